@@ -1,0 +1,185 @@
+"""DALI's parts: parameters said once, protocols as data, and what a protocol answers."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ErrorForm",
+    "FileResult",
+    "Info",
+    "Mode",
+    "Param",
+    "Params",
+    "TableResult",
+    "parse_params",
+]
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from schemas.errors import MissingParameterError, MultiValuedParameterError, ParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from schemas.columns import Column
+
+
+class Mode(StrEnum):
+    """How a protocol may be called."""
+
+    SYNC = "sync"
+    ASYNC = "async"
+
+
+class ErrorForm(StrEnum):
+    """The form in which a protocol says that it failed."""
+
+    VOTABLE = "votable"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A request parameter, said once for parser, service descriptors and documentation.
+
+    Attributes
+    ----------
+    name
+        On the wire names are compared without regard to case (DALI-1.1 3).
+    parse
+        Text -> value. Raises ValueError with what would be right ("a number >= 0").
+    datatype, arraysize, xtype, unit, ucd, utype, description
+        As for a VOTable PARAM.
+    required, multiple
+        Whether it must be there; whether it may be repeated (the value is then a tuple).
+    default
+        Value where the request does not say.
+    values
+        The only words allowed, where there are such.
+    """
+
+    name: str
+    parse: Callable[[str], Any] = str
+    datatype: str = "char"
+    arraysize: str | None = "*"
+    xtype: str | None = None
+    unit: str = ""
+    ucd: str = ""
+    utype: str = ""
+    description: str = ""
+    required: bool = False
+    multiple: bool = False
+    default: Any = None
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """Typed values of a request by the names of its :class:`Param` declarations."""
+
+    values: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401  # the type is the Param's
+        """Value of a declared parameter: its default where the request said nothing."""
+        return self.values[name]
+
+
+def parse_params(declared: Sequence[Param], pairs: Iterable[tuple[str, str]]) -> Params:
+    """Turn a request's name-value pairs into typed values.
+
+    Unknown names are ignored (DALI-1.1 3). A tuple stands for a repeatable parameter.
+
+    Raises
+    ------
+    MissingParameterError, MultiValuedParameterError, ParameterError
+        Naming the parameter, what was found and what was expected.
+    """
+    given: dict[str, list[str]] = {}
+    for name, text in pairs:
+        given.setdefault(name.upper(), []).append(text)
+    return Params({param.name: _value(param, given.get(param.name, [])) for param in declared})
+
+
+def _value(param: Param, texts: list[str]) -> Any:  # noqa: ANN401  # the type is the Param's
+    texts = [text for text in texts if text.strip()]
+    if not texts:
+        if param.required:
+            raise MissingParameterError(param.name, param.description or "a value")
+        return param.default if not param.multiple else (param.default or ())
+    if param.multiple:
+        return tuple(_one(param, text) for text in texts)
+    if len(set(texts)) > 1:
+        raise MultiValuedParameterError(param.name, len(texts))
+    return _one(param, texts[0])
+
+
+def _one(param: Param, text: str) -> Any:  # noqa: ANN401  # the type is the Param's
+    if param.values and text.strip().lower() not in {word.lower() for word in param.values}:
+        raise ParameterError(param.name, text, "one of " + ", ".join(param.values))
+    try:
+        return param.parse(text)
+    except ParameterError:
+        raise
+    except ValueError as error:
+        raise ParameterError(param.name, text, str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """An INFO element of an answer (VOTable-1.4 3.1), or a FITS keyword beside a cutout."""
+
+    name: str
+    value: str
+    text: str = ""
+
+
+@dataclass(slots=True)
+class TableResult:
+    """A table on its way to the client.
+
+    Attributes
+    ----------
+    columns
+        What each value of a row is.
+    rows
+        Blocks of rows; a row is a tuple of Python values in the order of ``columns``, None where
+        there is no value. The statement has been run when the result is handed over.
+    infos
+        Said before the rows.
+    overflowed
+        Asked after the last row: were there more than the limit (DALI-1.1 4.4.1)?
+    close
+        Called once when the answer is sent or the client is gone.
+    """
+
+    columns: Sequence[Column]
+    rows: Iterator[Sequence[tuple[Any, ...]]]
+    infos: tuple[Info, ...] = ()
+    overflowed: Callable[[], bool] = field(default=lambda: False)
+    close: Callable[[], None] = field(default=lambda: None)
+
+
+@dataclass(slots=True)
+class FileResult:
+    """A document on its way to the client.
+
+    Attributes
+    ----------
+    media_type
+        MIME type.
+    blocks
+        The bytes.
+    filename
+        Name offered to people, empty for none.
+    length
+        Bytes in all, or None where not known before.
+    close
+        Called once when the answer is sent or the client is gone.
+    """
+
+    media_type: str
+    blocks: Iterator[bytes]
+    filename: str = ""
+    length: int | None = None
+    close: Callable[[], None] = field(default=lambda: None)

@@ -1,0 +1,162 @@
+"""The settings of the service: one typed tree, from a TOML file and ``VO_...`` variables."""
+
+from __future__ import annotations
+
+__all__ = [
+    "DatabaseSettings",
+    "EngineSettings",
+    "LimitSettings",
+    "PublisherSettings",
+    "ReductionSettings",
+    "Settings",
+    "StorageSettings",
+    "WebSettings",
+    "load_settings",
+]
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from schemas.errors import SettingsError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatabaseSettings(_Section):
+    """Where the archive's PostgreSQL is, for each of its three roles."""
+
+    owner_url: str = Field("", description="libpq DSN of the role that owns the tables.")
+    service_url: str = Field("", description="libpq DSN of the role that writes products.")
+    reader_url: str = Field("", description="libpq DSN of the role that runs users' queries.")
+    pool_size: int = Field(8, ge=1, description="Connections a process keeps per role.")
+
+
+class StorageSettings(_Section):
+    """Where files are."""
+
+    root: Path = Field(Path("data/files"), description="Folder of raw frames and products.")
+
+
+class EngineSettings(_Section):
+    """Where making runs."""
+
+    address: str = Field(
+        "inline",
+        description="'inline' (make in the asking process) or the address of a Dask scheduler.",
+    )
+    workers: int = Field(2, ge=1, description="Worker processes of the local cluster.")
+    threads_per_worker: int = Field(1, ge=1, description="Threads of each worker.")
+
+
+class LimitSettings(_Section):
+    """What a single request may use."""
+
+    make_budget_s: float = Field(
+        30.0, gt=0, description="Seconds a sync request waits for making before it answers 503."
+    )
+    sync_timeout_s: float = Field(60.0, gt=0, description="Seconds a sync query may run.")
+    maxrec_default: int = Field(20_000, ge=0, description="Rows of an answer without MAXREC.")
+    maxrec_hard: int = Field(20_000_000, ge=0, description="Rows of an answer at most.")
+    upload_bytes: int = Field(50_000_000, ge=0, description="Bytes of a request at most.")
+
+
+class PublisherSettings(_Section):
+    """Who publishes the archive."""
+
+    authority: str = Field("vo-service.example", description="IVOA authority identifier.")
+    title: str = Field("The archive that remakes itself", description="Title of the service.")
+    organisation: str = Field("Example Observatory", description="Publishing organisation.")
+    contact: str = Field("archive@observatory.example", description="Address of a person.")
+
+
+class WebSettings(_Section):
+    """How the web server listens."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on.")
+    base_url: str = Field("", description="URL users see; derived from host and port if empty.")
+    workers: int = Field(2, ge=1, description="Gunicorn worker processes.")
+    threads: int = Field(8, ge=1, description="Threads of each worker process.")
+
+    @property
+    def url(self) -> str:
+        """Base URL without a trailing slash."""
+        return (self.base_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+class ReductionSettings(_Section):
+    """How targets are made."""
+
+    parameters: dict[str, dict[str, dict[str, Any]]] = Field(
+        default_factory=dict,
+        description="Process parameters by instrument (or '*'), class and name.",
+    )
+    plugins: tuple[str, ...] = Field(
+        (), description="Importable modules with further instruments or targets."
+    )
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set; see ``docs/settings.rst``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="VO_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    database: DatabaseSettings = DatabaseSettings()
+    storage: StorageSettings = StorageSettings()
+    engine: EngineSettings = EngineSettings()
+    limits: LimitSettings = LimitSettings()
+    publisher: PublisherSettings = PublisherSettings()
+    web: WebSettings = WebSettings()
+    reduction: ReductionSettings = ReductionSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over file over defaults."""
+        del dotenv_settings, file_secret_settings
+        path = os.environ.get("VO_SETTINGS")
+        file = () if path is None else (TomlConfigSettingsSource(settings_cls, Path(path)),)
+        return (init_settings, env_settings, *file)
+
+
+def load_settings() -> Settings:
+    """Read the settings file named by ``VO_SETTINGS`` and the ``VO_...`` variables.
+
+    Raises
+    ------
+    SettingsError
+        If a key is unknown, a value has the wrong type, or the file is not there; names the key,
+        what was found and what was expected.
+    """
+    path = os.environ.get("VO_SETTINGS")
+    if path is not None and not Path(path).is_file():
+        message = f"VO_SETTINGS names {path}, which is not a file: expected a TOML settings file"
+        raise SettingsError(message)
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(p) for p in item['loc'])}: {item['msg']} (found {item['input']!r})"
+            for item in error.errors()
+        ]
+        source = path or "the environment"
+        raise SettingsError(f"settings in {source}: " + "; ".join(lines)) from error

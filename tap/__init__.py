@@ -1,0 +1,3 @@
+"""Querying: TAP and ADQL as a library, free of HTTP."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""ADQL in three stages: parse, check, translate."""
+
+__all__: list[str] = []
