@@ -16,19 +16,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = "setuptools >=65\n"
-RUNTIME = "# Written by deploy/lock.py from setup.cfg; do not edit.\n# === runtime: what the service runs on\n"
+NOTICE = "# Written by deploy/lock.py from setup.cfg; do not edit.\n"
+RUNTIME = "# === runtime: what the service runs on\n"
 TESTING = "# === test: what tests and development need besides\n"
-COMPILE = (
-    "uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url "
-    "--no-emit-find-links --no-header --no-annotate --quiet"
-).split()
+COMPILE = ["uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
+FORM = ["--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-header"]
 
 
 def compiled(requirements: str, folder: Path, *options: str) -> list[str]:
     """Locked entries, one text a package with its checksums."""
     source, locked = folder / "wanted.in", folder / "locked.txt"
     source.write_text(requirements)
-    subprocess.run([*COMPILE, *options, source, "-o", locked], check=True)
+    subprocess.run([*COMPILE, *FORM, "--no-annotate", *options, source, "-o", locked], check=True)
     return re.split(r"\n(?=[a-z0-9])", locked.read_text().strip())
 
 
@@ -47,7 +46,7 @@ def main() -> None:
         more = compiled(everything + "\n", folder, "--constraint", str(limits))
     known = {entry.partition(" \\")[0] for entry in runtime}
     rest = [entry for entry in more if entry.partition(" \\")[0] not in known]
-    text = RUNTIME + "\n".join(runtime) + "\n" + TESTING + "\n".join(rest) + "\n"
+    text = NOTICE + RUNTIME + "\n".join(runtime) + "\n" + TESTING + "\n".join(rest) + "\n"
     (ROOT / "requirements.lock").write_text(text)
 
 
