@@ -1,0 +1,73 @@
+"""Identity by content: canonical JSON and the hashes made of it."""
+
+from __future__ import annotations
+
+__all__ = ["canonical_json", "content_hash", "hash_of"]
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def canonical_json(value: object) -> str:
+    """Write a value of JSON types in the one way that is hashed.
+
+    Keys are sorted, separators fixed, text is ASCII, numbers are written by ``repr``; NaN and
+    infinities are refused because JSON has no word for them.
+
+    Raises
+    ------
+    ValueError
+        If the value holds NaN or an infinity.
+    TypeError
+        If it holds anything that is not JSON.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def hash_of(value: object) -> str:
+    """SHA-256 of the canonical JSON, 64 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()
+
+
+def content_hash(
+    images: Mapping[str, np.ndarray[Any, Any]],
+    attributes: Mapping[str, Any],
+    rows: np.ndarray[Any, Any] | None = None,
+) -> str:
+    """Hash what a product *is*, leaving out when, by whom and from what it was made.
+
+    Parameters
+    ----------
+    images
+        Pixels by extension name, as read back from the stored file.
+    attributes
+        Values of JSON types by attribute name.
+    rows
+        Structured array of catalogue rows, or None.
+
+    Returns
+    -------
+    str
+        SHA-256, 64 hexadecimal digits. Equal content gives an equal hash whatever the byte order
+        in memory (design: early cutoff).
+    """
+    digest = hashlib.sha256()
+    for name in sorted(images):
+        _add(digest, name, images[name])
+    if rows is not None:
+        for name in rows.dtype.names or ():
+            _add(digest, name, rows[name])
+    digest.update(canonical_json(dict(attributes)).encode("ascii"))
+    return digest.hexdigest()
+
+
+def _add(digest: Any, name: str, array: np.ndarray[Any, Any]) -> None:  # noqa: ANN401  # hashlib's type is private
+    data = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    digest.update(f"{name}:{data.dtype.str}:{data.shape};".encode())
+    digest.update(data.tobytes() if data.dtype.kind in "OU" else data.data)

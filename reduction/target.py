@@ -1,0 +1,402 @@
+"""What every class of the archive is: its declarations, its making, and what a person sees of it.
+
+A class declares slots (what it is made from), attributes (what is kept and can be searched by),
+process parameters and quality flags; ``compute`` sees arrays and values of what was declared and
+nothing else. Planning, fetching, storing and publishing belong to the archive.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "Anchor",
+    "CalibrationTarget",
+    "DBObject",
+    "FrameTarget",
+    "Inputs",
+    "Made",
+    "ProcessTarget",
+    "Progenitor",
+    "ReferenceStars",
+]
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from reduction.attributes import Attribute, AttributePath, ImStat, expand
+from reduction.depends import Slot
+from reduction.quality import QualityFlags
+from schemas.errors import FatalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement
+
+    from reduction.instruments.base import Instrument
+    from schemas.tables import Product
+
+Array = np.ndarray[Any, Any]
+
+
+class Anchor(StrEnum):
+    """What one target of a class stands for."""
+
+    NIGHT = "night"
+    NIGHT_AND_FILTER = "night_and_filter"
+    FRAME = "frame"
+
+
+@dataclass(frozen=True, slots=True)
+class Progenitor:
+    """One input as a computation sees it.
+
+    Attributes
+    ----------
+    object_id
+        Its number in the archive.
+    class_name, filter
+        Its class, and the filter's name (empty where none applies).
+    attributes
+        Values by attribute name ("imstat.median"); for raw frames also exptime, mjd_obs, object,
+        airmass, ra, dec, wcs, science and overscan as ``[y0, y1, x0, x1]`` (overscan may be None).
+    images
+        Pixels by extension name, native byte order. A raw frame has one, "RAW" (uint16, int32 or
+        float32, untrimmed), shape (ny, nx).
+    quality_flags
+        0 means no problem.
+    """
+
+    object_id: int
+    class_name: str
+    filter: str
+    attributes: Mapping[str, Any]
+    images: Mapping[str, Array]
+    quality_flags: int = 0
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401  # the type is the attribute's
+        """Value of an attribute; None where the class computed no value."""
+        return self.attributes[name]
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceStars:
+    """Stars of one reference catalogue in the field of a frame.
+
+    Attributes
+    ----------
+    object_id, catalogue
+        The catalogue's number and name in the archive.
+    name
+        Names of the stars, shape (n,).
+    ra, dec
+        ICRS degrees, shape (n,).
+    mags, mag_errs
+        Magnitudes and errors by band of the photometric system ("B", "V", "g" ...), shape (n,),
+        NaN where the catalogue has none.
+    """
+
+    object_id: int
+    catalogue: str
+    name: Sequence[str]
+    ra: Array
+    dec: Array
+    mags: Mapping[str, Array]
+    mag_errs: Mapping[str, Array]
+
+
+class Inputs:
+    """The progenitors of one making, by slot name; anything undeclared does not exist.
+
+    ``inputs.bias`` is a :class:`Progenitor` (None where an optional slot is empty), or a list of
+    them for slots of many; ``inputs.references`` is a list of :class:`ReferenceStars`. The context
+    of the making is in ``instrument``, ``chip``, ``filter`` and ``band``.
+    """
+
+    def __init__(
+        self, owner: str, slots: Mapping[str, Any], *, instrument: Instrument, chip: str, filter: str
+    ) -> None:
+        self._owner, self._slots = owner, dict(slots)
+        self.instrument, self.chip, self.filter = instrument, chip, filter
+
+    @property
+    def band(self) -> Any:  # noqa: ANN401  # Band or None
+        """The filter as the instrument describes it (:class:`Band`), or None for none."""
+        return self.instrument.bands.get(self.filter)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # see the class
+        """Progenitors of a declared slot."""
+        if name.startswith("_") or name not in self._slots:
+            message = f"{self._owner} does not declare an input {name!r}; see its slots"
+            raise FatalError(message)
+        return self._slots[name]
+
+
+@dataclass(slots=True)
+class Made:
+    """What ``compute`` gives.
+
+    Attributes
+    ----------
+    images
+        Pixels by extension name; the first is the main one. Float images are stored as float32.
+    attributes
+        Values of the class's declared attributes; ImStat for an ``imstat()`` declaration. NaN and
+        None both mean "no value".
+    rows
+        Structured array of catalogue rows (SourceList only).
+    cards
+        FITS keyword -> (value, comment) for the main extension.
+    """
+
+    images: dict[str, Array] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
+    rows: Array | None = None
+    cards: dict[str, tuple[Any, str]] = field(default_factory=dict)
+
+
+class _Declarations(type):
+    """Metaclass: turns a class's declarations into SLOTS and ATTRIBUTES, and into query paths."""
+
+    SLOTS: Mapping[str, Slot]
+    ATTRIBUTES: tuple[Attribute, ...]
+    _paths: frozenset[str]
+
+    def __new__(
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]
+    ) -> _Declarations:
+        slots: dict[str, Slot] = {}
+        attributes: list[Attribute] = []
+        for base in reversed(bases):
+            slots |= getattr(base, "SLOTS", {})
+            attributes += [a for a in getattr(base, "ATTRIBUTES", ()) if a not in attributes]
+        for key, value in list(namespace.items()):
+            if isinstance(value, Slot):
+                slots[key] = Slot(value.kind, value.classes, value.at_least, value.prefer_own, key)
+                del namespace[key]
+            elif expanded := expand(key, value):
+                attributes += expanded
+                del namespace[key]
+        namespace["SLOTS"] = slots
+        namespace["ATTRIBUTES"] = tuple(attributes)
+        made = super().__new__(cls, name, bases, namespace)
+        made._paths = frozenset(
+            {a.name.split(".")[0] for a in attributes}
+            | {
+                "object_id", "instrument", "chip", "filter", "creation_date", "is_valid",
+                "quality_flags", "timestamp_start", "timestamp_end", "recipe_version", "moment",
+            }
+        )
+        return made
+
+    def __getattr__(cls, name: str) -> AttributePath:
+        """``Class.attribute`` starts a query."""
+        if name.startswith("_") or name not in cls._paths:
+            message = f"{cls.__name__} has no attribute {name!r}"
+            raise AttributeError(message)
+        return AttributePath(cls, name)  # type: ignore[arg-type]  # the metaclass's instances are the DBObject classes
+
+
+class DBObject(metaclass=_Declarations):
+    """An object of the archive as a person sees it in Python; read-only.
+
+    ``k.imstat.stdev``, ``k.chip.name``, ``k.flat.imstat.median``: attributes by name, progenitors
+    by the name of their slot.
+    """
+
+    SLOTS: ClassVar[Mapping[str, Slot]]
+    ATTRIBUTES: ClassVar[tuple[Attribute, ...]]
+
+    def __init__(self, record: Product, archive: Any) -> None:  # noqa: ANN401  # the Archive, imported above this layer
+        self._record, self._archive = record, archive
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # attribute, statistics or progenitor
+        """Attribute, group of attributes, or progenitor(s) in a slot."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        cls = type(self)
+        if name in cls.SLOTS:
+            found = self._archive.progenitors(self._record.product_id, name)
+            return found if cls.SLOTS[name].many else next(iter(found), None)
+        values = self._record.attributes
+        names = {a.name for a in cls.ATTRIBUTES}
+        if name in names:
+            return values.get(name)
+        below = {n.partition(".")[2]: values.get(n) for n in names if n.startswith(name + ".")}
+        if below.keys() == {"min", "max", "mean", "median", "stdev", "npix"}:
+            return ImStat(**below)  # type: ignore[arg-type]  # the six values by name
+        if below:
+            return SimpleNamespace(**below)
+        message = f"{cls.__name__} has no attribute or input {name!r}"
+        raise AttributeError(message)
+
+    @property
+    def object_id(self) -> int:
+        """Number of the object in the archive."""
+        return self._record.product_id
+
+    @property
+    def instrument(self) -> SimpleNamespace:
+        """The camera; ``.name``."""
+        return SimpleNamespace(name=self._record.instrument)
+
+    @property
+    def chip(self) -> SimpleNamespace:
+        """The CCD; ``.name``."""
+        return SimpleNamespace(name=self._record.chip)
+
+    @property
+    def filter(self) -> SimpleNamespace:
+        """The filter; ``.name`` (empty where none applies)."""
+        return SimpleNamespace(name=self._record.filter)
+
+    @property
+    def is_valid(self) -> int:
+        """0 rejected by a person, 1 valid, 2 proposed for promotion (Astro-WISE)."""
+        return self._record.is_valid
+
+    @property
+    def quality_flags(self) -> int:
+        """Bits set by ``verify``; 0 means no problem."""
+        return self._record.quality_flags
+
+    @property
+    def process_params(self) -> dict[str, Any]:
+        """Process parameters it was made with."""
+        return dict(self._record.process_params)
+
+    @property
+    def creation_date(self) -> Any:  # noqa: ANN401  # datetime; annotated where declared
+        """When it was made, UTC."""
+        return self._record.creation_date
+
+    @property
+    def timestamp_start(self) -> float | None:
+        """Beginning of its validity, MJD."""
+        return self._record.timestamp_start
+
+    @property
+    def timestamp_end(self) -> float | None:
+        """End of its validity, MJD."""
+        return self._record.timestamp_end
+
+    @property
+    def images(self) -> dict[str, Array]:
+        """Pixels by extension name, read from the storage."""
+        return self._archive.images(self._record.product_id)  # type: ignore[no-any-return]  # dict of arrays
+
+    def __repr__(self) -> str:
+        """Class, chip, filter and number."""
+        r = self._record
+        words = " ".join(w for w in (r.instrument, r.chip, r.filter, str(r.night or "")) if w)
+        return f"<{type(self).__name__} {words} object_id={r.product_id}>"
+
+    @classmethod
+    def search(cls, condition: ColumnElement[bool]) -> Iterable[DBObject]:
+        """Published objects of this class that meet a condition, oldest observation first."""
+        from reduction.archive import Archive  # noqa: PLC0415  # the archive knows the classes
+
+        return Archive.current().search(cls, condition)
+
+
+class ProcessTarget(DBObject):
+    """A class that is made. Subclasses declare; ``compute`` and ``verify`` are theirs.
+
+    Attributes
+    ----------
+    VERSION
+        Version of the recipe: raise it when the result changes.
+    ANCHOR, ANCHOR_CLASSES
+        What one target stands for, and the raw classes whose frames bring it into being.
+    PUBLISHED
+        Whether its products are datasets with an ObsCore row.
+    """
+
+    VERSION: ClassVar[int] = 1
+    ANCHOR: ClassVar[Anchor]
+    ANCHOR_CLASSES: ClassVar[tuple[str, ...]]
+    PUBLISHED: ClassVar[bool] = False
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Process parameters: Astro-WISE's names and defaults."""
+
+    class Flags(QualityFlags):
+        """No flags."""
+
+    def __init__(self, record: Product | None = None, archive: Any = None) -> None:  # noqa: ANN401  # see DBObject
+        super().__init__(record, archive)  # type: ignore[arg-type]  # a recipe object has no record
+
+    def compute(self, inputs: Inputs, parameters: Any) -> Made:  # noqa: ANN401  # the class's Parameters
+        """Make the product from its inputs: arrays in, arrays out.
+
+        Raises
+        ------
+        ProgenitorMissingError
+            If the optional inputs that are there do not suffice.
+        UnprocessableError
+            If the pixels do not allow the computation; names the frame and why.
+        """
+        raise NotImplementedError
+
+    def verify(self, made: Made, previous: Mapping[str, Any] | None, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
+        """Compare with absolute limits and with the previous version's attributes.
+
+        Returns
+        -------
+        int
+            Bits of the class's ``Flags``.
+        """
+        del made, previous, parameters
+        return 0
+
+    @classmethod
+    def get(
+        cls,
+        *,
+        date: str | None = None,
+        chip: str | None = None,
+        instrument: str | None = None,
+        filter: str | None = None,
+        raw: str | None = None,
+    ) -> Any:  # noqa: ANN401  # an instance of the class
+        """Exists and up to date? else make, recursively.
+
+        Parameters
+        ----------
+        date
+            A UT day ``YYYY-MM-DD``, or a moment ``YYYY-MM-DDThh:mm:ss``: the object observed on
+            that day, else the one whose validity covers it.
+        chip, instrument, filter
+            Names; may be left out where only one is possible.
+        raw
+            File name of the raw frame, for classes made per frame.
+
+        Raises
+        ------
+        NotFoundError
+            If no such target exists, or several do; lists what there is.
+        ReductionError
+            If it cannot be made; says why.
+        """
+        from reduction.archive import Archive  # noqa: PLC0415  # the archive knows the classes
+
+        return Archive.current().get(
+            cls.__name__, date=date, chip=chip, instrument=instrument, filter=filter, raw=raw
+        )
+
+
+class CalibrationTarget(ProcessTarget):
+    """A calibration: made per chip and night, valid over a range of time."""
+
+    ANCHOR = Anchor.NIGHT
+
+
+class FrameTarget(ProcessTarget):
+    """A product of one raw science frame."""
+
+    ANCHOR = Anchor.FRAME
+    ANCHOR_CLASSES = ("RawScienceFrame",)

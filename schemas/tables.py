@@ -1,0 +1,346 @@
+"""The archive's own tables: targets, immutable products, lineage, publication, sources.
+
+They live in schema ``vo`` and are written by the service role only. What users query are the
+views of ``schemas/views.py``.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "Base",
+    "Confirmation",
+    "Dependency",
+    "Edit",
+    "File",
+    "Lineage",
+    "ObsCore",
+    "Product",
+    "Publication",
+    "Recipe",
+    "ReferenceSource",
+    "ServiceFact",
+    "Source",
+    "Target",
+    "TargetState",
+]
+
+import datetime as dt
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Date,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Real,
+    SmallInteger,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """Base of all tables; everything is in schema ``vo``."""
+
+    metadata = MetaData(schema="vo", naming_convention=_NAMES)
+    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy reads it as declared
+        str: Text,
+        int: BigInteger,
+        float: Double,
+        dt.datetime: DateTime(timezone=True),
+        dt.date: Date,
+        dict[str, Any]: JSONB,
+        list[Any]: JSONB,
+    }
+
+
+class TargetState(StrEnum):
+    """What is known of a target at this moment (design section 4)."""
+
+    MISSING = "missing"
+    SUSPECT = "suspect"
+    FRESH = "fresh"
+    FAILED = "failed"
+
+
+class File(Base):
+    """A file of the storage, addressed by its content."""
+
+    __tablename__ = "file"
+
+    file_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    sha256: Mapped[str] = mapped_column(unique=True)
+    size: Mapped[int]
+    location: Mapped[str]
+    name: Mapped[str]
+    media_type: Mapped[str]
+    created: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+
+class Product(Base):
+    """An ingested or made object: immutable but for ``is_valid`` and its time stamps.
+
+    Times are MJD UTC; ``moment`` is mid-exposure, or the first exposure of a night's set.
+    """
+
+    __tablename__ = "product"
+    __table_args__ = (
+        Index("ix_product_night", "class_name", "instrument", "chip", "night"),
+        Index("ix_product_input_hash", "input_hash"),
+    )
+
+    product_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    class_name: Mapped[str]
+    target_id: Mapped[int | None] = mapped_column(
+        ForeignKey("vo.target.target_id", use_alter=True), index=True
+    )
+    key: Mapped[str] = mapped_column(unique=True)
+    input_hash: Mapped[str | None]
+    content_hash: Mapped[str]
+    recipe_version: Mapped[str]
+    process_params: Mapped[dict[str, Any]]
+    attributes: Mapped[dict[str, Any]]
+    instrument: Mapped[str]
+    chip: Mapped[str]
+    filter: Mapped[str]
+    night: Mapped[dt.date | None]
+    moment: Mapped[float | None]
+    creation_date: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+    creator: Mapped[str] = mapped_column(server_default=text("current_user"))
+    is_valid: Mapped[int] = mapped_column(SmallInteger, server_default="1")
+    quality_flags: Mapped[int] = mapped_column(Integer, server_default="0")
+    timestamp_start: Mapped[float | None]
+    timestamp_end: Mapped[float | None]
+    file_id: Mapped[int | None] = mapped_column(ForeignKey("vo.file.file_id"), index=True)
+    hdu: Mapped[int | None] = mapped_column(Integer)
+
+
+class Target(Base):
+    """A thing that can be made: one class for one chip and night, or for one raw frame.
+
+    ``validity_start`` and ``validity_end`` (MJD) say for which moments a calibration holds;
+    ``epoch`` counts the events that made it suspect; ``created`` orders calibrations in the
+    selection rule (newest eclipses).
+    """
+
+    __tablename__ = "target"
+    __table_args__ = (
+        Index("ix_target_selection", "class_name", "instrument", "chip", "filter", "moment"),
+        Index(
+            "ix_target_unverified",
+            "class_name",
+            postgresql_where=text("state IN ('missing', 'suspect')"),
+        ),
+    )
+
+    target_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    identity: Mapped[str] = mapped_column(unique=True)
+    dataset_id: Mapped[str | None] = mapped_column(unique=True)
+    class_name: Mapped[str]
+    instrument: Mapped[str]
+    chip: Mapped[str]
+    filter: Mapped[str]
+    night: Mapped[dt.date | None]
+    raw_id: Mapped[int | None] = mapped_column(ForeignKey("vo.product.product_id"), index=True)
+    moment: Mapped[float]
+    validity_start: Mapped[float | None]
+    validity_end: Mapped[float | None]
+    ra: Mapped[float | None]
+    dec: Mapped[float | None]
+    radius: Mapped[float | None]
+    created: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+    state: Mapped[str] = mapped_column(server_default=TargetState.MISSING)
+    epoch: Mapped[int] = mapped_column(server_default="0")
+    reasons: Mapped[list[Any]] = mapped_column(server_default="[]")
+    product_id: Mapped[int | None] = mapped_column(ForeignKey("vo.product.product_id"))
+    cost_s: Mapped[float | None]
+
+
+class Lineage(Base):
+    """What a product was made from, in which role; never changes."""
+
+    __tablename__ = "lineage"
+
+    product_id: Mapped[int] = mapped_column(ForeignKey("vo.product.product_id"), primary_key=True)
+    role: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    progenitor_id: Mapped[int] = mapped_column(
+        ForeignKey("vo.product.product_id"), index=True
+    )
+
+
+class Confirmation(Base):
+    """A later progenitor with the same content as the recorded one (early cutoff)."""
+
+    __tablename__ = "confirmation"
+
+    product_id: Mapped[int] = mapped_column(ForeignKey("vo.product.product_id"), primary_key=True)
+    role: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    progenitor_id: Mapped[int] = mapped_column(
+        ForeignKey("vo.product.product_id"), index=True
+    )
+    confirmed: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+
+class Dependency(Base):
+    """Which targets and raw products a target's last verdict rested on; dirt flows along it."""
+
+    __tablename__ = "dependency"
+
+    target_id: Mapped[int] = mapped_column(
+        ForeignKey("vo.target.target_id", ondelete="CASCADE"), primary_key=True
+    )
+    progenitor_id: Mapped[int] = mapped_column(
+        ForeignKey("vo.product.product_id"), primary_key=True, index=True
+    )
+    progenitor_target_id: Mapped[int | None] = mapped_column(
+        ForeignKey("vo.target.target_id"), index=True
+    )
+
+
+class Publication(Base):
+    """When a product was what the archive answered with; open ended while it still is."""
+
+    __tablename__ = "publication"
+    __table_args__ = (
+        Index(
+            "uq_publication_current",
+            "target_id",
+            unique=True,
+            postgresql_where=text("published_to = 'infinity'"),
+        ),
+    )
+
+    publication_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    target_id: Mapped[int] = mapped_column(ForeignKey("vo.target.target_id"), index=True)
+    product_id: Mapped[int] = mapped_column(ForeignKey("vo.product.product_id"), index=True)
+    published_from: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+    published_to: Mapped[dt.datetime] = mapped_column(server_default="infinity")
+
+
+class Recipe(Base):
+    """Version and parameters of a class for one instrument, as the archive last knew them."""
+
+    __tablename__ = "recipe"
+
+    class_name: Mapped[str] = mapped_column(primary_key=True)
+    instrument: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(Integer)
+    revision: Mapped[int] = mapped_column(Integer, server_default="0")
+    parameters: Mapped[dict[str, Any]]
+    overrides: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+
+
+class Edit(Base):
+    """One change by a person of what may be changed: who, when, from, to, why."""
+
+    __tablename__ = "edit"
+
+    edit_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    product_id: Mapped[int | None] = mapped_column(
+        ForeignKey("vo.product.product_id"), index=True
+    )
+    subject: Mapped[str]
+    field: Mapped[str]
+    old: Mapped[str | None]
+    new: Mapped[str | None]
+    who: Mapped[str]
+    why: Mapped[str]
+    at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class Source(Base):
+    """A row of a SourceList. Positions ICRS degrees, pixels 0-based, fluxes adu/s."""
+
+    __tablename__ = "source"
+    __table_args__ = (
+        Index("ix_source_zone_ra", text("(floor((dec + 90) * 20)::int)"), "ra"),
+    )
+
+    product_id: Mapped[int] = mapped_column(ForeignKey("vo.product.product_id"), primary_key=True)
+    source_number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    ra: Mapped[float]
+    dec: Mapped[float]
+    pos_err: Mapped[float | None] = mapped_column(Real)
+    mag: Mapped[float | None] = mapped_column(Real)
+    mag_err: Mapped[float | None] = mapped_column(Real)
+    flux: Mapped[float | None] = mapped_column(Real)
+    flux_err: Mapped[float | None] = mapped_column(Real)
+    x: Mapped[float | None] = mapped_column(Real)
+    y: Mapped[float | None] = mapped_column(Real)
+    fwhm: Mapped[float | None] = mapped_column(Real)
+    elongation: Mapped[float | None] = mapped_column(Real)
+    flags: Mapped[int] = mapped_column(Integer)
+
+
+class ReferenceSource(Base):
+    """A star of a reference catalogue. Positions ICRS degrees, magnitudes by band."""
+
+    __tablename__ = "reference_source"
+    __table_args__ = (
+        Index("ix_reference_source_zone_ra", text("(floor((dec + 90) * 20)::int)"), "ra"),
+    )
+
+    product_id: Mapped[int] = mapped_column(ForeignKey("vo.product.product_id"), primary_key=True)
+    source_number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str]
+    ra: Mapped[float]
+    dec: Mapped[float]
+    mags: Mapped[dict[str, Any]]
+    mag_errs: Mapped[dict[str, Any]]
+
+
+class ObsCore(Base):
+    """The ObsCore-1.1 facts of one published image; the view adds DID, URL and publication."""
+
+    __tablename__ = "obscore"
+
+    product_id: Mapped[int] = mapped_column(ForeignKey("vo.product.product_id"), primary_key=True)
+    obs_id: Mapped[str]
+    obs_title: Mapped[str | None]
+    calib_level: Mapped[int] = mapped_column(SmallInteger)
+    dataproduct_subtype: Mapped[str | None]
+    access_estsize: Mapped[int | None]
+    target_name: Mapped[str | None]
+    s_ra: Mapped[float]
+    s_dec: Mapped[float]
+    s_fov: Mapped[float]
+    s_region: Mapped[list[float]] = mapped_column(ARRAY(Double))
+    s_resolution: Mapped[float | None]
+    s_pixel_scale: Mapped[float | None]
+    s_xel1: Mapped[int]
+    s_xel2: Mapped[int]
+    t_min: Mapped[float]
+    t_max: Mapped[float]
+    t_exptime: Mapped[float]
+    em_min: Mapped[float | None]
+    em_max: Mapped[float | None]
+    facility_name: Mapped[str]
+    instrument_name: Mapped[str]
+
+
+class ServiceFact(Base):
+    """A fact of the installation that views need: authority, collection, base URL."""
+
+    __tablename__ = "service_fact"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
