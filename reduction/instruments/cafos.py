@@ -1,0 +1,179 @@
+"""Calar Alto 2.2-m with CAFOS (SITe CCD, window of 1024 x 1024 pixels, no overscan).
+
+Header traps: RA and DEC are up to 17 arcmin from where the telescope looked, ``HIERARCH CAHA TEL
+POS SET RA`` and ``DEC`` are right, but RA is 15 times the degrees (its comment says seconds);
+CTYPE is PIXEL and CRPIX, CRVAL have their meanings swapped, so that there is no WCS; the sky is
+turned by about 89 degrees; MJD-OBS is rounded to 9 seconds; BLANK is outside of the pixels' range.
+"""
+
+from __future__ import annotations
+
+__all__ = ["INSTRUMENT"]
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from reduction.cards import card_number, card_text, image_size, mjd_of, night_of, refuse
+from reduction.instruments.base import (
+    Band,
+    Chip,
+    FrameDescription,
+    FrameKind,
+    Instrument,
+    Section,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from astropy.io.fits import Header
+
+_LONGITUDE: Final = -2.5463
+_SET_RA: Final = "HIERARCH CAHA TEL POS SET RA"
+_SET_DEC: Final = "HIERARCH CAHA TEL POS SET DEC"
+_CLOCKS_AGREE_S: Final = 60.0
+_POINTINGS_AGREE_DEG: Final = 2.0
+
+_CHIP: Final = Chip(
+    name="CCD15", shape=(1024, 1024), gain=1.43, read_noise=10.5, saturation=64000.0
+)
+_BANDS: Final = MappingProxyType(
+    {
+        "JohnsonB": Band("JohnsonB", "B", 391e-9, 489e-9),
+        "JohnsonV": Band("JohnsonV", "V", 505e-9, 595e-9),
+    }
+)
+
+
+def _recognises(header: Header) -> bool:
+    return str(header.get("INSTRUME", "")).strip().startswith("CAFOS")
+
+
+def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
+    index = next((i for i, header in enumerate(headers) if _recognises(header)), None)
+    if index is None:
+        refuse("INSTRUME", None, "'CAFOS 2.2'")
+    header = headers[index]
+    science = _window(header)
+    exptime = card_number(header, "EXPTIME", low=0.0, high=1e5)
+    kind = _kind(header, exptime)
+    mjd = _start(header)
+    pointed = kind is FrameKind.SCIENCE
+    ra, dec = _pointing(header) if pointed else (None, None)
+    return [
+        FrameDescription(
+            hdu=index,
+            kind=kind,
+            chip=_chip(header),
+            filter="" if kind is FrameKind.BIAS else _filter(header),
+            object=card_text(header, "OBJECT"),
+            exptime=exptime,
+            mjd_obs=mjd,
+            night=night_of(mjd, _LONGITUDE),
+            science=science,
+            ra=ra,
+            dec=dec,
+            airmass=card_number(header, "AIRMASS", low=1.0, high=40.0) if pointed else None,
+        )
+    ]
+
+
+def _window(header: Header) -> Section:
+    shape = image_size(header)
+    if shape != _CHIP.shape:
+        keyword = "NAXIS1" if shape[1] != _CHIP.shape[1] else "NAXIS2"
+        refuse(keyword, header[keyword], "1024, the window of CAFOS")
+    for axis, size in (("X", shape[1]), ("Y", shape[0])):
+        keyword = f"HIERARCH CAHA DET CCD1 WIN1 N{axis}"
+        if card_number(header, keyword) != size:
+            refuse(keyword, header[keyword], f"{size}, the size of the image")
+        if card_number(header, f"CCDBIN{axis}") != 1:
+            refuse(f"CCDBIN{axis}", header[f"CCDBIN{axis}"], "1 (no binning)")
+    return Section(0, shape[0], 0, shape[1])
+
+
+def _chip(header: Header) -> str:
+    name = card_text(header, "CAMID", _CHIP.name)
+    if name != _CHIP.name:
+        refuse("CAMID", name, _CHIP.name)
+    return name
+
+
+def _kind(header: Header, exptime: float) -> FrameKind:
+    kind = card_text(header, "IMAGETYP", "bias, flat or science").lower()
+    again = card_text(header, "HIERARCH CAHA DET EXP TYPE", "bias, flat or science").lower()
+    if kind != again:
+        refuse("IMAGETYP", kind, f"{again}, as HIERARCH CAHA DET EXP TYPE says")
+    if kind == "bias":
+        if exptime > 0:
+            refuse("EXPTIME", exptime, "0, since IMAGETYP says bias")
+        return FrameKind.BIAS
+    if exptime == 0:
+        refuse("EXPTIME", exptime, f"more than 0, since IMAGETYP says {kind}")
+    if kind == "science":
+        return FrameKind.SCIENCE
+    if kind != "flat":
+        refuse("IMAGETYP", kind, "bias, flat or science")
+    name = card_text(header, "OBJECT", "a text with 'dome' or 'sky' for a flat").lower()
+    if "dome" in name:
+        return FrameKind.DOME_FLAT
+    if "sky" in name or "twi" in name:
+        return FrameKind.TWILIGHT_FLAT
+    refuse("OBJECT", name, "a text with 'dome' or 'sky', since IMAGETYP says flat")
+
+
+def _filter(header: Header) -> str:
+    name = card_text(header, "INSFLNAM", "a filter")
+    again = card_text(header, "HIERARCH CAHA INS FILT1 NAME", "a filter")
+    if name != again:
+        refuse("INSFLNAM", name, f"{again}, as HIERARCH CAHA INS FILT1 NAME says")
+    if name not in _BANDS:
+        refuse("INSFLNAM", name, "one of " + ", ".join(_BANDS))
+    return name
+
+
+def _start(header: Header) -> float:
+    mjd = mjd_of(header, "DATE-OBS")
+    if abs(mjd - card_number(header, "MJD-OBS")) * 86400.0 > _CLOCKS_AGREE_S:
+        refuse("MJD-OBS", header["MJD-OBS"], f"{mjd:.4f}, the moment of DATE-OBS")
+    return mjd
+
+
+def _pointing(header: Header) -> tuple[float, float]:
+    ra = card_number(header, _SET_RA, low=0.0, high=5400.0) / 15.0
+    dec = card_number(header, _SET_DEC, low=-90.0, high=90.0)
+    for keyword, wanted in (("RA", ra), ("DEC", dec)):
+        found = card_number(header, keyword)
+        if abs((found - wanted + 180.0) % 360.0 - 180.0) > _POINTINGS_AGREE_DEG:
+            expected = f"within {_POINTINGS_AGREE_DEG:g} degrees of the preset position {wanted:g}"
+            refuse(keyword, found, expected)
+    return ra, dec
+
+
+_TWO_RUNS: Final = (30.0, 30.0)
+
+INSTRUMENT: Final = Instrument(
+    name="cafos",
+    title="CAFOS",
+    facility="Calar Alto 2.2-m",
+    longitude=_LONGITUDE,
+    chips=MappingProxyType({_CHIP.name: _CHIP}),
+    bands=_BANDS,
+    recognises=_recognises,
+    describe=_describe,
+    pixel_scale=0.526,
+    pointing_error=6.0 / 60.0,
+    rotation_known=False,
+    validity=MappingProxyType(
+        {
+            "ReadNoise": _TWO_RUNS,
+            "BiasFrame": _TWO_RUNS,
+            "HotPixelMap": _TWO_RUNS,
+            "ColdPixelMap": _TWO_RUNS,
+            "GainLinearity": _TWO_RUNS,
+            "DomeFlatFrame": _TWO_RUNS,
+            "TwilightFlatFrame": _TWO_RUNS,
+            "MasterFlatFrame": _TWO_RUNS,
+        }
+    ),
+)

@@ -1,0 +1,186 @@
+"""Lick Observatory 1-m Nickel telescope, Direct Imaging Camera (Loral 2Kx2K, binned 2x2).
+
+Header traps: what a frame is stands in OBJECT alone (OBSTYPE is DARK for a bias, OBJECT for all
+else); bias frames carry a filter that means nothing; GAIN is an index of the controller, not
+e-/adu; there is no MJD; the overscan's width is in COVER.
+"""
+
+from __future__ import annotations
+
+__all__ = ["INSTRUMENT"]
+
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from reduction.cards import (
+    card_number,
+    card_text,
+    image_size,
+    mjd_of,
+    night_of,
+    refuse,
+    sexagesimal,
+)
+from reduction.instruments.base import (
+    Band,
+    Chip,
+    FrameDescription,
+    FrameKind,
+    Instrument,
+    Section,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from astropy.io.fits import Header
+
+_LONGITUDE: Final = -121.6364
+_SECTION: Final = re.compile(r"\[(\d+):(\d+),(\d+):(\d+)\]")
+
+_CHIP: Final = Chip(name="1", shape=(1024, 1024), gain=1.8, read_noise=5.8, saturation=60000.0)
+_BANDS: Final = MappingProxyType(
+    {
+        "B": Band("B", "B", 391e-9, 489e-9),
+        "V": Band("V", "V", 505e-9, 595e-9),
+        "R": Band("R", "R", 561e-9, 719e-9),
+        "I": Band("I", "I", 724e-9, 880e-9),
+    }
+)
+
+
+def _recognises(header: Header) -> bool:
+    return str(header.get("INSTRUME", "")).strip() == "Nickel Direct Camera"
+
+
+def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
+    index = next((i for i, header in enumerate(headers) if _recognises(header)), None)
+    if index is None:
+        refuse("INSTRUME", None, "'Nickel Direct Camera'")
+    header = headers[index]
+    science, overscan = _sections(header)
+    exptime = card_number(header, "EXPTIME", low=0.0, high=1e5)
+    kind = _kind(header, exptime)
+    mjd = mjd_of(header, "DATE-BEG")
+    pointed = kind is FrameKind.SCIENCE
+    return [
+        FrameDescription(
+            hdu=index,
+            kind=kind,
+            chip=_CHIP.name,
+            filter="" if kind in {FrameKind.BIAS, FrameKind.DARK} else _filter(header),
+            object=card_text(header, "OBJECT"),
+            exptime=exptime,
+            mjd_obs=mjd,
+            night=night_of(mjd, _LONGITUDE),
+            science=science,
+            overscan=overscan,
+            ra=_right_ascension(header) if pointed else None,
+            dec=_declination(header) if pointed else None,
+            airmass=card_number(header, "AIRMASS", low=1.0, high=40.0) if pointed else None,
+            wcs=_wcs(header, science) if pointed else {},
+        )
+    ]
+
+
+def _sections(header: Header) -> tuple[Section, Section | None]:
+    ny, nx = image_size(header)
+    text = card_text(header, "DATASEC", "a section like [1:1024,1:1024]")
+    match = _SECTION.fullmatch(text)
+    if match is None:
+        refuse("DATASEC", text, "a section like [1:1024,1:1024]")
+    x1, x2, y1, y2 = (int(group) for group in match.groups())
+    science = Section(y1 - 1, y2, x1 - 1, x2)
+    if science.shape != _CHIP.shape:
+        expected = f"{_CHIP.shape[1]} x {_CHIP.shape[0]} pixels (2x2 binning, whole chip)"
+        refuse("DATASEC", text, expected)
+    columns = int(card_number(header, "COVER", low=0))
+    if x2 + columns != nx:
+        refuse("COVER", columns, f"{nx - x2}, since NAXIS1 is {nx} and DATASEC ends at {x2}")
+    if y2 > ny:
+        refuse("NAXIS2", ny, f"at least {y2}, the end of DATASEC")
+    return science, Section(science.y0, science.y1, x2, nx) if columns else None
+
+
+def _kind(header: Header, exptime: float) -> FrameKind:
+    name = card_text(header, "OBJECT", "'bias', 'dark', 'sky flat', 'dome flat' or a target")
+    shutter = card_text(header, "OBSTYPE", "DARK or OBJECT").upper()
+    words = re.sub(r"[^a-z]+", " ", name.lower()).split()
+    if "bias" in words:
+        if exptime > 0:
+            refuse("EXPTIME", exptime, "0, since OBJECT says bias")
+        if shutter != "DARK":
+            refuse("OBSTYPE", shutter, "DARK, since OBJECT says bias")
+        return FrameKind.BIAS
+    if "dark" in words:
+        if shutter != "DARK":
+            refuse("OBSTYPE", shutter, "DARK, since OBJECT says dark")
+        return FrameKind.DARK
+    if shutter != "OBJECT":
+        refuse("OBSTYPE", shutter, f"OBJECT, since OBJECT says {name}")
+    if exptime == 0:
+        refuse("EXPTIME", exptime, f"more than 0, since OBJECT says {name}")
+    if "flat" in words:
+        return FrameKind.DOME_FLAT if "dome" in words else FrameKind.TWILIGHT_FLAT
+    return FrameKind.SCIENCE
+
+
+def _filter(header: Header) -> str:
+    name = card_text(header, "FILTNAM", "a filter")
+    if name not in _BANDS:
+        refuse("FILTNAM", name, "one of " + ", ".join(_BANDS))
+    return name
+
+
+def _right_ascension(header: Header) -> float:
+    hours = sexagesimal(header, "RA")
+    if not 0.0 <= hours < 24.0:  # noqa: PLR2004  # hours of a day
+        refuse("RA", header["RA"], "0 to 24 hours")
+    return hours * 15.0
+
+
+def _declination(header: Header) -> float:
+    degrees = sexagesimal(header, "DEC")
+    if not -90.0 <= degrees <= 90.0:  # noqa: PLR2004  # the poles
+        refuse("DEC", header["DEC"], "-90 to 90 degrees")
+    return degrees
+
+
+def _wcs(header: Header, science: Section) -> Mapping[str, float | str]:
+    """Nominal TAN WCS: 10 to 30 arcsec off, its rotation of 2.3 degrees right."""
+    if header.get("CTYPE1") != "RA---TAN" or header.get("CTYPE2") != "DEC--TAN":
+        return {}
+    cards: dict[str, float | str] = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"}
+    cards |= {"CUNIT1": "deg", "CUNIT2": "deg"}
+    cards["CRPIX1"] = card_number(header, "CRPIX1") - science.x0
+    cards["CRPIX2"] = card_number(header, "CRPIX2") - science.y0
+    numbers = ("CRVAL1", "CRVAL2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
+    return cards | {keyword: card_number(header, keyword) for keyword in numbers}
+
+
+INSTRUMENT: Final = Instrument(
+    name="nickel",
+    title="Nickel Direct Imaging Camera",
+    facility="Lick Observatory 1-m Nickel",
+    longitude=_LONGITUDE,
+    chips=MappingProxyType({_CHIP.name: _CHIP}),
+    bands=_BANDS,
+    recognises=_recognises,
+    describe=_describe,
+    pixel_scale=0.3708,
+    pointing_error=60.0 / 3600.0,
+    rotation_known=True,
+    validity=MappingProxyType(
+        {
+            "ReadNoise": (1.0, 1.0),
+            "BiasFrame": (1.0, 1.0),
+            "HotPixelMap": (1.0, 1.0),
+            "ColdPixelMap": (7.0, 7.0),
+            "GainLinearity": (7.0, 7.0),
+            "DomeFlatFrame": (7.0, 7.0),
+            "TwilightFlatFrame": (7.0, 7.0),
+            "MasterFlatFrame": (7.0, 7.0),
+        }
+    ),
+)
