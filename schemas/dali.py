@@ -6,9 +6,11 @@ __all__ = [
     "ErrorForm",
     "FileResult",
     "Info",
+    "InputParam",
     "Mode",
     "Param",
     "Params",
+    "ServiceDescriptor",
     "TableResult",
     "parse_params",
 ]
@@ -22,6 +24,7 @@ from schemas.errors import MissingParameterError, MultiValuedParameterError, Par
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from schemas.blocks import Block
     from schemas.columns import Column
 
 
@@ -134,6 +137,112 @@ class Info:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class InputParam:
+    """A PARAM of a service descriptor (DataLink-1.1 4).
+
+    Attributes
+    ----------
+    param
+        The service's own declaration.
+    value
+        Fixed value; empty where the client fills it in.
+    column
+        Name of the column of the described table whose values it takes; empty for none.
+    minimum, maximum
+        Limits as the VOTable says them; empty for none.
+    options
+        The values to choose from, where there are such.
+    """
+
+    param: Param
+    value: str = ""
+    column: str = ""
+    minimum: str = ""
+    maximum: str = ""
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDescriptor:
+    """A service that can be called for the rows of an answer (DataLink-1.1 4).
+
+    Attributes
+    ----------
+    name
+        XML ID of the descriptor; column ``service_def`` of a links answer refers to it.
+    path
+        Where the service is, below the base URL: ``/soda/sync``.
+    standard_id
+        IVOA identifier of its protocol, or empty.
+    inputs
+        What it takes.
+    description, content_type
+        For people; MIME type of what it returns, or empty.
+    """
+
+    name: str
+    path: str
+    standard_id: str
+    inputs: tuple[InputParam, ...]
+    description: str = ""
+    content_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InputParam:
+    """One input of a described service: its declaration, and the values that make sense.
+
+    Attributes
+    ----------
+    param
+        The declaration that the service parses the value with.
+    value
+        The only value that makes sense here, empty where the client chooses.
+    ref
+        Name of the answer's column whose values go in, empty for none.
+    minimum, maximum, options
+        ``VALUES/MIN``, ``MAX`` and ``OPTION`` of the PARAM (SODA-1.0 4.2), empty for none.
+    """
+
+    param: Param
+    value: str = ""
+    ref: str = ""
+    minimum: str = ""
+    maximum: str = ""
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDescriptor:
+    """A service that can be called with values of an answer (DataLink-1.1 4.1).
+
+    Written as ``RESOURCE type="meta" utype="adhoc:service"`` beside the results; ``self_described``
+    ones (the service that answered) as ``utype="adhoc:this"``.
+
+    Attributes
+    ----------
+    name
+        XML ID of the resource, that a ``service_def`` column refers to.
+    access_url
+        Absolute URL of the service.
+    standard_id
+        IVOA identifier of its capability, empty for free services.
+    inputs
+        Its input parameters.
+    description, content_type
+        For people; media type of what it answers.
+    """
+
+    name: str
+    access_url: str
+    standard_id: str
+    inputs: tuple[InputParam, ...]
+    description: str = ""
+    content_type: str = ""
+    self_described: bool = False
+
+
 @dataclass(slots=True)
 class TableResult:
     """A table on its way to the client.
@@ -143,10 +252,13 @@ class TableResult:
     columns
         What each value of a row is.
     rows
-        Blocks of rows; a row is a tuple of Python values in the order of ``columns``, None where
-        there is no value. The statement has been run when the result is handed over.
+        Blocks of rows: a list of tuples of Python values in the order of ``columns``, None where
+        there is no value, or a :class:`schemas.blocks.Block`, which is what the database's bulk
+        transport gives. The statement has been run when the result is handed over.
     infos
         Said before the rows.
+    descriptors
+        Services that can be called for the rows (resources of type ``meta`` in a VOTable).
     overflowed
         Asked after the last row: were there more than the limit (DALI-1.1 4.4.1)?
     close
@@ -154,10 +266,12 @@ class TableResult:
     """
 
     columns: Sequence[Column]
-    rows: Iterator[Sequence[tuple[Any, ...]]]
+    rows: Iterator[Sequence[tuple[Any, ...]] | Block]
     infos: tuple[Info, ...] = ()
+    descriptors: tuple[ServiceDescriptor, ...] = ()
     overflowed: Callable[[], bool] = field(default=lambda: False)
     close: Callable[[], None] = field(default=lambda: None)
+    descriptors: tuple[ServiceDescriptor, ...] = ()
 
 
 @dataclass(slots=True)
@@ -173,7 +287,8 @@ class FileResult:
     filename
         Name offered to people, empty for none.
     length
-        Bytes in all, or None where not known before.
+        Bytes in all, or None where not known before. 0 says that there is nothing to send: HTTP
+        204 without a body (SODA-1.0 5.1).
     close
         Called once when the answer is sent or the client is gone.
     """
