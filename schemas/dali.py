@@ -189,60 +189,6 @@ class ServiceDescriptor:
     content_type: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class InputParam:
-    """One input of a described service: its declaration, and the values that make sense.
-
-    Attributes
-    ----------
-    param
-        The declaration that the service parses the value with.
-    value
-        The only value that makes sense here, empty where the client chooses.
-    ref
-        Name of the answer's column whose values go in, empty for none.
-    minimum, maximum, options
-        ``VALUES/MIN``, ``MAX`` and ``OPTION`` of the PARAM (SODA-1.0 4.2), empty for none.
-    """
-
-    param: Param
-    value: str = ""
-    ref: str = ""
-    minimum: str = ""
-    maximum: str = ""
-    options: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceDescriptor:
-    """A service that can be called with values of an answer (DataLink-1.1 4.1).
-
-    Written as ``RESOURCE type="meta" utype="adhoc:service"`` beside the results; ``self_described``
-    ones (the service that answered) as ``utype="adhoc:this"``.
-
-    Attributes
-    ----------
-    name
-        XML ID of the resource, that a ``service_def`` column refers to.
-    access_url
-        Absolute URL of the service.
-    standard_id
-        IVOA identifier of its capability, empty for free services.
-    inputs
-        Its input parameters.
-    description, content_type
-        For people; media type of what it answers.
-    """
-
-    name: str
-    access_url: str
-    standard_id: str
-    inputs: tuple[InputParam, ...]
-    description: str = ""
-    content_type: str = ""
-    self_described: bool = False
-
-
 @dataclass(slots=True)
 class TableResult:
     """A table on its way to the client.
@@ -271,7 +217,6 @@ class TableResult:
     descriptors: tuple[ServiceDescriptor, ...] = ()
     overflowed: Callable[[], bool] = field(default=lambda: False)
     close: Callable[[], None] = field(default=lambda: None)
-    descriptors: tuple[ServiceDescriptor, ...] = ()
 
 
 @dataclass(slots=True)
