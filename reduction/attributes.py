@@ -212,7 +212,7 @@ class Query:
 
     def __len__(self) -> int:
         """Number of objects."""
-        return len(list(iter(self)))
+        return self._owner.count(self._condition)
 
     def __bool__(self) -> bool:
         """Refuse to be a truth value: ``a == 1 and b == 2`` is written ``(a == 1) & (b == 2)``."""

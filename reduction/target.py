@@ -183,13 +183,7 @@ class _Declarations(type):
         namespace["SLOTS"] = slots
         namespace["ATTRIBUTES"] = tuple(attributes)
         made = super().__new__(cls, name, bases, namespace)
-        made._paths = frozenset(
-            {a.name.split(".")[0] for a in attributes}
-            | {
-                "object_id", "instrument", "chip", "filter", "creation_date", "is_valid",
-                "quality_flags", "timestamp_start", "timestamp_end", "recipe_version", "moment",
-            }
-        )
+        made._paths = frozenset(a.name.split(".")[0] for a in attributes)
         return made
 
     def __getattr__(cls, name: str) -> AttributePath:
@@ -200,11 +194,44 @@ class _Declarations(type):
         return AttributePath(cls, name)  # type: ignore[arg-type]  # the metaclass's instances are the DBObject classes
 
 
+class _Standard:
+    """An attribute that every object has: a value on an object, a query path on a class."""
+
+    def __init__(self, column: str, *, named: bool = False) -> None:
+        self._column, self._named = column, named
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: DBObject | None, owner: type[DBObject]) -> Any:  # noqa: ANN401  # path or value
+        if instance is None:
+            return AttributePath(owner, self._name)
+        value = getattr(instance._record, self._column)  # noqa: SLF001  # the descriptor is part of the class
+        return SimpleNamespace(name=value) if self._named else value
+
+
 class DBObject(metaclass=_Declarations):
     """An object of the archive as a person sees it in Python; read-only.
 
     ``k.imstat.stdev``, ``k.chip.name``, ``k.flat.imstat.median``: attributes by name, progenitors
     by the name of their slot.
+
+    Attributes
+    ----------
+    object_id
+        Number in the archive.
+    instrument, chip, filter
+        Each with ``.name``; the filter's is empty where none applies.
+    is_valid
+        0 rejected by a person, 1 valid, 2 proposed for promotion (Astro-WISE).
+    quality_flags
+        Bits set by ``verify``; 0 means no problem.
+    process_params, recipe_version
+        What it was made with.
+    creation_date
+        UTC.
+    timestamp_start, timestamp_end, moment
+        Validity, and the moment of observation, MJD UTC.
     """
 
     SLOTS: ClassVar[Mapping[str, Slot]]
@@ -233,55 +260,18 @@ class DBObject(metaclass=_Declarations):
         message = f"{cls.__name__} has no attribute or input {name!r}"
         raise AttributeError(message)
 
-    @property
-    def object_id(self) -> int:
-        """Number of the object in the archive."""
-        return self._record.product_id
-
-    @property
-    def instrument(self) -> SimpleNamespace:
-        """The camera; ``.name``."""
-        return SimpleNamespace(name=self._record.instrument)
-
-    @property
-    def chip(self) -> SimpleNamespace:
-        """The CCD; ``.name``."""
-        return SimpleNamespace(name=self._record.chip)
-
-    @property
-    def filter(self) -> SimpleNamespace:
-        """The filter; ``.name`` (empty where none applies)."""
-        return SimpleNamespace(name=self._record.filter)
-
-    @property
-    def is_valid(self) -> int:
-        """0 rejected by a person, 1 valid, 2 proposed for promotion (Astro-WISE)."""
-        return self._record.is_valid
-
-    @property
-    def quality_flags(self) -> int:
-        """Bits set by ``verify``; 0 means no problem."""
-        return self._record.quality_flags
-
-    @property
-    def process_params(self) -> dict[str, Any]:
-        """Process parameters it was made with."""
-        return dict(self._record.process_params)
-
-    @property
-    def creation_date(self) -> Any:  # noqa: ANN401  # datetime; annotated where declared
-        """When it was made, UTC."""
-        return self._record.creation_date
-
-    @property
-    def timestamp_start(self) -> float | None:
-        """Beginning of its validity, MJD."""
-        return self._record.timestamp_start
-
-    @property
-    def timestamp_end(self) -> float | None:
-        """End of its validity, MJD."""
-        return self._record.timestamp_end
+    object_id = _Standard("product_id")
+    instrument = _Standard("instrument", named=True)
+    chip = _Standard("chip", named=True)
+    filter = _Standard("filter", named=True)
+    is_valid = _Standard("is_valid")
+    quality_flags = _Standard("quality_flags")
+    process_params = _Standard("process_params")
+    creation_date = _Standard("creation_date")
+    timestamp_start = _Standard("timestamp_start")
+    timestamp_end = _Standard("timestamp_end")
+    recipe_version = _Standard("recipe_version")
+    moment = _Standard("moment")
 
     @property
     def images(self) -> dict[str, Array]:
@@ -300,6 +290,13 @@ class DBObject(metaclass=_Declarations):
         from reduction.archive import Archive  # noqa: PLC0415  # the archive knows the classes
 
         return Archive.current().search(cls, condition)
+
+    @classmethod
+    def count(cls, condition: ColumnElement[bool]) -> int:
+        """Count the published objects of this class that meet a condition."""
+        from reduction.archive import Archive  # noqa: PLC0415  # the archive knows the classes
+
+        return Archive.current().count(cls, condition)
 
 
 class ProcessTarget(DBObject):

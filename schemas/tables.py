@@ -38,7 +38,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    Real,
+    REAL,
     SmallInteger,
     Text,
     func,
@@ -279,15 +279,15 @@ class Source(Base):
     source_number: Mapped[int] = mapped_column(Integer, primary_key=True)
     ra: Mapped[float]
     dec: Mapped[float]
-    pos_err: Mapped[float | None] = mapped_column(Real)
-    mag: Mapped[float | None] = mapped_column(Real)
-    mag_err: Mapped[float | None] = mapped_column(Real)
-    flux: Mapped[float | None] = mapped_column(Real)
-    flux_err: Mapped[float | None] = mapped_column(Real)
-    x: Mapped[float | None] = mapped_column(Real)
-    y: Mapped[float | None] = mapped_column(Real)
-    fwhm: Mapped[float | None] = mapped_column(Real)
-    elongation: Mapped[float | None] = mapped_column(Real)
+    pos_err: Mapped[float | None] = mapped_column(REAL)
+    mag: Mapped[float | None] = mapped_column(REAL)
+    mag_err: Mapped[float | None] = mapped_column(REAL)
+    flux: Mapped[float | None] = mapped_column(REAL)
+    flux_err: Mapped[float | None] = mapped_column(REAL)
+    x: Mapped[float | None] = mapped_column(REAL)
+    y: Mapped[float | None] = mapped_column(REAL)
+    fwhm: Mapped[float | None] = mapped_column(REAL)
+    elongation: Mapped[float | None] = mapped_column(REAL)
     flags: Mapped[int] = mapped_column(Integer)
 
 

@@ -1,0 +1,174 @@
+"""Connections to the archive's PostgreSQL by role, and the state its schema should be in.
+
+``owner`` creates tables, ``service`` writes products, ``reader`` runs users' queries and can
+neither write nor see what is not published.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Database", "grant", "migrate", "sqlalchemy_url"]
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import psycopg2.extensions
+from alembic import command
+from alembic.config import Config
+from psycopg2 import sql
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.pool import QueuePool
+
+from schemas.errors import BusyError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from schemas.settings import DatabaseSettings
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_READER_SCHEMAS = ("archive", "ivoa", "tap_schema", "vo")
+
+
+def sqlalchemy_url() -> str:
+    """URL that makes SQLAlchemy take its connections from psycopg2 DSNs given to creators."""
+    return "postgresql+psycopg2://"
+
+
+class Database:
+    """Pools of connections, one for each role of the settings.
+
+    Parameters
+    ----------
+    settings
+        DSNs of the three roles.
+
+    Notes
+    -----
+    A process that forks must not use a Database made before the fork.
+    """
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        if not settings.service_url:
+            message = (
+                "database.service_url is empty: expected the DSN of a PostgreSQL "
+                "(VO_DATABASE__SERVICE_URL, or start one with `vo-service demo`)"
+            )
+            raise SettingsError(message)
+        self.settings = settings
+        self.service = _engine(settings.service_url, settings.pool_size)
+        self.reader = _engine(settings.reader_url or settings.service_url, settings.pool_size)
+
+    @contextmanager
+    def snapshot(
+        self, *, asof: str = "", timeout_s: float
+    ) -> Iterator[psycopg2.extensions.connection]:
+        """Open a read-only repeatable-read transaction as the reader role.
+
+        Parameters
+        ----------
+        asof
+            Moment (ISO 8601) as of which the views answer; empty for the present.
+        timeout_s
+            Seconds any statement may run.
+
+        Raises
+        ------
+        BusyError
+            If no connection is free.
+        """
+        try:
+            pooled = self.reader.raw_connection()
+        except Exception as error:
+            message = "the database takes no further connection"
+            raise BusyError(message) from error
+        raw: Any = pooled.driver_connection
+        try:
+            raw.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
+            with raw.cursor() as cursor:
+                cursor.execute(
+                    "SELECT set_config('statement_timeout', %s, true), "
+                    "set_config('vo.asof', %s, true)",
+                    (str(int(timeout_s * 1000)), asof),
+                )
+            yield raw
+        finally:
+            if raw.closed:
+                pooled.invalidate()
+            else:
+                raw.rollback()
+            pooled.close()
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        self.service.dispose()
+        self.reader.dispose()
+
+
+def _engine(dsn: str, size: int) -> Engine:
+    def connect() -> psycopg2.extensions.connection:
+        connection = psycopg2.connect(dsn, application_name="vo-service")
+        connection.set_client_encoding("UTF8")
+        return connection
+
+    return create_engine(
+        sqlalchemy_url(),
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=size,
+        pool_timeout=10,
+        pool_pre_ping=True,
+    )
+
+
+def migrate(owner_url: str) -> None:
+    """Bring the database's schema to the newest revision; does nothing where it is there.
+
+    Parameters
+    ----------
+    owner_url
+        DSN of the owner role.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["dsn"] = owner_url
+    command.upgrade(config, "head")
+
+
+def grant(connection: psycopg2.extensions.connection, *, service: str, reader: str) -> None:
+    """Give the service and reader roles what they need, and no more.
+
+    Parameters
+    ----------
+    connection
+        A connection of the owner.
+    service, reader
+        Names of the roles.
+    """
+    roles = {"service": sql.Identifier(service), "reader": sql.Identifier(reader)}
+    with connection.cursor() as cursor:
+        for schema in _READER_SCHEMAS:
+            named = {**roles, "schema": sql.Identifier(schema)}
+            cursor.execute(
+                sql.SQL("GRANT USAGE ON SCHEMA {schema} TO {service}, {reader}").format(**named)
+            )
+            if schema != "vo":
+                cursor.execute(
+                    sql.SQL(
+                        "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {service}, {reader}"
+                    ).format(**named)
+                )
+        for statement in (
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA vo TO {service}",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tap_schema TO {service}",
+            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA vo TO {service}",
+            "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+            "REVOKE EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) FROM PUBLIC",
+            "GRANT EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) TO {service}",
+            "GRANT SELECT ON vo.published, vo.current_lineage TO {reader}",
+            "GRANT SELECT (target_id, class_name, instrument, chip, filter, moment, ra, dec, "
+            "radius, dataset_id, state, raw_id) ON vo.target TO {reader}",
+        ):
+            cursor.execute(sql.SQL(statement).format(**roles))

@@ -1,0 +1,30 @@
+"""The archive: tables, functions and views."""
+
+from __future__ import annotations
+
+from alembic import op
+
+from schemas.sphere import FUNCTIONS as SPHERE_FUNCTIONS
+from schemas.tables import Base
+from schemas.views import CURRENT_LINEAGE, FUNCTIONS, PUBLISHED, VIEWS
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create everything."""
+    for schema in ("archive", "ivoa", "tap_schema"):
+        op.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    Base.metadata.create_all(op.get_bind())
+    op.execute(CURRENT_LINEAGE)
+    for statement in (*SPHERE_FUNCTIONS, *FUNCTIONS, PUBLISHED, *VIEWS):
+        op.get_bind().exec_driver_sql(statement)
+
+
+def downgrade() -> None:
+    """Refuse: raw data is sacred, and there is nothing before."""
+    message = "there is no revision before the first; restore a backup instead"
+    raise RuntimeError(message)

@@ -1,0 +1,181 @@
+"""SQL of what users query: functions of schema ``vo``, and the views of ``archive`` and ``ivoa``.
+
+Views answer as of ``vo.asof()``: with the setting ``vo.asof`` empty that is the present (rows
+whose publication is open ended), otherwise the moment it names.
+"""
+
+from __future__ import annotations
+
+__all__ = ["FUNCTIONS", "VIEWS"]
+
+from typing import Final
+
+FUNCTIONS: Final = (
+    """
+CREATE OR REPLACE FUNCTION vo.asof() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT nullif(current_setting('vo.asof', true), '')::timestamptz
+$$
+""",
+    """
+CREATE OR REPLACE FUNCTION vo.fact(wanted text) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+SECURITY DEFINER SET search_path = pg_catalog AS $$
+  SELECT value FROM vo.service_fact WHERE name = wanted
+$$
+""",
+    """
+CREATE OR REPLACE FUNCTION vo.mark_suspect(seeds bigint[]) RETURNS bigint LANGUAGE sql AS $$
+  WITH RECURSIVE hit(target_id) AS (
+    SELECT unnest(seeds)
+    UNION
+    SELECT d.target_id FROM hit JOIN vo.dependency d ON d.progenitor_target_id = hit.target_id
+  ), held AS (
+    SELECT t.target_id FROM vo.target t JOIN hit USING (target_id)
+    ORDER BY t.target_id FOR UPDATE OF t
+  ), marked AS (
+    UPDATE vo.target t
+    SET state = CASE WHEN t.state = 'missing' THEN 'missing' ELSE 'suspect' END,
+        epoch = t.epoch + 1
+    FROM held WHERE t.target_id = held.target_id
+    RETURNING t.target_id
+  )
+  SELECT count(*) FROM marked
+$$
+""",
+    """
+CREATE OR REPLACE FUNCTION vo.ancestors(wanted bigint)
+RETURNS TABLE (role text, ancestor_id bigint, depth integer)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+  WITH RECURSIVE up(role, ancestor_id, depth) AS (
+    SELECT l.role, l.progenitor_id, 1 FROM vo.current_lineage l WHERE l.product_id = wanted
+    UNION
+    SELECT l.role, l.progenitor_id, up.depth + 1
+    FROM up JOIN vo.current_lineage l ON l.product_id = up.ancestor_id
+  )
+  SELECT DISTINCT ON (up.ancestor_id) up.role, up.ancestor_id, up.depth
+  FROM up ORDER BY up.ancestor_id, up.depth
+$$
+""",
+    """
+CREATE OR REPLACE FUNCTION vo.descendants(wanted bigint)
+RETURNS TABLE (descendant_id bigint, depth integer)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+  WITH RECURSIVE down(descendant_id, depth) AS (
+    SELECT l.product_id, 1 FROM vo.current_lineage l WHERE l.progenitor_id = wanted
+    UNION
+    SELECT l.product_id, down.depth + 1
+    FROM down JOIN vo.current_lineage l ON l.progenitor_id = down.descendant_id
+  )
+  SELECT d.descendant_id, min(d.depth) FROM down d GROUP BY d.descendant_id
+$$
+""",
+)
+
+CURRENT_LINEAGE: Final = """
+CREATE OR REPLACE VIEW vo.current_lineage AS
+  SELECT l.product_id, l.role, l.position, coalesce(c.progenitor_id, l.progenitor_id) progenitor_id
+  FROM vo.lineage l LEFT JOIN vo.confirmation c USING (product_id, role, position)
+"""
+
+PUBLISHED: Final = """
+CREATE OR REPLACE VIEW vo.published AS
+  SELECT target_id, product_id, published_from, published_to FROM vo.publication
+  WHERE CASE WHEN vo.asof() IS NULL THEN published_to = 'infinity'
+             ELSE published_from <= vo.asof() AND published_to > vo.asof() END
+"""
+
+VIEWS: Final = (
+    """
+CREATE OR REPLACE VIEW archive.products AS
+  SELECT p.product_id AS object_id, p.class_name, p.instrument, p.chip, p.filter,
+    to_char(p.night, 'YYYY-MM-DD') AS night,
+    to_char(p.creation_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') AS creation_date,
+    p.creator, p.is_valid, p.quality_flags, p.timestamp_start, p.timestamp_end,
+    p.recipe_version, p.process_params::text AS process_params, p.key, p.content_hash,
+    f.sha256 AS file_sha256, f.size AS file_size,
+    CASE WHEN p.target_id IS NULL THEN 1
+         WHEN EXISTS (SELECT 1 FROM vo.published u WHERE u.product_id = p.product_id) THEN 1
+         ELSE 0 END AS is_current
+  FROM vo.product p LEFT JOIN vo.file f USING (file_id)
+""",
+    """
+CREATE OR REPLACE VIEW archive.lineage AS
+  SELECT l.product_id AS object_id, l.role, l.position, l.progenitor_id,
+    p.class_name AS progenitor_class
+  FROM vo.current_lineage l JOIN vo.product p ON p.product_id = l.progenitor_id
+""",
+    """
+CREATE OR REPLACE VIEW archive.ancestors AS
+  SELECT p.product_id AS object_id, a.role, a.ancestor_id, q.class_name AS ancestor_class, a.depth
+  FROM vo.product p CROSS JOIN LATERAL vo.ancestors(p.product_id) a
+  JOIN vo.product q ON q.product_id = a.ancestor_id
+""",
+    """
+CREATE OR REPLACE VIEW archive.descendants AS
+  SELECT p.product_id AS object_id, d.descendant_id, q.class_name AS descendant_class, d.depth
+  FROM vo.product p CROSS JOIN LATERAL vo.descendants(p.product_id) d
+  JOIN vo.product q ON q.product_id = d.descendant_id
+""",
+    """
+CREATE OR REPLACE VIEW archive.targets AS
+  SELECT t.target_id, t.class_name, t.instrument, t.chip, t.filter,
+    to_char(t.night, 'YYYY-MM-DD') AS night, t.raw_id AS raw_object_id, t.state,
+    t.reasons::text AS reasons, t.product_id AS object_id, t.dataset_id AS obs_publisher_did,
+    t.validity_start, t.validity_end
+  FROM vo.target t
+""",
+    """
+CREATE OR REPLACE VIEW archive.edits AS
+  SELECT e.edit_id, e.product_id AS object_id, e.subject, e.field, e.old AS value_before,
+    e.new AS value_after, e.who, e.why,
+    to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') AS edit_time
+  FROM vo.edit e
+""",
+    """
+CREATE OR REPLACE VIEW archive.raw_frames AS
+  SELECT p.product_id AS object_id, p.class_name, p.instrument, p.chip, p.filter,
+    to_char(p.night, 'YYYY-MM-DD') AS night,
+    p.attributes->>'name' AS file_name, p.attributes->>'object' AS object,
+    (p.attributes->>'exptime')::float8 AS exptime, (p.attributes->>'mjd_obs')::float8 AS mjd_obs,
+    (p.attributes->>'ra')::float8 AS ra, (p.attributes->>'dec')::float8 AS dec,
+    (p.attributes->>'airmass')::float8 AS airmass, p.is_valid, f.sha256 AS file_sha256
+  FROM vo.product p JOIN vo.file f USING (file_id)
+  WHERE p.class_name IN ('RawBiasFrame', 'RawDarkFrame', 'RawDomeFlatFrame',
+                         'RawTwilightFlatFrame', 'RawScienceFrame')
+""",
+    """
+CREATE OR REPLACE VIEW archive.sources AS
+  SELECT s.product_id * 1000000 + s.source_number AS source_id, s.product_id AS object_id,
+    i.dataset_id AS obs_publisher_did, s.ra, s.dec, s.pos_err, s.mag, s.mag_err,
+    s.flux, s.flux_err, s.x, s.y, s.fwhm, s.elongation, s.flags,
+    t.filter, t.instrument AS instrument_name, t.chip, t.moment AS t_mid
+  FROM vo.source s
+  JOIN vo.published u USING (product_id)
+  JOIN vo.target t ON t.target_id = u.target_id
+  LEFT JOIN vo.target i ON i.raw_id = t.raw_id AND i.dataset_id IS NOT NULL
+""",
+    """
+CREATE OR REPLACE VIEW archive.reference_stars AS
+  SELECT r.product_id AS object_id, p.attributes->>'name' AS catalogue, r.name, r.ra, r.dec,
+    (r.mags->>'B')::float4 AS mag_b, (r.mags->>'V')::float4 AS mag_v,
+    (r.mags->>'R')::float4 AS mag_r, (r.mags->>'I')::float4 AS mag_i
+  FROM vo.reference_source r JOIN vo.product p USING (product_id)
+  WHERE p.is_valid >= 1
+""",
+    """
+CREATE OR REPLACE VIEW ivoa.obscore AS
+  SELECT 'image'::text AS dataproduct_type, o.dataproduct_subtype, o.calib_level,
+    vo.fact('collection') AS obs_collection, o.obs_id, o.obs_title,
+    t.dataset_id AS obs_publisher_did, NULL::text AS obs_creator_did,
+    vo.fact('base_url') || '/files/' || o.product_id AS access_url,
+    'image/fits'::text AS access_format, o.access_estsize, o.target_name,
+    NULL::text AS target_class, o.s_ra, o.s_dec, o.s_fov, o.s_region, o.s_resolution,
+    o.t_min, o.t_max, o.t_exptime, NULL::float8 AS t_resolution, o.em_min, o.em_max,
+    NULL::float8 AS em_res_power, 'phot.count'::text AS o_ucd, NULL::text AS pol_states,
+    o.facility_name, o.instrument_name, o.s_xel1, o.s_xel2, 1::bigint AS t_xel,
+    1::bigint AS em_xel, 0::bigint AS pol_xel, o.s_pixel_scale, 'em.wl'::text AS em_ucd,
+    NULL::text AS preview, 'archive.calibrated_science_frame'::text AS source_table
+  FROM vo.obscore o
+  JOIN vo.published u USING (product_id)
+  JOIN vo.target t ON t.target_id = u.target_id
+""",
+)
