@@ -1,0 +1,138 @@
+"""Average a stack of frames, leaving out what deviates more than its known noise allows."""
+
+from __future__ import annotations
+
+__all__ = ["combine", "master_bias"]
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.errors import UnprocessableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+#: Rows combined at a time, so that the working copy of the stack stays small.
+_ROWS = 256
+
+
+def combine(
+    frames: Sequence[NDArray[np.float32]],
+    sigma: NDArray[np.float32] | Sequence[float],
+    *,
+    sigma_clip: float,
+    photon: Sequence[float] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Mean of the values that lie near the median of their pixel.
+
+    Parameters
+    ----------
+    frames
+        Frames of equal shape (ny, nx), any unit. NaN is "no value".
+    sigma
+        Standard deviation that does not depend on the signal, one number a frame.
+    sigma_clip
+        Values further than this many standard deviations from the median are left out.
+    photon
+        Variance per unit of signal, one number a frame: a value's variance is
+        ``sigma**2 + photon * median``. None for no signal-dependent noise.
+
+    Returns
+    -------
+    tuple of ndarray
+        Mean, shape (ny, nx), float32, NaN where no frame had a value, and the number of values
+        it is of, uint8. Where all values were rejected (two that disagree) the median stands and
+        the number is 0.
+
+    Raises
+    ------
+    UnprocessableError
+        If there is no frame or the shapes differ.
+    """
+    shapes = {frame.shape for frame in frames}
+    if len(shapes) != 1:
+        message = f"{len(frames)} frames of shapes {sorted(shapes)}: expected one common shape"
+        raise UnprocessableError(message)
+    ny, nx = shapes.pop()
+    mean = np.empty((ny, nx), dtype=np.float32)
+    count = np.empty((ny, nx), dtype=np.uint8)
+    noise = np.asarray(sigma, dtype=np.float32)
+    per_signal = np.zeros_like(noise) if photon is None else np.asarray(photon, dtype=np.float32)
+    for start in range(0, ny, _ROWS):
+        rows = slice(start, min(start + _ROWS, ny))
+        stack = np.stack([frame[rows] for frame in frames])
+        mean[rows], count[rows] = _combine_block(stack, noise, per_signal, sigma_clip)
+    return mean, count
+
+
+def _combine_block(
+    stack: NDArray[np.float32],
+    sigma: NDArray[np.float32],
+    photon: NDArray[np.float32],
+    sigma_clip: float,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    invalid = ~np.isfinite(stack)
+    centre = _median(stack, invalid)
+    stack -= centre
+    variance = np.maximum(centre, 0.0) * photon[:, None, None] + (sigma * sigma)[:, None, None]
+    limit = np.sqrt(variance, dtype=np.float32) * np.float32(sigma_clip)
+    keep = np.abs(stack) <= limit
+    keep &= ~invalid
+    count = keep.sum(axis=0, dtype=np.uint8)
+    stack[~keep] = 0.0
+    total = stack.sum(axis=0, dtype=np.float64)
+    np.divide(total, count, out=total, where=count > 0)
+    return (centre + total).astype(np.float32), count
+
+
+def _median(stack: NDArray[np.float32], invalid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Median along the first axis over valid values; NaN where there is none."""
+    if not invalid.any():
+        return np.asarray(np.median(stack, axis=0), dtype=np.float32)
+    ordered = np.sort(np.where(invalid, np.float32(np.inf), stack), axis=0)
+    n = (~invalid).sum(axis=0)
+    low = np.take_along_axis(ordered, np.maximum((n - 1) // 2, 0)[None], axis=0)[0]
+    high = np.take_along_axis(ordered, np.minimum(n // 2, len(stack) - 1)[None], axis=0)[0]
+    middle = np.full(low.shape, np.nan, dtype=np.float32)
+    some = n > 0
+    middle[some] = (low[some] + high[some]) / 2
+    return middle
+
+
+def master_bias(
+    frames: Sequence[NDArray[np.float32]], *, read_noise: float, sigma_clip: float = 3.0
+) -> NDArray[np.float32]:
+    """Combine bias frames of one night and chip.
+
+    Parameters
+    ----------
+    frames
+        Trimmed, overscan corrected bias frames, each of shape (ny, nx), adu.
+    read_noise
+        Measured on its own (:mod:`reduction.steps.read_noise`), adu.
+    sigma_clip
+        Pixels that deviate from the median by more than this times the read noise are left out.
+
+    Returns
+    -------
+    ndarray
+        Master bias, shape (ny, nx), adu, float32; NaN where no frame had a value.
+
+    Raises
+    ------
+    UnprocessableError
+        If there is no frame, the shapes differ, or the read noise is not positive.
+
+    Notes
+    -----
+    Astro-WISE ``BiasFrame``: the rejection limit is the ReadNoise measurement, not the scatter
+    of the sample.
+    """
+    if not read_noise > 0.0:
+        message = f"read noise {read_noise} adu: expected a positive number"
+        raise UnprocessableError(message)
+    mean, _ = combine(frames, [read_noise] * len(frames), sigma_clip=sigma_clip)
+    return mean

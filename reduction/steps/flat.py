@@ -1,0 +1,194 @@
+"""Flat fields: combine dome or twilight flats, and join both into a master flat."""
+
+from __future__ import annotations
+
+__all__ = ["CombineType", "FlatField", "combine_flats", "master_flat"]
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reduction.steps.combine import combine
+from reduction.steps.smooth import fill_bad_pixels, low_pass
+from schemas.errors import UnprocessableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+class CombineType(IntEnum):
+    """What a master flat is made of; Astro-WISE's numbers."""
+
+    DOME_AND_TWILIGHT = 1
+    DOME = 2
+    TWILIGHT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class FlatField:
+    """A combined flat.
+
+    Attributes
+    ----------
+    image
+        Shape (ny, nx), float32, median 1 over the good pixels; NaN where there is no value.
+    levels
+        Median of each frame before normalisation, adu.
+    outliers
+        Number of values rejected in all frames.
+    """
+
+    image: NDArray[np.float32]
+    levels: tuple[float, ...]
+    outliers: int
+
+
+def _normalise(image: NDArray[np.float32], good: NDArray[np.bool_]) -> float:
+    """Divide by the median over good pixels, in place, and return it."""
+    values = image[good & np.isfinite(image)]
+    level = float(np.median(values)) if values.size else float("nan")
+    if not level > 0.0:
+        message = f"a flat of median level {level} adu above the bias: expected light"
+        raise UnprocessableError(message)
+    image /= np.float32(level)
+    return level
+
+
+def combine_flats(
+    frames: Sequence[NDArray[np.float32]],
+    *,
+    bias: NDArray[np.float32],
+    gain: float,
+    read_noise: float,
+    good: NDArray[np.bool_] | None = None,
+    sigma_clip: float = 5.0,
+) -> FlatField:
+    """Combine dome or twilight flats of one chip and filter.
+
+    Parameters
+    ----------
+    frames
+        Trimmed, overscan corrected flats, each of shape (ny, nx), adu.
+    bias
+        Master bias made with the same overscan method, same shape, adu.
+    gain
+        e-/adu.
+    read_noise
+        adu.
+    good
+        Pixels that levels are measured on, same shape; None for all.
+    sigma_clip
+        A normalised value is left out if it deviates from its pixel's median by more than this
+        times the photon and read noise expected there.
+
+    Returns
+    -------
+    FlatField
+        Of median 1.
+
+    Raises
+    ------
+    UnprocessableError
+        If there is no frame, shapes differ, or a frame has no light.
+
+    Notes
+    -----
+    Astro-WISE ``DomeFlatFrame`` and ``TwilightFlatFrame``: debias, divide each by its median,
+    clip with photon noise scaled by the gain, mean, divide by the median.
+    """
+    if any(frame.shape != bias.shape for frame in frames):
+        shapes = sorted({frame.shape for frame in frames})
+        message = f"flats of shapes {shapes} and a bias of {bias.shape}: expected equal shapes"
+        raise UnprocessableError(message)
+    measured = np.ones(bias.shape, dtype=np.bool_) if good is None else good
+    normalised = [np.subtract(frame, bias, dtype=np.float32) for frame in frames]
+    levels = tuple(_normalise(image, measured) for image in normalised)
+    image, count = combine(
+        normalised,
+        [read_noise / level for level in levels],
+        sigma_clip=sigma_clip,
+        photon=[1.0 / (gain * level) for level in levels],
+    )
+    valid = np.isfinite(image)
+    outliers = len(frames) * int(valid.sum()) - int(count[valid].sum(dtype=np.int64))
+    _normalise(image, measured)
+    return FlatField(image=image, levels=levels, outliers=outliers)
+
+
+def master_flat(
+    dome: NDArray[np.float32] | None,
+    twilight: NDArray[np.float32] | None,
+    *,
+    combine_type: int = CombineType.DOME_AND_TWILIGHT,
+    bad: NDArray[np.bool_] | None = None,
+    median_filter_size: int = 9,
+    filter_size: float = 9.0,
+    mirror: tuple[int, int] = (75, 75),
+) -> NDArray[np.float32]:
+    """Join the small scales of the dome flat with the large scales of the twilight flat.
+
+    Parameters
+    ----------
+    dome, twilight
+        Flats of median 1, shape (ny, nx). The one a combine type does not use may be None.
+    combine_type
+        One of :class:`CombineType`.
+    bad
+        Pixels that must not reach the large scales, same shape.
+    median_filter_size
+        Side of the square whose median replaces a bad pixel before filtering, pixels.
+    filter_size
+        Standard deviation of the Gaussian between "large" and "small", pixels.
+    mirror
+        Pixels (y, x) mirrored at each edge before filtering.
+
+    Returns
+    -------
+    ndarray
+        Master flat, shape (ny, nx), float32, median 1 over the good pixels; bad pixels keep
+        their own response; NaN where a flat has no value.
+
+    Raises
+    ------
+    UnprocessableError
+        If a flat that the combine type needs is missing, or the type is unknown.
+
+    Notes
+    -----
+    Astro-WISE ``MasterFlatFrame``: dome / LP(dome) x LP(twilight), where LP is a Gaussian low
+    pass after cleaning bad pixels and mirroring the edges.
+    """
+    try:
+        chosen = CombineType(combine_type)
+    except ValueError as error:
+        message = f"combine type {combine_type}: expected 1 (dome and twilight), 2 or 3"
+        raise UnprocessableError(message) from error
+    needed = {
+        "dome": (dome, chosen is not CombineType.TWILIGHT),
+        "twilight": (twilight, chosen is not CombineType.DOME),
+    }
+    for name, (flat, need) in needed.items():
+        if need and flat is None:
+            message = f"combine type {chosen.value} ({chosen.name}) needs a {name} flat"
+            raise UnprocessableError(message)
+    if dome is not None and twilight is not None and chosen is CombineType.DOME_AND_TWILIGHT:
+        if dome.shape != twilight.shape:
+            message = f"flats of shapes {dome.shape} and {twilight.shape}: expected equal shapes"
+            raise UnprocessableError(message)
+        holes = ~np.isfinite(dome) | ~np.isfinite(twilight)
+        if bad is not None:
+            holes |= bad
+        large = {}
+        for name, flat in (("dome", dome), ("twilight", twilight)):
+            clean = fill_bad_pixels(flat, holes, size=median_filter_size)
+            large[name] = low_pass(clean, sigma=filter_size, mirror=mirror)
+        master = dome / large["dome"] * large["twilight"]
+    else:
+        chosen_flat = twilight if chosen is CombineType.TWILIGHT else dome
+        master = np.array(chosen_flat, dtype=np.float32)
+    _normalise(master, np.ones(master.shape, dtype=np.bool_) if bad is None else ~bad)
+    return master

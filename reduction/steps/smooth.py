@@ -1,0 +1,118 @@
+"""Low-pass filter of an image with holes: a Gaussian over the good pixels, mirrored at edges."""
+
+from __future__ import annotations
+
+__all__ = ["fill_bad_pixels", "low_pass"]
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from reduction.steps.windows import Windows
+from schemas.errors import UnprocessableError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: A Gaussian is cut at this many standard deviations.
+_TRUNCATE = 4.0
+
+
+def low_pass(
+    image: NDArray[np.float32],
+    *,
+    sigma: float,
+    bad: NDArray[np.bool_] | None = None,
+    mirror: tuple[int, int] | None = None,
+) -> NDArray[np.float32]:
+    """Smooth an image with a Gaussian, giving bad pixels no weight.
+
+    Parameters
+    ----------
+    image
+        Shape (ny, nx), any unit. NaN is "no value".
+    sigma
+        Standard deviation of the Gaussian, pixels.
+    bad
+        Pixels to leave out, same shape.
+    mirror
+        Pixels (y, x) that are mirrored at each edge; what lies beyond has no weight. None
+        mirrors as far as the Gaussian reaches.
+
+    Returns
+    -------
+    ndarray
+        Same shape and unit, float32; NaN where no good pixel is within reach.
+
+    Notes
+    -----
+    Astro-WISE ``MasterFlatFrame``: DigFilterSize, MirrorXpix, MirrorYpix. The product of the
+    Gaussian in Fourier space is computed as two convolutions with short kernels.
+    """
+    good = np.isfinite(image)
+    if bad is not None:
+        good &= ~bad
+    signal = np.where(good, image, np.float32(0.0))
+    weight = good.astype(np.float32)
+    crop = np.s_[:, :]
+    if mirror is not None:
+        pad = [(min(m, n), min(m, n)) for m, n in zip(mirror, image.shape, strict=True)]
+        signal, weight = (np.pad(array, pad, mode="symmetric") for array in (signal, weight))
+        crop = np.s_[
+            pad[0][0] : pad[0][0] + image.shape[0], pad[1][0] : pad[1][0] + image.shape[1]
+        ]
+    edges = "reflect" if mirror is None else "constant"
+    smooth_signal, smooth_weight = (
+        ndimage.gaussian_filter(array, sigma, mode=edges, truncate=_TRUNCATE)
+        for array in (signal, weight)
+    )
+    enough = smooth_weight > np.float32(1e-6)
+    result = np.full(signal.shape, np.nan, dtype=np.float32)
+    np.divide(smooth_signal, smooth_weight, out=result, where=enough)
+    return np.ascontiguousarray(result[crop])
+
+
+def fill_bad_pixels(
+    image: NDArray[np.float32], bad: NDArray[np.bool_], *, size: int
+) -> NDArray[np.float32]:
+    """Replace bad pixels by the median of the good ones around them.
+
+    Parameters
+    ----------
+    image
+        Shape (ny, nx), any unit. NaN counts as bad.
+    bad
+        Pixels to replace, same shape.
+    size
+        Side of the square around a bad pixel, pixels; doubled where it holds no good pixel.
+
+    Returns
+    -------
+    ndarray
+        Copy without bad pixels, float32.
+
+    Raises
+    ------
+    UnprocessableError
+        If no pixel is good.
+
+    Notes
+    -----
+    Astro-WISE ``MasterFlatFrame``: MedianFilterSize. Medians are taken at the bad pixels only.
+    """
+    holes = bad | ~np.isfinite(image)
+    filled = image.astype(np.float32, copy=True)
+    if holes.all():
+        message = "every pixel is bad: expected some good pixels to fill the bad ones from"
+        raise UnprocessableError(message)
+    values = np.where(holes, np.float32(np.nan), image)
+    y, x = np.nonzero(holes)
+    half = max(size // 2, 1)
+    while y.size:
+        reach = min(half, min(image.shape))
+        around = Windows(values, reach).median(y, x, reach)
+        filled[y, x] = around
+        empty = np.isnan(around)
+        y, x, half = y[empty], x[empty], half * 2
+    return filled

@@ -1,0 +1,87 @@
+"""Bit masks and weights of a reduced frame."""
+
+from __future__ import annotations
+
+__all__ = ["MaskBit", "bit_mask", "weight_image"]
+
+from enum import IntFlag
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class MaskBit(IntFlag):
+    """Why a pixel is not good; the bit codes of Astro-WISE's DARMA."""
+
+    NON_NUMBER = 1
+    SATURATED = 2
+    HOT = 4
+    COLD = 8
+    SATELLITE = 16
+    COSMIC = 32
+    LINEARITY = 64
+
+
+#: Bits that take all weight from a pixel.
+_REJECTED = ~MaskBit.LINEARITY & sum(MaskBit)
+
+
+def bit_mask(
+    image: NDArray[np.float32],
+    *,
+    hot: NDArray[np.uint8],
+    cold: NDArray[np.uint8],
+    saturated: NDArray[np.bool_],
+    cosmic: NDArray[np.bool_] | None = None,
+) -> NDArray[np.uint8]:
+    """Say of every pixel what is wrong with it.
+
+    Parameters
+    ----------
+    image
+        Reduced image, shape (ny, nx). NaN and infinities get NON_NUMBER.
+    hot, cold
+        Pixel maps, 1 good, 0 bad, same shape.
+    saturated, cosmic
+        True where the pixel is, same shape.
+
+    Returns
+    -------
+    ndarray
+        Sum of :class:`MaskBit`, uint8; 0 is good.
+    """
+    mask = np.zeros(image.shape, dtype=np.uint8)
+    mask[~np.isfinite(image)] |= MaskBit.NON_NUMBER
+    mask[saturated] |= MaskBit.SATURATED
+    mask[hot == 0] |= MaskBit.HOT
+    mask[cold == 0] |= MaskBit.COLD
+    if cosmic is not None:
+        mask[cosmic] |= MaskBit.COSMIC
+    return mask
+
+
+def weight_image(flat: NDArray[np.float32], mask: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Relative weight of every pixel: proportional to the inverse variance under sky noise.
+
+    Parameters
+    ----------
+    flat
+        Master flat, median 1, shape (ny, nx).
+    mask
+        From :func:`bit_mask`, same shape.
+
+    Returns
+    -------
+    ndarray
+        Flat where the pixel is good, 0 elsewhere, float32.
+
+    Notes
+    -----
+    Astro-WISE ``WeightFrame`` = flat x hot x cold x saturated x cosmic x satellite.
+    """
+    good = (mask & int(_REJECTED)) == 0
+    good &= np.isfinite(flat)
+    return np.where(good, flat, np.float32(0.0)).astype(np.float32, copy=False)
