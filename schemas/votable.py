@@ -1,0 +1,401 @@
+"""VOTable 1.4 as a stream: the one writer for answers, errors and service descriptions.
+
+Texts of ``char`` columns are UTF-8, the same bytes as ASCII wherever ASCII says it, and are read
+so by astropy, STILTS and TOPCAT; a column declared ``unicodeChar`` goes out in 16-bit units. Rows
+are BINARY2 (the default) or TABLEDATA. The markup is serialised by lxml around a marker, and only
+rows are put in the marker's place. Reading VOTables is not done here.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Serialization", "error_document", "write_votable"]
+
+import binascii
+import itertools
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from lxml import etree
+
+from schemas.blocks import Block, Fixed, Layout, Ragged
+from schemas.cells import text_cells
+from schemas.dali import Info
+from schemas.errors import VOError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from schemas.columns import Column
+    from schemas.dali import InputParam, ServiceDescriptor, TableResult
+
+_NS: Final = "http://www.ivoa.net/xml/VOTable/v1.3"
+_XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
+_LOCATION: Final = f"{_NS} http://www.ivoa.net/xml/VOTable/VOTable-1.4.xsd"
+_MARKER: Final = "@rows@"
+_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MARKUP: Final = re.compile("[&<>\r]")
+
+
+class Serialization(StrEnum):
+    """How rows are written (VOTable-1.4 5)."""
+
+    BINARY2 = "BINARY2"
+    TABLEDATA = "TABLEDATA"
+
+
+def write_votable(
+    result: TableResult,
+    *,
+    base_url: str,
+    serialization: Serialization = Serialization.BINARY2,
+) -> Iterator[bytes]:
+    """Write an answer piece by piece.
+
+    Parameters
+    ----------
+    result
+        The table. Rows that fail with a :class:`VOError` half way end the table with a trailing
+        ``QUERY_STATUS`` of ``ERROR``; more rows than asked for with ``OVERFLOW``.
+    base_url
+        Of the service; put before the paths of service descriptors.
+    serialization
+        BINARY2 or TABLEDATA.
+
+    Yields
+    ------
+    bytes
+        Pieces of the document, UTF-8; the first one before any row is asked for.
+
+    Notes
+    -----
+    Standard: VOTable-1.4 5; DALI-1.1 4.4.
+    """
+    head, _ = _skeleton(result, base_url, serialization, ())
+    yield head
+    encode = _Base64() if serialization is Serialization.BINARY2 else _Rows()
+    trailing: tuple[Info, ...] = ()
+    try:
+        for rows in result.rows:
+            yield encode(result.columns, Block.of(result.columns, rows))
+        if result.overflowed():
+            text = "there are more rows than this answer's limit"
+            trailing = (Info("QUERY_STATUS", "OVERFLOW", text),)
+    except VOError as error:
+        trailing = (Info("QUERY_STATUS", "ERROR", str(error)),)
+    yield encode.rest()
+    yield _skeleton(result, base_url, serialization, trailing)[1]
+
+
+def error_document(message: str, infos: Sequence[Info] = ()) -> bytes:
+    """Say that a request failed.
+
+    Parameters
+    ----------
+    message
+        Sentence for the user; written as the text of ``QUERY_STATUS``.
+    infos
+        What else is to be said.
+
+    Notes
+    -----
+    Standard: DALI-1.1 4.2 and 4.4.2: the INFO is within the RESOURCE of type ``results``.
+    """
+    root = _root()
+    resource = etree.SubElement(root, _tag("RESOURCE"), type="results")
+    _info(resource, Info("QUERY_STATUS", "ERROR", message))
+    for info in infos:
+        _info(resource, info)
+    return _serialised(root)
+
+
+def _skeleton(
+    result: TableResult,
+    base_url: str,
+    serialization: Serialization,
+    trailing: Sequence[Info],
+) -> tuple[bytes, bytes]:
+    """The document before and after its rows."""
+    root = _root()
+    resource = etree.SubElement(root, _tag("RESOURCE"), type="results")
+    _info(resource, Info("QUERY_STATUS", "OK"))
+    for info in result.infos:
+        _info(resource, info)
+    table = etree.SubElement(resource, _tag("TABLE"))
+    ids = _ids(result.descriptors)
+    for index, column in enumerate(result.columns):
+        _field(table, column, ids.get(column.name, ""), first=_is_first(result.columns, index))
+    data = etree.SubElement(table, _tag("DATA"))
+    if serialization is Serialization.BINARY2:
+        binary = etree.SubElement(data, _tag("BINARY2"))
+        etree.SubElement(binary, _tag("STREAM"), encoding="base64").text = _MARKER
+    else:
+        etree.SubElement(data, _tag("TABLEDATA")).text = _MARKER
+    for info in trailing:
+        _info(resource, info)
+    for descriptor in result.descriptors:
+        _descriptor(root, descriptor, base_url, ids)
+    head, tail = _serialised(root).split(_MARKER.encode(), 1)
+    return head, tail
+
+
+def _tag(name: str) -> str:
+    return f"{{{_NS}}}{name}"
+
+
+def _root() -> etree._Element:
+    namespaces: Any = {None: _NS, "xsi": _XSI}
+    root = etree.Element(_tag("VOTABLE"), nsmap=namespaces, version="1.4")
+    root.set(f"{{{_XSI}}}schemaLocation", _LOCATION)
+    return root
+
+
+def _serialised(root: etree._Element) -> bytes:
+    return etree.tostring(root, encoding="UTF-8", xml_declaration=True)
+
+
+def _clean(text: str) -> str:
+    """Without the characters that no XML document may hold, and without the marker."""
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text).replace(_MARKER, "rows")
+
+
+def _info(parent: etree._Element, info: Info) -> None:
+    element = etree.SubElement(
+        parent, _tag("INFO"), name=_clean(info.name), value=_clean(info.value)
+    )
+    if info.text:
+        element.text = _clean(info.text)
+
+
+def _ids(descriptors: Sequence[ServiceDescriptor]) -> dict[str, str]:
+    """XML IDs of the columns that descriptors refer to."""
+    names = [inp.column for descriptor in descriptors for inp in descriptor.inputs if inp.column]
+    return {name: "col_" + re.sub(r"\W", "_", name) for name in names}
+
+
+def _is_first(columns: Sequence[Column], index: int) -> bool:
+    """Whether no earlier column has the same name: an ID stands only once."""
+    return all(columns[index].name != column.name for column in columns[:index])
+
+
+def _field(table: etree._Element, column: Column, xml_id: str, *, first: bool) -> None:
+    facts = {
+        "ID": xml_id if first else "",
+        "name": column.name,
+        "datatype": column.datatype,
+        "arraysize": column.arraysize or "",
+        "xtype": column.xtype or "",
+        "unit": column.unit,
+        "ucd": column.ucd,
+        "utype": column.utype,
+    }
+    given = {key: _clean(value) for key, value in facts.items() if value}
+    element = etree.SubElement(table, _tag("FIELD"), given)
+    if column.description:
+        etree.SubElement(element, _tag("DESCRIPTION")).text = _clean(column.description)
+
+
+def _descriptor(
+    root: etree._Element,
+    descriptor: ServiceDescriptor,
+    base_url: str,
+    ids: dict[str, str],
+) -> None:
+    """A resource that says how a service is called (DataLink-1.1 4)."""
+    resource = etree.SubElement(
+        root, _tag("RESOURCE"), type="meta", ID=descriptor.name, utype="adhoc:service"
+    )
+    if descriptor.description:
+        etree.SubElement(resource, _tag("DESCRIPTION")).text = _clean(descriptor.description)
+    facts = {
+        "accessURL": base_url + descriptor.path,
+        "standardID": descriptor.standard_id,
+        "contentType": descriptor.content_type,
+    }
+    for name, value in facts.items():
+        if value:
+            etree.SubElement(
+                resource,
+                _tag("PARAM"),
+                {"name": name, "datatype": "char", "arraysize": "*", "value": _clean(value)},
+            )
+    group = etree.SubElement(resource, _tag("GROUP"), name="inputParams")
+    for inp in descriptor.inputs:
+        _input(group, inp, ids)
+
+
+def _input(group: etree._Element, inp: InputParam, ids: dict[str, str]) -> None:
+    param = inp.param
+    facts = {
+        "name": param.name,
+        "datatype": param.datatype,
+        "arraysize": param.arraysize or "",
+        "xtype": param.xtype or "",
+        "unit": param.unit,
+        "ucd": param.ucd,
+        "utype": param.utype,
+        "ref": ids.get(inp.column, ""),
+    }
+    given = {key: _clean(value) for key, value in facts.items() if value}
+    element = etree.SubElement(group, _tag("PARAM"), {**given, "value": _clean(inp.value)})
+    if param.description:
+        etree.SubElement(element, _tag("DESCRIPTION")).text = _clean(param.description)
+    options = inp.options or param.values
+    if not (inp.minimum or inp.maximum or options):
+        return
+    values = etree.SubElement(element, _tag("VALUES"))
+    if inp.minimum:
+        etree.SubElement(values, _tag("MIN"), value=inp.minimum)
+    if inp.maximum:
+        etree.SubElement(values, _tag("MAX"), value=inp.maximum)
+    for option in options:
+        etree.SubElement(values, _tag("OPTION"), value=_clean(option))
+
+
+class _Rows:
+    """TABLEDATA (VOTable-1.4 5.1): a null is an empty TD, in arrays of fixed size all NaN."""
+
+    def __call__(self, columns: Sequence[Column], block: Block) -> bytes:
+        """XML of the block's rows."""
+        cells = [
+            _escaped(column, text_cells(column, field))
+            for column, field in zip(columns, block.fields, strict=True)
+        ]
+        rows = ("</TD><TD>".join(row) for row in zip(*cells, strict=True))
+        return "".join([f"<TR><TD>{row}</TD></TR>\n" for row in rows]).encode()
+
+    def rest(self) -> bytes:
+        """Nothing is kept back."""
+        return b""
+
+
+def _escaped(column: Column, cells: Sequence[str | None]) -> list[str]:
+    layout = Layout.of(column)
+    if layout.dtype is not None:
+        arrays = layout.count is not None and layout.count > 1 and layout.dtype.kind == "f"
+        nothing = " ".join(["NaN"] * (layout.count or 0)) if arrays else ""
+        return [cell or nothing for cell in cells]
+    return [_escape(cell) if cell else "" for cell in cells]
+
+
+def _escape(cell: str) -> str:
+    if _FORBIDDEN.search(cell):
+        cell = _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", cell)
+    if not _MARKUP.search(cell):
+        return cell
+    cell = cell.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return cell.replace("\r", "&#13;")
+
+
+class _Base64:
+    """BINARY2 (VOTable-1.4 5.4) as base64, whole groups of three bytes at a time."""
+
+    def __init__(self) -> None:
+        self._kept = b""
+
+    def __call__(self, columns: Sequence[Column], block: Block) -> bytes:
+        """Text of the block's rows but for the last one or two bytes, which are kept back."""
+        raw = self._kept + _binary2(columns, block)
+        whole = len(raw) - len(raw) % 3
+        self._kept = raw[whole:]
+        return binascii.b2a_base64(raw[:whole]) if whole else b""
+
+    def rest(self) -> bytes:
+        """What was kept back."""
+        kept, self._kept = self._kept, b""
+        return binascii.b2a_base64(kept) if kept else b""
+
+
+def _binary2(columns: Sequence[Column], block: Block) -> bytes:
+    """Rows as BINARY2: a mask of nulls, its first column in the highest bit, then the values."""
+    nulls = np.array([field.nulls for field in block.fields], np.bool_).reshape(-1, block.length)
+    parts: list[NDArray[np.uint8] | Ragged] = [np.packbits(nulls, axis=0).T]
+    for column, field in zip(columns, block.fields, strict=True):
+        parts.extend(_parts(column, field))
+    return _interleaved(_merged(parts), block.length)
+
+
+def _parts(column: Column, field: Fixed | Ragged) -> list[NDArray[np.uint8] | Ragged]:
+    """A field's bytes: a matrix of shape (n, width), or counts and what they count."""
+    layout = Layout.of(column)
+    if isinstance(field, Fixed):
+        return [_matrix(field)]
+    if layout.wide:
+        field = _wide(field)
+    size = layout.dtype.itemsize if layout.dtype is not None else 1 + layout.wide
+    if layout.count is not None:
+        return [_padded(field, layout.count * size, _filler(layout))]
+    counts = (field.sizes // size).astype(">i4").view(np.uint8).reshape(-1, 4)
+    return [counts, field]
+
+
+def _matrix(field: Fixed) -> NDArray[np.uint8]:
+    values = field.values
+    if values.dtype.kind == "b":
+        letters = np.where(values, np.uint8(ord("T")), np.uint8(ord("F")))
+        return np.where(field.nulls, np.uint8(ord("?")), letters).reshape(-1, 1)
+    width = values.dtype.itemsize
+    return np.ascontiguousarray(values).view(np.uint8).reshape(-1, width)
+
+
+def _filler(layout: Layout) -> bytes:
+    """The item that stands where a value of fixed size has none."""
+    if layout.dtype is None:
+        return b"\0"
+    nothing = float("nan") if layout.dtype.kind == "f" else 0
+    return np.array([nothing], layout.dtype).tobytes()
+
+
+def _wide(field: Ragged) -> Ragged:
+    """UTF-8 to 16-bit units; what has none (beyond U+FFFF) takes a pair."""
+    pieces = [piece.decode().encode("utf-16-be") for piece in field.pieces()]
+    sizes = np.fromiter(map(len, pieces), np.int64, len(pieces))
+    data = np.frombuffer(b"".join(pieces), np.uint8)
+    return Ragged(data, np.cumsum(sizes) - sizes, sizes, field.nulls)
+
+
+def _padded(field: Ragged, width: int, filler: bytes) -> NDArray[np.uint8]:
+    """Values cut or filled to one width."""
+    full = filler * (width // len(filler))
+    raw = b"".join([piece[:width] + full[len(piece) :] for piece in field.pieces()])
+    return np.frombuffer(raw, np.uint8).reshape(-1, width)
+
+
+def _merged(
+    parts: Sequence[NDArray[np.uint8] | Ragged],
+) -> list[NDArray[np.uint8] | Ragged]:
+    """Neighbouring matrices as one."""
+    merged: list[NDArray[np.uint8] | Ragged] = []
+    for ragged, run in itertools.groupby(parts, lambda part: isinstance(part, Ragged)):
+        if ragged:
+            merged.extend(run)
+        else:
+            matrices = [part for part in run if not isinstance(part, Ragged)]
+            merged.append(np.concatenate(matrices, axis=1))
+    return merged
+
+
+def _interleaved(parts: Sequence[NDArray[np.uint8] | Ragged], length: int) -> bytes:
+    """Row after row from column after column."""
+    if len(parts) == 1 and not isinstance(parts[0], Ragged):
+        return parts[0].tobytes()
+    widths = [
+        part.sizes if isinstance(part, Ragged) else np.full(length, part.shape[1], np.int64)
+        for part in parts
+    ]
+    rows = np.sum(widths, axis=0)
+    out = np.empty(int(rows.sum()), np.uint8)
+    place = np.cumsum(rows) - rows
+    for part, width in zip(parts, widths, strict=True):
+        if isinstance(part, Ragged):
+            total = int(width.sum())
+            rank = np.arange(total) - np.repeat(np.cumsum(width) - width, width)
+            source = np.repeat(part.starts, width) + rank
+            out[np.repeat(place, width) + rank] = part.data[source]
+        else:
+            out[place[:, None] + np.arange(part.shape[1])] = part
+        place = place + width
+    return out.tobytes()
