@@ -1,0 +1,3 @@
+"""Tests: real PostgreSQL, real FITS, real HTTP."""
+
+__all__: list[str] = []
