@@ -149,13 +149,18 @@ class Made:
     rows
         Structured array of catalogue rows (SourceList only).
     cards
-        FITS keyword -> (value, comment) for the main extension.
+        FITS keyword -> (value, comment) for the main extension; for a class without images of its
+        own, the cards that its data are delivered with.
+    obscore
+        Classes with ``PUBLISHED`` only: values for the columns of
+        :class:`schemas.tables.ObsCore` but ``product_id``.
     """
 
     images: dict[str, Array] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
     rows: Array | None = None
     cards: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    obscore: dict[str, Any] = field(default_factory=dict)
 
 
 class _Declarations(type):

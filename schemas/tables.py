@@ -117,6 +117,7 @@ class Product(Base):
     recipe_version: Mapped[str]
     process_params: Mapped[dict[str, Any]]
     attributes: Mapped[dict[str, Any]]
+    cards: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     instrument: Mapped[str]
     chip: Mapped[str]
     filter: Mapped[str]
@@ -144,9 +145,9 @@ class Target(Base):
     __table_args__ = (
         Index("ix_target_selection", "class_name", "instrument", "chip", "filter", "moment"),
         Index(
-            "ix_target_unverified",
+            "ix_target_not_fresh",
             "class_name",
-            postgresql_where=text("state IN ('missing', 'suspect')"),
+            postgresql_where=text("state <> 'fresh'"),
         ),
     )
 
@@ -201,18 +202,18 @@ class Confirmation(Base):
 
 
 class Dependency(Base):
-    """Which targets and raw products a target's last verdict rested on; dirt flows along it."""
+    """Which targets a target's last verdict rested on; dirt flows along it.
+
+    Calibrations that would have been chosen first, had they been good enough, are among them.
+    """
 
     __tablename__ = "dependency"
 
     target_id: Mapped[int] = mapped_column(
         ForeignKey("vo.target.target_id", ondelete="CASCADE"), primary_key=True
     )
-    progenitor_id: Mapped[int] = mapped_column(
-        ForeignKey("vo.product.product_id"), primary_key=True, index=True
-    )
-    progenitor_target_id: Mapped[int | None] = mapped_column(
-        ForeignKey("vo.target.target_id"), index=True
+    progenitor_target_id: Mapped[int] = mapped_column(
+        ForeignKey("vo.target.target_id", ondelete="CASCADE"), primary_key=True, index=True
     )
 
 
@@ -245,6 +246,7 @@ class Recipe(Base):
     instrument: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[int] = mapped_column(Integer)
     revision: Mapped[int] = mapped_column(Integer, server_default="0")
+    fingerprint: Mapped[str]
     parameters: Mapped[dict[str, Any]]
     overrides: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
 

@@ -6,7 +6,7 @@ whose publication is open ended), otherwise the moment it names.
 
 from __future__ import annotations
 
-__all__ = ["FUNCTIONS", "VIEWS"]
+__all__ = ["CURRENT_LINEAGE", "DATASET", "FUNCTIONS", "PUBLISHED", "VIEWS"]
 
 from typing import Final
 
@@ -81,6 +81,18 @@ CREATE OR REPLACE VIEW vo.published AS
   SELECT target_id, product_id, published_from, published_to FROM vo.publication
   WHERE CASE WHEN vo.asof() IS NULL THEN published_to = 'infinity'
              ELSE published_from <= vo.asof() AND published_to > vo.asof() END
+"""
+
+DATASET: Final = """
+CREATE OR REPLACE VIEW vo.dataset AS
+  SELECT t.dataset_id, p.product_id, p.attributes, p.cards, pixels.product_id AS pixels_id,
+    f.location, f.size, raw.product_id AS raw_id
+  FROM vo.product p
+  JOIN vo.target t ON t.target_id = p.target_id AND t.dataset_id IS NOT NULL
+  JOIN vo.current_lineage l ON l.product_id = p.product_id AND l.role = 'reduced'
+  JOIN vo.product pixels ON pixels.product_id = l.progenitor_id
+  JOIN vo.file f ON f.file_id = pixels.file_id
+  JOIN vo.product raw ON raw.product_id = t.raw_id
 """
 
 VIEWS: Final = (

@@ -6,7 +6,7 @@ from alembic import op
 
 from schemas.sphere import FUNCTIONS as SPHERE_FUNCTIONS
 from schemas.tables import Base
-from schemas.views import CURRENT_LINEAGE, FUNCTIONS, PUBLISHED, VIEWS
+from schemas.views import CURRENT_LINEAGE, DATASET, FUNCTIONS, PUBLISHED, VIEWS
 
 revision = "0001"
 down_revision = None
@@ -20,7 +20,7 @@ def upgrade() -> None:
         op.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     Base.metadata.create_all(op.get_bind())
     op.execute(CURRENT_LINEAGE)
-    for statement in (*SPHERE_FUNCTIONS, *FUNCTIONS, PUBLISHED, *VIEWS):
+    for statement in (*SPHERE_FUNCTIONS, *FUNCTIONS, PUBLISHED, DATASET, *VIEWS):
         op.get_bind().exec_driver_sql(statement)
 
 

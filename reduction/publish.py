@@ -1,0 +1,279 @@
+"""Publication: a made product, its rows, its lineage and its ObsCore row, in one transaction."""
+
+from __future__ import annotations
+
+__all__ = ["Bundle", "Superseded", "publish", "publish_again", "settle"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from reduction.chain import Verdict, VerdictKind
+from schemas.tables import (
+    Confirmation,
+    Dependency,
+    File,
+    Lineage,
+    ObsCore,
+    Product,
+    Publication,
+    Source,
+    Target,
+    TargetState,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.orm import Session
+
+    from reduction.storage import StoredFile
+    from reduction.target import Made
+
+
+class Superseded(Exception):  # noqa: N818  # not an error: look again
+    """An event happened since the verdict; it has to be reached anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A computed product that is ready to be published.
+
+    Attributes
+    ----------
+    verdict
+        What it was made by and from.
+    made
+        What the computation gave.
+    attributes
+        Its attributes as JSON values by flat name.
+    content_hash
+        Hash of pixels as stored, attributes and rows.
+    quality_flags
+        What ``verify`` found.
+    stored
+        Its file, or None for a product without pixels.
+    seconds
+        What making took.
+    """
+
+    verdict: Verdict
+    made: Made
+    attributes: dict[str, Any]
+    content_hash: str
+    quality_flags: int
+    stored: StoredFile | None
+    seconds: float
+
+
+def publish(session: Session, bundle: Bundle) -> Product:
+    """Write a product and make it what the archive answers with.
+
+    Raises
+    ------
+    Superseded
+        If the target or one of its progenitors changed since the verdict.
+    """
+    verdict = bundle.verdict
+    target = _hold(session, verdict)
+    product = Product(
+        class_name=target.class_name,
+        target_id=target.target_id,
+        key=verdict.key,
+        input_hash=verdict.input_hash,
+        content_hash=bundle.content_hash,
+        recipe_version=verdict.recipe_version,
+        process_params=verdict.parameters,
+        attributes=bundle.attributes,
+        cards={k: list(v) for k, v in bundle.made.cards.items()},
+        instrument=target.instrument,
+        chip=target.chip,
+        filter=target.filter,
+        night=target.night,
+        moment=target.moment,
+        quality_flags=bundle.quality_flags,
+        timestamp_start=target.validity_start,
+        timestamp_end=target.validity_end,
+        file_id=None if bundle.stored is None else file_id(session, bundle.stored, target),
+    )
+    session.add(product)
+    session.flush()
+    session.add_all(
+        Lineage(
+            product_id=product.product_id,
+            role=role,
+            position=number,
+            progenitor_id=progenitor.product_id,
+        )
+        for role, progenitors in verdict.inputs.items()
+        for number, progenitor in enumerate(progenitors)
+    )
+    if bundle.made.rows is not None and len(bundle.made.rows):
+        session.execute(insert(Source), list(_source_rows(product, bundle.made.rows)))
+    if bundle.made.obscore:
+        session.add(ObsCore(product_id=product.product_id, **bundle.made.obscore))
+    _make_current(session, verdict, product, bundle.seconds)
+    return product
+
+
+def publish_again(session: Session, verdict: Verdict) -> Product:
+    """Make a product of before, with the same inputs, what the archive answers with.
+
+    Raises
+    ------
+    Superseded
+        As :func:`publish`.
+    """
+    _hold(session, verdict)
+    if verdict.reuse is None:
+        message = "there is no product to publish again"
+        raise ValueError(message)
+    product = session.get_one(Product, verdict.reuse.product_id)
+    _confirm(session, product, verdict)
+    _make_current(session, verdict, product, None)
+    return product
+
+
+def settle(session: Session, verdict: Verdict) -> None:
+    """Write down a verdict that asks for no making: FRESH, or UNMAKEABLE with its reasons.
+
+    An unmakeable target's publication ends: nobody is answered with what is known to be wrong.
+
+    Raises
+    ------
+    Superseded
+        As :func:`publish`.
+    """
+    fresh = verdict.kind is VerdictKind.FRESH
+    target = _hold(session, verdict, progenitors=fresh)
+    if fresh and verdict.reuse is not None:
+        _confirm(session, verdict.reuse, verdict)
+    if not fresh:
+        _end_publication(session, target.target_id)
+    session.execute(
+        update(Target)
+        .where(Target.target_id == target.target_id)
+        .values(
+            state=TargetState.FRESH if fresh else TargetState.FAILED,
+            reasons=[reason.as_json() for reason in verdict.reasons],
+            product_id=target.product_id if fresh else None,
+        )
+    )
+    _depend(session, verdict)
+
+
+def file_id(session: Session, stored: StoredFile, target: Target) -> int:
+    """Number of a stored product file, entered where it is new."""
+    name = target.identity.replace("/", "_") + ".fits"
+    statement = (
+        upsert(File)
+        .values(
+            sha256=stored.sha256, size=stored.size, location=stored.location, name=name,
+            media_type="image/fits",
+        )
+        .on_conflict_do_update(index_elements=[File.sha256], set_={"size": stored.size})
+        .returning(File.file_id)
+    )
+    return session.scalars(statement).one()
+
+
+def _hold(session: Session, verdict: Verdict, *, progenitors: bool = True) -> Target:
+    """Lock the target and what it rests on, in one order, and see that nothing changed."""
+    wanted = {verdict.target.target_id}
+    used = {
+        p.target_id: p.product_id
+        for products in verdict.inputs.values()
+        for p in products
+        if p.target_id is not None
+    }
+    if progenitors:
+        wanted |= used.keys()
+    rows = session.scalars(
+        select(Target)
+        .where(Target.target_id.in_(wanted))
+        .order_by(Target.target_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).all()
+    held = {row.target_id: row for row in rows}
+    target = held[verdict.target.target_id]
+    stale = [
+        number
+        for number, row in held.items()
+        if number in used
+        and (row.state != TargetState.FRESH or row.product_id != used[number])
+    ]
+    if target.epoch != verdict.epoch or (progenitors and stale):
+        raise Superseded
+    return target
+
+
+def _make_current(
+    session: Session, verdict: Verdict, product: Product, seconds: float | None
+) -> None:
+    target_id = verdict.target.target_id
+    _end_publication(session, target_id)
+    session.add(Publication(target_id=target_id, product_id=product.product_id))
+    values: dict[str, Any] = {
+        "state": TargetState.FRESH,
+        "reasons": [],
+        "product_id": product.product_id,
+    }
+    if seconds is not None:
+        values["cost_s"] = seconds
+    session.execute(update(Target).where(Target.target_id == target_id).values(**values))
+    _depend(session, verdict)
+
+
+def _end_publication(session: Session, target_id: int) -> None:
+    session.execute(
+        update(Publication)
+        .where(
+            Publication.target_id == target_id, Publication.published_to == text("'infinity'")
+        )
+        .values(published_to=func.clock_timestamp())
+    )
+
+
+def _depend(session: Session, verdict: Verdict) -> None:
+    target_id = verdict.target.target_id
+    session.execute(delete(Dependency).where(Dependency.target_id == target_id))
+    if verdict.considered:
+        session.execute(
+            insert(Dependency),
+            [
+                {"target_id": target_id, "progenitor_target_id": number}
+                for number in sorted(verdict.considered)
+            ],
+        )
+
+
+def _confirm(session: Session, product: Product, verdict: Verdict) -> None:
+    """Note progenitors that took the place of recorded ones with the same content."""
+    for role, progenitors in verdict.inputs.items():
+        for number, progenitor in enumerate(progenitors):
+            statement = upsert(Confirmation).values(
+                product_id=product.product_id,
+                role=role,
+                position=number,
+                progenitor_id=progenitor.product_id,
+            )
+            session.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["product_id", "role", "position"],
+                    set_={"progenitor_id": progenitor.product_id, "confirmed": func.now()},
+                )
+            )
+
+
+def _source_rows(product: Product, rows: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  # structured array
+    names = [column.name for column in Source.__table__.columns][2:]
+    table = {name: rows[name].tolist() for name in names}
+    for number, values in enumerate(zip(*table.values(), strict=True)):
+        row = {
+            name: None if value != value else value  # noqa: PLR0124  # NaN is "no value"
+            for name, value in zip(names, values, strict=True)
+        }
+        yield {"product_id": product.product_id, "source_number": number, **row}

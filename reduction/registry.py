@@ -1,0 +1,100 @@
+"""The classes and instruments that exist: those in their packages, and the operator's plugins."""
+
+from __future__ import annotations
+
+__all__ = ["Registry"]
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reduction import instruments as instruments_package
+from reduction import targets as targets_package
+from reduction.instruments.base import Instrument
+from reduction.target import Anchor, DBObject, ProcessTarget
+from schemas.discover import modules_of
+from schemas.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import ModuleType
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Classes and instruments by name.
+
+    Attributes
+    ----------
+    classes
+        Every class of the archive by name.
+    instruments
+        Every camera by name.
+    """
+
+    classes: Mapping[str, type[DBObject]]
+    instruments: Mapping[str, Instrument]
+
+    @classmethod
+    def load(cls, plugins: Sequence[str] = ()) -> Registry:
+        """Find what is there.
+
+        Parameters
+        ----------
+        plugins
+            Names of further modules; a class in one of them replaces one of the same name.
+        """
+        extra = [importlib.import_module(name) for name in plugins]
+        classes = {
+            value.__name__: value
+            for module in (*modules_of(targets_package), *extra)
+            for value in vars(module).values()
+            if isinstance(value, type)
+            and issubclass(value, DBObject)
+            and value.__module__ == module.__name__
+        }
+        cameras = [
+            module.INSTRUMENT
+            for module in _with_instrument((*modules_of(instruments_package), *extra))
+        ]
+        return cls(classes, {camera.name: camera for camera in cameras})
+
+    def target(self, name: str) -> type[ProcessTarget]:
+        """Give the target class of a name.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none; names those there are.
+        """
+        found = self.classes.get(name)
+        if found is None or not issubclass(found, ProcessTarget):
+            known = ", ".join(sorted(t.__name__ for t in self.targets()))
+            message = f"there is no target class {name!r}; there are {known}"
+            raise NotFoundError(message)
+        return found
+
+    def targets(self) -> Iterable[type[ProcessTarget]]:
+        """All classes that can be made."""
+        return (
+            value
+            for value in self.classes.values()
+            if issubclass(value, ProcessTarget) and hasattr(value, "ANCHOR_CLASSES")
+        )
+
+    def by_filter(self, name: str) -> bool:
+        """Whether a class is made per filter."""
+        found = self.classes[name]
+        return issubclass(found, ProcessTarget) and found.ANCHOR is not Anchor.NIGHT
+
+    def users_of(self, name: str) -> Iterable[type[ProcessTarget]]:
+        """Target classes with a slot that the named class can fill."""
+        return (
+            target
+            for target in self.targets()
+            if any(name in slot.classes for slot in target.SLOTS.values())
+        )
+
+
+def _with_instrument(modules: Iterable[ModuleType]) -> Iterable[ModuleType]:
+    return (m for m in modules if isinstance(getattr(m, "INSTRUMENT", None), Instrument))
