@@ -110,7 +110,7 @@ def fill_bad_pixels(
     y, x = np.nonzero(holes)
     half = max(size // 2, 1)
     while y.size:
-        reach = min(half, min(image.shape))
+        reach = min(half, *image.shape)
         around = Windows(values, reach).median(y, x, reach)
         filled[y, x] = around
         empty = np.isnan(around)

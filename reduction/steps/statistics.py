@@ -205,7 +205,7 @@ def clipped_statistics(
         sigma = float(left.std(dtype=np.float64))
     for _ in range(iterations):
         inside = left[np.abs(left - np.float32(centre)) <= threshold * sigma]
-        if inside.size == left.size or inside.size == 0:
+        if inside.size in {left.size, 0}:
             break
         left = inside
         centre, sigma = float(np.median(left)), float(left.std(dtype=np.float64))

@@ -54,12 +54,12 @@ def bit_mask(
         Sum of :class:`MaskBit`, uint8; 0 is good.
     """
     mask = np.zeros(image.shape, dtype=np.uint8)
-    mask[~np.isfinite(image)] |= MaskBit.NON_NUMBER
-    mask[saturated] |= MaskBit.SATURATED
-    mask[hot == 0] |= MaskBit.HOT
-    mask[cold == 0] |= MaskBit.COLD
+    mask[~np.isfinite(image)] |= np.uint8(MaskBit.NON_NUMBER)
+    mask[saturated] |= np.uint8(MaskBit.SATURATED)
+    mask[hot == 0] |= np.uint8(MaskBit.HOT)
+    mask[cold == 0] |= np.uint8(MaskBit.COLD)
     if cosmic is not None:
-        mask[cosmic] |= MaskBit.COSMIC
+        mask[cosmic] |= np.uint8(MaskBit.COSMIC)
     return mask
 
 
