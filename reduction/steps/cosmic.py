@@ -23,7 +23,7 @@ _FLOOR = 0.01
 _SQUARE = np.ones((3, 3), dtype=np.bool_)
 
 
-def find_cosmics(
+def find_cosmics(  # noqa: PLR0913 - the method's limits, each with its default
     image: NDArray[np.float32],
     *,
     gain: float,
@@ -162,9 +162,7 @@ def _fine_structure(
     rows = (y[:, None, None] + offsets[None, :, None]).repeat(size, axis=2).ravel()
     columns = (x[:, None, None] + offsets[None, None, :]).repeat(size, axis=1).ravel()
     small = image.median(rows, columns, 1).reshape(y.size, size * size)
-    middle: NDArray[np.float32] = small[:, small.shape[1] // 2]
-    middle = middle - np.asarray(np.median(small, axis=1), dtype=np.float32)
-    return middle
+    return np.subtract(small[:, small.shape[1] // 2], np.median(small, axis=1))
 
 
 def _one_pass(

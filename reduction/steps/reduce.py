@@ -39,7 +39,7 @@ class Reduced:
     mask: NDArray[np.uint8]
 
 
-def reduce_frame(
+def reduce_frame(  # noqa: PLR0913 - everything the step may see is named, nothing is a dict
     raw: NDArray[np.generic],
     science: Section,
     *,
