@@ -157,6 +157,11 @@ class Block:
     fields: tuple[Fixed | Ragged, ...]
 
     @classmethod
+    def of(cls, columns: Sequence[Column], rows: Sequence[tuple[Any, ...]] | Block) -> Block:
+        """Take what :class:`schemas.dali.TableResult` holds: rows, or a block as it is."""
+        return rows if isinstance(rows, Block) else cls.from_rows(columns, rows)
+
+    @classmethod
     def from_rows(cls, columns: Sequence[Column], rows: Sequence[tuple[Any, ...]]) -> Block:
         """Take rows of Python values, None where there is no value.
 
