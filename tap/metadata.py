@@ -1,10 +1,9 @@
-"""The published tables as queries see them: found by name, and said as rows of TAP_SCHEMA."""
+"""The published tables as TAP describes them: rows of TAP_SCHEMA, data models, names."""
 
 from __future__ import annotations
 
-__all__ = ["Catalogue", "delimited", "fill_tap_schema", "tap_schema_rows"]
+__all__ = ["MODELS", "delimited", "fill_tap_schema", "tap_schema_rows"]
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +13,7 @@ from schemas.tap_schema import METADATA
 from tap.adql.words import RESERVED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from schemas.columns import Column, Schema, Table
 
@@ -24,44 +23,6 @@ MODELS: Final = (("ObsCore-1.1", "ivo://ivoa.net/std/ObsCore#core-1.1", "ivoa.ob
 """Data models by name and identifier, each with the table that follows it."""
 
 Rows = dict[str, list[dict[str, Any]]]
-
-
-class Catalogue:
-    """The tables a query may name.
-
-    Parameters
-    ----------
-    schemas
-        What is published.
-    """
-
-    def __init__(self, schemas: Iterable[Schema]) -> None:
-        self.schemas = tuple(sorted(schemas, key=lambda schema: (schema.index, schema.name)))
-        self.tables = tuple(table for schema in self.schemas for table in schema.tables)
-        self._by_name: dict[str, list[Table]] = {}
-        for table in self.tables:
-            for name in (table.qualified_name, table.name):
-                self._by_name.setdefault(name.lower(), []).append(table)
-
-    def find(self, name: str, schema: str | None = None) -> tuple[Table, ...]:
-        """Tables of that name, without regard to case; several where the name is ambiguous.
-
-        Parameters
-        ----------
-        name
-            Of the table alone.
-        schema
-            Of its schema; None looks in all of them.
-        """
-        wanted = name if schema is None else f"{schema}.{name}"
-        return tuple(self._by_name.get(wanted.lower(), ()))
-
-    def near(self, name: str) -> tuple[str, ...]:
-        """Names of tables that look like this one, best first."""
-        known = {table.qualified_name.lower(): table.qualified_name for table in self.tables}
-        by_part = [t.qualified_name for t in self.tables if t.name.lower() == name.lower()]
-        close = difflib.get_close_matches(name.lower(), known, n=3)
-        return tuple(dict.fromkeys([*by_part, *(known[match] for match in close)]))
 
 
 def delimited(name: str) -> str:
