@@ -1,0 +1,52 @@
+"""TAP 1.1 declared: its parameters and what its capabilities say."""
+
+from __future__ import annotations
+
+__all__ = ["LANGUAGES", "PARAMS", "STANDARD_ID", "UPLOAD"]
+
+from typing import Final
+
+from schemas.dali import Param
+from schemas.params import ASOF, FRESH, MAXREC, REQUEST, RESPONSEFORMAT, RUNID
+
+STANDARD_ID: Final = "ivo://ivoa.net/std/TAP"
+
+LANGUAGES: Final = (
+    ("2.0", "ivo://ivoa.net/std/ADQL#v2.0"),
+    ("2.1", "ivo://ivoa.net/std/ADQL#v2.1"),
+)
+"""Versions of ADQL, each with its identifier."""
+
+_NAMES: Final = ("ADQL", *(f"ADQL-{version}" for version, _ in LANGUAGES))
+
+LANG: Final = Param(
+    "LANG",
+    lambda text: text.strip().upper(),
+    required=True,
+    values=_NAMES,
+    description="Language of QUERY: ADQL, or ADQL- and a version (TAP-1.1 2.7.2)",
+)
+QUERY: Final = Param(
+    "QUERY", required=True, description="The query, a text in the language of LANG (TAP-1.1 2.7.1)"
+)
+FORMAT: Final = Param(
+    "FORMAT", str.strip, description="Older name of RESPONSEFORMAT (TAP-1.1 2.7.3)"
+)
+UPLOAD: Final = Param(
+    "UPLOAD",
+    multiple=True,
+    description="Tables of the user's own; not offered yet (TAP-1.1 2.7.6)",
+)
+
+PARAMS: Final = (
+    REQUEST,
+    LANG,
+    QUERY,
+    MAXREC,
+    RESPONSEFORMAT,
+    FORMAT,
+    RUNID,
+    UPLOAD,
+    FRESH,
+    ASOF,
+)

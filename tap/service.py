@@ -1,0 +1,114 @@
+"""Answer a TAP query: parse, check, find its scope, make that fresh, translate, execute."""
+
+from __future__ import annotations
+
+__all__ = ["Context", "run"]
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reduction.archive import Fresh
+from schemas.dali import Info, TableResult
+from schemas.errors import UnsupportedFeatureError
+from tap.adql import check, parse, translate
+from tap.execute import execute
+from tap.scope import scope_of
+
+if TYPE_CHECKING:
+    from reduction.archive import Archive
+    from schemas.dali import Params
+    from schemas.settings import LimitSettings
+    from tap.adql import Catalogue, Checked
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a query is answered from.
+
+    Attributes
+    ----------
+    archive
+        Makes fresh what the query touches, and opens the snapshot.
+    catalogue
+        The tables it may name.
+    limits
+        What it may use.
+    """
+
+    archive: Archive
+    catalogue: Catalogue
+    limits: LimitSettings
+
+
+def run(params: Params, context: Context) -> TableResult:
+    """Answer a query; its statement is running and its first rows are there on return.
+
+    Parameters
+    ----------
+    params
+        Values of :data:`tap.protocol.PARAMS`.
+    context
+        What it is answered from.
+
+    Returns
+    -------
+    TableResult
+        Must be closed: it holds a connection and its snapshot.
+
+    Raises
+    ------
+    QueryError
+        If the query is wrong or fails; says where and what would be right.
+    TransientError
+        If what it needs cannot be made, or answered, in time.
+
+    Notes
+    -----
+    Standard: TAP-1.1 2.7 and 3; DALI-1.1 3.4.4 (with MAXREC=0 nothing is executed or made).
+    """
+    if params["UPLOAD"]:
+        message = "UPLOAD is not offered: query the published tables, listed in TAP_SCHEMA.tables"
+        raise UnsupportedFeatureError(message)
+    checked = check(parse(params["QUERY"]), context.catalogue)
+    infos = (Info("QUERY", params["QUERY"]), Info("LANG", params["LANG"]))
+    limit = _row_limit(params["MAXREC"], context.limits)
+    if params["MAXREC"] == 0:
+        return TableResult(checked.columns, iter(()), infos, overflowed=lambda: True)
+    return _answer(checked, params, context, limit=limit, infos=infos)
+
+
+def _row_limit(maxrec: int | None, limits: LimitSettings) -> int:
+    wanted = limits.maxrec_default if maxrec is None else maxrec
+    return min(wanted, limits.maxrec_hard)
+
+
+def _answer(
+    checked: Checked, params: Params, context: Context, *, limit: int, infos: tuple[Info, ...]
+) -> TableResult:
+    timeout_s = context.limits.sync_timeout_s
+    statement = translate(checked, limit=limit + 1)
+    with ExitStack() as stack:
+        answering = stack.enter_context(
+            context.archive.snapshot(
+                scope_of(checked),
+                fresh=Fresh(params["FRESH"]),
+                asof=params["ASOF"],
+                timeout_s=timeout_s,
+            )
+        )
+        execution, blocks = execute(
+            answering.connection,
+            statement.text,
+            checked.columns,
+            limit=limit,
+            timeout_s=timeout_s,
+        )
+        stack.callback(execution.close)
+        return TableResult(
+            checked.columns,
+            blocks,
+            (*infos, *answering.report.infos()),
+            overflowed=execution.overflowed,
+            close=stack.pop_all().close,
+        )
