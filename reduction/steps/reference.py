@@ -1,0 +1,208 @@
+"""Reference stars from the columns of published catalogues: positions and standard magnitudes."""
+
+from __future__ import annotations
+
+__all__ = ["ReferenceKind", "ReferenceTable", "parse_reference", "recognise_reference"]
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from schemas.errors import IngestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Columns = Mapping[str, Sequence[str]]
+
+_VALID_MAG: Final = (5.0, 30.0)
+
+
+class ReferenceKind(StrEnum):
+    """Forms of catalogue that can be read."""
+
+    SDSS_DAOPHOT = "sdss_daophot"
+    LANDOLT = "landolt"
+    TYCHO2 = "tycho2"
+    NATIVE = "native"
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceTable:
+    """Reference stars.
+
+    Attributes
+    ----------
+    name
+        As the catalogue has them, shape (n,).
+    ra, dec
+        Degrees ICRS, shape (n,).
+    mag, mag_err
+        Magnitudes and their errors by band, each of shape (n,); NaN where not known.
+    """
+
+    name: NDArray[np.str_]
+    ra: Array
+    dec: Array
+    mag: Mapping[str, Array]
+    mag_err: Mapping[str, Array]
+
+    def band(self, name: str) -> tuple[Array, Array]:
+        """Magnitudes and errors of a band, all NaN where the catalogue does not have it."""
+        nothing = np.full(len(self.ra), np.nan)
+        return self.mag.get(name, nothing), self.mag_err.get(name, nothing)
+
+    def brightness(self) -> Array:
+        """Some magnitude of each star, for an order: the mean of those it has, else NaN."""
+        if not self.mag:
+            return np.full(len(self.ra), np.nan)
+        stack = np.stack([np.asarray(values) for values in self.mag.values()])
+        known = np.isfinite(stack)
+        total = np.where(known, stack, 0.0).sum(axis=0)
+        count = known.sum(axis=0)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def recognise_reference(names: Sequence[str]) -> ReferenceKind:
+    """Kind of a catalogue with these columns.
+
+    Raises
+    ------
+    IngestError
+        If they are those of no kind, naming what was found and what is expected.
+    """
+    have = set(names)
+    for kind, needed in _NEEDED.items():
+        if needed <= have:
+            return kind
+    wanted = "; ".join(f"{kind}: {', '.join(sorted(cols))}" for kind, cols in _NEEDED.items())
+    raise IngestError("", f"found the columns {', '.join(names)}, expected one of {wanted}")
+
+
+def parse_reference(columns: Columns, kind: ReferenceKind | None = None) -> ReferenceTable:
+    """Reference stars from a catalogue's columns as text.
+
+    Parameters
+    ----------
+    columns
+        Texts by column name, all of the same length; an empty text is "no value".
+    kind
+        The catalogue's form; recognised from the columns where not given.
+
+    Raises
+    ------
+    IngestError
+        If columns are missing, or a position cannot be read or lies outside of the sky.
+
+    Notes
+    -----
+    Missing magnitudes of the SDSS files are 0 or 99.999: 5 < mag < 30 is kept. B and V of these
+    are Lupton's (2005) transformations B = g + 0.3130 (g-r) + 0.2271, V = g - 0.5784 (g-r)
+    - 0.0038. ``native`` has the columns name, ra, dec (degrees) and for each band its magnitude
+    under the band's name and its error under ``e_`` and the name.
+    """
+    kind = kind or recognise_reference(list(columns))
+    missing = _NEEDED[kind] - set(columns)
+    if missing:
+        raise IngestError("", f"found no column {', '.join(sorted(missing))} (a {kind} catalogue)")
+    if kind is ReferenceKind.LANDOLT:
+        ra, dec = _degrees(columns["RA"], "RA") * 15.0, _degrees(columns["DEC"], "DEC")
+    else:
+        ra, dec = _numbers(columns["ra"]), _numbers(columns["dec"])
+    wrong = np.flatnonzero(~((ra >= 0.0) & (ra < 360.0) & (np.abs(dec) <= 90.0)))  # noqa: PLR2004
+    if len(wrong):
+        row = int(wrong[0])
+        found = f"ra {ra[row]:g}, dec {dec[row]:g} in row {row + 1}"
+        raise IngestError("", f"found {found}, expected 0 <= ra < 360 and -90 <= dec <= 90")
+    name, mag, err = _PARSERS[kind](columns)
+    return ReferenceTable(np.asarray(name, dtype=np.str_), ra, dec, mag, err)
+
+
+_Parsed = tuple["Sequence[str]", "dict[str, Array]", "dict[str, Array]"]
+
+
+def _sdss(columns: Columns) -> _Parsed:
+    mag, err = {}, {}
+    for band in "ugriz":
+        values, errors = _numbers(columns[band]), _numbers(columns[band + "Error"])
+        valid = (values > _VALID_MAG[0]) & (values < _VALID_MAG[1])
+        mag[band] = np.where(valid, values, np.nan)
+        err[band] = np.where(valid, errors, np.nan)
+    colour = mag["g"] - mag["r"]
+    for band, slope, constant in (("B", 0.3130, 0.2271), ("V", -0.5784, -0.0038)):
+        mag[band] = mag["g"] + slope * colour + constant
+        err[band] = np.hypot((1.0 + slope) * err["g"], slope * err["r"])
+    return columns["DAOPHOTID"], mag, err
+
+
+def _landolt(columns: Columns) -> _Parsed:
+    names = ("V", "B-V", "U-B", "V-R", "V-I")
+    value = {name: _numbers(columns[name]) for name in names}
+    error = {name: _numbers(columns["e_" + name]) for name in names}
+    mag, err = {"V": value["V"]}, {"V": error["V"]}
+    mag["B"], err["B"] = value["V"] + value["B-V"], np.hypot(error["V"], error["B-V"])
+    mag["U"], err["U"] = mag["B"] + value["U-B"], np.hypot(err["B"], error["U-B"])
+    mag["R"], err["R"] = value["V"] - value["V-R"], np.hypot(error["V"], error["V-R"])
+    mag["I"], err["I"] = value["V"] - value["V-I"], np.hypot(error["V"], error["V-I"])
+    return columns["Name"], mag, err
+
+
+def _tycho2(columns: Columns) -> _Parsed:
+    magnitude = _numbers(columns["vt"])
+    name = [f"{field}-{row + 1}" for row, field in enumerate(columns["field"])]
+    return name, {"VT": magnitude}, {"VT": np.full(len(magnitude), np.nan)}
+
+
+def _native(columns: Columns) -> _Parsed:
+    bands = [name for name in columns if f"e_{name}" in columns]
+    mag = {band: _numbers(columns[band]) for band in bands}
+    return columns["name"], mag, {band: _numbers(columns[f"e_{band}"]) for band in bands}
+
+
+def _numbers(texts: Sequence[str]) -> Array:
+    """Numbers, NaN for what is none."""
+    return np.array([_number(text) for text in texts], dtype=np.float64)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _degrees(texts: Sequence[str], column: str) -> Array:
+    """Sexagesimal texts in units of their first field."""
+    values = []
+    for row, text in enumerate(texts):
+        parts = [_number(part) for part in text.strip().lstrip("+-").split(":")]
+        if len(parts) != 3 or not np.isfinite(parts).all():  # noqa: PLR2004  # d:m:s
+            found = f"{column} {text!r} in row {row + 1}"
+            raise IngestError("", f"found {found}, expected a text like -08:49:19.12")
+        value = parts[0] + parts[1] / 60.0 + parts[2] / 3600.0
+        values.append(-value if text.strip().startswith("-") else value)
+    return np.array(values, dtype=np.float64)
+
+
+_NEEDED: Final[Mapping[ReferenceKind, frozenset[str]]] = {
+    ReferenceKind.SDSS_DAOPHOT: frozenset(
+        ("DAOPHOTID", "ra", "dec", *"ugriz", *(band + "Error" for band in "ugriz"))
+    ),
+    ReferenceKind.LANDOLT: frozenset(
+        ("Name", "RA", "DEC", "V", "B-V", "U-B", "V-R", "V-I")
+        + ("e_V", "e_B-V", "e_U-B", "e_V-R", "e_V-I")
+    ),
+    ReferenceKind.TYCHO2: frozenset(("field", "ra", "dec", "vt")),
+    ReferenceKind.NATIVE: frozenset(("name", "ra", "dec")),
+}
+_PARSERS: Final[Mapping[ReferenceKind, Callable[[Columns], _Parsed]]] = {
+    ReferenceKind.SDSS_DAOPHOT: _sdss,
+    ReferenceKind.LANDOLT: _landolt,
+    ReferenceKind.TYCHO2: _tycho2,
+    ReferenceKind.NATIVE: _native,
+}

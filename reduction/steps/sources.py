@@ -1,0 +1,203 @@
+"""Sources of a frame: detection, positions, shapes and fluxes."""
+
+from __future__ import annotations
+
+__all__ = ["SOURCE_DTYPE", "SourceFlag", "extract"]
+
+from enum import IntFlag
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import sep
+
+from reduction.steps.background import Background, estimate_background, unusable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class SourceFlag(IntFlag):
+    """What to mind about a source; 0 is a source without blemish."""
+
+    MERGED = 1
+    """Deblended from a larger detection."""
+    TRUNCATED = 2
+    """Touches the edge of the frame."""
+    SATURATED = 4
+    """Has a saturated pixel."""
+    MASKED = 8
+    """Has a bad pixel within its aperture."""
+    NO_CENTROID = 16
+    """The windowed centroid did not converge: the position is the barycentre."""
+    NO_FLUX = 32
+    """A flux could not be measured; it is NaN."""
+
+
+_NAMES: Final = (
+    *("x", "y", "flux", "flux_err", "flux_aper", "flux_aper_err", "fwhm"),
+    *("elongation", "a", "b", "theta", "peak", "pos_err"),
+)
+SOURCE_DTYPE: Final = np.dtype([*((name, "f8") for name in _NAMES), ("flags", "i4")])
+
+_KRON_FACTOR: Final = 2.5
+_KRON_MINIMUM: Final = 3.5
+_SIGMA_PER_FWHM: Final = 1.0 / 2.3548200450309493
+
+
+def extract(  # noqa: PLR0913  # the settings of a detection
+    image: NDArray[np.floating],
+    *,
+    gain: float,
+    mask: NDArray[np.bool_] | None = None,
+    saturated: NDArray[np.bool_] | None = None,
+    background: Background | None = None,
+    threshold: float = 3.0,
+    min_area: int = 5,
+    aperture_radius: float = 12.0,
+    box: int = 64,
+) -> NDArray[np.void]:
+    """Detect and measure the sources of a frame, brightest first.
+
+    Parameters
+    ----------
+    image
+        Shape (ny, nx), adu, sky included. NaN is "no value".
+    gain
+        e-/adu, for the photon noise of the sources.
+    mask
+        True where a pixel must not be used, same shape.
+    saturated
+        True where a pixel was saturated, same shape: used, but the source is flagged.
+    background
+        Of this image; estimated on meshes of ``box`` pixels where not given.
+    threshold
+        Detection limit, units of the sky noise in each pixel, after smoothing with a small kernel.
+    min_area
+        Connected pixels that make a source.
+    aperture_radius
+        Of the fixed circular aperture, pixels.
+    box
+        Mesh size for the background, pixels.
+
+    Returns
+    -------
+    ndarray
+        Structured as :data:`SOURCE_DTYPE`: ``x``, ``y`` windowed centroids (0-based pixels);
+        ``flux`` in Kron's ellipse and ``flux_aper`` in the circle with errors (adu; NaN where not
+        measurable); ``fwhm`` (pixels, twice the half-light radius); ``elongation`` a/b;
+        ``a``, ``b`` (pixels, rms), ``theta`` (degrees from x towards y); ``peak`` (adu above
+        sky); ``pos_err`` (pixels, one coordinate); ``flags``, see :class:`SourceFlag`.
+
+    Notes
+    -----
+    Bertin & Arnouts 1996, A&AS 117, 393; SEP, Barbary 2016, JOSS 1, 58.
+    """
+    bad = unusable(image, mask)
+    sky = background or estimate_background(image, mask=mask, box=box)
+    pixels = np.ascontiguousarray(np.where(bad, 0, image - sky.level), dtype=np.float32)
+    noise = np.ascontiguousarray(np.maximum(sky.rms, 1e-6), dtype=np.float32)
+    found = sep.extract(
+        pixels, threshold, err=noise, mask=bad, minarea=min_area, gain=gain, segmentation_map=False
+    )
+    found = found[(found["a"] > 0) & (found["b"] > 0)]
+    sources = np.zeros(len(found), SOURCE_DTYPE)
+    if len(found) == 0:
+        return sources
+    _shapes(sources, found)
+    _centroids(sources, found, pixels, bad)
+    common: dict[str, Any] = {"err": noise, "mask": bad, "gain": gain}
+    _fluxes(sources, found, pixels, aperture_radius, common)
+    _flag(sources, found, bad, saturated, aperture_radius)
+    _position_errors(sources, sky.global_rms, gain)
+    return sources[np.argsort(-found["flux"], kind="stable")]
+
+
+def _shapes(sources: NDArray[np.void], found: NDArray[np.void]) -> None:
+    for name in ("a", "b", "peak"):
+        sources[name] = found[name]
+    sources["theta"] = np.degrees(found["theta"])
+    sources["elongation"] = found["a"] / found["b"]
+
+
+def _centroids(
+    sources: NDArray[np.void],
+    found: NDArray[np.void],
+    pixels: NDArray[np.float32],
+    bad: NDArray[np.bool_],
+) -> None:
+    """Half-light radii, and from them windowed centroids; barycentres where those go astray."""
+    x, y, a = found["x"], found["y"], found["a"]
+    reach = 6.0 * a
+    radius, _ = sep.flux_radius(pixels, x, y, reach, 0.5, mask=bad, subpix=5)
+    radius = np.where(np.isfinite(radius) & (radius > 0), radius, a)
+    sources["fwhm"] = 2.0 * radius
+    wx, wy, flag = sep.winpos(pixels, x, y, 2.0 * radius * _SIGMA_PER_FWHM, mask=bad)
+    lost = (flag != 0) | ~(np.hypot(wx - x, wy - y) <= np.maximum(1.0, a))
+    sources["x"] = np.where(lost, x, wx)
+    sources["y"] = np.where(lost, y, wy)
+    sources["flags"][lost] |= SourceFlag.NO_CENTROID
+
+
+def _fluxes(
+    sources: NDArray[np.void],
+    found: NDArray[np.void],
+    pixels: NDArray[np.float32],
+    aperture_radius: float,
+    common: dict[str, Any],
+) -> None:
+    x, y = sources["x"], sources["y"]
+    flux, error, _ = sep.sum_circle(pixels, x, y, aperture_radius, subpix=5, **common)
+    sources["flux_aper"], sources["flux_aper_err"] = flux, error
+    a, b, theta = found["a"], found["b"], np.clip(found["theta"], -np.pi / 2, np.pi / 2)
+    kron, _ = sep.kron_radius(pixels, x, y, a, b, theta, 6.0, mask=common["mask"])
+    kron = np.where(np.isfinite(kron), kron, 0.0)
+    scale = np.maximum(_KRON_FACTOR * kron, _KRON_MINIMUM)
+    flux, error, _ = sep.sum_ellipse(pixels, x, y, a, b, theta, scale, subpix=5, **common)
+    sources["flux"], sources["flux_err"] = flux, error
+    for name in ("flux", "flux_aper"):
+        lost = ~np.isfinite(sources[name]) | ~np.isfinite(sources[name + "_err"])
+        sources[name][lost] = np.nan
+        sources[name + "_err"][lost] = np.nan
+        sources["flags"][lost] |= SourceFlag.NO_FLUX
+
+
+def _flag(
+    sources: NDArray[np.void],
+    found: NDArray[np.void],
+    bad: NDArray[np.bool_],
+    saturated: NDArray[np.bool_] | None,
+    aperture_radius: float,
+) -> None:
+    ny, nx = bad.shape
+    x, y, flags = sources["x"], sources["y"], sources["flags"]
+    flags[(found["flag"] & sep.OBJ_MERGED) != 0] |= SourceFlag.MERGED
+    inside = (x > aperture_radius - 1) & (x < nx - aperture_radius)
+    inside &= (y > aperture_radius - 1) & (y < ny - aperture_radius)
+    truncated = (found["flag"] & sep.OBJ_TRUNC) != 0
+    flags[truncated | ~inside] |= SourceFlag.TRUNCATED
+    flags[_touches(bad, x, y, aperture_radius)] |= SourceFlag.MASKED
+    if saturated is not None:
+        core = np.maximum(sources["fwhm"], 2.0)
+        flags[_touches(saturated, x, y, core)] |= SourceFlag.SATURATED
+
+
+def _touches(
+    pixels: NDArray[np.bool_],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    radius: float | NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Whether any such pixel lies within the radius, for each position."""
+    if not pixels.any():
+        return np.zeros(x.shape, np.bool_)
+    count, _, _ = sep.sum_circle(pixels.astype(np.float32), x, y, radius, subpix=1)
+    return np.asarray(count > 0)
+
+
+def _position_errors(sources: NDArray[np.void], rms: float, gain: float) -> None:
+    """Error of a centroid against sky and photon noise (King 1983, PASP 95, 163)."""
+    sigma = np.maximum(sources["fwhm"] * _SIGMA_PER_FWHM, 0.3)
+    flux = np.maximum(np.nan_to_num(sources["flux"], nan=0.0), 1e-6)
+    photons = sigma**2 / (flux * gain)
+    sky = 8.0 * np.pi * sigma**4 * rms**2 / flux**2
+    sources["pos_err"] = np.minimum(np.sqrt(photons + sky), 10.0)
