@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["combine", "master_bias"]
+__all__ = ["combine", "combine_biases"]
 
 from typing import TYPE_CHECKING
 
@@ -102,7 +102,7 @@ def _median(stack: NDArray[np.float32], invalid: NDArray[np.bool_]) -> NDArray[n
     return middle
 
 
-def master_bias(
+def combine_biases(
     frames: Sequence[NDArray[np.float32]], *, read_noise: float, sigma_clip: float = 3.0
 ) -> NDArray[np.float32]:
     """Combine bias frames of one night and chip.

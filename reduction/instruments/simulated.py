@@ -1,0 +1,191 @@
+"""The simulated mosaic camera "VOSIM": OmegaCAM-like files, written by reduction.simulate.
+
+What a frame is stands in the primary header (HIERARCH ESO DPR TYPE), where its dark pixels are in
+each extension's (HIERARCH ESO DET OUT1).
+"""
+
+from __future__ import annotations
+
+__all__ = ["INSTRUMENT"]
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from astropy.wcs import WCS
+
+from reduction.cards import card_number, card_text, image_size, night_of, refuse
+from reduction.instruments.base import (
+    Band,
+    Chip,
+    FrameDescription,
+    FrameKind,
+    Instrument,
+    Section,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from astropy.io.fits import Header
+
+_LONGITUDE: Final = -70.404
+
+_KINDS: Final = MappingProxyType(
+    {
+        "BIAS": FrameKind.BIAS,
+        "DARK": FrameKind.DARK,
+        "FLAT,DOME": FrameKind.DOME_FLAT,
+        "FLAT,SKY": FrameKind.TWILIGHT_FLAT,
+        "OBJECT": FrameKind.SCIENCE,
+    }
+)
+
+#: Chips of any size are taken; the nominal shape is the default simulation's.
+_CHIPS: Final = MappingProxyType(
+    {
+        f"ccd{number}": Chip(f"ccd{number}", (256, 256), 2.5, 2.4, saturation=64000.0)
+        for number in range(50, 82)
+    }
+)
+
+_BANDS: Final = MappingProxyType(
+    {
+        "B": Band("B", "B", 391e-9, 489e-9),
+        "V": Band("V", "V", 505e-9, 595e-9),
+    }
+)
+
+_WCS_TEXTS: Final = ("CTYPE1", "CTYPE2")
+_WCS_NUMBERS: Final = ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
+
+
+def _recognises(header: Header) -> bool:
+    return str(header.get("INSTRUME", "")).strip() == "VOSIM"
+
+
+def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
+    primary = headers[0]
+    if not _recognises(primary):
+        refuse("INSTRUME", primary.get("INSTRUME"), "'VOSIM'")
+    announced = int(card_number(primary, "ESO DET CHIPS", low=1, high=len(_CHIPS)))
+    extensions = [
+        (index, header) for index, header in enumerate(headers) if header.get("NAXIS") == 2
+    ]
+    if len(extensions) != announced:
+        refuse("ESO DET CHIPS", announced, f"{len(extensions)}, the number of image extensions")
+    frames = [_frame(primary, header, index) for index, header in extensions]
+    names = [frame.chip for frame in frames]
+    for name in names:
+        if names.count(name) > 1:
+            refuse("ESO DET CHIP NAME", name, "a different chip in each extension")
+    return frames
+
+
+def _frame(primary: Header, header: Header, index: int) -> FrameDescription:
+    word = card_text(primary, "ESO DPR TYPE", "one of " + "; ".join(_KINDS))
+    if word not in _KINDS:
+        refuse("ESO DPR TYPE", word, "one of " + "; ".join(_KINDS))
+    kind = _KINDS[word]
+    exptime = card_number(primary, "EXPTIME", low=0.0, high=1e5)
+    if kind is FrameKind.BIAS and exptime > 0:
+        refuse("EXPTIME", exptime, "0, since ESO DPR TYPE says BIAS")
+    if kind is not FrameKind.BIAS and exptime == 0:
+        refuse("EXPTIME", exptime, f"more than 0, since ESO DPR TYPE says {word}")
+    mjd = card_number(primary, "MJD-OBS", low=40000.0, high=100000.0)
+    science, overscan = _sections(header)
+    wcs = _wcs(header, science) if kind is FrameKind.SCIENCE else {}
+    ra, dec = _centre(wcs, science) if wcs else (None, None)
+    return FrameDescription(
+        hdu=index,
+        kind=kind,
+        chip=_chip(header),
+        filter="" if kind in {FrameKind.BIAS, FrameKind.DARK} else _filter(primary),
+        object=card_text(primary, "OBJECT"),
+        exptime=exptime,
+        mjd_obs=mjd,
+        night=night_of(mjd, _LONGITUDE),
+        science=science,
+        overscan=overscan,
+        ra=ra,
+        dec=dec,
+        airmass=_airmass(primary) if wcs else None,
+        wcs=wcs,
+    )
+
+
+def _chip(header: Header) -> str:
+    name = card_text(header, "ESO DET CHIP NAME", "ccd50 to ccd81")
+    if name not in _CHIPS:
+        refuse("ESO DET CHIP NAME", name, "ccd50 to ccd81")
+    return name
+
+
+def _filter(primary: Header) -> str:
+    name = card_text(primary, "ESO INS FILT1 NAME", "a filter")
+    if name not in _BANDS:
+        refuse("ESO INS FILT1 NAME", name, "one of " + ", ".join(_BANDS))
+    return name
+
+
+def _airmass(primary: Header) -> float:
+    words = ("ESO TEL AIRM START", "ESO TEL AIRM END")
+    return sum(card_number(primary, word, low=1.0, high=40.0) for word in words) / 2
+
+
+def _sections(header: Header) -> tuple[Section, Section | None]:
+    ny, nx = image_size(header)
+    x0, x_over, y0, y_over = (
+        int(card_number(header, f"ESO DET OUT1 {word}", low=0))
+        for word in ("PRSCX", "OVSCX", "PRSCY", "OVSCY")
+    )
+    science = Section(y0, ny - y_over, x0, nx - x_over)
+    for word, size in (("NY", science.shape[0]), ("NX", science.shape[1])):
+        stated = int(card_number(header, f"ESO DET CHIP {word}", low=1))
+        if stated != size:
+            found = f"the {size} that NAXIS and the dark pixels of ESO DET OUT1 leave"
+            refuse(f"ESO DET CHIP {word}", stated, found)
+    overscan = Section(science.y0, science.y1, science.x1, nx) if x_over else None
+    return science, overscan
+
+
+def _wcs(header: Header, science: Section) -> Mapping[str, float | str]:
+    cards: dict[str, float | str] = {
+        key: card_text(header, key, "RA---TAN or DEC--TAN") for key in _WCS_TEXTS
+    }
+    cards |= {key: card_number(header, key) for key in _WCS_NUMBERS}
+    cards["CRPIX1"] = card_number(header, "CRPIX1") - science.x0
+    cards["CRPIX2"] = card_number(header, "CRPIX2") - science.y0
+    return cards
+
+
+def _centre(wcs: Mapping[str, float | str], science: Section) -> tuple[float, float]:
+    """Sky position of the chip's middle: in a mosaic, not that of the optical axis."""
+    ny, nx = science.shape
+    ra, dec = WCS(dict(wcs)).all_pix2world((nx - 1) / 2, (ny - 1) / 2, 0)
+    return float(ra), float(dec)
+
+
+INSTRUMENT: Final = Instrument(
+    name="simulated",
+    title="VOSIM",
+    facility="VOSIM-1",
+    longitude=_LONGITUDE,
+    chips=_CHIPS,
+    bands=_BANDS,
+    recognises=_recognises,
+    describe=_describe,
+    pixel_scale=0.214,
+    pointing_error=0.004,
+    validity=MappingProxyType(
+        {
+            "ReadNoise": (0.5, 0.5),
+            "BiasFrame": (0.5, 0.5),
+            "HotPixelMap": (0.5, 0.5),
+            "ColdPixelMap": (5.0, 5.0),
+            "GainLinearity": (5.0, 5.0),
+            "DomeFlatFrame": (5.0, 5.0),
+            "TwilightFlatFrame": (5.0, 5.0),
+            "MasterFlatFrame": (5.0, 5.0),
+        }
+    ),
+)
