@@ -252,20 +252,20 @@ def _depend(session: Session, verdict: Verdict) -> None:
 
 def _confirm(session: Session, product: Product, verdict: Verdict) -> None:
     """Note progenitors that took the place of recorded ones with the same content."""
-    for role, progenitors in verdict.inputs.items():
-        for number, progenitor in enumerate(progenitors):
-            statement = upsert(Confirmation).values(
-                product_id=product.product_id,
-                role=role,
-                position=number,
-                progenitor_id=progenitor.product_id,
-            )
-            session.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["product_id", "role", "position"],
-                    set_={"progenitor_id": progenitor.product_id, "confirmed": func.now()},
-                )
-            )
+    lineage = session.scalars(select(Lineage).where(Lineage.product_id == product.product_id))
+    recorded = {(row.role, row.position): row.progenitor_id for row in lineage}
+    session.execute(delete(Confirmation).where(Confirmation.product_id == product.product_id))
+    session.add_all(
+        Confirmation(
+            product_id=product.product_id,
+            role=role,
+            position=number,
+            progenitor_id=progenitor.product_id,
+        )
+        for role, progenitors in verdict.inputs.items()
+        for number, progenitor in enumerate(progenitors)
+        if recorded.get((role, number)) != progenitor.product_id
+    )
 
 
 def _source_rows(product: Product, rows: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  # structured array

@@ -6,6 +6,7 @@ from alembic import op
 
 from schemas.sphere import FUNCTIONS as SPHERE_FUNCTIONS
 from schemas.tables import Base
+from schemas.tap_schema import METADATA as TAP_METADATA
 from schemas.tap_schema import METADATA as TAP_SCHEMA
 from schemas.views import CURRENT_LINEAGE, DATASET, FUNCTIONS, PUBLISHED, VIEWS
 
@@ -20,6 +21,7 @@ def upgrade() -> None:
     for schema in ("archive", "ivoa", "tap_schema"):
         op.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     Base.metadata.create_all(op.get_bind())
+    TAP_METADATA.create_all(op.get_bind())
     TAP_SCHEMA.create_all(op.get_bind())
     op.execute(CURRENT_LINEAGE)
     for statement in (*SPHERE_FUNCTIONS, *FUNCTIONS, PUBLISHED, DATASET, *VIEWS):

@@ -1,0 +1,336 @@
+"""The archive: one door to ingest, plan, make, ask and edit."""
+
+from __future__ import annotations
+
+__all__ = ["Answering", "Archive", "Fresh", "FreshnessReport"]
+
+import logging
+import os
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import psycopg2
+import psycopg2.extensions
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
+
+from reduction.chain import Examiner, Plan, Verdict, VerdictKind
+from reduction.datasets import Dataset, find_dataset
+from reduction.engine import open_engine
+from reduction.events import mark_users_of_catalogue
+from reduction.frames import read_images
+from reduction.freshness import Answering, Fresh, FreshnessReport, targets_in_scope
+from reduction.ingest import IngestReport, ingest_files, ingest_references, raw_files
+from reduction.make import is_conflict
+from reduction.operate import find_target
+from reduction.published import published_schemas
+from reduction.publish import Superseded, settle
+from reduction.registry import Registry
+from reduction.storage import Storage
+from schemas.database import Database
+from schemas.errors import BusyError, NotMadeYetError, ReductionError
+from schemas.settings import load_settings
+from schemas.tables import File, Lineage, Product, Publication, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from sqlalchemy import ColumnElement
+
+    from reduction.make import Outcome
+    from reduction.scope import Scope
+    from reduction.target import DBObject
+    from schemas.columns import Schema
+    from schemas.settings import Settings
+
+_LOG = logging.getLogger(__name__)
+_ATTEMPTS = 20
+_LOCK_SPACE = 0x564F << 40
+
+
+class Archive:
+    """Targets, products and raw frames of one installation.
+
+    Parameters
+    ----------
+    settings
+        Where the database, the files and the engine are.
+    """
+
+    _current: ClassVar[Archive | None] = None
+    _opening: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database = Database(settings.database)
+        self.storage = Storage(settings.storage.root)
+        self.registry = Registry.load(settings.reduction.plugins)
+        self.engine = open_engine(self, settings.engine.address)
+        self._process = os.getpid()
+
+    @classmethod
+    def current(cls) -> Archive:
+        """The archive that the settings name; opened once a process."""
+        with cls._opening:
+            if cls._current is None or cls._current._process != os.getpid():  # noqa: SLF001  # own class
+                cls._current = cls(load_settings())
+            return cls._current
+
+    @classmethod
+    def use(cls, archive: Archive) -> None:
+        """Make an archive the one that classes and queries speak of in this process."""
+        cls._current = archive
+
+    def dataset_id(self, identity: str) -> str:
+        """Publisher's dataset identifier of a published target."""
+        return f"ivo://{self.settings.publisher.authority}/archive?{identity}"
+
+    # transactions
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session of the service role; committed at the end, rolled back on any error."""
+        with Session(self.database.service, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def single_flight(self, target_id: int) -> Iterator[None]:
+        """Hold a target's making alone, among all processes; released if this one dies."""
+        connection = psycopg2.connect(self.settings.database.service_url)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_lock(%s)", (_LOCK_SPACE | target_id,))
+            yield
+        finally:
+            connection.close()
+
+    # verdicts
+
+    def _snapshot_session(self) -> Session:
+        engine = self.database.service.execution_options(isolation_level="REPEATABLE READ")
+        return Session(engine, expire_on_commit=False)
+
+    def examine(self, target_id: int) -> Verdict:
+        """Reach a verdict on one target; what needs no making is written down at once."""
+        verdicts = self._examined([target_id])[1]
+        return verdicts[target_id]
+
+    def plan(self, target_ids: Iterable[int]) -> Plan:
+        """What has to be made so that the given targets are right."""
+        return self._examined(target_ids)[0]
+
+    def _examined(self, target_ids: Iterable[int]) -> tuple[Plan, dict[int, Verdict]]:
+        wanted = sorted(set(target_ids))
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self._snapshot_session() as session:
+                    examiner = Examiner(session, self.registry)
+                    targets = session.scalars(
+                        select(Target).where(Target.target_id.in_(wanted))
+                    ).all()
+                    plan = examiner.plan(targets)
+                    session.rollback()
+                self._settle(examiner.verdicts.values())
+            except Superseded:
+                time.sleep(0.01 * attempt)
+            except DBAPIError as error:
+                if not is_conflict(error):
+                    raise
+                time.sleep(0.01 * attempt)
+            else:
+                return plan, examiner.verdicts
+        raise BusyError("the archive changes too fast to plan; ask again", retry_after_s=2)
+
+    def _settle(self, verdicts: Iterable[Verdict]) -> None:
+        done = [v for v in verdicts if v.looked and v.kind is not VerdictKind.STALE]
+        for verdict in done:
+            with self.transaction() as session:
+                settle(session, verdict)
+
+    # questions
+
+    @contextmanager
+    def snapshot(
+        self,
+        scope: Scope,
+        *,
+        fresh: Fresh = Fresh.MAKE,
+        asof: datetime | None = None,
+        timeout_s: float,
+    ) -> Iterator[Answering]:
+        """Open the snapshot in which a question is answered.
+
+        Parameters
+        ----------
+        scope
+            What the question touches.
+        fresh
+            Make what is stale, take what is published, or refuse.
+        asof
+            Answer as of a past moment; nothing is made then.
+        timeout_s
+            Seconds any statement may run.
+
+        Raises
+        ------
+        NotMadeYetError
+            If making takes longer than the budget, or something is stale under ``require``.
+        BusyError
+            If neither the database nor the engine has room.
+        """
+        moment = "" if asof is None else asof.isoformat()
+        report = FreshnessReport(fresh, moment)
+        deadline = time.monotonic() + self.settings.limits.make_budget_s
+        while True:
+            with self.database.snapshot(asof=moment, timeout_s=timeout_s) as connection:
+                found = [] if asof else targets_in_scope(connection, scope)
+                unverified = [number for number, state in found if state != "failed"]
+                report.failed = len(found) - len(unverified)
+                if not unverified or fresh is Fresh.ANY:
+                    report.stale = len(unverified)
+                    yield Answering(connection, report)
+                    return
+            self._freshen(unverified, report, deadline)
+
+    def _freshen(self, target_ids: Sequence[int], report: FreshnessReport, deadline: float) -> None:
+        plan = self.plan(target_ids)
+        if not plan.steps:
+            return
+        if report.policy is Fresh.REQUIRE:
+            first = plan.steps[0]
+            why = "; ".join(reason.text for reason in first.reasons)
+            message = (
+                f"{len(plan.steps)} targets are stale ({first.name}: {why}) and FRESH=require "
+                "allows no making: ask with FRESH=make or FRESH=any"
+            )
+            raise NotMadeYetError(message)
+        left = deadline - time.monotonic()
+        report.outcomes += self.engine.run(plan, budget_s=max(left, 0.01))
+
+    def make(
+        self,
+        target_ids: Sequence[int],
+        *,
+        budget_s: float = 86400.0,
+        progress: Callable[[Outcome], None] | None = None,
+    ) -> list[Outcome]:
+        """Make targets, and whatever they need before; repeat until nothing is left to do."""
+        outcomes: list[Outcome] = []
+        deadline = time.monotonic() + budget_s
+        while (plan := self.plan(target_ids)).steps:
+            left = max(deadline - time.monotonic(), 0.01)
+            outcomes += self.engine.run(plan, budget_s=left, progress=progress)
+        return outcomes
+
+    # raw data
+
+    def ingest(
+        self, paths: Sequence[Path], progress: Callable[[Path], None] = lambda _: None
+    ) -> IngestReport:
+        """Take raw files and folders of them into the archive; see :mod:`reduction.ingest`."""
+        return ingest_files(self, raw_files(paths), progress)
+
+    def load_references(self, path: Path, name: str) -> int:
+        """Take a reference catalogue into the archive; number of its stars, 0 if known."""
+        return ingest_references(self, path, name)
+
+    def mark_catalogue(self, session: Session, stars: Sequence[Any]) -> int:
+        """Mark the frames that a reference catalogue covers; see :mod:`reduction.events`."""
+        ra, dec = (np.array([getattr(s, n) for s in stars], dtype=float) for n in ("ra", "dec"))
+        return mark_users_of_catalogue(session, self.registry, ra, dec)
+
+    # objects
+
+    def dataset(
+        self, connection: psycopg2.extensions.connection, dataset_id: str
+    ) -> Dataset:
+        """A published image, as a snapshot sees it; see :func:`find_dataset`."""
+        return find_dataset(connection, self.storage, dataset_id)
+
+    @property
+    def schemas(self) -> tuple[Schema, ...]:
+        """What users may query."""
+        return published_schemas(self.registry)
+
+    def get(self, class_name: str, **words: str | None) -> DBObject:
+        """Exists and up to date? else make; see :meth:`ProcessTarget.get`."""
+        target = find_target(self, class_name, **words)
+        outcomes = self.make([target.target_id])
+        with self.transaction() as session:
+            target = session.get_one(Target, target.target_id)
+            if target.product_id is None:
+                failed = "; ".join(reason["text"] for reason in target.reasons)
+                said = failed or "; ".join(o.message for o in outcomes if o.message)
+                raise ReductionError(f"{target.identity} cannot be made: {said}")
+            row = session.get_one(Product, target.product_id)
+        return self.registry.classes[class_name](row, self)
+
+    def why(self, target_id: int) -> Verdict:
+        """Say of a target whether it is right, and if not, why (nothing is made)."""
+        return self.examine(target_id)
+
+    def search(self, cls: type[DBObject], condition: ColumnElement[bool]) -> list[DBObject]:
+        """Published objects of a class that meet a condition, oldest observation first."""
+        with self.transaction() as session:
+            rows = session.scalars(
+                self._published(select(Product), cls)
+                .where(condition)
+                .order_by(Product.moment, Product.product_id)
+            ).all()
+        return [cls(row, self) for row in rows]
+
+    def count(self, cls: type[DBObject], condition: ColumnElement[bool]) -> int:
+        """Number of published objects of a class that meet a condition."""
+        with self.transaction() as session:
+            query = self._published(select(func.count()).select_from(Product), cls)
+            return int(session.scalar(query.where(condition)) or 0)
+
+    def _published(self, query: Any, cls: type[DBObject]) -> Any:  # noqa: ANN401  # a Select of any shape
+        current = select(Publication.product_id).where(
+            Publication.published_to == text("'infinity'")
+        )
+        return query.where(
+            Product.class_name == cls.__name__,
+            Product.target_id.is_(None) | Product.product_id.in_(current),
+        )
+
+    def object(self, object_id: int) -> DBObject:
+        """An object by its number.
+
+        Raises
+        ------
+        sqlalchemy.exc.NoResultFound
+            If there is none.
+        """
+        with self.transaction() as session:
+            row = session.get_one(Product, object_id)
+        return self.registry.classes[row.class_name](row, self)
+
+    def progenitors(self, object_id: int, role: str) -> list[DBObject]:
+        """What an object was made from in one role, in order."""
+        with self.transaction() as session:
+            rows = session.scalars(
+                select(Product)
+                .join(Lineage, Lineage.progenitor_id == Product.product_id)
+                .where(Lineage.product_id == object_id, Lineage.role == role)
+                .order_by(Lineage.position)
+            ).all()
+        return [self.registry.classes[row.class_name](row, self) for row in rows]
+
+    def images(self, object_id: int) -> dict[str, np.ndarray[Any, Any]]:
+        """Pixels of a product by extension name; empty if it has none."""
+        with self.transaction() as session:
+            row = session.get_one(Product, object_id)
+            file = None if row.file_id is None else session.get_one(File, row.file_id)
+        return {} if file is None else read_images(self.storage.path(file.location))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.database.close()

@@ -1,0 +1,180 @@
+"""Where plans run: in this process, or on a Dask cluster. The only place that knows Dask."""
+
+from __future__ import annotations
+
+__all__ = ["DaskEngine", "Engine", "InlineEngine", "open_engine"]
+
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Protocol
+
+from distributed import Client, fire_and_forget
+from distributed import TimeoutError as DaskTimeoutError
+from distributed import wait as wait_for
+
+from reduction.make import Outcome, make_target
+from schemas.errors import BusyError, NotMadeYetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reduction.archive import Archive
+    from reduction.chain import Plan
+
+_LOG = logging.getLogger(__name__)
+_RECONNECT_S = 1.0
+
+
+class Engine(Protocol):
+    """Runs plans."""
+
+    def run(
+        self, plan: Plan, *, budget_s: float, progress: Callable[[Outcome], None] | None = None
+    ) -> list[Outcome]:
+        """Run a plan.
+
+        Parameters
+        ----------
+        plan
+            Steps in an order in which they can be run.
+        budget_s
+            Seconds to wait. Making goes on when they are over.
+        progress
+            Called with each step's outcome.
+
+        Returns
+        -------
+        list of Outcome
+            One for each step.
+
+        Raises
+        ------
+        NotMadeYetError
+            If the budget is over before the plan is done.
+        """
+        ...
+
+
+def open_engine(archive: Archive, address: str) -> Engine:
+    """Engine that the settings name: ``inline``, or the address of a Dask scheduler."""
+    return InlineEngine(archive) if address == "inline" else DaskEngine(address)
+
+
+class InlineEngine:
+    """Runs plans in threads of this process, one plan at a time in each.
+
+    Parameters
+    ----------
+    archive
+        The archive whose targets are made.
+    """
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="make")
+
+    def run(
+        self, plan: Plan, *, budget_s: float, progress: Callable[[Outcome], None] | None = None
+    ) -> list[Outcome]:
+        """Run a plan step by step; see :class:`Engine`."""
+
+        def work() -> list[Outcome]:
+            outcomes = []
+            for step in plan.steps:
+                outcomes.append(make_target(self._archive, step.target_id))
+                if progress is not None:
+                    progress(outcomes[-1])
+            return outcomes
+
+        future = self._pool.submit(work)
+        wait([future], timeout=budget_s)
+        if not future.done():
+            raise _not_yet(plan)
+        return future.result()
+
+
+class DaskEngine:
+    """Runs plans on a Dask cluster; survives the loss of workers and of the scheduler.
+
+    Parameters
+    ----------
+    address
+        Of the scheduler, such as ``tcp://127.0.0.1:8786``.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._lock = threading.Lock()
+        self._client: Client | None = None
+
+    def run(
+        self, plan: Plan, *, budget_s: float, progress: Callable[[Outcome], None] | None = None
+    ) -> list[Outcome]:
+        """Run a plan with as many workers as there are; see :class:`Engine`."""
+        deadline = time.monotonic() + budget_s
+        while True:
+            try:
+                return self._run_once(plan, deadline, progress)
+            except (OSError, DaskTimeoutError, RuntimeError, ValueError) as error:
+                # the scheduler went away, or forgot the plan: every step can be sent again
+                _LOG.warning("the engine is lost, trying again: %r", error)
+                self._forget()
+            if time.monotonic() + _RECONNECT_S >= deadline:
+                raise BusyError("the engine that makes targets is not there", retry_after_s=5)
+            time.sleep(_RECONNECT_S)
+
+    def _run_once(
+        self, plan: Plan, deadline: float, progress: Callable[[Outcome], None] | None
+    ) -> list[Outcome]:
+        client = self._connect(deadline)
+        futures = {}
+        for step in plan.steps:
+            needs = [futures[need] for need in step.needs if need in futures]
+            futures[step.target_id] = client.submit(
+                make_step, step.target_id, needs,
+                key=f"make-{step.target_id}-{step.epoch}", pure=False,
+            )
+            if progress is not None:
+                futures[step.target_id].add_done_callback(lambda f: progress(f.result()))
+        for future in futures.values():
+            fire_and_forget(future)
+        left = deadline - time.monotonic()
+        try:
+            wait_for(list(futures.values()), timeout=max(left, 0.01))
+        except (DaskTimeoutError, TimeoutError) as error:
+            raise _not_yet(plan) from error
+        outcomes: list[Outcome] = client.gather(list(futures.values()))
+        return outcomes
+
+    def _connect(self, deadline: float) -> Client:
+        with self._lock:
+            if self._client is None:
+                left = max(min(deadline - time.monotonic(), 10.0), 1.0)
+                self._client = Client(
+                    self._address, timeout=left, set_as_default=False, name="vo-service"
+                )
+            return self._client
+
+    def _forget(self) -> None:
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close(timeout=1)
+
+
+def make_step(target_id: int, needs: list[Outcome]) -> Outcome:
+    """Make one target on a worker; ``needs`` only orders the steps."""
+    from reduction.archive import Archive  # noqa: PLC0415  # opened on the worker, once a process
+
+    del needs
+    return make_target(Archive.current(), target_id)
+
+
+def _not_yet(plan: Plan) -> NotMadeYetError:
+    message = (
+        f"{len(plan.steps)} targets are being made (about {plan.cost_s:.0f} s of work): "
+        "ask again, or ask with FRESH=any for what is published now"
+    )
+    return NotMadeYetError(message, retry_after_s=min(max(plan.cost_s / 2, 2.0), 60.0))

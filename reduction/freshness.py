@@ -1,0 +1,148 @@
+"""Questions pull making backward: the policy of a question, and what its answer says of itself."""
+
+from __future__ import annotations
+
+__all__ = ["Answering", "Fresh", "FreshnessReport", "targets_in_scope"]
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from psycopg2 import sql
+
+from schemas.dali import Info
+
+if TYPE_CHECKING:
+    import psycopg2.extensions
+
+    from reduction.make import Outcome
+    from reduction.scope import Scope
+
+
+class Fresh(StrEnum):
+    """Policy of a question: the request parameter FRESH."""
+
+    MAKE = "make"
+    ANY = "any"
+    REQUIRE = "require"
+
+
+@dataclass(slots=True)
+class FreshnessReport:
+    """What was done for an answer, and what it rests on.
+
+    Attributes
+    ----------
+    policy, asof
+        As asked; ``asof`` is ISO 8601, empty for the present.
+    outcomes
+        What became of each target that was made or looked at for this answer.
+    stale
+        Targets in scope that are not verified (FRESH=any only).
+    failed
+        Targets in scope that cannot be made: their rows are not in the answer.
+    """
+
+    policy: Fresh
+    asof: str = ""
+    outcomes: list[Outcome] = field(default_factory=list)
+    stale: int = 0
+    failed: int = 0
+
+    @property
+    def remade(self) -> int:
+        """Number of targets that were made, or published again, for this answer."""
+        return sum(outcome.kind in ("made", "reused") for outcome in self.outcomes)
+
+    def infos(self) -> tuple[Info, ...]:
+        """INFO elements of the answer (design invariant 9)."""
+        names = ", ".join(o.name for o in self.outcomes if o.kind in ("made", "reused"))
+        said = [
+            Info("FRESH", self.policy, "policy under which the answer is fresh"),
+            Info("ASOF", self.asof or "now", "moment as of which the archive answers"),
+            Info("TARGETS_REMADE", str(self.remade), names or "nothing was stale"),
+        ]
+        if self.stale:
+            said.append(Info("TARGETS_STALE", str(self.stale), "targets that may be out of date"))
+        if self.failed:
+            text = "targets in scope that cannot be made; archive.targets says why"
+            said.append(Info("TARGETS_FAILED", str(self.failed), text))
+        return tuple(said)
+
+
+@dataclass(slots=True)
+class Answering:
+    """A snapshot in which a question may be answered.
+
+    Attributes
+    ----------
+    connection
+        Of the reader role, in a read-only repeatable-read transaction.
+    report
+        What was done before.
+    """
+
+    connection: psycopg2.extensions.connection
+    report: FreshnessReport
+
+
+def targets_in_scope(
+    connection: psycopg2.extensions.connection, scope: Scope
+) -> list[tuple[int, str]]:
+    """Targets that could contribute to an answer and are not known to be right.
+
+    Parameters
+    ----------
+    connection
+        Any connection; the answer is of its snapshot.
+    scope
+        What the question touches.
+
+    Returns
+    -------
+    list of (int, str)
+        Number and state. One indexed look-up where everything is fresh.
+    """
+    if not scope.classes:
+        return []
+    where = [sql.SQL("class_name = ANY(%(classes)s)"), sql.SQL("state <> 'fresh'")]
+    values: dict[str, Any] = {"classes": sorted(scope.classes)}
+    for column, wanted in (
+        ("instrument", scope.instruments),
+        ("chip", scope.chips),
+        ("filter", scope.filters),
+    ):
+        if wanted is not None:
+            where.append(
+                sql.SQL("{} = ANY({})").format(sql.Identifier(column), sql.Placeholder(column))
+            )
+            values[column] = sorted(wanted)
+    if scope.datasets is not None:
+        where.append(
+            sql.SQL(
+                "raw_id IN (SELECT d.raw_id FROM vo.target d WHERE d.dataset_id = ANY(%(dids)s))"
+            )
+        )
+        values["dids"] = sorted(scope.datasets)
+    if scope.time is not None:
+        where.append(sql.SQL("moment BETWEEN %(t_min)s - 1 AND %(t_max)s + 1"))
+        values |= {"t_min": scope.time[0], "t_max": scope.time[1]}
+    if scope.region is not None:
+        where.append(
+            sql.SQL(
+                "(ra IS NULL OR 2 * asind(least(1, sqrt(sind((dec - %(dec)s) / 2) ^ 2"
+                " + cosd(dec) * cosd(%(dec)s) * sind((ra - %(ra)s) / 2) ^ 2)))"
+                " <= radius + %(radius)s)"
+            )
+        )
+        values |= {
+            "ra": scope.region.ra,
+            "dec": scope.region.dec,
+            "radius": scope.region.radius,
+        }
+    query = sql.SQL("SELECT target_id, state FROM vo.target WHERE {}").format(
+        sql.SQL(" AND ").join(where)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        return list(cursor.fetchall())

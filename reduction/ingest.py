@@ -1,0 +1,349 @@
+"""Raw frames into the archive: recognised, classified, checksummed, stored, registered.
+
+One transaction a file. A file that cannot be taken is refused with a sentence and the rest goes
+on; a file that is there already is left as it is.
+"""
+
+from __future__ import annotations
+
+__all__ = ["IngestReport", "ingest_files", "ingest_references", "raw_files"]
+
+import datetime as dt
+import math
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from astropy.io import fits
+from sqlalchemy import insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from reduction.events import (
+    mark_users_of_calibration,
+    mark_users_of_catalogue,
+    mark_users_of_raw,
+)
+from reduction.keys import hash_of
+from reduction.reference import load_reference
+from reduction.storage import checksum
+from reduction.target import Anchor
+from schemas.errors import IngestError
+from schemas.tables import File, Product, ReferenceSource, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from sqlalchemy.orm import Session
+
+    from reduction.archive import Archive
+    from reduction.instruments.base import FrameDescription, Instrument
+    from reduction.storage import StoredFile
+    from reduction.target import ProcessTarget
+
+_SUFFIXES = (".fits", ".fit", ".fts")
+_PACKED = ("", ".gz", ".fz")
+_DEFAULT_VALIDITY = (0.5, 0.5)
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What became of the files.
+
+    Attributes
+    ----------
+    ingested, known
+        Files taken, and files that were there already.
+    frames
+        Raw frames (CCDs) registered.
+    refused
+        File name and sentence for each file that was not taken.
+    """
+
+    ingested: int = 0
+    known: int = 0
+    frames: int = 0
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+
+def raw_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Files named, and FITS files below the folders named, in a stable order.
+
+    Raises
+    ------
+    IngestError
+        If a path does not exist.
+    """
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(p for p in path.rglob("*") if p.is_file() and _suffix(p))
+        elif path.exists():
+            yield path
+        else:
+            raise IngestError(str(path), "no such file or folder")
+
+
+def ingest_files(
+    archive: Archive, paths: Iterable[Path], progress: Callable[[Path], None]
+) -> IngestReport:
+    """Take files into the archive.
+
+    Parameters
+    ----------
+    paths
+        As :func:`raw_files` gives them.
+    progress
+        Called with each file when it is done.
+    """
+    report = IngestReport()
+    for path in paths:
+        try:
+            frames = _ingest_one(archive, path)
+        except IngestError as error:
+            report.refused.append((path.name, error.what))
+        else:
+            report.ingested += frames > 0
+            report.known += frames == 0
+            report.frames += frames
+        progress(path)
+    return report
+
+
+def _suffix(path: Path) -> str:
+    name = path.name.lower()
+    return next((s + p for s in _SUFFIXES for p in _PACKED if name.endswith(s + p)), "")
+
+
+def _ingest_one(archive: Archive, path: Path) -> int:
+    suffix = _suffix(path)
+    if not suffix:
+        raise IngestError(path.name, "expected a name ending in .fits, .fits.gz or .fits.fz")
+    digest = checksum(path)
+    with archive.transaction() as session:
+        if session.scalar(select(File.file_id).where(File.sha256 == digest)) is not None:
+            return 0
+    headers = _sound_headers(path)
+    instrument = _recognise(archive, path, headers)
+    try:
+        descriptions = instrument.describe(headers)
+    except IngestError as error:
+        raise IngestError(path.name, error.what) from error
+    stored = archive.storage.copy_in(path, "raw", suffix)
+    with archive.transaction() as session:
+        number = _register_file(session, stored, path, "image/fits")
+        if number is None:
+            return 0
+        for description in descriptions:
+            _register_frame(archive, session, instrument, description, stored, number, path)
+    return len(descriptions)
+
+
+def _sound_headers(path: Path) -> list[fits.Header]:
+    """Read a whole file, so that one that is cut off is refused now and not in the night."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.filterwarnings("error", message=".*truncated.*")
+            with fits.open(path, memmap=False, ignore_blank=True) as hdus:
+                for hdu in hdus:
+                    if hdu.is_image:
+                        _ = hdu.data
+                return [hdu.header.copy() for hdu in hdus]
+    except Exception as error:  # astropy raises many kinds for a broken file
+        what = f"not a whole FITS file ({error}); expected one that reads to its end"
+        raise IngestError(path.name, what) from error
+
+
+def _recognise(archive: Archive, path: Path, headers: list[fits.Header]) -> Instrument:
+    for instrument in archive.registry.instruments.values():
+        if any(instrument.recognises(header) for header in headers[:2]):
+            return instrument
+    found = next((h["INSTRUME"] for h in headers[:2] if "INSTRUME" in h), None)
+    known = ", ".join(sorted(archive.registry.instruments))
+    what = f"keyword INSTRUME is {found!r}; expected a frame of {known}"
+    raise IngestError(path.name, what)
+
+
+def _register_file(
+    session: Session, stored: StoredFile, path: Path, media_type: str
+) -> int | None:
+    statement = (
+        upsert(File)
+        .values(
+            sha256=stored.sha256, size=stored.size, location=stored.location, name=path.name,
+            media_type=media_type,
+        )
+        .on_conflict_do_nothing(index_elements=[File.sha256])
+        .returning(File.file_id)
+    )
+    return session.scalars(statement).one_or_none()
+
+
+def _register_frame(
+    archive: Archive,
+    session: Session,
+    instrument: Instrument,
+    description: FrameDescription,
+    stored: StoredFile,
+    file_number: int,
+    path: Path,
+) -> None:
+    key = hash_of([description.kind.value, stored.sha256, description.hdu])
+    moment = description.mjd_obs + description.exptime / 2 / 86400
+    raw = Product(
+        class_name=description.kind.value,
+        key=key,
+        content_hash=key,
+        recipe_version="raw",
+        process_params={},
+        attributes=_raw_attributes(description, path),
+        instrument=instrument.name,
+        chip=description.chip,
+        filter=description.filter,
+        night=dt.date.fromisoformat(description.night),
+        moment=moment,
+        file_id=file_number,
+        hdu=description.hdu,
+    )
+    session.add(raw)
+    session.flush()
+    for cls in archive.registry.targets():
+        if raw.class_name in cls.ANCHOR_CLASSES:
+            _declare(archive, session, cls, raw, instrument, description, stored)
+    mark_users_of_raw(session, archive.registry, raw)
+
+
+def _raw_attributes(description: FrameDescription, path: Path) -> dict[str, Any]:
+    overscan = description.overscan
+    science = description.science
+    return {
+        "name": path.name,
+        "object": description.object,
+        "exptime": description.exptime,
+        "mjd_obs": description.mjd_obs,
+        "ra": description.ra,
+        "dec": description.dec,
+        "airmass": description.airmass,
+        "science": [science.y0, science.y1, science.x0, science.x1],
+        "overscan": overscan and [overscan.y0, overscan.y1, overscan.x0, overscan.x1],
+        "wcs": dict(description.wcs),
+    }
+
+
+def _declare(
+    archive: Archive,
+    session: Session,
+    cls: type[ProcessTarget],
+    raw: Product,
+    instrument: Instrument,
+    description: FrameDescription,
+    stored: StoredFile,
+) -> None:
+    """Bring the targets that a raw frame makes possible into being, to be made when asked for."""
+    per_frame = cls.ANCHOR is Anchor.FRAME
+    parts = [cls.__name__, raw.instrument, raw.chip]
+    if per_frame:
+        stem = raw.attributes["name"].split(".fit")[0]
+        parts.append(f"{stem}-{stored.sha256[:8]}")
+    else:
+        parts += [raw.filter] if cls.ANCHOR is Anchor.NIGHT_AND_FILTER else []
+        parts.append(str(raw.night))
+    identity = "/".join(parts)
+    before, after = instrument.validity.get(cls.__name__, _DEFAULT_VALIDITY)
+    moment = raw.moment or 0.0
+    scale = instrument.pixel_scale / 3600
+    radius = math.hypot(*description.science.shape) / 2 * scale + instrument.pointing_error
+    statement = (
+        upsert(Target)
+        .values(
+            identity=identity,
+            dataset_id=archive.dataset_id(identity) if cls.PUBLISHED else None,
+            class_name=cls.__name__,
+            instrument=raw.instrument,
+            chip=raw.chip,
+            filter=raw.filter if cls.ANCHOR is not Anchor.NIGHT else "",
+            night=raw.night,
+            raw_id=raw.product_id if per_frame else None,
+            moment=moment,
+            validity_start=moment - before,
+            validity_end=moment + after,
+            ra=description.ra if per_frame else None,
+            dec=description.dec if per_frame else None,
+            radius=radius if per_frame and description.ra is not None else None,
+        )
+        .on_conflict_do_nothing(index_elements=[Target.identity])
+        .returning(Target)
+    )
+    target = session.scalars(statement).one_or_none()
+    if target is not None:
+        mark_users_of_calibration(
+            session, archive.registry, target, (moment - before, moment + after)
+        )
+
+
+def ingest_references(archive: Archive, path: Path, name: str) -> int:
+    """Take a reference catalogue into the archive.
+
+    Parameters
+    ----------
+    path
+        As :func:`reduction.reference.load_reference` reads it.
+    name
+        Name of the catalogue in the archive.
+
+    Returns
+    -------
+    int
+        Number of stars; 0 if the file is there already.
+
+    Raises
+    ------
+    IngestError
+        If the file cannot be read as a catalogue.
+    """
+    digest = checksum(path)
+    with archive.transaction() as session:
+        if session.scalar(select(File.file_id).where(File.sha256 == digest)) is not None:
+            return 0
+    table = load_reference(path)
+    stored = archive.storage.copy_in(path, "reference", "".join(path.suffixes[-2:]))
+    key = hash_of(["ReferenceCatalogue", stored.sha256])
+    with archive.transaction() as session:
+        number = _register_file(session, stored, path, "text/csv")
+        if number is None:
+            return 0
+        catalogue = Product(
+            class_name="ReferenceCatalogue",
+            key=key,
+            content_hash=key,
+            recipe_version="raw",
+            process_params={},
+            attributes={"name": name, "n_stars": len(table.ra)},
+            instrument="",
+            chip="",
+            filter="",
+            file_id=number,
+        )
+        session.add(catalogue)
+        session.flush()
+        session.execute(insert(ReferenceSource), list(_star_rows(catalogue, table)))
+        mark_users_of_catalogue(session, archive.registry, table.ra, table.dec)
+    return len(table.ra)
+
+
+def _star_rows(catalogue: Product, table: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  # ReferenceTable
+    def known(values: Any, star: int) -> dict[str, float]:  # noqa: ANN401  # arrays by band
+        return {
+            band: float(array[star]) for band, array in values.items() if array[star] == array[star]
+        }
+
+    for star, (ra, dec) in enumerate(zip(table.ra.tolist(), table.dec.tolist(), strict=True)):
+        yield {
+            "product_id": catalogue.product_id,
+            "source_number": star,
+            "name": str(table.name[star]),
+            "ra": ra,
+            "dec": dec,
+            "mags": known(table.mags, star),
+            "mag_errs": known(table.mag_errs, star),
+        }

@@ -1,0 +1,282 @@
+"""Making one target: look, fetch, compute, verify, store, publish; alone, and once."""
+
+from __future__ import annotations
+
+__all__ = ["Outcome", "OutcomeKind", "make_target"]
+
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass, is_dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from reduction.chain import Reason, ReasonKind, Verdict, VerdictKind
+from reduction.frames import read_images, read_raw, write_images
+from reduction.keys import content_hash
+from reduction.publish import Bundle, Superseded, publish, publish_again, settle
+from reduction.target import Inputs, Made, Progenitor, ReferenceStars
+from schemas.errors import FatalError, NotMadeYetError, ReductionError
+from schemas.tables import File, Product, ReferenceSource
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from reduction.archive import Archive
+    from reduction.storage import StoredFile
+    from reduction.target import ProcessTarget
+
+_LOG = logging.getLogger(__name__)
+_ROUNDS = 8
+
+
+class OutcomeKind(StrEnum):
+    """How a step ended."""
+
+    MADE = "made"
+    REUSED = "reused"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one step.
+
+    Attributes
+    ----------
+    target_id, name
+        The target.
+    kind
+        ``made`` anew, ``reused`` (published again), ``unchanged`` (looked at: right), ``failed``.
+    seconds
+        What it took.
+    message
+        Why it failed; empty otherwise.
+    """
+
+    target_id: int
+    name: str
+    kind: OutcomeKind
+    seconds: float
+    message: str = ""
+
+
+def make_target(archive: Archive, target_id: int) -> Outcome:
+    """Bring one target, and before it whatever it still needs, to its right state.
+
+    However many ask at once, here or in other processes, one makes and the others find it made.
+
+    Raises
+    ------
+    NotMadeYetError
+        If events kept coming in while it was made.
+    """
+    start = time.monotonic()
+    with archive.single_flight(target_id):
+        for _ in range(_ROUNDS):
+            verdict = archive.examine(target_id)
+            try:
+                kind, message = _step(archive, verdict)
+            except Superseded:
+                continue
+            if kind is None:
+                continue
+            seconds = time.monotonic() - start
+            name = verdict.target.identity
+            _LOG.info(
+                "target %s", kind, extra={"target": name, "seconds": round(seconds, 3)}
+            )
+            return Outcome(target_id, name, kind, seconds, message)
+    raise NotMadeYetError(f"target {target_id} changed again and again while it was made")
+
+
+def _step(archive: Archive, verdict: Verdict) -> tuple[OutcomeKind | None, str]:
+    """Do what a verdict asks for; None where it has to be reached anew afterwards."""
+    if verdict.kind is VerdictKind.FRESH:
+        return OutcomeKind.UNCHANGED, ""
+    if verdict.kind is VerdictKind.UNMAKEABLE:
+        return OutcomeKind.FAILED, "; ".join(reason.text for reason in verdict.reasons)
+    if verdict.needs:
+        for need in verdict.needs:
+            make_target(archive, need)
+        return None, ""
+    if verdict.reuse is not None:
+        with archive.transaction() as session:
+            publish_again(session, verdict)
+        return OutcomeKind.REUSED, ""
+    try:
+        bundle = _compute(archive, verdict)
+    except ReductionError as error:
+        return _fail(archive, verdict, str(error))
+    except FatalError:
+        raise
+    except Exception as error:  # a recipe may fail in any way; the night goes on
+        _LOG.exception("recipe failed", extra={"target": verdict.target.identity})
+        return _fail(archive, verdict, f"{verdict.target.class_name}: {error!r}")
+    try:
+        with archive.transaction() as session:
+            publish(session, bundle)
+    except IntegrityError:
+        return None, ""
+    return OutcomeKind.MADE, ""
+
+
+def _fail(archive: Archive, verdict: Verdict, message: str) -> tuple[OutcomeKind, str]:
+    verdict.kind = VerdictKind.UNMAKEABLE
+    verdict.reasons = (Reason(ReasonKind.CANNOT_BE_MADE, "", message),)
+    with archive.transaction() as session:
+        settle(session, verdict)
+    _LOG.warning("cannot be made: %s", message, extra={"target": verdict.target.identity})
+    return OutcomeKind.FAILED, message
+
+
+def _compute(archive: Archive, verdict: Verdict) -> Bundle:
+    start = time.monotonic()
+    recipe = archive.registry.target(verdict.target.class_name)()
+    parameters = recipe.Parameters(**verdict.parameters)
+    with archive.transaction() as session:
+        inputs = _fetch(archive, session, verdict)
+        previous = _previous(session, verdict)
+    made = recipe.compute(inputs, parameters)
+    flags = int(recipe.verify(made, previous, parameters))
+    stored, images = _store(archive, verdict, made)
+    attributes = flat_attributes(recipe, made)
+    cards = {name: list(card) for name, card in made.cards.items()}
+    rows = made.rows
+    digest = content_hash(images, {**attributes, "": cards, "flags": flags}, rows)
+    seconds = time.monotonic() - start
+    return Bundle(verdict, made, attributes, digest, flags, stored, seconds)
+
+
+def _previous(session: Session, verdict: Verdict) -> dict[str, Any] | None:
+    if verdict.target.product_id is None:
+        return None
+    return session.get_one(Product, verdict.target.product_id).attributes
+
+
+def _fetch(archive: Archive, session: Session, verdict: Verdict) -> Inputs:
+    target = verdict.target
+    cls = archive.registry.target(target.class_name)
+    filled: dict[str, Any] = {}
+    for name, slot in cls.SLOTS.items():
+        products = verdict.inputs[name]
+        if slot.classes == ("ReferenceCatalogue",):
+            filled[name] = [_stars(session, verdict, product) for product in products]
+        else:
+            found = [_progenitor(archive, session, product) for product in products]
+            filled[name] = found if slot.many else next(iter(found), None)
+    return Inputs(
+        target.class_name,
+        filled,
+        instrument=archive.registry.instruments[target.instrument],
+        chip=target.chip,
+        filter=target.filter,
+    )
+
+
+def _progenitor(archive: Archive, session: Session, product: Product) -> Progenitor:
+    images: dict[str, np.ndarray[Any, Any]] = {}
+    if product.file_id is not None:
+        path = archive.storage.path(session.get_one(File, product.file_id).location)
+        if product.hdu is None:
+            images = read_images(path)
+        else:
+            images = {"RAW": read_raw(path, product.hdu)}
+    return Progenitor(
+        product.product_id,
+        product.class_name,
+        product.filter,
+        product.attributes,
+        images,
+        product.quality_flags,
+    )
+
+
+def _stars(session: Session, verdict: Verdict, product: Product) -> ReferenceStars:
+    target = verdict.target
+    ra, dec, radius = target.ra or 0.0, target.dec or 0.0, target.radius or 0.0
+    rows = session.execute(
+        select(ReferenceSource)
+        .where(
+            ReferenceSource.product_id == product.product_id,
+            ReferenceSource.dec.between(dec - radius, dec + radius),
+        )
+        .order_by(ReferenceSource.source_number)
+    ).scalars()
+    width = radius / max(math.cos(math.radians(min(abs(dec) + radius, 89.9))), 1e-3)
+    near = [row for row in rows if abs((row.ra - ra + 180) % 360 - 180) <= width]
+    bands = sorted({band for row in near for band in row.mags})
+    return ReferenceStars(
+        product.product_id,
+        product.attributes["name"],
+        [row.name for row in near],
+        np.array([row.ra for row in near]),
+        np.array([row.dec for row in near]),
+        {b: np.array([row.mags.get(b, np.nan) for row in near], dtype=float) for b in bands},
+        {b: np.array([row.mag_errs.get(b, np.nan) for row in near], dtype=float) for b in bands},
+    )
+
+
+def _store(
+    archive: Archive, verdict: Verdict, made: Made
+) -> tuple[StoredFile | None, dict[str, np.ndarray[Any, Any]]]:
+    """Write the pixels; what is read back from the file is the product."""
+    if not made.images:
+        return None, {}
+    cards = {**made.cards, **_standard_cards(verdict)}
+    with archive.storage.scratch(".fits") as path:
+        write_images(path, made.images, cards)
+        images = read_images(path)
+        return archive.storage.keep(path, "product", ".fits"), images
+
+
+def _standard_cards(verdict: Verdict) -> dict[str, tuple[Any, str]]:
+    target = verdict.target
+    return {
+        "INSTRUME": (target.instrument, "instrument"),
+        "CHIP": (target.chip, "CCD"),
+        "FILTER": (target.filter, "filter"),
+        "AWCLASS": (target.class_name, "class of the archive"),
+        "RECIPE": (verdict.recipe_version, "version of the recipe"),
+        "PRODKEY": (verdict.key, "key of the product"),
+    }
+
+
+def flat_attributes(recipe: ProcessTarget, made: Made) -> dict[str, Any]:
+    """Attributes as JSON values by flat name; NaN becomes None.
+
+    Raises
+    ------
+    FatalError
+        If a value is missing or was not declared.
+    """
+    flat: dict[str, Any] = {}
+    for name, value in made.attributes.items():
+        if is_dataclass(value) and not isinstance(value, type):
+            flat |= {f"{name}.{below}": _json(item) for below, item in asdict(value).items()}
+        else:
+            flat[name] = _json(value)
+    declared = {attribute.name for attribute in type(recipe).ATTRIBUTES}
+    if flat.keys() != declared:
+        wrong = ", ".join(sorted(flat.keys() ^ declared))
+        message = f"{type(recipe).__name__} declares and computes different attributes: {wrong}"
+        raise FatalError(message)
+    return flat
+
+
+def _json(value: Any) -> Any:  # noqa: ANN401  # any scalar
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def is_conflict(error: DBAPIError) -> bool:
+    """Whether a database error says that two transactions met: try again."""
+    return getattr(error.orig, "pgcode", "") in ("40001", "40P01")

@@ -1,0 +1,98 @@
+"""What users may query: the fixed tables, and one view for each class, read off its declaration."""
+
+from __future__ import annotations
+
+__all__ = ["class_views", "published_schemas"]
+
+import re
+from typing import TYPE_CHECKING
+
+from psycopg2 import sql
+
+from schemas.columns import Column, ForeignKey, Schema, Table
+from schemas.published import COMMON_COLUMNS, FIXED_SCHEMAS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from reduction.attributes import Attribute
+    from reduction.registry import Registry
+    from reduction.target import DBObject
+
+_DATATYPES = {
+    float: ("double", None, "float8"),
+    int: ("int", None, "int4"),
+    str: ("char", "*", "text"),
+    bool: ("boolean", None, "bool"),
+}
+
+
+def table_name(cls: type[DBObject]) -> str:
+    """``ReducedScienceFrame`` -> ``reduced_science_frame``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+
+
+def column_name(attribute: str) -> str:
+    """``imstat.median`` -> ``imstat_median``."""
+    return attribute.replace(".", "_").lower()
+
+
+def _classes(registry: Registry) -> Iterable[type[DBObject]]:
+    return sorted(registry.targets(), key=lambda cls: cls.__name__)
+
+
+def class_views(registry: Registry) -> Iterator[sql.Composed]:
+    """Statements that make the view of each class anew."""
+    for cls in _classes(registry):
+        columns = [
+            sql.SQL("(p.attributes->>{})::{} AS {}").format(
+                sql.Literal(a.name),
+                sql.SQL(_DATATYPES[a.type][2]),
+                sql.Identifier(column_name(a.name)),
+            )
+            for a in cls.ATTRIBUTES
+        ]
+        view = sql.Identifier("archive", table_name(cls))
+        yield sql.SQL("DROP VIEW IF EXISTS {}").format(view)
+        yield sql.SQL(
+            "CREATE VIEW {} AS SELECT p.product_id AS object_id, p.instrument, p.chip, p.filter, "
+            "to_char(p.night, 'YYYY-MM-DD') AS night, p.moment, "
+            "to_char(p.creation_date AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US') "
+            "AS creation_date, p.is_valid, p.quality_flags, p.timestamp_start, p.timestamp_end, "
+            "p.recipe_version{} FROM vo.product p JOIN vo.published u USING (product_id) "
+            "WHERE p.class_name = {}"
+        ).format(
+            view,
+            sql.SQL("").join(sql.SQL(", ") + column for column in columns),
+            sql.Literal(cls.__name__),
+        )
+
+
+def published_schemas(registry: Registry) -> tuple[Schema, ...]:
+    """All schemas with their tables, for TAP_SCHEMA, VOSI and the checker of queries."""
+    tables = tuple(
+        Table(
+            "archive",
+            table_name(cls),
+            (*COMMON_COLUMNS, *(_column(a) for a in cls.ATTRIBUTES)),
+            (cls.__doc__ or "").strip().splitlines()[0],
+            kind="view",
+            index=100 + number,
+            keys=(ForeignKey("archive.products", (("object_id", "object_id"),), "the product"),),
+            freshness=(cls.__name__,),
+        )
+        for number, cls in enumerate(_classes(registry))
+    )
+    return tuple(
+        Schema(s.name, (*s.tables, *tables), s.description, s.utype, s.index)
+        if s.name == "archive"
+        else s
+        for s in FIXED_SCHEMAS
+    )
+
+
+def _column(a: Attribute) -> Column:
+    datatype, arraysize, _ = _DATATYPES[a.type]
+    return Column(
+        column_name(a.name), datatype, arraysize, None, a.unit, a.ucd, a.utype, a.description
+    )
