@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reduction.archive import Fresh
+from reduction.freshness import Fresh
 from schemas.dali import Info, TableResult
 from schemas.errors import UnsupportedFeatureError
 from tap.adql import check, parse, translate
