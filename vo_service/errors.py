@@ -1,0 +1,78 @@
+"""Failures as answers: the only place that turns an error into HTTP."""
+
+from __future__ import annotations
+
+__all__ = ["error_response"]
+
+import logging
+import math
+from typing import TYPE_CHECKING, Final
+
+from flask import Response
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from schemas.dali import ErrorForm, Info
+from schemas.errors import TransientError, UsageError, VOError
+from schemas.votable import error_document
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_log = logging.getLogger(__name__)
+_VOTABLE: Final = "application/x-votable+xml"
+_TEXT: Final = "text/plain;charset=utf-8"
+_TOO_LONG: Final = 4000
+
+
+def error_response(
+    error: Exception, form: ErrorForm, *, request_id: str, infos: Sequence[Info] = ()
+) -> Response:
+    """Say a failure in the words of a protocol.
+
+    Parameters
+    ----------
+    error
+        Ours, Flask's, or a bug. Of the last the user learns an incident's number alone; the log
+        has the traceback under the same number.
+    form
+        VOTable (TAP, SIA, DataLink) or text (SODA).
+    request_id
+        Number of the request, which is the incident's.
+    infos
+        Said in VOTables beside the failure.
+
+    Notes
+    -----
+    Standard: DALI-1.1 4.2; SIA-2.0 3.2; SODA-1.0 5.2; DataLink-1.1 3.4.
+    """
+    status, fault, word, message = _words(error, request_id)
+    if len(message) > _TOO_LONG:
+        message = message[:_TOO_LONG] + " ..."
+    if form is ErrorForm.TEXT:
+        answer = Response(f"{word}: {message}\n", status, content_type=_TEXT)
+    else:
+        document = error_document(f"{fault}: {message}", infos)
+        answer = Response(document, status, content_type=_VOTABLE)
+    if isinstance(error, TransientError):
+        answer.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    return answer
+
+
+def _words(error: Exception, request_id: str) -> tuple[int, str, str, str]:
+    """HTTP status, fault, SODA's word and the sentence."""
+    if isinstance(error, RequestEntityTooLarge):
+        message = "the request is larger than this service takes: send less in one request"
+        return 413, UsageError.fault, UsageError.soda_word, message
+    if isinstance(error, HTTPException) and error.code is not None and error.code < 500:
+        sentence = error.description or error.name
+        return error.code, UsageError.fault, UsageError.soda_word, sentence
+    if isinstance(error, VOError):
+        if error.http_status >= 500 and not error.transient:
+            _log.error("failed", exc_info=error, extra={"incident": request_id})
+            message = f"{error} (incident {request_id})"
+        else:
+            message = str(error)
+        return error.http_status, error.fault, error.soda_word, message
+    _log.error("unexpected error", exc_info=error, extra={"incident": request_id})
+    message = f"the service failed; its log has the reason under incident {request_id}"
+    return 500, VOError.fault, VOError.soda_word, message

@@ -1,0 +1,38 @@
+"""What a form of answers is."""
+
+from __future__ import annotations
+
+__all__ = ["Format"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from schemas.dali import TableResult
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A form in which a table can be asked for.
+
+    Attributes
+    ----------
+    mime
+        MIME type that answers carry.
+    aliases
+        Other values of RESPONSEFORMAT that mean it.
+    ivo_id
+        Its identifier in TAPRegExt, or empty.
+    suffix
+        Of the names of its files.
+    write
+        Table and base URL of the service to pieces of the document.
+    """
+
+    mime: str
+    aliases: tuple[str, ...]
+    ivo_id: str
+    suffix: str
+    write: Callable[[TableResult, str], Iterator[bytes]]
