@@ -136,7 +136,7 @@ class Archive:
                         select(Target).where(Target.target_id.in_(wanted))
                     ).all()
                     plan = examiner.plan(targets)
-                    session.rollback()
+                    session.expunge_all()
                 self._settle(examiner.verdicts.values())
             except Superseded:
                 time.sleep(0.01 * attempt)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from reduction.chain import Reason, ReasonKind, Verdict, VerdictKind
 from reduction.frames import read_images, read_raw, write_images
+from reduction.instruments.base import Section
 from reduction.keys import content_hash
 from reduction.publish import Bundle, Superseded, publish, publish_again, settle
 from reduction.target import Inputs, Made, Progenitor, ReferenceStars
@@ -181,6 +182,10 @@ def _fetch(archive: Archive, session: Session, verdict: Verdict) -> Inputs:
 
 def _progenitor(archive: Archive, session: Session, product: Product) -> Progenitor:
     images: dict[str, np.ndarray[Any, Any]] = {}
+    attributes = dict(product.attributes)
+    for name in ("science", "overscan"):
+        if attributes.get(name) is not None:
+            attributes[name] = Section(*attributes[name])
     if product.file_id is not None:
         path = archive.storage.path(session.get_one(File, product.file_id).location)
         if product.hdu is None:
@@ -191,7 +196,7 @@ def _progenitor(archive: Archive, session: Session, product: Product) -> Progeni
         product.product_id,
         product.class_name,
         product.filter,
-        product.attributes,
+        attributes,
         images,
         product.quality_flags,
     )

@@ -62,7 +62,7 @@ class Progenitor:
         Its class, and the filter's name (empty where none applies).
     attributes
         Values by attribute name ("imstat.median"); for raw frames also exptime, mjd_obs, object,
-        airmass, ra, dec, wcs, science and overscan as ``[y0, y1, x0, x1]`` (overscan may be None).
+        airmass, ra, dec, wcs, and science and overscan as :class:`Section` (overscan may be None).
     images
         Pixels by extension name, native byte order. A raw frame has one, "RAW" (uint16, int32 or
         float32, untrimmed), shape (ny, nx).
