@@ -1,0 +1,81 @@
+"""The local Dask cluster that makes targets, and further workers of any cluster."""
+
+from __future__ import annotations
+
+__all__ = ["run_cluster", "run_worker"]
+
+import asyncio
+import contextlib
+import os
+import signal
+from typing import TYPE_CHECKING, Final
+
+from distributed import LocalCluster, Nanny
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+_LOOK_S: Final = 1.0
+
+
+def run_cluster(*, host: str, port: int, workers: int, threads: int) -> None:
+    """Run a scheduler and its worker processes until told to stop.
+
+    Ends by SIGTERM or SIGINT, and by itself when the process that started it is gone.
+
+    Parameters
+    ----------
+    host, port
+        Where the scheduler listens.
+    workers, threads
+        Worker processes, and threads of each. A worker that dies is started again.
+    """
+
+    async def run() -> None:
+        async with LocalCluster(
+            host=host,
+            scheduler_port=port,
+            n_workers=workers,
+            threads_per_worker=threads,
+            processes=True,
+            dashboard_address=None,
+            asynchronous=True,
+            silence_logs=False,
+        ):
+            await _until_told()
+
+    _run(run())
+
+
+def run_worker(address: str, *, threads: int) -> None:
+    """Run one more worker process of a scheduler until told to stop.
+
+    Parameters
+    ----------
+    address
+        Of the scheduler, such as ``tcp://10.0.0.1:8786``.
+    threads
+        Threads of the worker.
+    """
+
+    async def run() -> None:
+        async with Nanny(address, nthreads=threads, dashboard_address=None):
+            await _until_told()
+
+    _run(run())
+
+
+def _run(main: Coroutine[None, None, None]) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(main)
+
+
+async def _until_told() -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    parent = os.getppid()
+    while not told.is_set() and os.getppid() == parent:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(told.wait(), _LOOK_S)

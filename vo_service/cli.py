@@ -1,0 +1,67 @@
+"""The command line: ``vo-service``."""
+
+from __future__ import annotations
+
+__all__ = ["cli", "main"]
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+from sqlalchemy.exc import OperationalError
+
+from schemas.errors import UsageError, VOError
+from vo_service.commands import data, making, running
+from vo_service.commands.common import MESSAGES
+from vo_service.home import said_plainly
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    envvar="VO_DATA",
+    default=Path("data"),
+    show_default=True,
+    help="Folder of the archive: database, files, logs. VO_DATA says the same.",
+)
+@click.option("--verbose", "-v", is_flag=True, help="Say more of what is done.")
+@click.version_option(package_name="vo-service")
+@click.pass_context
+def cli(context: click.Context, data: Path, *, verbose: bool) -> None:
+    """An astronomical archive that remakes what has gone stale before it answers.
+
+    Begin with `vo-service demo`, or with an archive of your own: `vo-service ingest FOLDER`, then
+    `vo-service serve`, and ask it with TOPCAT, Aladin or pyvo.
+    """
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    context.obj = data
+
+
+for _command in (*data.COMMANDS, *making.COMMANDS, *running.COMMANDS):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line: what goes wrong is said in a sentence, not in a traceback."""
+    try:
+        cli(prog_name="vo-service")
+    except UsageError as error:
+        _end(str(error), 2)
+    except VOError as error:
+        _end(str(error), 1)
+    except OperationalError as error:
+        _end(f"the database cannot be reached: {error.orig}".strip(), 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        _end(said_plainly(error, Path.cwd()), 1)
+
+
+def _end(sentence: str, code: int) -> None:
+    MESSAGES.print(f"vo-service: {sentence}", style="red", markup=False)
+    sys.exit(code)

@@ -1,0 +1,93 @@
+"""What commands share: the archive's folder, progress, words about targets."""
+
+from __future__ import annotations
+
+__all__ = [
+    "CONSOLE",
+    "MESSAGES",
+    "choosing",
+    "home_of",
+    "opened",
+    "progress_bar",
+    "say_outcomes",
+]
+
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from vo_service.home import Home
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from reduction.archive import Archive
+    from reduction.make import Outcome
+
+CONSOLE = Console(highlight=False, soft_wrap=True)
+"""Where answers go."""
+MESSAGES = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Where progress and complaints go."""
+
+
+def home_of(context: click.Context) -> Home:
+    """The archive's folder that the command line names."""
+    folder: Path = context.find_root().obj
+    return Home(folder)
+
+
+@contextmanager
+def opened(context: click.Context) -> Iterator[Archive]:
+    """The archive of that folder, closed afterwards."""
+    from vo_service.opening import open_archive  # noqa: PLC0415  # --help stays fast
+
+    archive = open_archive(home_of(context))
+    try:
+        yield archive
+    finally:
+        archive.close()
+
+
+def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that choose targets."""
+    options = (
+        click.argument("class_name", metavar="CLASS"),
+        click.option("--instrument", help="Name of the instrument, such as nickel."),
+        click.option("--chip", help="Name of the chip."),
+        click.option("--filter", help="Name of the filter."),
+        click.option("--night", help="Date on which the night began, YYYY-MM-DD."),
+        click.option("--raw", help="File name of the raw frame, for classes made per frame."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def progress_bar(title: str, total: int | None) -> Iterator[Callable[[str], None]]:
+    """A bar on the terminal; call what it gives with the name of each thing done."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[now]}"),
+    )
+    with Progress(*columns, console=MESSAGES, transient=not MESSAGES.is_terminal) as progress:
+        task = progress.add_task(title, total=total, now="")
+        yield lambda name: progress.update(task, advance=1, now=name)
+
+
+def say_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """Say what became of the steps of a making."""
+    counted = Counter(str(outcome.kind) for outcome in outcomes)
+    said = ", ".join(f"{number} {kind}" for kind, number in sorted(counted.items()))
+    CONSOLE.print(said or "nothing was stale")
+    for outcome in outcomes:
+        if outcome.message:
+            CONSOLE.print(f"  {outcome.name}: {outcome.message}")

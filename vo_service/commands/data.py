@@ -1,0 +1,98 @@
+"""Commands that bring data in."""
+
+from __future__ import annotations
+
+__all__ = ["COMMANDS"]
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from vo_service.commands.common import CONSOLE, home_of, opened, progress_bar
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_ANY_PATH = click.Path(exists=True, path_type=Path)
+
+
+@click.command()
+@click.pass_context
+def init(context: click.Context) -> None:
+    """Make the archive's folder, database and tables.
+
+    Other commands do this by themselves; run it to see that it can be done. Does nothing where it
+    is done already, and brings an older archive to the newest form of its tables.
+    """
+    from vo_service.opening import prepare_database  # noqa: PLC0415  # --help stays fast
+
+    home = home_of(context)
+    for sentence in prepare_database(home.settings()):
+        CONSOLE.print(sentence)
+    CONSOLE.print(f"the archive in {home.data} is ready")
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=_ANY_PATH, metavar="PATH...")
+@click.pass_context
+def ingest(context: click.Context, paths: tuple[Path, ...]) -> None:
+    """Bring raw frames into the archive.
+
+    PATH is a FITS file (.fits, .fits.gz, .fits.fz) or a folder that is searched for such files.
+    Files are copied; a file that is in the archive already is left alone. Files that cannot be
+    taken are listed with the reason, and the command then ends with status 1.
+    """
+    from reduction.ingest import raw_files  # noqa: PLC0415  # --help stays fast
+
+    files = list(raw_files(paths))
+    with opened(context) as archive, progress_bar("ingesting", len(files)) as done:
+        report = archive.ingest(files, lambda path: done(path.name))
+    CONSOLE.print(
+        f"{report.ingested} files taken ({report.frames} frames), {report.known} known already, "
+        f"{len(report.refused)} refused"
+    )
+    for name, sentence in report.refused:
+        CONSOLE.print(f"  {name}: {sentence}")
+    if report.refused:
+        context.exit(1)
+
+
+@click.command("load-reference")
+@click.argument("path", type=_FILE)
+@click.option("--name", help="Name of the catalogue in the archive; the file's by default.")
+@click.pass_context
+def load_reference(context: click.Context, path: Path, name: str | None) -> None:
+    """Bring a catalogue of reference stars into the archive.
+
+    PATH is a CSV table: name, ra, dec (ICRS degrees), and magnitudes by band with their errors
+    (V, e_V, ...); some published forms are understood too.
+    """
+    with opened(context) as archive:
+        number = archive.load_references(path, name or path.name.split(".")[0])
+    CONSOLE.print(f"{number} stars taken" if number else "this catalogue is known already")
+
+
+@click.command()
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
+@click.option("--chips", default=2, show_default=True, help="Number of chips, 1 to 32.")
+@click.option("--size", default=256, show_default=True, help="Pixels along each side of a chip.")
+@click.option("--night", "nights", multiple=True, help="A night, YYYY-MM-DD; may be repeated.")
+@click.option("--seed", default=20260101, show_default=True, help="Of everything random.")
+def simulate(out: Path, chips: int, size: int, nights: tuple[str, ...], seed: int) -> None:
+    """Write raw frames of a simulated mosaic camera, with everything about them known.
+
+    The folder gets raw/ with the frames, reference.csv with the stars, and truth.npz. The same
+    seed gives the same bytes.
+    """
+    from reduction.simulate import SimulationConfig, simulate  # noqa: PLC0415  # --help stays fast
+
+    try:
+        config = SimulationConfig(seed=seed, chips=chips, shape=(size, size))
+        config = replace(config, nights=nights) if nights else config
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    truth = simulate(out, config=config)
+    number = len(list((out / "raw").iterdir()))
+    CONSOLE.print(f"{number} files of {len(truth.config.chip_names)} chips in {out / 'raw'}")
+
+
+COMMANDS = (init, ingest, load_reference, simulate)

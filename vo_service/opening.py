@@ -1,0 +1,51 @@
+"""Opening the archive of a data folder, as the command line does."""
+
+from __future__ import annotations
+
+__all__ = ["open_archive", "prepare_database"]
+
+from typing import TYPE_CHECKING
+
+from reduction.archive import Archive
+from reduction.operate import initialise, sync_recipes
+from reduction.published import published_schemas
+from reduction.registry import Registry
+from tap.metadata import fill_tap_schema
+from vo_service.state import StateFile
+
+if TYPE_CHECKING:
+    from schemas.settings import Settings
+    from vo_service.home import Home
+
+
+def prepare_database(settings: Settings) -> list[str]:
+    """Bring tables, views, roles' rights, recipes and TAP_SCHEMA to what the code says.
+
+    Returns
+    -------
+    list of str
+        Sentences about recipes that changed since the archive last knew them.
+    """
+    registry = Registry.load(settings.reduction.plugins)
+    initialise(settings, registry)
+    archive = Archive(settings)
+    try:
+        said = sync_recipes(archive)
+        fill_tap_schema(archive.database.service, published_schemas(registry))
+    finally:
+        archive.close()
+    return said
+
+
+def open_archive(home: Home) -> Archive:
+    """Open the archive of a folder; made ready first, unless a service has done that."""
+    settings = home.settings()
+    running = StateFile(home.run).read()
+    if running is None:
+        prepare_database(settings)
+    else:
+        web = settings.web.model_copy(update={"base_url": running.url})
+        settings = settings.model_copy(update={"web": web})
+    archive = Archive(settings)
+    Archive.use(archive)
+    return archive
