@@ -15,7 +15,7 @@ import numpy as np
 import psycopg2
 import psycopg2.extensions
 from sqlalchemy import func, select, text
-from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from reduction.chain import Examiner, Plan, Verdict, VerdictKind
@@ -27,8 +27,8 @@ from reduction.freshness import Answering, Fresh, FreshnessReport, targets_in_sc
 from reduction.ingest import IngestReport, ingest_files, ingest_references, raw_files
 from reduction.make import is_conflict
 from reduction.operate import find_target
-from reduction.published import published_schemas
 from reduction.publish import Superseded, settle
+from reduction.published import published_schemas
 from reduction.registry import Registry
 from reduction.storage import Storage
 from schemas.database import Database
@@ -199,7 +199,9 @@ class Archive:
                     return
             self._freshen(unverified, report, deadline)
 
-    def _freshen(self, target_ids: Sequence[int], report: FreshnessReport, deadline: float) -> None:
+    def _freshen(
+        self, target_ids: Sequence[int], report: FreshnessReport, deadline: float
+    ) -> None:
         plan = self.plan(target_ids)
         if not plan.steps:
             return
@@ -248,9 +250,7 @@ class Archive:
 
     # objects
 
-    def dataset(
-        self, connection: psycopg2.extensions.connection, dataset_id: str
-    ) -> Dataset:
+    def dataset(self, connection: psycopg2.extensions.connection, dataset_id: str) -> Dataset:
         """A published image, as a snapshot sees it; see :func:`find_dataset`."""
         return find_dataset(connection, self.storage, dataset_id)
 

@@ -102,15 +102,22 @@ def expand(name: str, declared: object) -> tuple[Attribute, ...]:
     if isinstance(declared, Attribute):
         return (
             Attribute(
-                declared.type, declared.unit, declared.ucd, declared.utype,
-                declared.description, name,
+                declared.type,
+                declared.unit,
+                declared.ucd,
+                declared.utype,
+                declared.description,
+                name,
             ),
         )
     if isinstance(declared, _ImStatDeclaration):
         unit = declared.unit
         words = {
-            "min": "stat.min", "max": "stat.max", "mean": "stat.mean",
-            "median": "stat.median", "stdev": "stat.stdev",
+            "min": "stat.min",
+            "max": "stat.max",
+            "mean": "stat.mean",
+            "median": "stat.median",
+            "stdev": "stat.stdev",
         }
         return (
             *(
@@ -141,11 +148,10 @@ class AttributePath:
         return AttributePath(self._owner, path)
 
     def _column(self) -> ColumnElement[Any]:
-        if self._path in _STANDARD:
-            column: ColumnElement[Any] = _STANDARD[self._path]
+        standard = _STANDARD.get(self._path, _STANDARD.get(self._path + ".name"))
+        if standard is not None:
+            column: ColumnElement[Any] = standard
             return column
-        if self._path in ("chip", "filter", "instrument"):
-            return AttributePath(self._owner, self._path + ".name")._column()
         for item in self._owner.ATTRIBUTES:
             if item.name == self._path:
                 return cast(Product.attributes[item.name].astext, _SQL_TYPES[item.type])

@@ -68,7 +68,7 @@ def image_size(header: Header) -> tuple[int, int]:
     IngestError
         If they are no two-dimensional image.
     """
-    if header.get("NAXIS") != 2:  # noqa: PLR2004  # an image has two axes
+    if header.get("NAXIS") != 2:  # an image has two axes
         refuse("NAXIS", header.get("NAXIS"), "2 (an image)")
     return int(card_number(header, "NAXIS2", low=1)), int(card_number(header, "NAXIS1", low=1))
 
@@ -87,7 +87,7 @@ def mjd_of(header: Header, keyword: str) -> float:
         moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
         refuse(keyword, text, expected)
-    if "T" not in text or not 1980 <= moment.year < 2100:  # noqa: PLR2004  # the age of CCDs
+    if "T" not in text or not 1980 <= moment.year < 2100:  # the age of CCDs
         refuse(keyword, text, expected)
     return (moment - _MJD_EPOCH) / timedelta(days=1)
 

@@ -1,4 +1,4 @@
-"""Backward chaining: is a target still right, and if not, why, and what has to be made first?
+"""Backward chaining: whether a target is right, why it is not, and what has to be made first.
 
 Nothing is made here. A verdict is reached from the archive's tables alone; the same plan can be
 printed, run in this process, or sent to the engine.
@@ -286,7 +286,9 @@ class Examiner:
     def _differences(self, verdict: Verdict, current: Product | None) -> tuple[Reason, ...]:
         pending = tuple(
             Reason(
-                ReasonKind.PROGENITOR_STALE, "", f"{self.verdicts[n].target.identity} has to be made"
+                ReasonKind.PROGENITOR_STALE,
+                "",
+                f"{self.verdicts[n].target.identity} has to be made",
             )
             for n in verdict.needs
         )
@@ -325,7 +327,7 @@ class Examiner:
             case SlotKind.RAW_FRAMES:
                 filled = self._raw_frames(target, slot)
             case SlotKind.RAW_FRAME:
-                filled = self._raw_frame(target, slot)
+                filled = self._raw_frame(target)
             case SlotKind.OF_FRAME:
                 filled = self._of_frame(target, slot)
             case SlotKind.REFERENCES:
@@ -347,7 +349,7 @@ class Examiner:
         by_filter = bool(target.filter) and slot.classes[0] not in ("RawBiasFrame", "RawDarkFrame")
         return _Filled(list(raw_products(self._session, target, slot, by_filter=by_filter)))
 
-    def _raw_frame(self, target: Target, slot: Slot) -> _Filled:
+    def _raw_frame(self, target: Target) -> _Filled:
         raw = self._session.get_one(Product, target.raw_id)
         if usable(raw):
             return _Filled([raw])

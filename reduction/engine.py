@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from distributed import Client, fire_and_forget
 from distributed import TimeoutError as DaskTimeoutError
@@ -129,12 +129,15 @@ class DaskEngine:
         self, plan: Plan, deadline: float, progress: Callable[[Outcome], None] | None
     ) -> list[Outcome]:
         client = self._connect(deadline)
-        futures = {}
+        futures: dict[int, Any] = {}
         for step in plan.steps:
             needs = [futures[need] for need in step.needs if need in futures]
             futures[step.target_id] = client.submit(
-                make_step, step.target_id, needs,
-                key=f"make-{step.target_id}-{step.epoch}", pure=False,
+                make_step,
+                step.target_id,
+                needs,
+                key=f"make-{step.target_id}-{step.epoch}",
+                pure=False,
             )
             if progress is not None:
                 futures[step.target_id].add_done_callback(lambda f: progress(f.result()))

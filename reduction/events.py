@@ -40,7 +40,7 @@ def mark_suspect(session: Session, seeds: Sequence[int]) -> int:
 
 
 def mark_users_of_raw(session: Session, registry: Registry, raw: Product) -> int:
-    """A raw frame came, was rejected or accepted again: mark what is made of its night or of it."""
+    """A raw frame came, was rejected or accepted: mark what is made of its night or of it."""
     per_night = [
         target.__name__
         for target in registry.users_of(raw.class_name)
@@ -98,7 +98,9 @@ def mark_users_of_calibration(
 
 
 def mark_users_of_catalogue(
-    session: Session, registry: Registry, ra: np.ndarray[tuple[int], np.dtype[np.float64]],
+    session: Session,
+    registry: Registry,
+    ra: np.ndarray[tuple[int], np.dtype[np.float64]],
     dec: np.ndarray[tuple[int], np.dtype[np.float64]],
 ) -> int:
     """A reference catalogue came or was rejected: mark the frames in its bounding circle.

@@ -64,7 +64,7 @@ def read_raw(path: Path, hdu: int) -> Array:
             warnings.simplefilter("ignore")
             with fits.open(path, memmap=False, ignore_blank=True) as hdus:
                 data = hdus[hdu].data
-                if data is None or data.ndim != 2:  # noqa: PLR2004  # an image has two axes
+                if data is None or data.ndim != 2:  # an image has two axes
                     message = f"{path.name}: HDU {hdu} holds no image"
                     raise StorageError(message)
                 return np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("="))

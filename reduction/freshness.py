@@ -105,7 +105,10 @@ def targets_in_scope(
     """
     if not scope.classes:
         return []
-    where = [sql.SQL("class_name = ANY(%(classes)s)"), sql.SQL("state <> 'fresh'")]
+    where: list[sql.Composable] = [
+        sql.SQL("class_name = ANY(%(classes)s)"),
+        sql.SQL("state <> 'fresh'"),
+    ]
     values: dict[str, Any] = {"classes": sorted(scope.classes)}
     for column, wanted in (
         ("instrument", scope.instruments),

@@ -12,7 +12,6 @@ import datetime as dt
 import math
 import warnings
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astropy.io import fits
@@ -32,6 +31,7 @@ from schemas.errors import IngestError
 from schemas.tables import File, Product, ReferenceSource, Target
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from collections.abc import Callable, Iterable, Iterator
 
     from sqlalchemy.orm import Session
@@ -170,7 +170,10 @@ def _register_file(
     statement = (
         upsert(File)
         .values(
-            sha256=stored.sha256, size=stored.size, location=stored.location, name=path.name,
+            sha256=stored.sha256,
+            size=stored.size,
+            location=stored.location,
+            name=path.name,
             media_type=media_type,
         )
         .on_conflict_do_nothing(index_elements=[File.sha256])
@@ -334,7 +337,9 @@ def ingest_references(archive: Archive, path: Path, name: str) -> int:
 def _star_rows(catalogue: Product, table: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  # ReferenceTable
     def known(values: Any, star: int) -> dict[str, float]:  # noqa: ANN401  # arrays by band
         return {
-            band: float(array[star]) for band, array in values.items() if array[star] == array[star]
+            band: float(array[star])
+            for band, array in values.items()
+            if array[star] == array[star]
         }
 
     for star, (ra, dec) in enumerate(zip(table.ra.tolist(), table.dec.tolist(), strict=True)):

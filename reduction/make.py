@@ -89,9 +89,7 @@ def make_target(archive: Archive, target_id: int) -> Outcome:
                 continue
             seconds = time.monotonic() - start
             name = verdict.target.identity
-            _LOG.info(
-                "target %s", kind, extra={"target": name, "seconds": round(seconds, 3)}
-            )
+            _LOG.info("target %s", kind, extra={"target": name, "seconds": round(seconds, 3)})
             return Outcome(target_id, name, kind, seconds, message)
     raise NotMadeYetError(f"target {target_id} changed again and again while it was made")
 
@@ -116,7 +114,7 @@ def _step(archive: Archive, verdict: Verdict) -> tuple[OutcomeKind | None, str]:
         return _fail(archive, verdict, str(error))
     except FatalError:
         raise
-    except Exception as error:  # a recipe may fail in any way; the night goes on
+    except Exception as error:  # noqa: BLE001  # a recipe may fail in any way; the night goes on
         _LOG.exception("recipe failed", extra={"target": verdict.target.identity})
         return _fail(archive, verdict, f"{verdict.target.class_name}: {error!r}")
     try:
@@ -188,10 +186,8 @@ def _progenitor(archive: Archive, session: Session, product: Product) -> Progeni
             attributes[name] = Section(*attributes[name])
     if product.file_id is not None:
         path = archive.storage.path(session.get_one(File, product.file_id).location)
-        if product.hdu is None:
-            images = read_images(path)
-        else:
-            images = {"RAW": read_raw(path, product.hdu)}
+        hdu = product.hdu
+        images = read_images(path) if hdu is None else {"RAW": read_raw(path, hdu)}
     return Progenitor(
         product.product_id,
         product.class_name,

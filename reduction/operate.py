@@ -169,8 +169,12 @@ def bump(archive: Archive, class_name: str, *, why: str, who: str = "") -> int:
         new = max((row.revision for row in rows), default=0)
         session.add(
             Edit(
-                subject=class_name, field="recipe revision", old=str(new - 1), new=str(new),
-                who=who or getpass.getuser(), why=why,
+                subject=class_name,
+                field="recipe revision",
+                old=str(new - 1),
+                new=str(new),
+                who=who or getpass.getuser(),
+                why=why,
             )
         )
         return _mark_class(session, class_name, None)
@@ -211,9 +215,12 @@ def set_parameter(
         row.overrides = {**row.overrides, name: value}
         session.add(
             Edit(
-                subject=f"{class_name}.{name} ({instrument})", field="process parameter",
-                old=None if old is None else canonical_json(old), new=canonical_json(value),
-                who=who or getpass.getuser(), why=why,
+                subject=f"{class_name}.{name} ({instrument})",
+                field="process parameter",
+                old=None if old is None else canonical_json(old),
+                new=canonical_json(value),
+                who=who or getpass.getuser(),
+                why=why,
             )
         )
         return _mark_class(session, class_name, instrument)
@@ -268,8 +275,13 @@ def edit(
             raise ParameterError(field, value, "a validity that begins before it ends")
         session.add(
             Edit(
-                product_id=object_id, subject=product.class_name, field=field, old=str(old),
-                new=str(new), who=who or getpass.getuser(), why=why,
+                product_id=object_id,
+                subject=product.class_name,
+                field=field,
+                old=str(old),
+                new=str(new),
+                who=who or getpass.getuser(),
+                why=why,
             )
         )
         session.flush()
@@ -339,7 +351,10 @@ def find_target(
     asked = ", ".join(
         f"{k}={v!r}"
         for k, v in (
-            ("date", date), ("chip", chip), ("instrument", instrument), ("filter", filter),
+            ("date", date),
+            ("chip", chip),
+            ("instrument", instrument),
+            ("filter", filter),
             ("raw", raw),
         )
         if v is not None
@@ -367,7 +382,9 @@ def targets_matching(
     archive.registry.target(class_name)
     query = select(Target).where(Target.class_name == class_name)
     for column, value in (
-        (Target.chip, chip), (Target.instrument, instrument), (Target.filter, filter)
+        (Target.chip, chip),
+        (Target.instrument, instrument),
+        (Target.filter, filter),
     ):
         if value is not None:
             query = query.where(column == value)
@@ -429,5 +446,3 @@ def set_base_url(archive: Archive, url: str) -> None:
         session.execute(
             statement.on_conflict_do_update(index_elements=["name"], set_={"value": url})
         )
-
-

@@ -29,11 +29,7 @@ def from_chip(name: str) -> Any:  # noqa: ANN401  # stands in for a value of the
 
 def default_parameters(parameters: type[Any]) -> dict[str, Any]:
     """Name -> default of a class's process parameters; chip constants are still marks."""
-    return {
-        item.name: item.default
-        for item in fields(parameters)
-        if item.default is not MISSING
-    }
+    return {item.name: item.default for item in fields(parameters) if item.default is not MISSING}
 
 
 def resolve_parameters(

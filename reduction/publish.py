@@ -170,7 +170,10 @@ def file_id(session: Session, stored: StoredFile, target: Target) -> int:
     statement = (
         upsert(File)
         .values(
-            sha256=stored.sha256, size=stored.size, location=stored.location, name=name,
+            sha256=stored.sha256,
+            size=stored.size,
+            location=stored.location,
+            name=name,
             media_type="image/fits",
         )
         .on_conflict_do_update(index_elements=[File.sha256], set_={"size": stored.size})
@@ -202,8 +205,7 @@ def _hold(session: Session, verdict: Verdict, *, progenitors: bool = True) -> Ta
     stale = [
         number
         for number, row in held.items()
-        if number in used
-        and (row.state != TargetState.FRESH or row.product_id != used[number])
+        if number in used and (row.state != TargetState.FRESH or row.product_id != used[number])
     ]
     if target.epoch != verdict.epoch or (progenitors and stale):
         raise Superseded
@@ -230,9 +232,7 @@ def _make_current(
 def _end_publication(session: Session, target_id: int) -> None:
     session.execute(
         update(Publication)
-        .where(
-            Publication.target_id == target_id, Publication.published_to == text("'infinity'")
-        )
+        .where(Publication.target_id == target_id, Publication.published_to == text("'infinity'"))
         .values(published_to=func.clock_timestamp())
     )
 

@@ -1,4 +1,4 @@
-"""What users may query: the fixed tables, and one view for each class, read off its declaration."""
+"""What users may query: the fixed tables, and a view of each class, read off its declaration."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def read_reference(content: bytes, name: str) -> ReferenceTable:
         raise IngestError(name, f"found {error}, expected a whole CSV file in UTF-8") from error
     rows = list(csv.reader(io.StringIO(text)))
     rows = [row for row in rows if row]
-    if len(rows) < 2:  # noqa: PLR2004  # a heading and a star
+    if len(rows) < 2:  # a heading and a star
         raise IngestError(name, f"found {len(rows)} lines, expected a heading and at least a row")
     heading, *body = rows
     for number, row in enumerate(body, start=2):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 __all__ = ["calibration_targets", "frame_target", "raw_products", "reference_catalogues", "usable"]
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, select, text
 
@@ -54,7 +54,7 @@ def calibration_targets(
     )
     if by_filter:
         query = query.where(Target.filter == target.filter)
-    order = [Target.created.desc(), Target.target_id.desc()]
+    order: list[Any] = [Target.created.desc(), Target.target_id.desc()]
     if slot.prefer_own and target.raw_id is not None:
         order.insert(0, case((Target.raw_id == target.raw_id, 0), else_=1))
     return session.scalars(query.order_by(*order)).all()
@@ -63,9 +63,7 @@ def calibration_targets(
 def frame_target(session: Session, target: Target, slot: Slot) -> Target | None:
     """The target of the slot's class for the same raw frame."""
     return session.scalars(
-        select(Target).where(
-            Target.class_name.in_(slot.classes), Target.raw_id == target.raw_id
-        )
+        select(Target).where(Target.class_name.in_(slot.classes), Target.raw_id == target.raw_id)
     ).first()
 
 
@@ -109,4 +107,3 @@ def reference_catalogues(session: Session, target: Target) -> Sequence[Product]:
         .where(Product.product_id.in_(found), Product.is_valid >= 1)
         .order_by(Product.creation_date.desc(), Product.product_id.desc())
     ).all()
-

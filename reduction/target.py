@@ -117,7 +117,13 @@ class Inputs:
     """
 
     def __init__(
-        self, owner: str, slots: Mapping[str, Any], *, instrument: Instrument, chip: str, filter: str
+        self,
+        owner: str,
+        slots: Mapping[str, Any],
+        *,
+        instrument: Instrument,
+        chip: str,
+        filter: str,
     ) -> None:
         self._owner, self._slots = owner, dict(slots)
         self.instrument, self.chip, self.filter = instrument, chip, filter

@@ -1,4 +1,4 @@
-"""What a column and a table are, said once; TAP_SCHEMA, VOSI and VOTable FIELDs are read off it."""
+"""What a column and a table are, said once; TAP_SCHEMA, VOSI and FIELDs are read off it."""
 
 from __future__ import annotations
 

@@ -168,7 +168,9 @@ def grant(connection: psycopg2.extensions.connection, *, service: str, reader: s
             "REVOKE EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) FROM PUBLIC",
             "GRANT EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) TO {service}",
             "GRANT SELECT ON vo.published, vo.current_lineage, vo.dataset TO {reader}",
-            "GRANT SELECT (target_id, class_name, instrument, chip, filter, moment, ra, dec, "
-            "radius, dataset_id, state, raw_id) ON vo.target TO {reader}",
+            (
+                "GRANT SELECT (target_id, class_name, instrument, chip, filter, moment, ra, dec, "
+                "radius, dataset_id, state, raw_id) ON vo.target TO {reader}"
+            ),
         ):
             cursor.execute(sql.SQL(statement).format(**roles))

@@ -29,6 +29,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     Date,
     DateTime,
@@ -38,7 +39,6 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    REAL,
     SmallInteger,
     Text,
     func,
@@ -182,9 +182,7 @@ class Lineage(Base):
     product_id: Mapped[int] = mapped_column(ForeignKey("vo.product.product_id"), primary_key=True)
     role: Mapped[str] = mapped_column(primary_key=True)
     position: Mapped[int] = mapped_column(Integer, primary_key=True)
-    progenitor_id: Mapped[int] = mapped_column(
-        ForeignKey("vo.product.product_id"), index=True
-    )
+    progenitor_id: Mapped[int] = mapped_column(ForeignKey("vo.product.product_id"), index=True)
 
 
 class Confirmation(Base):
@@ -195,9 +193,7 @@ class Confirmation(Base):
     product_id: Mapped[int] = mapped_column(ForeignKey("vo.product.product_id"), primary_key=True)
     role: Mapped[str] = mapped_column(primary_key=True)
     position: Mapped[int] = mapped_column(Integer, primary_key=True)
-    progenitor_id: Mapped[int] = mapped_column(
-        ForeignKey("vo.product.product_id"), index=True
-    )
+    progenitor_id: Mapped[int] = mapped_column(ForeignKey("vo.product.product_id"), index=True)
     confirmed: Mapped[dt.datetime] = mapped_column(server_default=func.now())
 
 
@@ -257,9 +253,7 @@ class Edit(Base):
     __tablename__ = "edit"
 
     edit_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
-    product_id: Mapped[int | None] = mapped_column(
-        ForeignKey("vo.product.product_id"), index=True
-    )
+    product_id: Mapped[int | None] = mapped_column(ForeignKey("vo.product.product_id"), index=True)
     subject: Mapped[str]
     field: Mapped[str]
     old: Mapped[str | None]
@@ -273,9 +267,7 @@ class Source(Base):
     """A row of a SourceList. Positions ICRS degrees, pixels 0-based, fluxes adu/s."""
 
     __tablename__ = "source"
-    __table_args__ = (
-        Index("ix_source_zone_ra", text("(floor((dec + 90) * 20)::int)"), "ra"),
-    )
+    __table_args__ = (Index("ix_source_zone_ra", text("(floor((dec + 90) * 20)::int)"), "ra"),)
 
     product_id: Mapped[int] = mapped_column(ForeignKey("vo.product.product_id"), primary_key=True)
     source_number: Mapped[int] = mapped_column(Integer, primary_key=True)
