@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 from schemas.sphere import FUNCTIONS as SPHERE_FUNCTIONS
+from schemas.sphere_range import FUNCTIONS as RANGE_FUNCTIONS
 from schemas.tables import Base
 from schemas.tap_schema import METADATA as TAP_METADATA
 from schemas.tap_schema import METADATA as TAP_SCHEMA
@@ -24,7 +25,7 @@ def upgrade() -> None:
     TAP_METADATA.create_all(op.get_bind())
     TAP_SCHEMA.create_all(op.get_bind())
     op.execute(CURRENT_LINEAGE)
-    for statement in (*SPHERE_FUNCTIONS, *FUNCTIONS, PUBLISHED, DATASET, *VIEWS):
+    for statement in (*SPHERE_FUNCTIONS, *RANGE_FUNCTIONS, *FUNCTIONS, PUBLISHED, DATASET, *VIEWS):
         op.get_bind().exec_driver_sql(statement)
 
 
