@@ -29,9 +29,11 @@ _OUTSHINES: Final = 3.0
 _TURNS: Final = 1e6
 _CHANCE: Final = 0.03
 _ROUNDS: Final = 30
-_SIGMA_CLIP: Final = 3.5
+_SIGMA_CLIP: Final = 5.0
 _RAYLEIGH_MEDIAN: Final = 1.1774
 _FLOOR: Final = 0.2
+_MARGIN: Final = 20.0
+_STARS_PER_SOURCE: Final = 2
 
 
 class SolutionModel(StrEnum):
@@ -145,17 +147,19 @@ def solve(  # noqa: PLR0913  # what is known of a frame and of its field
     if len(stars) == 0 or len(x) == 0:
         return nothing
     many = field.brightest(4 * max_sources, 4 * max_references)
-    found = _shifted(many, guess, flux, pointing_error, tolerance) if rotation_known else None
+    found = None
+    if rotation_known:
+        found = _shifted(many, guess, (flux, usable), pointing_error, tolerance)
     if found is None and (not rotation_known or len(stars) >= _TURN_AT_LEAST):
         found = _turned(few, guess, pointing_error, tolerance)
     if found is None:
         return nothing
-    wcs, *_ = _refine(few, found, 2.0 * tolerance, tolerance)
+    wcs, *_ = _refine(few.on_frame(found), found, 2.0 * tolerance, tolerance)
     if usable is not None:
         best = replace(field, sources=brightest[usable[brightest]])
         if len(best.match(wcs, tolerance / wcs.pixel_scale)[0]) >= _AFFINE_AT_LEAST:
             field = best
-    return _measure(field, *_refine(field, wcs, 2.0 * tolerance, tolerance))
+    return _measure(field, *_refine(field.on_frame(wcs), wcs, tolerance, tolerance))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +175,13 @@ class _Field:
 
     def brightest(self, sources: int, stars: int) -> _Field:
         return replace(self, sources=self.sources[:sources], stars=self.stars[:stars])
+
+    def on_frame(self, wcs: TanWcs) -> _Field:
+        """Only the brightest of the stars on the frame: not many more than sources."""
+        ny, nx = self.shape
+        pixels = self.star_pixels(wcs)
+        inside = ((pixels > -_MARGIN) & (pixels < np.array([nx, ny]) + _MARGIN)).all(axis=1)
+        return replace(self, stars=self.stars[inside][: _STARS_PER_SOURCE * len(self.sources)])
 
     def star_pixels(self, wcs: TanWcs) -> Array:
         return np.stack(wcs.to_pixel(self.ra[self.stars], self.dec[self.stars]), axis=-1)
@@ -201,7 +212,11 @@ def _in_reach(
 
 
 def _shifted(
-    field: _Field, guess: TanWcs, flux: Array, error: float, tolerance: float
+    field: _Field,
+    guess: TanWcs,
+    quality: tuple[Array, NDArray[np.bool_] | None],
+    error: float,
+    tolerance: float,
 ) -> TanWcs | None:
     """The guess moved so that its stars meet sources; None where that may be by chance."""
     scale = guess.pixel_scale
@@ -217,22 +232,26 @@ def _shifted(
         return _moved(guess, found.shift)
     if len(stars) > _SHIFT_ALONE:
         return None
-    shift = _dominant(points, flux[field.sources], stars[:1], reach)
-    return None if shift is None else _moved(guess, shift)
+    flux, usable = quality
+    star = _dominant(points, flux[field.sources], stars[:1], reach)
+    if star is None or (usable is not None and not usable[field.sources[star]]):
+        return None
+    shift = stars[0] - points[star]
+    return _moved(guess, shift)
 
 
 def _moved(guess: TanWcs, shift: Array) -> TanWcs:
     return replace(guess, x0=guess.x0 - float(shift[0]), y0=guess.y0 - float(shift[1]))
 
 
-def _dominant(points: Array, flux: Array, star: Array, reach: float) -> Array | None:
-    """Shift of one lone star onto the source that outshines all others within reach."""
+def _dominant(points: Array, flux: Array, star: Array, reach: float) -> int | None:
+    """Which source must be a lone star: that which outshines all others within reach."""
     if len(star) == 0:
         return None
     near = np.flatnonzero(np.hypot(*(points - star[0]).T) <= reach)
     if len(near) == 0 or (len(near) > 1 and flux[near[0]] < _OUTSHINES * flux[near[1]]):
         return None
-    return np.asarray(star[0] - points[near[0]])
+    return int(near[0])
 
 
 def _turned(field: _Field, guess: TanWcs, error: float, tolerance: float) -> TanWcs | None:

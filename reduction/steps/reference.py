@@ -42,26 +42,26 @@ class ReferenceTable:
         As the catalogue has them, shape (n,).
     ra, dec
         Degrees ICRS, shape (n,).
-    mag, mag_err
+    mags, mag_errs
         Magnitudes and their errors by band, each of shape (n,); NaN where not known.
     """
 
     name: NDArray[np.str_]
     ra: Array
     dec: Array
-    mag: Mapping[str, Array]
-    mag_err: Mapping[str, Array]
+    mags: Mapping[str, Array]
+    mag_errs: Mapping[str, Array]
 
     def band(self, name: str) -> tuple[Array, Array]:
         """Magnitudes and errors of a band, all NaN where the catalogue does not have it."""
         nothing = np.full(len(self.ra), np.nan)
-        return self.mag.get(name, nothing), self.mag_err.get(name, nothing)
+        return self.mags.get(name, nothing), self.mag_errs.get(name, nothing)
 
     def brightness(self) -> Array:
         """Some magnitude of each star, for an order: the mean of those it has, else NaN."""
-        if not self.mag:
+        if not self.mags:
             return np.full(len(self.ra), np.nan)
-        stack = np.stack([np.asarray(values) for values in self.mag.values()])
+        stack = np.stack([np.asarray(values) for values in self.mags.values()])
         known = np.isfinite(stack)
         total = np.where(known, stack, 0.0).sum(axis=0)
         count = known.sum(axis=0)
