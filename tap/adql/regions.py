@@ -1,0 +1,303 @@
+"""The geometry of ADQL-2.1 4.2 as SQL on DALI arrays and the functions of schema ``vo``.
+
+Constants are folded. A point in a constant circle or polygon becomes, where the point is a table's
+position, a list of zones and ranges of right ascension that the table's index answers, and then
+the exact test.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Regions", "constant", "constant_region", "region_constant"]
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from schemas import sphere
+from schemas.errors import QueryError
+from tap.adql import literals, typed
+from tap.adql.kinds import INTEGRAL, Kind, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+#: More zones than this are said as a range, not as a list.
+_MANY_ZONES: Final = 200
+_STCS: Final = {"POSITION": (2, "POINT"), "CIRCLE": (3, "CIRCLE"), "BOX": (4, "BOX")}
+_FRAME_WORDS: Final = {"ICRS", "UNKNOWNFRAME", "GEOCENTER", "BARYCENTER", "HELIOCENTER"} | {
+    "TOPOCENTER",
+    "UNKNOWNREFPOS",
+    "SPHERICAL2",
+    "LSR",
+}
+
+
+def region_constant(text: str) -> tuple[str, tuple[float, ...]]:
+    """Read the argument of REGION: the simple shapes of STC-S.
+
+    Returns
+    -------
+    tuple
+        Name of the constructor (POINT, CIRCLE, BOX, POLYGON) and its numbers, degrees.
+
+    Raises
+    ------
+    ValueError
+        If it is something else, such as a union, or in another frame than ICRS.
+    """
+    words = text.replace("(", " ( ").replace(")", " ) ").split()
+    shape = words[0].upper() if words else ""
+    rest = [word for word in words[1:] if word.upper() not in _FRAME_WORDS]
+    try:
+        numbers = tuple(float(word) for word in rest)
+    except ValueError:
+        numbers = ()
+    count, name = _STCS.get(shape, (0, shape))
+    fits = len(numbers) == count if count else len(numbers) >= 6 and len(numbers) % 2 == 0
+    if shape not in {*_STCS, "POLYGON"} or not fits or not all(map(math.isfinite, numbers)):
+        message = f"found the region {text!r}, expected POSITION, CIRCLE, BOX or POLYGON"
+        raise ValueError(message + " with ICRS degrees, such as 'CIRCLE ICRS 10 20 0.5'")
+    return name, numbers
+
+
+def constant(found: typed.Expr) -> float | None:
+    """Value of an expression of literals; None if it is none."""
+    if isinstance(found, typed.Constant):
+        value = found.value
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(found, typed.Apply) or found.function.name not in {*"+-*/", "NEGATIVE"}:
+        return None
+    values = [constant(argument) for argument in found.arguments]
+    if any(value is None for value in values):
+        return None
+    numbers = [value for value in values if value is not None]
+    return _fold(found.function.name, numbers, kind_of(found.column) in INTEGRAL)
+
+
+def _fold(word: str, numbers: list[float], whole: bool) -> float | None:  # noqa: FBT001
+    if word == "NEGATIVE":
+        return -numbers[0]
+    one, other = numbers
+    if word == "/":
+        if other == 0:
+            return None
+        return math.trunc(one / other) if whole else one / other
+    result = {"+": one + other, "-": one - other, "*": one * other}[word]
+    return result if math.isfinite(result) else None
+
+
+def constant_region(found: typed.Expr) -> tuple[float, ...] | None:
+    """DALI numbers of a geometry made of literals; None if it is none.
+
+    Raises
+    ------
+    ValueError
+        If a box has sides that are none.
+    """
+    if not isinstance(found, typed.Apply) or found.function.name not in _CONSTRUCTORS:
+        return None
+    numbers: list[float] = []
+    for argument in found.arguments:
+        if kind_of(argument.column) is Kind.POINT:
+            point = constant_region(argument)
+            if point is None:
+                return None
+            numbers += point
+            continue
+        value = constant(argument)
+        if value is None:
+            return None
+        numbers.append(float(value))
+    if found.function.name == "BOX":
+        return sphere.box_corners(*numbers)
+    return tuple(numbers)
+
+
+_CONSTRUCTORS: Final = {"POINT", "CIRCLE", "BOX", "POLYGON"}
+
+
+class Regions:
+    """Writes calls of geometric functions.
+
+    Parameters
+    ----------
+    write
+        Writes any expression as SQL.
+    """
+
+    def __init__(self, write: Callable[[typed.Expr], str]) -> None:
+        self._write = write
+
+    def value(self, call: typed.Apply) -> str:
+        """SQL of a geometric function's value."""
+        name, arguments = call.function.name, call.arguments
+        if name in {"CONTAINS", "INTERSECTS"}:
+            return f"({self.predicate(call)})::int4"
+        if name in _CONSTRUCTORS:
+            return self._construct(call)
+        if name == "DISTANCE":
+            return f"vo.distance({', '.join(self._pair(call))})"
+        if name in {"COORD1", "COORD2"}:
+            return self._coordinates(arguments[0])[0 if name == "COORD1" else 1]
+        inner = self._write(arguments[0])
+        if name == "COORDSYS":
+            return f"(CASE WHEN {inner} IS NOT NULL THEN 'ICRS' END)"
+        return f"vo.{name.lower()}({inner})"
+
+    def predicate(self, call: typed.Apply) -> str:
+        """SQL of CONTAINS or INTERSECTS as a condition."""
+        one, other = call.arguments
+        kinds = kind_of(one.column), kind_of(other.column)
+        if call.function.name == "INTERSECTS":
+            if Kind.POINT not in kinds:
+                pair = f"{self._write(one)}, {self._write(other)}"
+                return f"vo.intersects({pair})"
+            if kinds[0] is not Kind.POINT:
+                one, other, kinds = other, one, (kinds[1], kinds[0])
+        if kinds[0] is Kind.POINT and isinstance(other, typed.Apply):
+            if other.function.name == "CIRCLE":
+                *centre, radius = self._flat(other.arguments)
+                return self.within(self._flat((one,)), centre, radius)
+            if other.function.name in {"POLYGON", "BOX"}:
+                return self._in_polygon(one, other)
+        return f"vo.contains({self._write(one)}, {self._write(other)})"
+
+    def distance_below(self, call: typed.Apply, radius: typed.Expr, operator: str) -> str:
+        """SQL of ``DISTANCE(...) < radius`` or ``<=``, in a form that an index answers."""
+        flat = self._flat(call.arguments)
+        return self.within(flat[:2], flat[2:], radius, operator=operator)
+
+    def within(
+        self,
+        one: Sequence[typed.Expr | str],
+        other: Sequence[typed.Expr | str],
+        radius: typed.Expr | str,
+        *,
+        operator: str = "<=",
+    ) -> str:
+        """SQL of: two positions are no farther from each other than a radius."""
+        points = ", ".join(self._text(part) for part in (*one, *other))
+        limit = None if isinstance(radius, str) else constant(radius)
+        if limit is None:
+            exact = f"vo.within({points}, {self._text(radius)})"
+            if operator == "<":
+                exact = f"vo.distance({points}) < {self._text(radius)}"
+            return exact
+        if limit < 0 or (limit == 0 and operator == "<"):
+            return f"(vo.haversine({points}) < 0::float8)"
+        bound = math.sin(math.radians(min(limit, 180.0)) / 2) ** 2
+        if limit >= 180.0 + (operator == "<") * 1e-9:
+            bound = 2.0
+        exact = f"vo.haversine({points}) {operator} {literals.double(bound)}"
+        for place, centre in ((one, other), (other, one)):
+            if _is_position(place):
+                return f"({self._near(place, centre, limit)}{exact})"
+        return f"({exact})"
+
+    def _near(
+        self, place: Sequence[typed.Expr | str], centre: Sequence[typed.Expr | str], radius: float
+    ) -> str:
+        ra, dec = (self._text(part) for part in place)
+        zone = sphere.zone_expression(dec)
+        numbers = [None if isinstance(part, str) else constant(part) for part in centre]
+        if numbers[0] is not None and numbers[1] is not None:
+            if abs(numbers[1]) > 90:
+                return ""
+            return self._near_constant(ra, zone, sphere.Cap(numbers[0], numbers[1], radius))
+        if radius > 10:
+            return ""
+        other = self._text(centre[1])
+        low, high = (
+            sphere.zone_expression(f"({other} {sign} {literals.double(radius + 1e-9)})")
+            for sign in "-+"
+        )
+        return f"{zone} BETWEEN {low} AND {high} AND "
+
+    def _near_constant(self, ra: str, zone: str, cap: sphere.Cap) -> str:
+        first, last = sphere.zones(cap)
+        if last - first < _MANY_ZONES:
+            listed = ",".join(map(str, range(first, last + 1)))
+            inside = f"{zone} = ANY ('{{{listed}}}'::int[])"
+        else:
+            inside = f"{zone} BETWEEN {first} AND {last}"
+        ranges = sphere.ra_ranges(cap)
+        if not ranges:
+            return f"{inside} AND "
+        arms = [
+            f"({inside} AND {ra} BETWEEN {literals.double(low)} AND {literals.double(high)})"
+            for low, high in ranges
+        ]
+        return f"({' OR '.join(arms)}) AND "
+
+    def _in_polygon(self, point: typed.Expr, polygon: typed.Apply) -> str:
+        place = self._flat((point,))
+        ra, dec = (self._text(part) for part in place)
+        exact = f"vo.outline_has(vo.outline({self._write(polygon)}), {ra}, {dec})"
+        corners = self._corners(polygon)
+        cap = sphere.bounding_cap(corners) if corners else None
+        if cap is None:
+            return exact
+        bound = math.sin(math.radians(cap.radius) / 2) ** 2
+        centre = f"{literals.double(cap.ra)}, {literals.double(cap.dec)}"
+        exact = f"vo.haversine({ra}, {dec}, {centre}) <= {literals.double(bound)} AND {exact}"
+        if _is_position(place):
+            exact = self._near_constant(ra, sphere.zone_expression(dec), cap) + exact
+        return f"({exact})"
+
+    def _corners(self, call: typed.Apply) -> tuple[float, ...] | None:
+        try:
+            return constant_region(call)
+        except ValueError as error:
+            raise QueryError(str(error)) from None
+
+    def _construct(self, call: typed.Apply) -> str:
+        numbers = self._corners(call)
+        if numbers is not None:
+            return literals.array(numbers)
+        flat = [self._text(part) for part in self._flat(call.arguments)]
+        if call.function.name == "BOX":
+            return f"vo.box({', '.join(flat)})"
+        known = " AND ".join(f"{part} IS NOT NULL" for part in flat)
+        return f"(CASE WHEN {known} THEN ARRAY[{', '.join(flat)}] END)"
+
+    def _pair(self, call: typed.Apply) -> list[str]:
+        return [self._text(part) for part in self._flat(call.arguments)]
+
+    def _flat(self, arguments: Sequence[typed.Expr]) -> list[typed.Expr | str]:
+        """Coordinates of points, and the numbers beside them, in order."""
+        flat: list[typed.Expr | str] = []
+        for argument in arguments:
+            if kind_of(argument.column) is not Kind.POINT:
+                flat.append(argument)
+            elif isinstance(argument, typed.Apply) and argument.function.name == "POINT":
+                flat += argument.arguments
+            else:
+                flat += self._coordinates(argument)
+        return flat
+
+    def _coordinates(self, point: typed.Expr) -> tuple[str, str]:
+        if isinstance(point, typed.Apply) and point.function.name == "POINT":
+            first, second = (self._text(part) for part in point.arguments)
+            return first, second
+        whole = self._write(point)
+        return f"({whole})[1]", f"({whole})[2]"
+
+    def _text(self, part: typed.Expr | str) -> str:
+        if isinstance(part, str):
+            return part
+        number = constant(part)
+        if number is not None:
+            return literals.double(number)
+        written = self._write(part)
+        return written if kind_of(part.column) is Kind.DOUBLE else f"{written}::float8"
+
+
+def _is_position(place: Sequence[typed.Expr | str]) -> bool:
+    ra, dec = place
+    return (
+        isinstance(ra, typed.Reference)
+        and isinstance(dec, typed.Reference)
+        and ra.relation == dec.relation
+        and ra.table is not None
+        and ra.table.kind == "table"
+        and ra.table.position == (ra.name, dec.name)
+    )
