@@ -7,14 +7,16 @@ __all__ = ["BiasFrame"]
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from reduction.attributes import imstat
+from reduction.attributes import attribute, imstat
+from reduction.corrected import corrected, differs
 from reduction.depends import calibration, raw_frames
 from reduction.quality import QualityFlags
 from reduction.steps.combine import combine_biases
-from reduction.steps.overscan import correct_overscan
-from reduction.steps.statistics import image_statistics
+from reduction.steps.statistics import (
+    clipped_statistics,
+    image_statistics,
+    sub_window_statistics,
+)
 from reduction.target import CalibrationTarget, Inputs, Made
 
 if TYPE_CHECKING:
@@ -30,6 +32,16 @@ class BiasFrame(CalibrationTarget):
     raw_bias_frames = raw_frames("RawBiasFrame", at_least=2)
     read_noise = calibration("ReadNoise")
     imstat = imstat("adu")
+    level = attribute(float, "mean without hot pixels", unit="adu", ucd="stat.mean")
+    scatter = attribute(
+        float, "standard deviation without hot pixels", unit="adu", ucd="stat.stdev"
+    )
+    flatness = attribute(
+        float, "largest minus smallest median of 32 sub-windows", unit="adu", ucd="stat.max"
+    )
+    overscan_correction = attribute(
+        int, "overscan method; frames that the bias is subtracted from use it", ucd="meta.code"
+    )
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
@@ -40,6 +52,7 @@ class BiasFrame(CalibrationTarget):
         MAXIMUM_ABS_MEAN: float = 10.0
         MAXIMUM_STDEV: float = 10.0
         MAXIMUM_STDEV_DIFFERENCE: float = 10.0
+        MAXIMUM_SUBWIN_FLATNESS: float = 1e5
 
     class Flags(QualityFlags):
         """What can be wrong with a master bias."""
@@ -47,37 +60,45 @@ class BiasFrame(CalibrationTarget):
         MEAN_TOO_LARGE = 1
         STDEV_TOO_LARGE = 2
         STDEV_DIFFERS_FROM_PREVIOUS = 4
+        NOT_FLAT = 8
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Trim and overscan-correct each raw bias, reject, average."""
-        stack = np.stack(
-            [
-                correct_overscan(
-                    raw.images["RAW"],
-                    science=raw["science"],
-                    overscan=raw["overscan"],
-                    method=parameters.OVERSCAN_CORRECTION,
-                )
-                for raw in inputs.raw_bias_frames
-            ]
-        )
+        frames = [
+            corrected(raw, method=parameters.OVERSCAN_CORRECTION) for raw in inputs.raw_bias_frames
+        ]
         bias = combine_biases(
-            stack, read_noise=inputs.read_noise["read_noise"], sigma_clip=parameters.SIGMA_CLIP
+            frames, read_noise=inputs.read_noise["read_noise"], sigma_clip=parameters.SIGMA_CLIP
         )
-        return Made(images={"BIAS": bias}, attributes={"imstat": image_statistics(bias)})
+        clipped = clipped_statistics(bias, threshold=5.0, iterations=10)
+        return Made(
+            images={"BIAS": bias},
+            attributes={
+                "imstat": image_statistics(bias),
+                "level": clipped.mean,
+                "scatter": clipped.stdev,
+                "flatness": sub_window_statistics(bias).flatness,
+                "overscan_correction": parameters.OVERSCAN_CORRECTION,
+            },
+            cards={"BUNIT": ("adu", "unit of the pixels")},
+        )
 
     def verify(
         self, made: Made, previous: Mapping[str, Any] | None, parameters: Parameters
     ) -> int:
-        """Compare level and scatter with their limits, and the scatter with the previous bias."""
-        stat = made.attributes["imstat"]
+        """Compare level and scatter with their limits, and the scatter with the previous bias.
+
+        Hot pixels and columns do not count: they are the HotPixelMap's matter. Without overscan
+        correction the level is the amplifier's, and means nothing.
+        """
+        level, scatter = made.attributes["level"], made.attributes["scatter"]
         flags = self.Flags(0)
-        if parameters.OVERSCAN_CORRECTION and abs(stat.mean) > parameters.MAXIMUM_ABS_MEAN:
+        if parameters.OVERSCAN_CORRECTION and abs(level) > parameters.MAXIMUM_ABS_MEAN:
             flags |= self.Flags.MEAN_TOO_LARGE
-        if stat.stdev > parameters.MAXIMUM_STDEV:
+        if scatter > parameters.MAXIMUM_STDEV:
             flags |= self.Flags.STDEV_TOO_LARGE
-        if previous is not None:
-            change = abs(stat.stdev - previous["imstat.stdev"])
-            if change > parameters.MAXIMUM_STDEV_DIFFERENCE:
-                flags |= self.Flags.STDEV_DIFFERS_FROM_PREVIOUS
+        if differs(previous, "scatter", scatter, parameters.MAXIMUM_STDEV_DIFFERENCE):
+            flags |= self.Flags.STDEV_DIFFERS_FROM_PREVIOUS
+        if made.attributes["flatness"] > parameters.MAXIMUM_SUBWIN_FLATNESS:
+            flags |= self.Flags.NOT_FLAT
         return int(flags)

@@ -1,0 +1,79 @@
+"""What recipes of the detector share: corrected raw frames, and comparison with the past."""
+
+from __future__ import annotations
+
+__all__ = ["corrected", "differs", "frame_sections", "measured_gain"]
+
+import math
+from typing import TYPE_CHECKING
+
+from reduction.instruments.base import Section
+from reduction.steps.overscan import correct_overscan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from reduction.target import Progenitor
+
+
+def frame_sections(raw: Progenitor) -> tuple[Section, Section | None]:
+    """Science and overscan sections of a raw frame."""
+    overscan = raw["overscan"]
+    return Section(*raw["science"]), None if overscan is None else Section(*overscan)
+
+
+def corrected(raw: Progenitor, *, method: int) -> NDArray[np.float32]:
+    """Trim a raw frame and correct its overscan.
+
+    Parameters
+    ----------
+    raw
+        The frame.
+    method
+        One of :class:`reduction.steps.overscan.OverscanMethod`. Frames that a master bias is
+        subtracted from take that bias's ``overscan_correction``, so that the two always agree.
+
+    Returns
+    -------
+    ndarray
+        Shape of the science section, adu, float32.
+
+    Raises
+    ------
+    UnprocessableError
+        If the frame has no pixels for the method.
+    """
+    science, overscan = frame_sections(raw)
+    return correct_overscan(raw.images["RAW"], science, overscan=overscan, method=method)
+
+
+def measured_gain(gain: Progenitor | None, nominal: float) -> float:
+    """Gain of a GainLinearity if there is one, else the chip's nominal gain, e-/adu."""
+    return nominal if gain is None or gain["gain"] is None else float(gain["gain"])
+
+
+def differs(previous: Mapping[str, Any] | None, name: str, value: float, limit: float) -> bool:
+    """Whether an attribute has changed by more than a limit since the previous version.
+
+    Parameters
+    ----------
+    previous
+        Attributes of the previous version; None where there is none.
+    name
+        Of the attribute.
+    value
+        Now.
+    limit
+        Largest change, in the attribute's unit.
+
+    Returns
+    -------
+    bool
+        False where there is nothing to compare with.
+    """
+    before = None if previous is None else previous.get(name)
+    return before is not None and math.isfinite(value) and abs(value - before) > limit

@@ -1,0 +1,79 @@
+"""Cold pixels of one chip, night and filter."""
+
+from __future__ import annotations
+
+__all__ = ["ColdPixelMap"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reduction.attributes import attribute
+from reduction.corrected import differs
+from reduction.depends import calibration
+from reduction.quality import QualityFlags
+from reduction.steps.pixels import cold_pixels
+from reduction.target import Anchor, CalibrationTarget, Inputs, Made
+from schemas.errors import ProgenitorMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class ColdPixelMap(CalibrationTarget):
+    """Pixels whose response differs from that around them: 1 good, 0 bad.
+
+    From the dome flat, or where there is none from the twilight flat; made per filter, since
+    flats are.
+    """
+
+    VERSION = 1
+    ANCHOR = Anchor.NIGHT_AND_FILTER
+    ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame")
+
+    dome = calibration("DomeFlatFrame", required=False)
+    twilight = calibration("TwilightFlatFrame", required=False)
+    count = attribute(int, "number of cold pixels", ucd="meta.number;instr.pixel")
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Astro-WISE's names; the counts' limits are those of a chip of 8 million pixels."""
+
+        THRESHOLD_LOW: float = 0.94
+        THRESHOLD_HIGH: float = 1.06
+        SMOOTHING: float = 8.0
+        MAXIMUM_ITERATIONS: int = 3
+        MAXIMUM_COLD_PIXEL_COUNT: int = 100_000
+        MAXIMUM_COLD_PIXEL_COUNT_DIFFERENCE: int = 50_000
+
+    class Flags(QualityFlags):
+        """What can be wrong with a map of cold pixels."""
+
+        TOO_MANY = 1
+        COUNT_DIFFERS_FROM_PREVIOUS = 2
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Divide the flat by its smoothed self and flag what is far from 1."""
+        flat = inputs.dome or inputs.twilight
+        if flat is None:
+            message = "ColdPixelMap needs a DomeFlatFrame or a TwilightFlatFrame of its filter"
+            raise ProgenitorMissingError(message)
+        good = cold_pixels(
+            flat.images["FLAT"],
+            threshold_low=parameters.THRESHOLD_LOW,
+            threshold_high=parameters.THRESHOLD_HIGH,
+            smoothing=parameters.SMOOTHING,
+            iterations=parameters.MAXIMUM_ITERATIONS,
+        )
+        return Made(images={"MAP": good}, attributes={"count": int((good == 0).sum())})
+
+    def verify(
+        self, made: Made, previous: Mapping[str, Any] | None, parameters: Parameters
+    ) -> int:
+        """Compare the number with its limit and with the previous map's."""
+        count = made.attributes["count"]
+        flags = self.Flags(0)
+        if count > parameters.MAXIMUM_COLD_PIXEL_COUNT:
+            flags |= self.Flags.TOO_MANY
+        if differs(previous, "count", count, parameters.MAXIMUM_COLD_PIXEL_COUNT_DIFFERENCE):
+            flags |= self.Flags.COUNT_DIFFERS_FROM_PREVIOUS
+        return int(flags)

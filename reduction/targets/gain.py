@@ -1,0 +1,157 @@
+"""Gain and linearity of one chip and night."""
+
+from __future__ import annotations
+
+__all__ = ["GainLinearity"]
+
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reduction.attributes import attribute
+from reduction.corrected import corrected, differs
+from reduction.depends import calibration, raw_frames
+from reduction.quality import QualityFlags
+from reduction.steps.gain import linearity, mean_gain, pair_gain
+from reduction.target import CalibrationTarget, Inputs, Made, Progenitor
+from schemas.errors import ProgenitorMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    _Flat = tuple[Progenitor, NDArray[np.float32], float]
+
+
+class GainLinearity(CalibrationTarget):
+    """Gain from pairs of flats: dome flats of equal exposure time, else twilight flats."""
+
+    VERSION = 1
+    ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame")
+
+    raw_dome_flats = raw_frames("RawDomeFlatFrame", at_least=0)
+    raw_twilight_flats = raw_frames("RawTwilightFlatFrame", at_least=0)
+    bias = calibration("BiasFrame")
+    read_noise = calibration("ReadNoise")
+    hot = calibration("HotPixelMap")
+    gain = attribute(float, "electrons per adu", unit="adu**-1", ucd="arith.factor;instr.det")
+    gain_error = attribute(
+        float, "its standard error", unit="adu**-1", ucd="stat.error;arith.factor;instr.det"
+    )
+    pairs = attribute(int, "number of pairs of flats", ucd="meta.number")
+    median_sum = attribute(
+        float, "mean of the pairs' medians of the sum", unit="adu", ucd="stat.median"
+    )
+    rms_diff = attribute(
+        float, "mean of the pairs' rms of the difference", unit="adu", ucd="stat.rms"
+    )
+    nonlinearity = attribute(
+        float,
+        "largest fractional deviation of dome flats' levels from exposure time",
+        ucd="stat.max;arith.ratio",
+    )
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Astro-WISE's names; levels are of one flat above the bias, adu."""
+
+        REJECTION_THRESHOLD: float = 5.0
+        MAXIMUM_ITERATIONS: int = 5
+        MIN_FLAT_MEAN: float = 1000.0
+        MAX_FLAT_MEAN: float = 50000.0
+        MINIMUM_GAIN: float = 0.2
+        MAXIMUM_GAIN: float = 20.0
+        MAXIMUM_GAIN_DIFFERENCE: float = 0.5
+
+    class Flags(QualityFlags):
+        """What can be wrong with a gain."""
+
+        GAIN_TOO_SMALL = 1
+        GAIN_TOO_LARGE = 2
+        GAIN_DIFFERS_FROM_PREVIOUS = 4
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Pair the flats, measure each pair, average."""
+        dome = _exposed(inputs, inputs.raw_dome_flats, parameters)
+        twilight = _exposed(inputs, inputs.raw_twilight_flats, parameters)
+        chosen = _pairs(dome, same_time=True) or _pairs(twilight, same_time=False)
+        if not chosen:
+            message = (
+                "GainLinearity needs two dome flats of equal filter and exposure time, or two "
+                f"twilight flats of equal filter, between {parameters.MIN_FLAT_MEAN:g} and "
+                f"{parameters.MAX_FLAT_MEAN:g} adu: found {len(dome)} dome and {len(twilight)} "
+                "twilight flats"
+            )
+            raise ProgenitorMissingError(message)
+        measured = [
+            pair_gain(
+                first[1],
+                second[1],
+                read_noise=inputs.read_noise["read_noise"],
+                threshold=parameters.REJECTION_THRESHOLD,
+                iterations=parameters.MAXIMUM_ITERATIONS,
+                bad=inputs.hot.images["MAP"] == 0,
+            )
+            for first, second in chosen
+        ]
+        gain, error = mean_gain(measured)
+        return Made(
+            attributes={
+                "gain": gain,
+                "gain_error": error,
+                "pairs": len(measured),
+                "median_sum": float(np.mean([pair.median_sum for pair in measured])),
+                "rms_diff": float(np.mean([pair.rms_diff for pair in measured])),
+                "nonlinearity": _nonlinearity(dome),
+            }
+        )
+
+    def verify(
+        self, made: Made, previous: Mapping[str, Any] | None, parameters: Parameters
+    ) -> int:
+        """Compare the gain with its limits and with the previous one."""
+        gain = made.attributes["gain"]
+        flags = self.Flags(0)
+        if gain < parameters.MINIMUM_GAIN:
+            flags |= self.Flags.GAIN_TOO_SMALL
+        if gain > parameters.MAXIMUM_GAIN:
+            flags |= self.Flags.GAIN_TOO_LARGE
+        if differs(previous, "gain", gain, parameters.MAXIMUM_GAIN_DIFFERENCE):
+            flags |= self.Flags.GAIN_DIFFERS_FROM_PREVIOUS
+        return int(flags)
+
+
+def _exposed(
+    inputs: Inputs, frames: Sequence[Progenitor], parameters: GainLinearity.Parameters
+) -> list[_Flat]:
+    """Debiased flats of a usable level, with that level, by filter and time of exposure."""
+    bias = inputs.bias
+    usable = []
+    for raw in frames:
+        flat = corrected(raw, method=bias["overscan_correction"]) - bias.images["BIAS"]
+        level = float(np.nanmedian(flat))
+        if parameters.MIN_FLAT_MEAN <= level <= parameters.MAX_FLAT_MEAN:
+            usable.append((raw, flat, level))
+    return sorted(usable, key=lambda flat: flat[0].filter)  # stable: keeps the order of time
+
+
+def _pairs(flats: Sequence[_Flat], *, same_time: bool) -> list[tuple[_Flat, _Flat]]:
+    """Neighbours of the same filter (and exposure time)."""
+    return [
+        (first, second)
+        for first, second in pairwise(flats)
+        if first[0].filter == second[0].filter
+        and (not same_time or first[0]["exptime"] == second[0]["exptime"])
+    ]
+
+
+def _nonlinearity(dome: Sequence[_Flat]) -> float:
+    """Of the filter with most dome flats; NaN where exposure times do not differ."""
+    groups = [list(group) for _, group in groupby(dome, key=lambda flat: flat[0].filter)]
+    if not groups:
+        return float("nan")
+    flats = max(groups, key=len)
+    return linearity([level for _, _, level in flats], [raw["exptime"] for raw, _, _ in flats])

@@ -1,0 +1,66 @@
+"""Hot pixels of one chip and night."""
+
+from __future__ import annotations
+
+__all__ = ["HotPixelMap"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reduction.attributes import attribute
+from reduction.corrected import differs
+from reduction.depends import calibration
+from reduction.quality import QualityFlags
+from reduction.steps.pixels import hot_pixels
+from reduction.target import CalibrationTarget, Inputs, Made
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class HotPixelMap(CalibrationTarget):
+    """Pixels that stand out of the master bias: 1 good, 0 bad."""
+
+    VERSION = 1
+    ANCHOR_CLASSES = ("RawBiasFrame",)
+
+    bias = calibration("BiasFrame")
+    count = attribute(int, "number of hot pixels", ucd="meta.number;instr.pixel")
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Astro-WISE's names; the counts' limits are those of a chip of 8 million pixels."""
+
+        REJECTION_THRESHOLD: float = 5.0
+        MAXIMUM_ITERATIONS: int = 5
+        BACKGROUND_SIZE: int = 12
+        MAXIMUM_HOT_PIXEL_COUNT: int = 100_000
+        MAXIMUM_HOT_PIXEL_COUNT_DIFFERENCE: int = 50_000
+
+    class Flags(QualityFlags):
+        """What can be wrong with a map of hot pixels."""
+
+        TOO_MANY = 1
+        COUNT_DIFFERS_FROM_PREVIOUS = 2
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Subtract the bias's smooth background and flag what stands out."""
+        good = hot_pixels(
+            inputs.bias.images["BIAS"],
+            threshold=parameters.REJECTION_THRESHOLD,
+            iterations=parameters.MAXIMUM_ITERATIONS,
+            background_size=parameters.BACKGROUND_SIZE,
+        )
+        return Made(images={"MAP": good}, attributes={"count": int((good == 0).sum())})
+
+    def verify(
+        self, made: Made, previous: Mapping[str, Any] | None, parameters: Parameters
+    ) -> int:
+        """Compare the number with its limit and with the previous map's."""
+        count = made.attributes["count"]
+        flags = self.Flags(0)
+        if count > parameters.MAXIMUM_HOT_PIXEL_COUNT:
+            flags |= self.Flags.TOO_MANY
+        if differs(previous, "count", count, parameters.MAXIMUM_HOT_PIXEL_COUNT_DIFFERENCE):
+            flags |= self.Flags.COUNT_DIFFERS_FROM_PREVIOUS
+        return int(flags)

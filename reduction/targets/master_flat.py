@@ -1,0 +1,99 @@
+"""Master flat of one chip, night and filter."""
+
+from __future__ import annotations
+
+__all__ = ["MasterFlatFrame"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reduction.attributes import attribute, imstat
+from reduction.corrected import differs
+from reduction.depends import calibration
+from reduction.quality import QualityFlags
+from reduction.steps.flat import CombineType, master_flat
+from reduction.steps.statistics import image_statistics, sub_window_statistics
+from reduction.target import Anchor, CalibrationTarget, Inputs, Made
+from schemas.errors import ProgenitorMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class MasterFlatFrame(CalibrationTarget):
+    """Small scales of the dome flat, large scales of the twilight flat; of median 1."""
+
+    VERSION = 1
+    ANCHOR = Anchor.NIGHT_AND_FILTER
+    ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame")
+
+    dome = calibration("DomeFlatFrame", required=False)
+    twilight = calibration("TwilightFlatFrame", required=False)
+    hot = calibration("HotPixelMap")
+    cold = calibration("ColdPixelMap")
+    imstat = imstat("")
+    combine_type = attribute(
+        int, "made of: 1 dome and twilight, 2 dome only, 3 twilight only", ucd="meta.code"
+    )
+    flatness = attribute(float, "largest minus smallest median of 32 sub-windows", ucd="stat.max")
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Astro-WISE's names.
+
+        COMBINE_TYPE 0, the default, makes the best of what there is: 1 where there are both
+        flats, else 2 or 3.
+        """
+
+        COMBINE_TYPE: int = 0
+        MEDIAN_FILTER_SIZE: int = 9
+        DIG_FILTER_SIZE: float = 9.0
+        MIRROR_XPIX: int = 75
+        MIRROR_YPIX: int = 75
+        MAXIMUM_SUBWIN_DIFF: float = 0.2
+
+    class Flags(QualityFlags):
+        """What can be wrong with a master flat."""
+
+        FLATNESS_DIFFERS_FROM_PREVIOUS = 1
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Join the flats."""
+        bad = (inputs.hot.images["MAP"] == 0) | (inputs.cold.images["MAP"] == 0)
+        kind = parameters.COMBINE_TYPE or _best(inputs)
+        flat = master_flat(
+            None if inputs.dome is None else inputs.dome.images["FLAT"],
+            None if inputs.twilight is None else inputs.twilight.images["FLAT"],
+            combine_type=kind,
+            bad=bad,
+            median_filter_size=parameters.MEDIAN_FILTER_SIZE,
+            filter_size=parameters.DIG_FILTER_SIZE,
+            mirror=(parameters.MIRROR_YPIX, parameters.MIRROR_XPIX),
+        )
+        return Made(
+            images={"FLAT": flat},
+            attributes={
+                "imstat": image_statistics(flat, bad=bad),
+                "combine_type": int(kind),
+                "flatness": sub_window_statistics(flat, bad=bad).flatness,
+            },
+        )
+
+    def verify(
+        self, made: Made, previous: Mapping[str, Any] | None, parameters: Parameters
+    ) -> int:
+        """Compare the flatness with the previous flat's."""
+        flags = self.Flags(0)
+        flatness = made.attributes["flatness"]
+        if differs(previous, "flatness", flatness, parameters.MAXIMUM_SUBWIN_DIFF):
+            flags |= self.Flags.FLATNESS_DIFFERS_FROM_PREVIOUS
+        return int(flags)
+
+
+def _best(inputs: Inputs) -> CombineType:
+    if inputs.dome is None and inputs.twilight is None:
+        message = "MasterFlatFrame needs a DomeFlatFrame or a TwilightFlatFrame of its filter"
+        raise ProgenitorMissingError(message)
+    if inputs.dome is None:
+        return CombineType.TWILIGHT
+    return CombineType.DOME if inputs.twilight is None else CombineType.DOME_AND_TWILIGHT

@@ -1,0 +1,90 @@
+"""Read noise of one chip and night."""
+
+from __future__ import annotations
+
+__all__ = ["ReadNoise"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reduction.attributes import attribute
+from reduction.corrected import corrected, differs
+from reduction.depends import raw_frames
+from reduction.quality import QualityFlags
+from reduction.steps.read_noise import read_noise
+from reduction.target import CalibrationTarget, Inputs, Made
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class ReadNoise(CalibrationTarget):
+    """Noise of the amplifier, from the differences of a night's raw biases."""
+
+    VERSION = 1
+    ANCHOR_CLASSES = ("RawBiasFrame",)
+
+    raw_bias_frames = raw_frames("RawBiasFrame", at_least=2)
+    read_noise = attribute(
+        float, "read noise, from the central 68.27 per cent", unit="adu", ucd="instr.det.noise"
+    )
+    rms = attribute(
+        float, "read noise, from the clipped rms", unit="adu", ucd="instr.det.noise;stat.rms"
+    )
+    mean_diff = attribute(
+        float, "mean difference of neighbouring biases", unit="adu", ucd="stat.mean"
+    )
+    median_diff = attribute(
+        float, "median difference of neighbouring biases", unit="adu", ucd="stat.median"
+    )
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Astro-WISE's names; the limits are wide, to let any CCD through."""
+
+        OVERSCAN_CORRECTION: int = 6
+        REJECTION_THRESHOLD: float = 5.0
+        MAXIMUM_ITERATIONS: int = 5
+        MAXIMUM_READ_NOISE: float = 20.0
+        MAXIMUM_READ_NOISE_DIFFERENCE: float = 2.0
+        MAXIMUM_BIAS_DIFFERENCE: float = 10.0
+
+    class Flags(QualityFlags):
+        """What can be wrong with a read noise."""
+
+        READ_NOISE_TOO_LARGE = 1
+        READ_NOISE_DIFFERS_FROM_PREVIOUS = 2
+        BIASES_DIFFER = 4
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Correct the biases' overscan and measure their differences."""
+        frames = [
+            corrected(raw, method=parameters.OVERSCAN_CORRECTION) for raw in inputs.raw_bias_frames
+        ]
+        noise = read_noise(
+            frames,
+            threshold=parameters.REJECTION_THRESHOLD,
+            iterations=parameters.MAXIMUM_ITERATIONS,
+        )
+        return Made(
+            attributes={
+                "read_noise": noise.read_noise,
+                "rms": noise.rms,
+                "mean_diff": noise.mean_diff,
+                "median_diff": noise.median_diff,
+            }
+        )
+
+    def verify(
+        self, made: Made, previous: Mapping[str, Any] | None, parameters: Parameters
+    ) -> int:
+        """Compare the noise, and the biases with each other, with their limits."""
+        noise = made.attributes["read_noise"]
+        flags = self.Flags(0)
+        if noise > parameters.MAXIMUM_READ_NOISE:
+            flags |= self.Flags.READ_NOISE_TOO_LARGE
+        if differs(previous, "read_noise", noise, parameters.MAXIMUM_READ_NOISE_DIFFERENCE):
+            flags |= self.Flags.READ_NOISE_DIFFERS_FROM_PREVIOUS
+        if abs(made.attributes["mean_diff"]) > parameters.MAXIMUM_BIAS_DIFFERENCE:
+            flags |= self.Flags.BIASES_DIFFER
+        return int(flags)
