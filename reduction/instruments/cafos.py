@@ -114,12 +114,15 @@ def _kind(header: Header, exptime: float) -> FrameKind:
         return FrameKind.SCIENCE
     if kind != "flat":
         refuse("IMAGETYP", kind, "bias, flat or science")
-    name = card_text(header, "OBJECT", "a text with 'dome' or 'sky' for a flat").lower()
-    if "dome" in name:
+    return _flat_kind(card_text(header, "OBJECT", "a text with 'dome' or 'sky' for a flat"))
+
+
+def _flat_kind(name: str) -> FrameKind:
+    if "dome" in name.lower():
         return FrameKind.DOME_FLAT
-    if "sky" in name or "twi" in name:
-        return FrameKind.TWILIGHT_FLAT
-    refuse("OBJECT", name, "a text with 'dome' or 'sky', since IMAGETYP says flat")
+    if "sky" not in name.lower() and "twi" not in name.lower():
+        refuse("OBJECT", name, "a text with 'dome' or 'sky', since IMAGETYP says flat")
+    return FrameKind.TWILIGHT_FLAT
 
 
 def _filter(header: Header) -> str:

@@ -135,14 +135,14 @@ def _filter(header: Header) -> str:
 
 def _right_ascension(header: Header) -> float:
     hours = sexagesimal(header, "RA")
-    if not 0.0 <= hours < 24.0:  # noqa: PLR2004  # hours of a day
+    if not 0.0 <= hours < 24.0:  # hours of a day
         refuse("RA", header["RA"], "0 to 24 hours")
     return hours * 15.0
 
 
 def _declination(header: Header) -> float:
     degrees = sexagesimal(header, "DEC")
-    if not -90.0 <= degrees <= 90.0:  # noqa: PLR2004  # the poles
+    if not -90.0 <= degrees <= 90.0:  # the poles
         refuse("DEC", header["DEC"], "-90 to 90 degrees")
     return degrees
 

@@ -29,7 +29,7 @@ _OUTSHINES: Final = 3.0
 _TURNS: Final = 1e6
 _CHANCE: Final = 0.03
 _ROUNDS: Final = 30
-_SIGMA_CLIP: Final = 5.0
+_SIGMA_CLIP: Final = 4.0
 _RAYLEIGH_MEDIAN: Final = 1.1774
 _FLOOR: Final = 0.2
 _MARGIN: Final = 20.0
@@ -186,9 +186,7 @@ class _Field:
     def star_pixels(self, wcs: TanWcs) -> Array:
         return np.stack(wcs.to_pixel(self.ra[self.stars], self.dec[self.stars]), axis=-1)
 
-    def match(
-        self, wcs: TanWcs, radius: float
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def match(self, wcs: TanWcs, radius: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Indices of sources and stars that are the same, within a radius in pixels."""
         here, there = match_nearest(self.points[self.sources], self.star_pixels(wcs), radius)
         return self.sources[here], self.stars[there]
@@ -268,9 +266,11 @@ def _turned(field: _Field, guess: TanWcs, error: float, tolerance: float) -> Tan
     by_chance = _by_chance(found.apply(points), plane, radius)
     if found.matches < _TURN_AT_LEAST or not _unlikely(found.matches - 2, by_chance, _TURNS):
         return None
-    ra, dec = deproject(*(found.shift * scale), ra0, dec0)
+    xi, eta = (found.shift * scale).tolist()
+    ra, dec = deproject(xi, eta, ra0, dec0)
     (c11, c12), (c21, c22) = (found.matrix * scale).tolist()
-    return TanWcs(float(ra), float(dec), *middle.tolist(), cd=((c11, c12), (c21, c22)))
+    x0, y0 = middle.tolist()
+    return TanWcs(float(ra), float(dec), x0, y0, ((c11, c12), (c21, c22)))
 
 
 def _by_chance(points: Array, others: Array, radius: float) -> float:
@@ -342,7 +342,7 @@ def _fit(
 
 
 def _turn_and_shift(plane: Array, sky: Array) -> tuple[Array, Array]:
-    """Rotation times scale, shape (2, 2), and shift that bring points of one plane onto another's."""
+    """Rotation times scale, shape (2, 2), and shift that bring one plane's points on another's."""
     here, there = plane @ np.array([1, 1j]), sky @ np.array([1, 1j])
     centred = here - here.mean()
     factor = np.vdot(centred, there - there.mean()) / np.vdot(centred, centred)

@@ -140,7 +140,7 @@ def find_rotation(
         of scale.
     """
     best = Similarity(np.eye(2), np.zeros(2), 0)
-    if min(len(points), len(others)) < 2:  # noqa: PLR2004  # a pair has two
+    if min(len(points), len(others)) < 2:  # a pair has two
         return best
     chart = _Chart.of(others, tolerance)
     plain, target = points @ _COMPLEX, others @ _COMPLEX

@@ -42,7 +42,7 @@ class ZeroPoint:
     used: NDArray[np.bool_]
 
 
-def zero_point(  # noqa: PLR0913  # what a star brings
+def zero_point(  # what a star brings
     flux: Array,
     flux_err: Array,
     mag: Array,
@@ -82,7 +82,7 @@ def zero_point(  # noqa: PLR0913  # what a star brings
         middle = np.median(z[used])
         scatter = 1.4826 * np.median(np.abs(z[used] - middle))
         keep = used & (np.abs(z - middle) <= sigma_clip * max(float(scatter), 1e-3))
-        if keep.sum() == used.sum() or keep.sum() < 2:  # noqa: PLR2004  # a scatter needs two
+        if keep.sum() == used.sum() or keep.sum() < 2:  # a scatter needs two
             break
         used = keep
     count = int(used.sum())
@@ -94,7 +94,7 @@ def zero_point(  # noqa: PLR0913  # what a star brings
     return ZeroPoint(value, spread / math.sqrt(count), spread, count, used)
 
 
-def magnitudes(  # noqa: PLR0913, PLR0917  # one formula
+def magnitudes(  # one formula
     flux: Array,
     flux_err: Array,
     zero: float,

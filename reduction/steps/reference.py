@@ -114,7 +114,7 @@ def parse_reference(columns: Columns, kind: ReferenceKind | None = None) -> Refe
         ra, dec = _degrees(columns["RA"], "RA") * 15.0, _degrees(columns["DEC"], "DEC")
     else:
         ra, dec = _numbers(columns["ra"]), _numbers(columns["dec"])
-    wrong = np.flatnonzero(~((ra >= 0.0) & (ra < 360.0) & (np.abs(dec) <= 90.0)))  # noqa: PLR2004
+    wrong = np.flatnonzero(~((ra >= 0.0) & (ra < 360.0) & (np.abs(dec) <= 90.0)))
     if len(wrong):
         row = int(wrong[0])
         found = f"ra {ra[row]:g}, dec {dec[row]:g} in row {row + 1}"
@@ -181,7 +181,7 @@ def _degrees(texts: Sequence[str], column: str) -> Array:
     values = []
     for row, text in enumerate(texts):
         parts = [_number(part) for part in text.strip().lstrip("+-").split(":")]
-        if len(parts) != 3 or not np.isfinite(parts).all():  # noqa: PLR2004  # d:m:s
+        if len(parts) != 3 or not np.isfinite(parts).all():  # d:m:s
             found = f"{column} {text!r} in row {row + 1}"
             raise IngestError("", f"found {found}, expected a text like -08:49:19.12")
         value = parts[0] + parts[1] / 60.0 + parts[2] / 3600.0
@@ -194,8 +194,21 @@ _NEEDED: Final[Mapping[ReferenceKind, frozenset[str]]] = {
         ("DAOPHOTID", "ra", "dec", *"ugriz", *(band + "Error" for band in "ugriz"))
     ),
     ReferenceKind.LANDOLT: frozenset(
-        ("Name", "RA", "DEC", "V", "B-V", "U-B", "V-R", "V-I")
-        + ("e_V", "e_B-V", "e_U-B", "e_V-R", "e_V-I")
+        (
+            "Name",
+            "RA",
+            "DEC",
+            "V",
+            "B-V",
+            "U-B",
+            "V-R",
+            "V-I",
+            "e_V",
+            "e_B-V",
+            "e_U-B",
+            "e_V-R",
+            "e_V-I",
+        )
     ),
     ReferenceKind.TYCHO2: frozenset(("field", "ra", "dec", "vt")),
     ReferenceKind.NATIVE: frozenset(("name", "ra", "dec")),

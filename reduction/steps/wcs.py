@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["TanWcs", "angular_distance", "deproject", "project"]
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -149,7 +150,7 @@ class TanWcs:
     def pixel_scale(self) -> float:
         """Side of a square as large as a pixel, arcsec."""
         (c11, c12), (c21, c22) = self.cd
-        return 3600.0 * abs(c11 * c22 - c12 * c21) ** 0.5
+        return 3600.0 * math.sqrt(abs(c11 * c22 - c12 * c21))
 
     def footprint(self, shape: tuple[int, int]) -> list[float]:
         """Outline of a frame as a DALI polygon.

@@ -1,0 +1,86 @@
+"""Sources of a reduced frame, as the classes that need them detect them."""
+
+from __future__ import annotations
+
+__all__ = ["detect", "is_clean", "signal_to_noise"]
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reduction.steps.sources import SourceFlag, extract
+from reduction.steps.weight import MaskBit
+from schemas.errors import UnprocessableError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from reduction.target import Progenitor
+
+_UNUSABLE = int(
+    MaskBit.NON_NUMBER | MaskBit.HOT | MaskBit.COLD | MaskBit.SATELLITE | MaskBit.COSMIC
+)
+
+
+def detect(
+    reduced: Progenitor, *, gain: float, threshold: float, aperture_radius: float
+) -> NDArray[np.void]:
+    """Detect and measure the sources of a reduced science frame.
+
+    Parameters
+    ----------
+    reduced
+        Its first image is the frame (adu); ``MASK`` holds :class:`MaskBit` sums.
+    gain
+        e-/adu.
+    threshold
+        Units of the sky noise.
+    aperture_radius
+        Pixels.
+
+    Returns
+    -------
+    ndarray
+        As :func:`reduction.steps.sources.extract`, brightest first.
+
+    Raises
+    ------
+    UnprocessableError
+        If the frame has no usable pixel.
+    """
+    image = next(iter(reduced.images.values()))
+    bits = reduced.images.get("MASK")
+    if bits is None:
+        bits = np.zeros(image.shape, np.uint8)
+    if bits.shape != image.shape:
+        message = f"object {reduced.object_id}: mask {bits.shape}, expected {image.shape}"
+        raise UnprocessableError(message)
+    return extract(
+        image,
+        gain=gain,
+        mask=(bits & _UNUSABLE) != 0,
+        saturated=(bits & int(MaskBit.SATURATED)) != 0,
+        threshold=threshold,
+        aperture_radius=aperture_radius,
+    )
+
+
+def is_clean(sources: NDArray[np.void], *, masked: bool = False) -> NDArray[np.bool_]:
+    """Whether nothing but deblending is to be minded about a source.
+
+    Parameters
+    ----------
+    sources
+        As :func:`reduction.steps.sources.extract` gives them.
+    masked
+        Whether bad pixels in the aperture are allowed.
+    """
+    allowed = SourceFlag.MERGED | (SourceFlag.MASKED if masked else SourceFlag(0))
+    return np.asarray((sources["flags"] & ~int(allowed)) == 0)
+
+
+def signal_to_noise(sources: NDArray[np.void], name: str = "flux") -> NDArray[np.float64]:
+    """Flux over its error; 0 where either is not known."""
+    error = sources[name + "_err"]
+    known = np.isfinite(sources[name]) & np.isfinite(error) & (error > 0)
+    return np.where(known, sources[name] / np.where(known, error, 1.0), 0.0)

@@ -1,0 +1,144 @@
+"""The published image: reduced pixels with their place on the sky and their zero point."""
+
+from __future__ import annotations
+
+__all__ = ["CalibratedScienceFrame"]
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from reduction.attributes import attribute
+from reduction.depends import calibration, of_frame, raw_frame
+from reduction.target import FrameTarget, Inputs, Made, Progenitor
+from reduction.targets.astrometric import wcs_from_attributes
+
+_MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
+_BYTES_PER_PIXEL = 4
+_SCIENCE_READY = 2
+
+
+class CalibratedScienceFrame(FrameTarget):
+    """A reduced frame with the projection and zero point that belong to it: no new pixels.
+
+    It is what ``ivoa.obscore`` lists and what image searches and cutouts answer with.
+    """
+
+    VERSION = 1
+    PUBLISHED = True
+
+    raw = raw_frame("RawScienceFrame")
+    reduced = of_frame("ReducedScienceFrame")
+    astrometric = of_frame("AstrometricParameters")
+    photometric = calibration("PhotometricParameters", required=False, prefer_own=True)
+
+    object = attribute(str, "target as the observer named it", ucd="meta.id;src")
+    exptime = attribute(float, "exposure time", unit="s", ucd="time.duration;obs.exposure")
+    n_ref = attribute(int, "reference stars of the projection", ucd="meta.number")
+    astrometric_rms = attribute(float, "its rms residual", unit="arcsec", ucd="stat.rms")
+    seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
+    zero_point = attribute(
+        float,
+        "magnitude of a source of 1 adu/s above the atmosphere",
+        unit="mag",
+        ucd="phot.mag;arith.zp",
+    )
+    zero_point_err = attribute(float, "its error", unit="mag", ucd="stat.error;phot.mag;arith.zp")
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """None: everything is decided by the progenitors."""
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Bring together what is known of the frame."""
+        del parameters
+        astrometric, photometric = inputs.astrometric, inputs.photometric
+        zero, error = (None, None)
+        if photometric is not None:
+            zero, error = photometric["zero_point"], photometric["zero_point_err"]
+        return Made(
+            attributes={
+                "object": inputs.raw["object"],
+                "exptime": inputs.raw["exptime"],
+                "n_ref": astrometric["n_ref"],
+                "astrometric_rms": astrometric["rms"],
+                "seeing": astrometric["seeing"],
+                "zero_point": zero,
+                "zero_point_err": error,
+            },
+            cards=_cards(inputs),
+            obscore=_obscore(inputs),
+        )
+
+
+def _cards(inputs: Inputs) -> dict[str, tuple[Any, str]]:
+    """What the header of the image says, WCS in 1-based pixels."""
+    raw, astrometric, photometric = inputs.raw, inputs.astrometric, inputs.photometric
+    cards: dict[str, tuple[Any, str]] = {
+        "OBJECT": (raw["object"], "target as the observer named it"),
+        "DATE-OBS": (_moment(raw["mjd_obs"]).isoformat(timespec="milliseconds"), "start (UTC)"),
+        "MJD-OBS": (raw["mjd_obs"], "[d] start (UTC)"),
+        "EXPTIME": (raw["exptime"], "[s] exposure time"),
+        "BUNIT": ("adu", "unit of the pixels"),
+        "TIMESYS": ("UTC", "time scale"),
+    }
+    if raw["airmass"] is not None:
+        cards["AIRMASS"] = (raw["airmass"], "airmass")
+    wcs = wcs_from_attributes(astrometric.attributes)
+    cards |= {keyword: (value, "") for keyword, value in wcs.to_cards().items()}
+    cards["ASTMODEL"] = (astrometric["model"], "what the WCS was fitted with")
+    cards["ASTNREF"] = (astrometric["n_ref"], "reference stars")
+    if astrometric["rms"] is not None:
+        cards["ASTRMS"] = (astrometric["rms"], "[arcsec] rms residual of one coordinate")
+    if astrometric["seeing"] is not None:
+        cards["SEEING"] = (astrometric["seeing"], "[arcsec] fwhm of stars")
+    if photometric is not None:
+        cards["PHOTZP"] = (photometric["zero_point"], "[mag] of 1 adu/s")
+        cards["PHOTZPE"] = (photometric["zero_point_err"], "[mag] its error")
+        cards["PHOTBAND"] = (photometric["band"], "band of the zero point")
+        cards["PHOTAPER"] = (photometric["aperture_radius"], "[pixel] its aperture's radius")
+    return cards
+
+
+def _obscore(inputs: Inputs) -> dict[str, Any]:
+    """Columns of the frame's ObsCore row (ObsCore-1.1 3)."""
+    raw, instrument, band = inputs.raw, inputs.instrument, inputs.band
+    ny, nx = _shape(inputs.reduced)
+    wcs = wcs_from_attributes(inputs.astrometric.attributes)
+    ra, dec, radius = wcs.circle((ny, nx))
+    start = raw["mjd_obs"]
+    return {
+        "obs_id": f"{instrument.name}-{_moment(start):%Y%m%dT%H%M%S}",
+        "obs_title": f"{raw['object']} {inputs.filter} {raw['exptime']:g} s, {instrument.title}",
+        "calib_level": _SCIENCE_READY,
+        "dataproduct_subtype": "CalibratedScienceFrame",
+        "access_estsize": max(1, ny * nx * _BYTES_PER_PIXEL // 1000),
+        "target_name": raw["object"],
+        "s_ra": ra,
+        "s_dec": dec,
+        "s_fov": 2.0 * radius,
+        "s_region": wcs.footprint((ny, nx)),
+        "s_resolution": inputs.astrometric["seeing"],
+        "s_pixel_scale": wcs.pixel_scale,
+        "s_xel1": nx,
+        "s_xel2": ny,
+        "t_min": start,
+        "t_max": start + raw["exptime"] / 86400.0,
+        "t_exptime": raw["exptime"],
+        "em_min": band.em_min,
+        "em_max": band.em_max,
+        "facility_name": instrument.facility,
+        "instrument_name": instrument.name,
+    }
+
+
+def _shape(reduced: Progenitor) -> tuple[int, int]:
+    ny, nx = np.shape(next(iter(reduced.images.values())))
+    return int(ny), int(nx)
+
+
+def _moment(mjd: float) -> datetime:
+    """UTC without the zone, as FITS writes it."""
+    return (_MJD_EPOCH + timedelta(days=mjd)).replace(tzinfo=None)

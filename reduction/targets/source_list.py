@@ -1,0 +1,123 @@
+"""The sources on a science frame."""
+
+from __future__ import annotations
+
+__all__ = ["SourceList"]
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reduction.attributes import attribute
+from reduction.depends import calibration, of_frame, raw_frame
+from reduction.detection import detect, is_clean
+from reduction.parameters import from_chip
+from reduction.steps.photometry import magnitudes
+from reduction.target import FrameTarget, Inputs, Made
+from reduction.targets.astrometric import wcs_from_attributes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_FIELDS = (
+    *("ra", "dec", "pos_err", "mag", "mag_err", "flux", "flux_err"),
+    *("x", "y", "fwhm", "elongation"),
+)
+_ROW = np.dtype([*((name, "f8") for name in _FIELDS), ("flags", "i4")])
+
+
+class SourceList(FrameTarget):
+    """Positions, fluxes and shapes of all sources detected on one reduced frame.
+
+    Fluxes are those in the zero point's circular aperture, so that magnitudes and zero point
+    belong together.
+    """
+
+    VERSION = 1
+
+    raw = raw_frame("RawScienceFrame")
+    reduced = of_frame("ReducedScienceFrame")
+    astrometric = of_frame("AstrometricParameters")
+    photometric = calibration("PhotometricParameters", required=False, prefer_own=True)
+
+    n_sources = attribute(int, "number of sources", ucd="meta.number")
+    n_clean = attribute(int, "sources without flags but deblending", ucd="meta.number")
+    limiting_mag = attribute(
+        float, "magnitude of a source of 5 sigma in the aperture", unit="mag", ucd="phot.mag"
+    )
+    seeing = attribute(
+        float, "median width (fwhm) of clean sources", unit="arcsec", ucd="instr.obsty.seeing"
+    )
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Detection; the aperture is used where there is no zero point."""
+
+        DETECTION_THRESHOLD: float = 3.0
+        APERTURE_RADIUS: float = 12.0
+        GAIN: float = from_chip("gain")
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Detect, measure, and give each source its place and its magnitude."""
+        raw, photometric = inputs.raw, inputs.photometric
+        aperture = (
+            parameters.APERTURE_RADIUS if photometric is None else photometric["aperture_radius"]
+        )
+        sources = detect(
+            inputs.reduced,
+            gain=parameters.GAIN,
+            threshold=parameters.DETECTION_THRESHOLD,
+            aperture_radius=aperture,
+        )
+        rows = np.zeros(len(sources), _ROW)
+        for name in ("x", "y", "fwhm", "elongation", "flags"):
+            rows[name] = sources[name]
+        rows["flux"] = sources["flux_aper"] / raw["exptime"]
+        rows["flux_err"] = sources["flux_aper_err"] / raw["exptime"]
+        wcs = wcs_from_attributes(inputs.astrometric.attributes)
+        rows["ra"], rows["dec"] = wcs.to_sky(sources["x"], sources["y"])
+        own = sources["pos_err"] * wcs.pixel_scale
+        rows["pos_err"] = np.hypot(own, inputs.astrometric["pos_err"]) / 3600.0
+        rows["mag"], rows["mag_err"] = self._magnitudes(inputs, rows["flux"], rows["flux_err"])
+        clean = is_clean(sources)
+        fwhm = sources["fwhm"][clean]
+        return Made(
+            attributes={
+                "n_sources": len(rows),
+                "n_clean": int(clean.sum()),
+                "limiting_mag": _limit(rows["mag"], rows["mag_err"], clean),
+                "seeing": float(np.median(fwhm)) * wcs.pixel_scale if len(fwhm) else math.nan,
+            },
+            rows=rows,
+        )
+
+    @staticmethod
+    def _magnitudes(
+        inputs: Inputs, flux: NDArray[np.float64], flux_err: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        photometric = inputs.photometric
+        if photometric is None:
+            nothing = np.full(len(flux), np.nan)
+            return nothing, nothing
+        airmass = 1.0 if inputs.raw["airmass"] is None else inputs.raw["airmass"]
+        return magnitudes(
+            flux,
+            flux_err,
+            zero=photometric["zero_point"],
+            exptime=1.0,
+            airmass=airmass,
+            extinction=photometric["extinction"],
+        )
+
+
+def _limit(
+    mag: NDArray[np.float64], mag_err: NDArray[np.float64], clean: NDArray[np.bool_]
+) -> float:
+    """Magnitude at which the noise of the faintest clean sources is a fifth of the flux."""
+    known = clean & np.isfinite(mag) & (mag_err > 0)
+    if not known.any():
+        return math.nan
+    noise = mag[known] - 2.5 * np.log10(mag_err[known] * math.log(10.0) / 2.5)
+    return float(np.max(noise) - 2.5 * math.log10(5.0))
