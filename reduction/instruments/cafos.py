@@ -167,6 +167,10 @@ INSTRUMENT: Final = Instrument(
     pixel_scale=0.526,
     pointing_error=6.0 / 60.0,
     rotation_known=False,
+    # The window that is read has no overscan.
+    parameters=MappingProxyType(
+        {name: MappingProxyType({"OVERSCAN_CORRECTION": 0}) for name in ("ReadNoise", "BiasFrame")}
+    ),
     validity=MappingProxyType(
         {
             "ReadNoise": _TWO_RUNS,

@@ -171,6 +171,8 @@ INSTRUMENT: Final = Instrument(
     pixel_scale=0.3708,
     pointing_error=60.0 / 3600.0,
     rotation_known=True,
+    # The bias lies 8 to 23 adu above its overscan, and droops by 40 at the last columns.
+    parameters=MappingProxyType({"BiasFrame": MappingProxyType({"MAXIMUM_ABS_MEAN": 50.0})}),
     validity=MappingProxyType(
         {
             "ReadNoise": (1.0, 1.0),
