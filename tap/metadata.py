@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from schemas.columns import Column, Schema, Table
 
 _REGULAR: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_LOCK: Final = 7230126
+_LOCK: Final = 7230128
 MODELS: Final = (("ObsCore-1.1", "ivo://ivoa.net/std/ObsCore#core-1.1", "ivoa.obscore"),)
 """Data models by name and identifier, each with the table that follows it."""
 

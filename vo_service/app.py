@@ -1,0 +1,84 @@
+"""The web application: what is mounted where, the log line of a request, the edge for errors."""
+
+from __future__ import annotations
+
+__all__ = ["create_app"]
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, g, request
+
+from reduction.published import published_schemas
+from schemas.dali import ErrorForm
+from vo_service.errors import error_response
+from vo_service.files import files_blueprint
+from vo_service.logs import request_id, run_id
+from vo_service.mount import mount
+from vo_service.pages import pages_blueprint
+from vo_service.protocols import TAP, mounted_protocols
+from vo_service.request import new_request_id
+from vo_service.vosi import Health, tables_blueprint
+
+if TYPE_CHECKING:
+    from reduction.archive import Archive
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(archive: Archive) -> Flask:
+    """Make the application.
+
+    Parameters
+    ----------
+    archive
+        What questions are asked of; its settings say limits and the address users see.
+    """
+    settings = archive.settings
+    base_url = settings.web.url
+    schemas = published_schemas(archive.registry)
+    health = Health(archive.database)
+    app = Flask("vo_service")
+    app.config["MAX_CONTENT_LENGTH"] = settings.limits.upload_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings.limits.upload_bytes
+    app.before_request(_begin)
+    app.after_request(_end)
+    for mounted in mounted_protocols(archive, schemas, base_url=base_url, health=health):
+        app.register_blueprint(mount(mounted, base_url=base_url))
+    app.register_blueprint(tables_blueprint(f"{TAP.path}/tables", schemas))
+    app.register_blueprint(files_blueprint(archive))
+    app.register_blueprint(pages_blueprint(archive, schemas, health))
+    app.register_error_handler(Exception, _failed)
+    return app
+
+
+def _begin() -> None:
+    g.request_id = new_request_id()
+    g.begun = time.monotonic()
+    request_id.set(g.request_id)
+    run_id.set("")
+
+
+def _end(response: Response) -> Response:
+    """Log the request when its last byte is out, and tell its number to the caller."""
+    response.headers["X-Request-Id"] = g.request_id
+    facts = {
+        "method": request.method,
+        "path": request.path,
+        "status": response.status_code,
+        "address": request.remote_addr,
+        "request_id": g.request_id,
+        "run_id": run_id.get(),
+    }
+    begun = g.begun
+
+    def say() -> None:
+        _log.info("request", extra={**facts, "seconds": round(time.monotonic() - begun, 4)})
+
+    response.call_on_close(say)
+    return response
+
+
+def _failed(error: Exception) -> Response:
+    return error_response(error, ErrorForm.TEXT, request_id=g.request_id)

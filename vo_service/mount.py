@@ -1,0 +1,143 @@
+"""A protocol at its addresses: one view for GET and POST, its VOSI beside it.
+
+A protocol is mounted because it is declared in :data:`PROTOCOLS`; nothing here knows what it does.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Mounted", "Protocol", "mount"]
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, Response, g, request
+
+from schemas.dali import ErrorForm, TableResult, parse_params
+from schemas.params import RUNID
+from vo_service.errors import error_response
+from vo_service.formats.choice import choose
+from vo_service.logs import run_id
+from vo_service.request import pairs
+from vo_service.response import file_response, table_response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from schemas.dali import FileResult, Param, Params
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """What has to be known of a protocol to mount it.
+
+    Attributes
+    ----------
+    name
+        Short, for addresses and logs: ``tap``.
+    path
+        Of the service below the base URL: ``/tap``.
+    resource
+        Of its interface below the service: ``sync``.
+    standard_id, version
+        IVOA identifier and version of the interface.
+    params
+        What it takes.
+    errors
+        The form of its failures.
+    base
+        Whether clients complete the service's address themselves (TAP).
+    """
+
+    name: str
+    path: str
+    resource: str
+    standard_id: str
+    version: str
+    params: Sequence[Param]
+    errors: ErrorForm = ErrorForm.VOTABLE
+    base: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """A protocol, what answers it, and its VOSI documents.
+
+    Attributes
+    ----------
+    protocol
+        What is mounted.
+    run
+        Values of its parameters to an answer.
+    capabilities, availability
+        Make the documents.
+    """
+
+    protocol: Protocol
+    run: Callable[[Params], TableResult | FileResult]
+    capabilities: Callable[[], bytes]
+    availability: Callable[[], bytes]
+
+
+def mount(mounted: Mounted, *, base_url: str) -> Blueprint:
+    """Make the views of a protocol.
+
+    Parameters
+    ----------
+    mounted
+        The protocol and what answers it.
+    base_url
+        Of the whole service.
+
+    Notes
+    -----
+    Standard: DALI-1.1 2 and 3.
+    """
+    protocol = mounted.protocol
+    views = Blueprint(protocol.name, __name__, url_prefix=protocol.path)
+
+    @views.route(f"/{protocol.resource}", methods=["GET", "POST"])
+    def answer() -> Response:
+        return _answer(mounted, base_url)
+
+    @views.get("/capabilities")
+    def capabilities() -> Response:
+        return Response(mounted.capabilities(), content_type="text/xml;charset=utf-8")
+
+    @views.get("/availability")
+    def availability() -> Response:
+        return Response(mounted.availability(), content_type="text/xml;charset=utf-8")
+
+    @views.errorhandler(Exception)
+    def failed(error: Exception) -> Response:
+        return error_response(error, protocol.errors, request_id=g.request_id)
+
+    return views
+
+
+def _answer(mounted: Mounted, base_url: str) -> Response:
+    protocol = mounted.protocol
+    given = pairs(request)
+    _keep_run_id(given)
+    params = parse_params(protocol.params, given)
+    named = {param.name for param in protocol.params}
+    wanted = [params[name] for name in ("RESPONSEFORMAT", "FORMAT") if name in named]
+    is_form = protocol.errors is ErrorForm.VOTABLE
+    asked = next((text for text in wanted if isinstance(text, str) and text), None)
+    form, mime = choose(asked if is_form else None)
+    begun = time.monotonic()
+    result = mounted.run(params)
+    _log.debug("answering", extra={"seconds": round(time.monotonic() - begun, 4)})
+    if isinstance(result, TableResult):
+        return table_response(result, form, mime=mime, base_url=base_url, name=protocol.name)
+    return file_response(result)
+
+
+def _keep_run_id(given: Sequence[tuple[str, str]]) -> None:
+    """RUNID goes into the log also where other parameters are wrong (DALI-1.1 3.4.6)."""
+    for name, value in given:
+        if name.upper() == RUNID.name:
+            run_id.set(value[:64])

@@ -1,0 +1,97 @@
+"""The protocols of the service, and what answers each."""
+
+from __future__ import annotations
+
+__all__ = ["DATALINK", "SIA", "SODA", "TAP", "mounted_protocols"]
+
+from typing import TYPE_CHECKING, Final
+
+import sia.datalink
+import sia.soda
+
+import sia.protocol
+import sia.query
+import tap.protocol
+from schemas.dali import ErrorForm
+from tap import service as tap_service
+from tap.adql.catalogue import Catalogue
+from vo_service.mount import Mounted, Protocol
+from vo_service.vosi import plain_capabilities, tap_capabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reduction.archive import Archive
+    from schemas.columns import Schema
+    from vo_service.vosi import Health
+
+TAP: Final = Protocol(
+    "tap", "/tap", "sync", tap.protocol.STANDARD_ID, "1.1", tap.protocol.PARAMS, base=True
+)
+SIA: Final = Protocol(
+    "sia2",
+    "/sia2",
+    "query",
+    sia.protocol.STANDARD_ID,
+    sia.protocol.VERSION,
+    sia.protocol.PARAMS,
+)
+SODA: Final = Protocol(
+    "soda",
+    "/soda",
+    "sync",
+    sia.soda.STANDARD_ID,
+    sia.soda.VERSION,
+    sia.soda.PARAMS,
+    errors=ErrorForm.TEXT,
+)
+DATALINK: Final = Protocol(
+    "datalink",
+    "/datalink",
+    "links",
+    sia.datalink.STANDARD_ID,
+    sia.datalink.VERSION,
+    sia.datalink.PARAMS,
+)
+
+
+def mounted_protocols(
+    archive: Archive, schemas: Sequence[Schema], *, base_url: str, health: Health
+) -> tuple[Mounted, ...]:
+    """Join each protocol with what answers it.
+
+    Parameters
+    ----------
+    archive
+        What questions are asked of.
+    schemas
+        What is published.
+    base_url
+        Of the whole service.
+    health
+        Asked for availability.
+    """
+    limits = archive.settings.limits
+    tables = [table for schema in schemas for table in schema.tables]
+    context = tap_service.Context(archive, Catalogue(tables), limits)
+    tap_document = tap_capabilities(TAP, base_url=base_url, limits=limits, schemas=schemas)
+    others = ((SIA, sia.query.run), (SODA, sia.soda.run), (DATALINK, sia.datalink.run))
+    mounted = [
+        Mounted(
+            TAP,
+            lambda params: tap_service.run(params, context),
+            lambda: tap_document,
+            health.document,
+        )
+    ]
+    for protocol, run in others:
+        document = plain_capabilities(protocol, base_url=base_url)
+        mounted.append(
+            Mounted(
+                protocol,
+                lambda params, run=run: run(params, archive),
+                lambda document=document: document,
+                health.document,
+            )
+        )
+    return tuple(mounted)
