@@ -10,8 +10,8 @@ import urllib.request
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from schemas.database import migrate
 from vo_service.home import environment
+from vo_service.opening import prepare_database
 from vo_service.state import StateFile
 from vo_service.supervise import Child, Supervisor, check_port, free_port
 
@@ -50,7 +50,7 @@ def serve(home: Home, *, port: int | None, when_ready: Callable[[Settings], None
     try:
         check_port(web.host, web.port)
         settings = home.settings().model_copy(update={"web": web})
-        migrate(settings.database.owner_url)
+        prepare_database(settings)
         children = []
         if "address" not in settings.engine.model_fields_set:
             settings = settings.model_copy(update={"engine": _local_engine(settings.engine)})
