@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
 
+    from reduction.archive import Archive
     from reduction.target import DBObject
 
 _SQL_TYPES: dict[type, Any] = {float: Float, int: Integer, str: Text, bool: Boolean}
@@ -185,6 +186,12 @@ class AttributePath:
     __hash__ = object.__hash__
 
 
+def _archive() -> Archive:
+    from reduction.archive import Archive  # noqa: PLC0415  # the archive knows the classes
+
+    return Archive.current()
+
+
 class Query:
     """A set of published objects of one class; runs when it is iterated over."""
 
@@ -214,11 +221,11 @@ class Query:
 
     def __iter__(self) -> Iterator[Any]:
         """Published objects, oldest observation first."""
-        return iter(self._owner.search(self._condition))
+        return iter(_archive().search(self._owner, self._condition))
 
     def __len__(self) -> int:
         """Number of objects."""
-        return self._owner.count(self._condition)
+        return _archive().count(self._owner, self._condition)
 
     def __bool__(self) -> bool:
         """Refuse to be a truth value: ``a == 1 and b == 2`` is written ``(a == 1) & (b == 2)``."""

@@ -31,8 +31,8 @@ from schemas.errors import IngestError
 from schemas.tables import File, Product, ReferenceSource, Target
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from sqlalchemy.orm import Session
 

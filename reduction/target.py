@@ -32,9 +32,7 @@ from reduction.quality import QualityFlags
 from schemas.errors import FatalError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from sqlalchemy import ColumnElement
+    from collections.abc import Mapping, Sequence
 
     from reduction.instruments.base import Instrument
     from schemas.tables import Product
@@ -294,20 +292,6 @@ class DBObject(metaclass=_Declarations):
         r = self._record
         words = " ".join(w for w in (r.instrument, r.chip, r.filter, str(r.night or "")) if w)
         return f"<{type(self).__name__} {words} object_id={r.product_id}>"
-
-    @classmethod
-    def search(cls, condition: ColumnElement[bool]) -> Iterable[DBObject]:
-        """Published objects of this class that meet a condition, oldest observation first."""
-        from reduction.archive import Archive  # noqa: PLC0415  # the archive knows the classes
-
-        return Archive.current().search(cls, condition)
-
-    @classmethod
-    def count(cls, condition: ColumnElement[bool]) -> int:
-        """Count the published objects of this class that meet a condition."""
-        from reduction.archive import Archive  # noqa: PLC0415  # the archive knows the classes
-
-        return Archive.current().count(cls, condition)
 
 
 class ProcessTarget(DBObject):

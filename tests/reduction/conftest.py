@@ -1,0 +1,62 @@
+"""Fixtures of the tests of making: an archive with the toy camera, a night in it."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reduction.archive import Archive
+from reduction.instruments.base import FrameKind
+from reduction.operate import initialise, sync_recipes
+from schemas.settings import ReductionSettings, Settings, StorageSettings
+from tests.support.toy import write_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from schemas.settings import DatabaseSettings
+
+PLUGIN = "tests.support.toy"
+
+
+@pytest.fixture
+def work_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """File to which the toy recipes write each computation."""
+    path = tmp_path / "work.log"
+    monkeypatch.setenv("VO_TOY_LOG", str(path))
+    return path
+
+
+@pytest.fixture
+def archive(fresh_database: DatabaseSettings, tmp_path: Path) -> Iterator[Archive]:
+    """An empty archive that knows the toy camera."""
+    settings = Settings(
+        database=fresh_database,
+        storage=StorageSettings(root=tmp_path / "files"),
+        reduction=ReductionSettings(plugins=(PLUGIN,)),
+    )
+    opened = Archive(settings)
+    initialise(settings, opened.registry)
+    sync_recipes(opened)
+    Archive.use(opened)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def night(archive: Archive, tmp_path: Path) -> Path:
+    """Folder of an ingested night: three biases, two flats, one science frame."""
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for number, level in enumerate((100, 102, 104)):
+        write_frame(folder, f"bias{number}", FrameKind.BIAS, level, hour=number / 100)
+    for number in range(2):
+        write_frame(folder, f"flat{number}", FrameKind.DOME_FLAT, 1102, hour=1 + number / 100)
+    write_frame(folder, "science", FrameKind.SCIENCE, 302, hour=2)
+    report = archive.ingest([folder])
+    assert (report.ingested, report.refused) == (6, [])
+    return folder
