@@ -6,7 +6,7 @@ does not touch keep their values. FITS' 1-based pixels exist in the headers only
 
 from __future__ import annotations
 
-__all__ = ["Stamp", "cutout_header", "pixel_box", "read_pixels", "to_fits"]
+__all__ = ["Stamp", "cutout_header", "pixel_box", "read_header", "read_pixels", "to_fits"]
 
 import io
 import math
@@ -41,6 +41,7 @@ _STALE: Final = re.compile(
     r"|(DATA|BIAS|TRIM|CCD|DET|AMP|ORIG|IMG)SEC[A-Z]?"
 )
 _REFERENCE: Final = re.compile(r"CRPIX([12])[A-Z]?")
+_UNREADABLE: Final = (OSError, LookupError, ValueError, TypeError, fits.VerifyError)
 _PLAIN: Final = re.compile(r"[A-Z0-9_-]{1,8}")
 
 
@@ -153,7 +154,7 @@ def _clipped(pieces: Floats, ny: int, nx: int) -> Floats:
     return np.concatenate([start + first * way, start + last * way])
 
 
-def read_pixels(file: Path, hdu: int, box: Section) -> Pixels:
+def read_pixels(file: Path, hdu: int | str, box: Section) -> Pixels:
     """Read a rectangle of an image, touching only the tiles that it needs.
 
     Parameters
@@ -161,7 +162,7 @@ def read_pixels(file: Path, hdu: int, box: Section) -> Pixels:
     file
         FITS file; its image may be tile-compressed.
     hdu
-        Index of the HDU.
+        Index or name of the HDU.
     box
         Which pixels.
 
@@ -179,13 +180,31 @@ def read_pixels(file: Path, hdu: int, box: Section) -> Pixels:
     try:
         with fits.open(file, memmap=False, lazy_load_hdus=True) as opened:
             pixels = np.asarray(opened[hdu].section[box.slices])
-    except (OSError, IndexError, ValueError, TypeError, fits.VerifyError) as error:
-        message = f"{file.name}: HDU {hdu} cannot be read: {error}"
-        raise StorageError(message) from error
+    except _UNREADABLE as error:
+        raise _unreadable(file, hdu, error) from error
     if pixels.shape != box.shape:
         message = f"{file.name}: HDU {hdu} has fewer pixels than its header says"
         raise StorageError(message)
     return np.ascontiguousarray(pixels, dtype=np.float32)
+
+
+def read_header(file: Path, hdu: int | str) -> fits.Header:
+    """Header of an image, a tile-compressed one as of the image that it stands for.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be read.
+    """
+    try:
+        with fits.open(file, memmap=False, lazy_load_hdus=True) as opened:
+            return opened[hdu].header.copy()
+    except _UNREADABLE as error:
+        raise _unreadable(file, hdu, error) from error
+
+
+def _unreadable(file: Path, hdu: int | str, error: Exception) -> StorageError:
+    return StorageError(f"{file.name}: HDU {hdu} cannot be read: {error}")
 
 
 def cutout_header(

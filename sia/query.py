@@ -1,0 +1,325 @@
+"""SIA-2.0: the parameters of a search become one SELECT on ``ivoa.obscore``."""
+
+from __future__ import annotations
+
+__all__ = ["DESCRIPTOR", "PARAMS", "PATH", "STANDARD_ID", "Rows", "run", "scope_of", "statement"]
+
+import math
+from contextlib import ExitStack
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement
+from sqlalchemy.dialects.postgresql import ARRAY, psycopg2
+
+from reduction.freshness import Fresh
+from reduction.scope import Circle as ScopeCircle
+from reduction.scope import Scope
+from schemas.dali import InputParam, ServiceDescriptor, TableResult
+from schemas.errors import BusyError, FatalError, TimeLimitError
+from schemas.obscore import OBSCORE, OBSCORE_COLUMNS
+from schemas.values import Circle, Interval, Polygon, Range, Shape
+from sia.datalink import links_descriptor, soda_descriptor
+from sia.protocol import PARAMS, STANDARD_ID
+from sia.regions import bounding_cap
+from sia.resolve import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reduction.archive import Archive
+    from schemas.dali import Params
+    from schemas.settings import LimitSettings
+
+_FLOATS: Final[ARRAY[Any]] = ARRAY(sa.Double())
+_VIEW: Final = sa.table(
+    OBSCORE.name, *(sa.column(column.name) for column in OBSCORE_COLUMNS), schema=OBSCORE.schema
+)
+_OVERLAPS: Final = {"BAND": ("em_min", "em_max"), "TIME": ("t_min", "t_max")}
+_WITHIN: Final = {
+    "FOV": "s_fov",
+    "SPATRES": "s_resolution",
+    "SPECRP": "em_res_power",
+    "EXPTIME": "t_exptime",
+    "TIMERES": "t_resolution",
+}
+_EQUALS: Final = {
+    "ID": "obs_publisher_did",
+    "COLLECTION": "obs_collection",
+    "FACILITY": "facility_name",
+    "INSTRUMENT": "instrument_name",
+    "DPTYPE": "dataproduct_type",
+    "CALIB": "calib_level",
+    "TARGET": "target_name",
+    "FORMAT": "access_format",
+}
+
+
+PATH: Final = "/sia2/query"
+_BLOCK_ROWS: Final = 2000
+_CANCELLED: Final = "57014"
+_BUSY: Final = ("08", "40", "53", "55", "57")
+
+DESCRIPTOR: Final = ServiceDescriptor(
+    "this",
+    PATH,
+    STANDARD_ID,
+    tuple(InputParam(param) for param in PARAMS),
+    description="This search of images",
+    content_type="application/x-votable+xml",
+)
+"""The search describes itself (SIA-2.0 3.1.2)."""
+
+
+def run(params: Params, archive: Archive) -> TableResult:
+    """Search images; what the answer needs is made fresh before.
+
+    Parameters
+    ----------
+    params
+        Values of :data:`sia.protocol.PARAMS`.
+    archive
+        Makes fresh what the search touches, and opens the snapshot.
+
+    Returns
+    -------
+    TableResult
+        Every ObsCore column, ordered by dataset identifier. Must be closed: it holds a snapshot.
+
+    Raises
+    ------
+    TransientError
+        If what it needs cannot be made, or answered, in time.
+
+    Notes
+    -----
+    Standard: SIA-2.0 3; DALI-1.1 3.4.4 (with MAXREC=0 nothing is searched or made).
+    """
+    limits = archive.settings.limits
+    described = (links_descriptor(), soda_descriptor(), DESCRIPTOR)
+    if params["MAXREC"] == 0:
+        return TableResult(OBSCORE_COLUMNS, iter(()), (), described, overflowed=lambda: True)
+    limit = _row_limit(params["MAXREC"], limits)
+    prefix = archive.dataset_id("")
+    text, values = statement(params, limit=limit + 1, prefix=prefix)
+    with ExitStack() as stack:
+        answering = stack.enter_context(
+            archive.snapshot(
+                scope_of(params, prefix),
+                fresh=Fresh(params["FRESH"]),
+                asof=params["ASOF"],
+                timeout_s=limits.sync_timeout_s,
+            )
+        )
+        rows = Rows(answering.connection, text, values, limit=limit)
+        return TableResult(
+            OBSCORE_COLUMNS,
+            rows.blocks(),
+            answering.report.infos(),
+            described,
+            overflowed=rows.overflowed,
+            close=stack.pop_all().close,
+        )
+
+
+def _row_limit(maxrec: int | None, limits: LimitSettings) -> int:
+    wanted = limits.maxrec_default if maxrec is None else maxrec
+    return min(wanted, limits.maxrec_hard)
+
+
+def scope_of(params: Params, prefix: str) -> Scope:
+    """Targets that could contribute to the answer of a search.
+
+    Parameters
+    ----------
+    params
+        Values of :data:`sia.protocol.PARAMS`.
+    prefix
+        What identifiers of the archive's datasets begin with.
+
+    Returns
+    -------
+    Scope
+        Restricted by one region, one time interval and identifiers. INSTRUMENT restricts nothing:
+        targets know cameras by another name than ObsCore has.
+    """
+    time = params["TIME"]
+    finite = len(time) == 1 and math.isfinite(time[0].lower) and math.isfinite(time[0].upper)
+    return Scope(
+        classes=frozenset(OBSCORE.freshness),
+        region=_one_region(params["POS"]),
+        time=(time[0].lower, time[0].upper) if finite else None,
+        datasets=frozenset(canonical(text, prefix) for text in params["ID"]) or None,
+    )
+
+
+def _one_region(shapes: tuple[Shape, ...]) -> ScopeCircle | None:
+    cap = bounding_cap(shapes[0]) if len(shapes) == 1 else None
+    if cap is None:
+        return None
+    return ScopeCircle(cap.circle.ra, cap.circle.dec, cap.circle.radius + 1e-9)
+
+
+def statement(params: Params, *, limit: int, prefix: str) -> tuple[str, dict[str, Any]]:
+    """Write the search as SQL.
+
+    Parameters
+    ----------
+    params
+        Values of :data:`sia.protocol.PARAMS`.
+    limit
+        Rows at most.
+    prefix
+        What identifiers of the archive's datasets begin with.
+
+    Returns
+    -------
+    str, dict
+        A statement in the driver's paramstyle, and the values of its parameters: no text of the
+        request is ever part of the statement.
+    """
+    query = (
+        sa.select(*_VIEW.columns)
+        .where(*_conditions(params, prefix))
+        .order_by(_VIEW.c.obs_publisher_did)
+        .limit(limit)
+    )
+    compiled = query.compile(
+        dialect=psycopg2.dialect(),  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
+    )
+    return str(compiled), dict(compiled.params)
+
+
+def _conditions(params: Params, prefix: str) -> list[ColumnElement[bool]]:
+    """Conditions on the view's rows; a row that does not know a column meets none on it.
+
+    Notes
+    -----
+    Standard: SIA-2.0 2.1.1 to 2.1.17.
+    """
+    c = _VIEW.c
+    alternatives: list[list[ColumnElement[bool]]] = [
+        [_meets(shape) for shape in params["POS"]],
+        [c.pol_states.contains(f"/{state}/", autoescape=True) for state in params["POL"]],
+    ]
+    for name, (low, high) in _OVERLAPS.items():
+        alternatives.append([_overlaps(c[low], c[high], value) for value in params[name]])
+    for name, column in _WITHIN.items():
+        alternatives.append([_overlaps(c[column], c[column], value) for value in params[name]])
+    for name, column in _EQUALS.items():
+        values = params[name]
+        if name == "ID":
+            values = [canonical(text, prefix) for text in values]
+        alternatives.append([c[column].in_(values)] if values else [])
+    return [sa.or_(*given) for given in alternatives if given]
+
+
+def _overlaps(
+    low: ColumnElement[Any], high: ColumnElement[Any], value: Interval
+) -> ColumnElement[bool]:
+    """Whether ``[low, high]`` and the interval share a value; null bounds share none."""
+    return sa.and_(
+        high >= sa.literal(value.lower, sa.Double()), low <= sa.literal(value.upper, sa.Double())
+    )
+
+
+@singledispatch
+def _meets(shape: Shape) -> ColumnElement[bool]:
+    """Whether the image's outline meets a shape; an image without outline meets none."""
+    raise TypeError(f"no such shape: {shape!r}")
+
+
+@_meets.register
+def _(shape: Circle) -> ColumnElement[bool]:
+    return _intersects([shape.ra, shape.dec, shape.radius])
+
+
+@_meets.register
+def _(shape: Polygon) -> ColumnElement[bool]:
+    return _intersects(shape.flat)
+
+
+@_meets.register
+def _(shape: Range) -> ColumnElement[bool]:
+    width = shape.ra2 - shape.ra1
+    numbers = (shape.ra1, width if width >= 0 else width + 360, shape.dec1, shape.dec2)
+    return sa.func.vo.meets_range(
+        _VIEW.c.s_region,
+        *(sa.literal(number, sa.Double()) for number in numbers),
+        type_=sa.Boolean,
+    )
+
+
+def _intersects(numbers: list[float]) -> ColumnElement[bool]:
+    given = sa.cast(sa.literal(numbers, _FLOATS), _FLOATS)
+    return sa.func.vo.intersects(_VIEW.c.s_region, given, type_=sa.Boolean)
+
+
+class Rows:
+    """Rows of a statement in blocks; the first block is there when the object is.
+
+    Parameters
+    ----------
+    connection
+        Of the reader role, within the snapshot.
+    text, values
+        As :func:`statement` gives them.
+    limit
+        Rows handed over at most; the statement should ask for one more.
+
+    Raises
+    ------
+    TimeLimitError, BusyError, FatalError
+        If the statement fails.
+    """
+
+    def __init__(
+        self,
+        connection: Any,  # noqa: ANN401  # the driver is the database's
+        text: str,
+        values: dict[str, Any],
+        *,
+        limit: int,
+    ) -> None:
+        self._connection = connection
+        self._cursor = connection.cursor(name="images")
+        self._left = limit
+        self._more = False
+        self._first = self._fetch(text, values)
+
+    def blocks(self) -> Iterator[list[tuple[Any, ...]]]:
+        """All rows, block after block."""
+        block = self._first
+        while block:
+            if len(block) > self._left:
+                self._more = True
+                block = block[: self._left]
+            self._left -= len(block)
+            if block:
+                yield block
+            block = [] if self._more else self._fetch()
+
+    def overflowed(self) -> bool:
+        """Whether there were more rows than the limit; known after the last block."""
+        return self._more
+
+    def _fetch(
+        self, text: str = "", values: dict[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
+        try:
+            if text:
+                self._cursor.execute(text, values)
+            found: list[tuple[Any, ...]] = self._cursor.fetchmany(_BLOCK_ROWS)
+        except self._connection.Error as error:
+            raise _voiced(error) from error
+        return found
+
+
+def _voiced(error: Any) -> Exception:  # noqa: ANN401  # the driver is the database's
+    code = error.pgcode or ""
+    if code == _CANCELLED:
+        return TimeLimitError("the search took longer than its limit: ask for a smaller region")
+    if code[:2] in _BUSY:
+        return BusyError("the database cannot answer at this moment")
+    return FatalError("the database refused the search")

@@ -1,0 +1,75 @@
+"""Publisher's dataset identifiers: how they are spelt, and what the published image covers."""
+
+from __future__ import annotations
+
+__all__ = ["Coverage", "canonical", "coverage", "scope_of"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from reduction.scope import Scope
+from schemas.errors import NotFoundError
+from schemas.obscore import OBSCORE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_QUERY: Final = (
+    "SELECT obs_publisher_did, obs_title, access_url, s_region, "
+    "em_min, em_max, t_min, t_max FROM ivoa.obscore WHERE obs_publisher_did = %s"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What ObsCore says of one image; names as there, None where nothing is known."""
+
+    obs_publisher_did: str
+    obs_title: str | None
+    access_url: str
+    s_region: tuple[float, ...] | None
+    em_min: float | None
+    em_max: float | None
+    t_min: float | None
+    t_max: float | None
+
+
+def canonical(text: str, prefix: str) -> str:
+    """Spell an identifier as the archive does: the part before ``?`` has no case.
+
+    Parameters
+    ----------
+    text
+        As a request writes it.
+    prefix
+        What identifiers of the archive's datasets begin with.
+
+    Notes
+    -----
+    Standard: SIA-2.0 2.1.12, Identifiers-2.0 2.6.
+    """
+    text = text.strip()
+    return prefix + text[len(prefix) :] if text.lower().startswith(prefix.lower()) else text
+
+
+def scope_of(datasets: Iterable[str]) -> Scope:
+    """Targets that must be fresh for these datasets to be so."""
+    return Scope(classes=frozenset(OBSCORE.freshness), datasets=frozenset(datasets))
+
+
+def coverage(connection: Any, dataset_id: str) -> Coverage:  # noqa: ANN401  # the driver is the database's
+    """Look an image up as a connection's snapshot has it.
+
+    Raises
+    ------
+    NotFoundError
+        If no published image has that identifier.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_QUERY, (dataset_id,))
+        row = cursor.fetchone()
+    if row is None:
+        message = f"no published dataset has the identifier {dataset_id!r}; see ivoa.obscore"
+        raise NotFoundError(message)
+    did, title, url, region, *bounds = row
+    return Coverage(did, title, url, None if region is None else tuple(region), *bounds)
