@@ -1,0 +1,83 @@
+"""Forms of answers: how they are named, and what CSV and TSV make of awkward values."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from schemas.columns import Column
+from schemas.dali import TableResult
+from schemas.errors import ParameterError
+from vo_service.formats.choice import FORMATS, choose
+from vo_service.formats.separated import CSV, TSV
+from vo_service.formats.votable import BINARY2, TABLEDATA
+
+COLUMNS = (
+    Column("n", "int"),
+    Column("text, with comma", "char", "*"),
+    Column("yes", "boolean"),
+    Column("f", "float"),
+    Column("where", "double", "2", xtype="point"),
+)
+ROWS = [
+    (1, 'a "quoted", b', True, 0.1, (1.5, -2.0)),
+    (None, None, None, None, None),
+    (-5, "", False, float("nan"), (0.0, 0.0)),
+    (2, "tab\there\nand there", True, 1e-30, (359.9, 90.0)),
+]
+
+
+def written(form) -> str:
+    return b"".join(form.write(TableResult(COLUMNS, iter([ROWS[:1], ROWS[1:]])), "")).decode()
+
+
+def test_csv_reads_back_as_rfc_4180_says():
+    lines = list(csv.reader(io.StringIO(written(CSV), newline="")))
+    assert lines[0] == ["n", "text, with comma", "yes", "f", "where"]
+    assert lines[1] == ["1", 'a "quoted", b', "true", "0.1", "1.5 -2.0"]
+    assert lines[2] == ["", "", "", "", ""]
+    assert lines[3] == ["-5", "", "false", "NaN", "0.0 0.0"]
+    assert lines[4] == ["2", "tab\there\nand there", "true", "1e-30", "359.9 90.0"]
+
+
+def test_csv_tells_an_empty_text_from_no_text():
+    lines = written(CSV).split("\r\n")
+    assert lines[2] == ",,,,"
+    assert lines[3].startswith('-5,"",')
+
+
+def test_tsv_has_one_line_a_row_and_one_tab_between():
+    lines = written(TSV).rstrip("\n").split("\n")
+    assert len(lines) == 1 + len(ROWS)
+    assert all(line.count("\t") == len(COLUMNS) - 1 for line in lines)
+    assert "tab here and there" in lines[4]
+
+
+@pytest.mark.parametrize(
+    ("asked", "form", "mime"),
+    [
+        (None, BINARY2, BINARY2.mime),
+        ("votable", BINARY2, BINARY2.mime),
+        ("votable/td", TABLEDATA, TABLEDATA.mime),
+        ("application/x-votable+xml", BINARY2, "application/x-votable+xml"),
+        ('Application/X-VOTable+xml; serialization="TABLEDATA"', TABLEDATA, TABLEDATA.mime),
+        ("text/xml", BINARY2, "text/xml"),
+        ("CSV", CSV, "text/csv;header=present"),
+        ("text/csv", CSV, "text/csv;header=present"),
+        ("tsv", TSV, "text/tab-separated-values"),
+    ],
+)
+def test_a_form_is_found_by_any_of_its_names(asked, form, mime):
+    assert choose(asked) == (form, mime)
+
+
+def test_an_unknown_form_is_refused_with_those_that_there_are():
+    with pytest.raises(ParameterError, match=r"'gif'.*votable.*csv.*tsv"):
+        choose("gif")
+
+
+def test_no_two_forms_share_a_name():
+    names = [name.lower() for form in FORMATS for name in (form.mime, *form.aliases)]
+    assert len(names) == len(set(names))
