@@ -7,7 +7,6 @@ __all__ = ["corrected", "differs", "frame_sections", "measured_gain"]
 import math
 from typing import TYPE_CHECKING
 
-from reduction.instruments.base import Section
 from reduction.steps.overscan import correct_overscan
 
 if TYPE_CHECKING:
@@ -17,13 +16,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from reduction.instruments.base import Section
+    from reduction.instruments.base import Section
     from reduction.target import Progenitor
 
 
 def frame_sections(raw: Progenitor) -> tuple[Section, Section | None]:
     """Science and overscan sections of a raw frame."""
-    overscan = raw["overscan"]
-    return Section(*raw["science"]), None if overscan is None else Section(*overscan)
+    science: Section = raw["science"]
+    overscan: Section | None = raw["overscan"]
+    return science, overscan
 
 
 def corrected(raw: Progenitor, *, method: int) -> NDArray[np.float32]:
