@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from reduction.freshness import Fresh
 from schemas.dali import Info, TableResult
 from schemas.errors import UnsupportedFeatureError
-from tap.adql import check, parse, translate
+from tap.adql.checker import check
+from tap.adql.parser import parse
+from tap.adql.translator import translate
 from tap.execute import execute
 from tap.scope import scope_of
 
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     from reduction.archive import Archive
     from schemas.dali import Params
     from schemas.settings import LimitSettings
-    from tap.adql import Catalogue, Checked
+    from tap.adql.catalogue import Catalogue
+    from tap.adql.checker import Checked
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from flask import Blueprint, Response, request
 
+from reduction.datasets import find_product
 from schemas.dali import FileResult
 from schemas.errors import NotFoundError, StorageError
 from schemas.tables import File, Product
-from sia.resolve import whole_image
+from sia.soda import image_file
 from vo_service.response import file_response
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ def _result(archive: Archive, object_id: int) -> FileResult:
     if held is not None:
         path = archive.storage.path(held.location)
         return FileResult(held.media_type, _blocks(path), held.name, held.size)
-    return whole_image(archive, object_id)
+    timeout_s = archive.settings.limits.sync_timeout_s
+    with archive.database.snapshot(timeout_s=timeout_s) as connection:
+        dataset = find_product(connection, archive.storage, object_id)
+    return image_file(dataset)
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

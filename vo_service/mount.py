@@ -18,6 +18,7 @@ from schemas.dali import ErrorForm, TableResult, parse_params
 from schemas.params import RUNID
 from vo_service.errors import error_response
 from vo_service.formats.choice import choose
+from vo_service.formats.votable import BINARY2
 from vo_service.logs import run_id
 from vo_service.request import pairs
 from vo_service.response import file_response, table_response
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from schemas.dali import FileResult, Param, Params
+    from vo_service.formats.base import Format
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ class Protocol:
         The form of its failures.
     base
         Whether clients complete the service's address themselves (TAP).
+    form, media_type
+        Of tables where the request names no form.
     """
 
     name: str
@@ -60,6 +64,8 @@ class Protocol:
     params: Sequence[Param]
     errors: ErrorForm = ErrorForm.VOTABLE
     base: bool = False
+    form: Format = BINARY2
+    media_type: str = BINARY2.mime
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +131,10 @@ def _answer(mounted: Mounted, base_url: str) -> Response:
     params = parse_params(protocol.params, given)
     named = {param.name for param in protocol.params}
     wanted = [params[name] for name in ("RESPONSEFORMAT", "FORMAT") if name in named]
-    is_form = protocol.errors is ErrorForm.VOTABLE
-    asked = next((text for text in wanted if isinstance(text, str) and text), None)
-    form, mime = choose(asked if is_form else None)
+    asked = next((text for text in wanted if text), None)
+    form, mime = protocol.form, protocol.media_type
+    if asked and protocol.errors is ErrorForm.VOTABLE and asked != protocol.media_type:
+        form, mime = choose(asked)
     begun = time.monotonic()
     result = mounted.run(params)
     _log.debug("answering", extra={"seconds": round(time.monotonic() - begun, 4)})

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 __all__ = ["DATALINK", "SIA", "SODA", "TAP", "mounted_protocols"]
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import sia.datalink
-import sia.soda
-
 import sia.protocol
 import sia.query
+import sia.soda
 import tap.protocol
 from schemas.dali import ErrorForm
 from tap import service as tap_service
 from tap.adql.catalogue import Catalogue
+from vo_service.formats.votable import TABLEDATA
 from vo_service.mount import Mounted, Protocol
 from vo_service.vosi import plain_capabilities, tap_capabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from reduction.archive import Archive
     from schemas.columns import Schema
+    from schemas.dali import FileResult, Params, TableResult
     from vo_service.vosi import Health
 
 TAP: Final = Protocol(
@@ -35,6 +37,8 @@ SIA: Final = Protocol(
     sia.protocol.STANDARD_ID,
     sia.protocol.VERSION,
     sia.protocol.PARAMS,
+    form=TABLEDATA,
+    media_type="application/x-votable+xml",
 )
 SODA: Final = Protocol(
     "soda",
@@ -52,6 +56,8 @@ DATALINK: Final = Protocol(
     sia.datalink.STANDARD_ID,
     sia.datalink.VERSION,
     sia.datalink.PARAMS,
+    form=TABLEDATA,
+    media_type=sia.datalink.MEDIA_TYPE,
 )
 
 
@@ -75,23 +81,24 @@ def mounted_protocols(
     tables = [table for schema in schemas for table in schema.tables]
     context = tap_service.Context(archive, Catalogue(tables), limits)
     tap_document = tap_capabilities(TAP, base_url=base_url, limits=limits, schemas=schemas)
-    others = ((SIA, sia.query.run), (SODA, sia.soda.run), (DATALINK, sia.datalink.run))
     mounted = [
-        Mounted(
-            TAP,
-            lambda params: tap_service.run(params, context),
-            lambda: tap_document,
-            health.document,
-        )
+        Mounted(TAP, partial(_ask_tap, context), lambda: tap_document, health.document),
     ]
-    for protocol, run in others:
-        document = plain_capabilities(protocol, base_url=base_url)
-        mounted.append(
-            Mounted(
-                protocol,
-                lambda params, run=run: run(params, archive),
-                lambda document=document: document,
-                health.document,
-            )
-        )
+    for protocol, run in (
+        (SIA, sia.query.run),
+        (SODA, sia.soda.run),
+        (DATALINK, sia.datalink.run),
+    ):
+        document = partial(plain_capabilities, protocol, base_url=base_url)
+        mounted.append(Mounted(protocol, partial(_ask, run, archive), document, health.document))
     return tuple(mounted)
+
+
+def _ask_tap(context: tap_service.Context, params: Params) -> TableResult:
+    return tap_service.run(params, context)
+
+
+def _ask(
+    run: Callable[[Params, Archive], TableResult | FileResult], archive: Archive, params: Params
+) -> TableResult | FileResult:
+    return run(params, archive)
