@@ -10,7 +10,6 @@ import numpy as np
 
 from reduction.steps.sources import SourceFlag, extract
 from reduction.steps.weight import MaskBit
-from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,17 +21,14 @@ _UNUSABLE = int(
 )
 
 
-def detect(
-    reduced: Progenitor, *, gain: float, threshold: float, aperture_radius: float
-) -> NDArray[np.void]:
+def detect(reduced: Progenitor, *, threshold: float, aperture_radius: float) -> NDArray[np.void]:
     """Detect and measure the sources of a reduced science frame.
 
     Parameters
     ----------
     reduced
-        Its first image is the frame (adu); ``MASK`` holds :class:`MaskBit` sums.
-    gain
-        e-/adu.
+        A ReducedScienceFrame: image "IMAGE" (adu) and "MASK" (:class:`MaskBit` sums), attribute
+        "effective_gain" (e-/adu).
     threshold
         Units of the sky noise.
     aperture_radius
@@ -48,16 +44,10 @@ def detect(
     UnprocessableError
         If the frame has no usable pixel.
     """
-    image = next(iter(reduced.images.values()))
-    bits = reduced.images.get("MASK")
-    if bits is None:
-        bits = np.zeros(image.shape, np.uint8)
-    if bits.shape != image.shape:
-        message = f"object {reduced.object_id}: mask {bits.shape}, expected {image.shape}"
-        raise UnprocessableError(message)
+    image, bits = reduced.images["IMAGE"], reduced.images["MASK"]
     return extract(
         image,
-        gain=gain,
+        gain=reduced["effective_gain"],
         mask=(bits & _UNUSABLE) != 0,
         saturated=(bits & int(MaskBit.SATURATED)) != 0,
         threshold=threshold,

@@ -167,6 +167,12 @@ INSTRUMENT: Final = Instrument(
     pixel_scale=0.526,
     pointing_error=6.0 / 60.0,
     rotation_known=False,
+    parameters=MappingProxyType(
+        {
+            "PhotometricParameters": {"APERTURE_RADIUS": 8.0},
+            "SourceList": {"APERTURE_RADIUS": 8.0},
+        }
+    ),
     # The window that is read has no overscan.
     parameters=MappingProxyType(
         {name: MappingProxyType({"OVERSCAN_CORRECTION": 0}) for name in ("ReadNoise", "BiasFrame")}

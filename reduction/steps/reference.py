@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Columns = Mapping[str, Sequence[str]]
 
 _VALID_MAG: Final = (5.0, 30.0)
+_COLOURS: Final = ("V", "B-V", "U-B", "V-R", "V-I")
 
 
 class ReferenceKind(StrEnum):
@@ -141,9 +142,8 @@ def _sdss(columns: Columns) -> _Parsed:
 
 
 def _landolt(columns: Columns) -> _Parsed:
-    names = ("V", "B-V", "U-B", "V-R", "V-I")
-    value = {name: _numbers(columns[name]) for name in names}
-    error = {name: _numbers(columns["e_" + name]) for name in names}
+    value = {name: _numbers(columns[name]) for name in _COLOURS}
+    error = {name: _numbers(columns["e_" + name]) for name in _COLOURS}
     mag, err = {"V": value["V"]}, {"V": error["V"]}
     mag["B"], err["B"] = value["V"] + value["B-V"], np.hypot(error["V"], error["B-V"])
     mag["U"], err["U"] = mag["B"] + value["U-B"], np.hypot(err["B"], error["U-B"])
@@ -194,21 +194,7 @@ _NEEDED: Final[Mapping[ReferenceKind, frozenset[str]]] = {
         ("DAOPHOTID", "ra", "dec", *"ugriz", *(band + "Error" for band in "ugriz"))
     ),
     ReferenceKind.LANDOLT: frozenset(
-        (
-            "Name",
-            "RA",
-            "DEC",
-            "V",
-            "B-V",
-            "U-B",
-            "V-R",
-            "V-I",
-            "e_V",
-            "e_B-V",
-            "e_U-B",
-            "e_V-R",
-            "e_V-I",
-        )
+        ("Name", "RA", "DEC", *_COLOURS, *(f"e_{name}" for name in _COLOURS))
     ),
     ReferenceKind.TYCHO2: frozenset(("field", "ra", "dec", "vt")),
     ReferenceKind.NATIVE: frozenset(("name", "ra", "dec")),

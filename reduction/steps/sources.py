@@ -41,6 +41,8 @@ SOURCE_DTYPE: Final = np.dtype([*((name, "f8") for name in _NAMES), ("flags", "i
 
 _KRON_FACTOR: Final = 2.5
 _KRON_MINIMUM: Final = 3.5
+_REACH: Final = 60.0
+_WIDEST: Final = 6.0
 _SIGMA_PER_FWHM: Final = 1.0 / 2.3548200450309493
 
 
@@ -127,11 +129,12 @@ def _centroids(
 ) -> None:
     """Half-light radii, and from them windowed centroids; barycentres where those go astray."""
     x, y, a = found["x"], found["y"], found["a"]
-    reach = 6.0 * a
+    reach = np.minimum(6.0 * a, _REACH)
     radius, _ = sep.flux_radius(pixels, x, y, reach, 0.5, mask=bad, subpix=5)
     radius = np.where(np.isfinite(radius) & (radius > 0), radius, a)
     sources["fwhm"] = 2.0 * radius
-    wx, wy, flag = sep.winpos(pixels, x, y, 2.0 * radius * _SIGMA_PER_FWHM, mask=bad)
+    width = np.minimum(2.0 * radius * _SIGMA_PER_FWHM, _WIDEST)
+    wx, wy, flag = sep.winpos(pixels, x, y, width, mask=bad)
     lost = (flag != 0) | ~(np.hypot(wx - x, wy - y) <= np.maximum(1.0, a))
     sources["x"] = np.where(lost, x, wx)
     sources["y"] = np.where(lost, y, wy)

@@ -13,7 +13,6 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import of_frame, raw_frame, references
 from reduction.detection import detect, is_clean, signal_to_noise
-from reduction.parameters import from_chip
 from reduction.quality import QualityFlags
 from reduction.steps.astrometry import Solution, SolutionModel, solve
 from reduction.steps.reference import ReferenceTable
@@ -63,6 +62,9 @@ class AstrometricParameters(FrameTarget):
     seeing = attribute(
         float, "median width (fwhm) of clean sources", unit="arcsec", ucd="instr.obsty.seeing"
     )
+    oriented = attribute(
+        bool, "whether the sky's orientation on the chip is known", ucd="meta.code"
+    )
     crval1 = attribute(
         float, "right ascension of the reference pixel", unit="deg", ucd="pos.eq.ra"
     )
@@ -82,7 +84,6 @@ class AstrometricParameters(FrameTarget):
         MIN_SIGNAL_TO_NOISE: float = 10.0
         TOLERANCE: float = 2.0
         MAX_RMS: float = 0.5
-        GAIN: float = from_chip("gain")
 
     class Flags(QualityFlags):
         """What can be wrong with a solution."""
@@ -94,7 +95,6 @@ class AstrometricParameters(FrameTarget):
         """Detect, recognise the field in each catalogue and in all, keep what matches most."""
         sources = detect(
             inputs.reduced,
-            gain=parameters.GAIN,
             threshold=parameters.DETECTION_THRESHOLD,
             aperture_radius=8.0,
         )
@@ -104,7 +104,6 @@ class AstrometricParameters(FrameTarget):
         scale = solution.wcs.pixel_scale
         seeing = float(np.median(sources["fwhm"][clean])) * scale if clean.any() else math.nan
         solved = solution.model is not SolutionModel.NOMINAL
-        known = inputs.instrument.rotation_known
         return Made(
             attributes={
                 "model": solution.model.value,
@@ -117,12 +116,10 @@ class AstrometricParameters(FrameTarget):
                 "sigma_dra": solution.sigma_dra,
                 "sigma_ddec": solution.sigma_ddec,
                 "seeing": seeing,
+                "oriented": solved or inputs.instrument.rotation_known,
                 **wcs_attributes(solution.wcs),
             },
-            cards={
-                keyword: (value, "" if solved or known else "orientation unknown")
-                for keyword, value in solution.wcs.to_cards().items()
-            },
+            cards={keyword: (value, "") for keyword, value in solution.wcs.to_cards().items()},
         )
 
     def verify(
@@ -133,7 +130,7 @@ class AstrometricParameters(FrameTarget):
         flags = self.Flags(0)
         if made.attributes["rms"] > parameters.MAX_RMS:
             flags |= self.Flags.RMS_TOO_LARGE
-        if any(comment for _, comment in made.cards.values()):
+        if not made.attributes["oriented"]:
             flags |= self.Flags.ORIENTATION_UNKNOWN
         return int(flags)
 
@@ -161,7 +158,7 @@ def _best(
     """Catalogue and solution with most stars; the largest catalogues are tried first."""
     raw, instrument = inputs.raw, inputs.instrument
     wcs = raw["wcs"]
-    shape = next(iter(inputs.reduced.images.values())).shape
+    shape = inputs.reduced.images["IMAGE"].shape
 
     def solution(stars: ReferenceTable) -> Solution:
         return solve(

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numpy as np
-
 from reduction.attributes import attribute
 from reduction.depends import calibration, of_frame, raw_frame
 from reduction.target import FrameTarget, Inputs, Made, Progenitor
@@ -135,7 +133,7 @@ def _obscore(inputs: Inputs) -> dict[str, Any]:
 
 
 def _shape(reduced: Progenitor) -> tuple[int, int]:
-    ny, nx = np.shape(next(iter(reduced.images.values())))
+    ny, nx = reduced.images["IMAGE"].shape
     return int(ny), int(nx)
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import of_frame, raw_frame, references
 from reduction.detection import detect, is_clean, signal_to_noise
-from reduction.parameters import from_chip
 from reduction.quality import QualityFlags
 from reduction.steps.matching import match_nearest
 from reduction.steps.photometry import isolated, zero_point
@@ -71,7 +70,6 @@ class PhotometricParameters(FrameTarget):
         SIGMA_CLIPPING_LEVEL: float = 3.0
         MIN_SOURCE_COUNT: int = 3
         MAX_ERROR: float = 0.2
-        GAIN: float = from_chip("gain")
 
     class Flags(QualityFlags):
         """What can be wrong with a zero point."""
@@ -81,9 +79,13 @@ class PhotometricParameters(FrameTarget):
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Measure the standard stars in the aperture; clip; average."""
         raw, band = inputs.raw, inputs.band
+        if inputs.astrometric["n_ref"] == 0:
+            message = (
+                f"{raw['name']}: no star of a reference catalogue was recognised on the frame"
+            )
+            raise UnprocessableError(message)
         sources = detect(
             inputs.reduced,
-            gain=parameters.GAIN,
             threshold=parameters.DETECTION_THRESHOLD,
             aperture_radius=parameters.APERTURE_RADIUS,
         )

@@ -13,7 +13,6 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import calibration, of_frame, raw_frame
 from reduction.detection import detect, is_clean
-from reduction.parameters import from_chip
 from reduction.steps.photometry import magnitudes
 from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
@@ -57,7 +56,6 @@ class SourceList(FrameTarget):
 
         DETECTION_THRESHOLD: float = 3.0
         APERTURE_RADIUS: float = 12.0
-        GAIN: float = from_chip("gain")
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Detect, measure, and give each source its place and its magnitude."""
@@ -67,7 +65,6 @@ class SourceList(FrameTarget):
         )
         sources = detect(
             inputs.reduced,
-            gain=parameters.GAIN,
             threshold=parameters.DETECTION_THRESHOLD,
             aperture_radius=aperture,
         )
