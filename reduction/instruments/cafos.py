@@ -167,15 +167,14 @@ INSTRUMENT: Final = Instrument(
     pixel_scale=0.526,
     pointing_error=6.0 / 60.0,
     rotation_known=False,
+    # The window that is read has no overscan; stars of the cluster are close together.
     parameters=MappingProxyType(
         {
-            "PhotometricParameters": {"APERTURE_RADIUS": 8.0},
-            "SourceList": {"APERTURE_RADIUS": 8.0},
+            "ReadNoise": MappingProxyType({"OVERSCAN_CORRECTION": 0}),
+            "BiasFrame": MappingProxyType({"OVERSCAN_CORRECTION": 0}),
+            "PhotometricParameters": MappingProxyType({"APERTURE_RADIUS": 8.0}),
+            "SourceList": MappingProxyType({"APERTURE_RADIUS": 8.0}),
         }
-    ),
-    # The window that is read has no overscan.
-    parameters=MappingProxyType(
-        {name: MappingProxyType({"OVERSCAN_CORRECTION": 0}) for name in ("ReadNoise", "BiasFrame")}
     ),
     validity=MappingProxyType(
         {
