@@ -47,6 +47,7 @@ class ReasonKind(StrEnum):
     BETTER_CALIBRATION = "better calibration available"
     NOT_PUBLISHED = "made before, not published now"
     CANNOT_BE_MADE = "cannot be made"
+    RECIPE_FAILED = "recipe failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +273,8 @@ class Examiner:
         if current is not None and any(p.product_id == current.product_id for p in same):
             same = [current]
         if same and same[0].is_valid < 1:
-            text = f"object {same[0].product_id}, made from the same inputs, was rejected"
+            text = f"{target.identity}: object {same[0].product_id}, made from the same inputs, "
+            text += "was rejected"
             verdict.kind = VerdictKind.UNMAKEABLE
             verdict.reasons = (Reason(ReasonKind.CANNOT_BE_MADE, "", text),)
         elif same and current is not None and same[0].product_id == current.product_id:
@@ -383,9 +385,9 @@ class Examiner:
                     return filled
                 refusals.append(f"{candidate.identity} has quality_flags={product.quality_flags}")
             else:
-                refusals.append(f"{candidate.identity}: {verdict.reasons[0].text}")
+                refusals.append(verdict.reasons[0].text)
         if refusals and slot.at_least:
-            filled.failure = "; ".join(refusals[:3])
+            filled.failure = "; ".join(dict.fromkeys(refusals[:3]))
         return filled
 
 

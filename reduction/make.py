@@ -111,12 +111,12 @@ def _step(archive: Archive, verdict: Verdict) -> tuple[OutcomeKind | None, str]:
     try:
         bundle = _compute(archive, verdict)
     except ReductionError as error:
-        return _fail(archive, verdict, str(error))
+        return _fail(archive, verdict, ReasonKind.CANNOT_BE_MADE, str(error))
     except FatalError:
         raise
     except Exception as error:  # noqa: BLE001  # a recipe may fail in any way; the night goes on
         _LOG.exception("recipe failed", extra={"target": verdict.target.identity})
-        return _fail(archive, verdict, f"{verdict.target.class_name}: {error!r}")
+        return _fail(archive, verdict, ReasonKind.RECIPE_FAILED, repr(error))
     try:
         with archive.transaction() as session:
             publish(session, bundle)
@@ -125,9 +125,12 @@ def _step(archive: Archive, verdict: Verdict) -> tuple[OutcomeKind | None, str]:
     return OutcomeKind.MADE, ""
 
 
-def _fail(archive: Archive, verdict: Verdict, message: str) -> tuple[OutcomeKind, str]:
+def _fail(
+    archive: Archive, verdict: Verdict, kind: ReasonKind, message: str
+) -> tuple[OutcomeKind, str]:
+    message = f"{verdict.target.identity}: {message}"
     verdict.kind = VerdictKind.UNMAKEABLE
-    verdict.reasons = (Reason(ReasonKind.CANNOT_BE_MADE, "", message),)
+    verdict.reasons = (Reason(kind, "", message),)
     with archive.transaction() as session:
         settle(session, verdict)
     _LOG.warning("cannot be made: %s", message, extra={"target": verdict.target.identity})

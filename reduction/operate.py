@@ -25,13 +25,14 @@ from psycopg2.extensions import parse_dsn
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from reduction.chain import ReasonKind
 from reduction.events import mark_suspect, mark_users_of_calibration, mark_users_of_raw
 from reduction.keys import canonical_json, hash_of
 from reduction.parameters import ChipConstant, default_parameters
 from reduction.published import class_views
 from schemas.database import grant, migrate
 from schemas.errors import NotFoundError, ParameterError
-from schemas.tables import Edit, Product, Recipe, ReferenceSource, ServiceFact, Target
+from schemas.tables import Edit, Product, Recipe, ReferenceSource, ServiceFact, Target, TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,6 +97,15 @@ def sync_recipes(archive: Archive) -> list[str]:
         for cls in archive.registry.targets():
             for camera in archive.registry.instruments.values():
                 said += _sync_one(archive, session, cls, camera)
+        broken = session.scalars(
+            select(Target.target_id).where(
+                Target.state == TargetState.FAILED,
+                Target.reasons.contains([{"kind": ReasonKind.RECIPE_FAILED.value}]),
+            )
+        ).all()
+        if broken:
+            mark_suspect(session, broken)
+            said.append(f"{len(broken)} targets whose recipe had failed will be tried again")
     return said
 
 
