@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 _AFFINE_AT_LEAST: Final = 6
 _SIMILARITY_AT_LEAST: Final = 3
 _TURN_AT_LEAST: Final = 6
-_SHIFT_ALONE: Final = 2
-_OUTSHINES: Final = 3.0
+_SHIFT_AT_LEAST: Final = 2
 _TURNS: Final = 1e6
 _CHANCE: Final = 0.03
 _ROUNDS: Final = 30
@@ -134,8 +133,9 @@ def solve(  # noqa: PLR0913  # what is known of a frame and of its field
     -------
     Solution
         Affine with at least 6 stars, shift with rotation and scale with 3 to 5, shift alone with
-        1 or 2, the guess where no star is recognised. One or two stars are only recognised among
-        the brightest sources.
+        2, the guess where no field is recognised. A lone star is never taken for recognised: the
+        brightest source near its place has been another one (the frame's brightest stars
+        saturate, bleed, or lie just outside).
     """
     guess = nominal or _north_up(pointing, shape, pixel_scale)
     brightest = np.argsort(-np.nan_to_num(flux, nan=-np.inf), kind="stable")
@@ -149,7 +149,7 @@ def solve(  # noqa: PLR0913  # what is known of a frame and of its field
     many = field.brightest(4 * max_sources, 4 * max_references)
     found = None
     if rotation_known:
-        found = _shifted(many, guess, (flux, usable), pointing_error, tolerance)
+        found = _shifted(many, guess, pointing_error, tolerance)
     if found is None and (not rotation_known or len(stars) >= _TURN_AT_LEAST):
         found = _turned(few, guess, pointing_error, tolerance)
     if found is None:
@@ -209,13 +209,7 @@ def _in_reach(
     return near[np.argsort(np.nan_to_num(mag[near], nan=np.inf), kind="stable")]
 
 
-def _shifted(
-    field: _Field,
-    guess: TanWcs,
-    quality: tuple[Array, NDArray[np.bool_] | None],
-    error: float,
-    tolerance: float,
-) -> TanWcs | None:
+def _shifted(field: _Field, guess: TanWcs, error: float, tolerance: float) -> TanWcs | None:
     """The guess moved so that its stars meet sources; None where that may be by chance."""
     scale = guess.pixel_scale
     reach = 3600.0 * error / scale
@@ -226,30 +220,13 @@ def _shifted(
     found = find_shift(points, stars, reach=reach, tolerance=tolerance / scale)
     by_chance = len(points) * len(stars) * math.pi * (tolerance / scale) ** 2 / (nx * ny)
     trials = max(len(points) * len(stars) * math.pi * reach**2 / (nx * ny), 1.0)
-    if found.matches > 1 and _unlikely(found.matches - 1, by_chance, trials):
-        return _moved(guess, found.shift)
-    if len(stars) > _SHIFT_ALONE:
+    if found.matches < _SHIFT_AT_LEAST or not _unlikely(found.matches - 1, by_chance, trials):
         return None
-    flux, usable = quality
-    star = _dominant(points, flux[field.sources], stars[:1], reach)
-    if star is None or (usable is not None and not usable[field.sources[star]]):
-        return None
-    shift = stars[0] - points[star]
-    return _moved(guess, shift)
+    return _moved(guess, found.shift)
 
 
 def _moved(guess: TanWcs, shift: Array) -> TanWcs:
     return replace(guess, x0=guess.x0 - float(shift[0]), y0=guess.y0 - float(shift[1]))
-
-
-def _dominant(points: Array, flux: Array, star: Array, reach: float) -> int | None:
-    """Which source must be a lone star: that which outshines all others within reach."""
-    if len(star) == 0:
-        return None
-    near = np.flatnonzero(np.hypot(*(points - star[0]).T) <= reach)
-    if len(near) == 0 or (len(near) > 1 and flux[near[0]] < _OUTSHINES * flux[near[1]]):
-        return None
-    return int(near[0])
 
 
 def _turned(field: _Field, guess: TanWcs, error: float, tolerance: float) -> TanWcs | None:

@@ -69,12 +69,14 @@ class PhotometricParameters(FrameTarget):
         EXTINCTION: float = 0.0
         SIGMA_CLIPPING_LEVEL: float = 3.0
         MIN_SOURCE_COUNT: int = 3
-        MAX_ERROR: float = 0.2
+        MAX_ERROR: float = 0.1
+        MAX_SCATTER: float = 0.25
 
     class Flags(QualityFlags):
         """What can be wrong with a zero point."""
 
         ERROR_TOO_LARGE = 1
+        SCATTER_TOO_LARGE = 2
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Measure the standard stars in the aperture; clip; average."""
@@ -162,7 +164,11 @@ class PhotometricParameters(FrameTarget):
     def verify(
         self, made: Made, previous: Mapping[str, Any] | None, parameters: Parameters
     ) -> int:
-        """Compare the error with its limit."""
+        """Compare error and scatter with their limits: crowded fields have large ones."""
         del previous
-        too_large = not made.attributes["zero_point_err"] <= parameters.MAX_ERROR
-        return int(self.Flags.ERROR_TOO_LARGE) if too_large else 0
+        flags = self.Flags(0)
+        if not made.attributes["zero_point_err"] <= parameters.MAX_ERROR:
+            flags |= self.Flags.ERROR_TOO_LARGE
+        if made.attributes["scatter"] > parameters.MAX_SCATTER:
+            flags |= self.Flags.SCATTER_TOO_LARGE
+        return int(flags)
