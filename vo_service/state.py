@@ -67,6 +67,22 @@ class StateFile:
         known = self._stored()
         return known if known is not None and known.process is not None else None
 
+    def refuse_second(self) -> None:
+        """See that no service runs here.
+
+        Raises
+        ------
+        SettingsError
+            If one does; says where and how to end it.
+        """
+        known = self.read()
+        if known is not None:
+            message = (
+                f"this archive is served already at {known.url} (process {known.pid}): "
+                "`vo-service stop` ends it"
+            )
+            raise SettingsError(message)
+
     def claim(self, url: str) -> None:
         """Become the service of this folder; end what a killed one left running.
 

@@ -82,7 +82,7 @@ def test_a_file_that_is_no_frame_is_refused_by_name_and_the_command_fails(run, f
 def test_a_recipe_is_made_explained_and_edited_from_the_command_line(run):
     assert run("make", "BiasFrame").returncode == 0
     assert "0 steps" in run("plan", "BiasFrame").stdout
-    code = "x = next(iter(RawBiasFrame.search(RawBiasFrame.is_valid >= 1))); print(x.object_id)"
+    code = "print(next(iter([k.object_id for k in (RawBiasFrame.is_valid >= 1)])))"
     number = run("prompt", "-c", code).stdout.strip()
     done = run("invalidate", number, "--why", "a test")
     assert "is_valid = 0" in done.stdout, done.stderr

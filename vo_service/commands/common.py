@@ -14,7 +14,7 @@ __all__ = [
 
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich.console import Console
@@ -33,6 +33,9 @@ CONSOLE = Console(highlight=False, soft_wrap=True)
 """Where answers go."""
 MESSAGES = Console(stderr=True, highlight=False, soft_wrap=True)
 """Where progress and complaints go."""
+
+_FAILURES_SHOWN: Final = 5
+_MESSAGE_LENGTH: Final = 300
 
 
 def home_of(context: click.Context) -> Home:
@@ -88,6 +91,10 @@ def say_outcomes(outcomes: Sequence[Outcome]) -> None:
     counted = Counter(str(outcome.kind) for outcome in outcomes)
     said = ", ".join(f"{number} {kind}" for kind, number in sorted(counted.items()))
     CONSOLE.print(said or "nothing was stale")
-    for outcome in outcomes:
-        if outcome.message:
-            CONSOLE.print(f"  {outcome.name}: {outcome.message}")
+    failed = [outcome for outcome in outcomes if outcome.message]
+    for outcome in failed[:_FAILURES_SHOWN]:
+        text = outcome.message
+        shown = text if len(text) <= _MESSAGE_LENGTH else text[:_MESSAGE_LENGTH] + "..."
+        CONSOLE.print(f"  {outcome.name}: {shown}", markup=False)
+    if len(failed) > _FAILURES_SHOWN:
+        CONSOLE.print(f"  and {len(failed) - _FAILURES_SHOWN} more: see `vo-service why`")
