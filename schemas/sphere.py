@@ -151,8 +151,9 @@ def box_corners(ra: float, dec: float, width: float, height: float) -> tuple[flo
     a, b = math.tan(math.radians(width) / 2), math.tan(math.radians(height) / 2)
     corners: list[float] = []
     for right, up in ((-a, -b), (a, -b), (a, b), (-a, b)):
-        x, y, z = (
-            c + right * e + up * n for c, e, n in zip(centre, east, north, strict=True)
-        )
-        corners += [math.degrees(math.atan2(y, x)) % 360.0, math.degrees(math.atan2(z, math.hypot(x, y)))]
+        x, y, z = (c + right * e + up * n for c, e, n in zip(centre, east, north, strict=True))
+        corners += [
+            math.degrees(math.atan2(y, x)) % 360.0,
+            math.degrees(math.atan2(z, math.hypot(x, y))),
+        ]
     return tuple(corners)

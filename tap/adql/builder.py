@@ -155,9 +155,7 @@ class TreeBuilder(Transformer[Token, nodes.Query]):
             )
             raise QuerySyntaxError(message, line=line, column=column)
         kind = kind or "INNER"
-        return nodes.Join(
-            left, right, kind, natural is not None, condition, using, line, column
-        )
+        return nodes.Join(left, right, kind, natural is not None, condition, using, line, column)
 
     def join_type(self, kind: Token, *_outer: Token) -> str:
         return kind.upper()
@@ -218,9 +216,7 @@ class TreeBuilder(Transformer[Token, nodes.Query]):
     def negation(self, word: Token, node: Expression) -> nodes.Not:
         return nodes.Not(*_place(word), _condition(node))
 
-    def comparison(
-        self, left: Expression, operator: Token, right: Expression
-    ) -> nodes.Comparison:
+    def comparison(self, left: Expression, operator: Token, right: Expression) -> nodes.Comparison:
         spelled = "<>" if operator == "!=" else str(operator)
         return nodes.Comparison(*_place(operator), spelled, _value(left), _value(right))
 
@@ -281,9 +277,7 @@ class TreeBuilder(Transformer[Token, nodes.Query]):
             body = body.body
         return nodes.Subquery(body.line, body.column, query)
 
-    def function(
-        self, name: Token, arguments: tuple[Expression, ...] | None
-    ) -> nodes.Call:
+    def function(self, name: Token, arguments: tuple[Expression, ...] | None) -> nodes.Call:
         standard = name.type != "REGULAR_IDENTIFIER"
         return nodes.Call(*_place(name), name.upper(), arguments or (), standard)
 
@@ -296,9 +290,7 @@ class TreeBuilder(Transformer[Token, nodes.Query]):
     def count_rows(self, name: Token, _star: Token) -> nodes.Call:
         return nodes.Call(*_place(name), "COUNT", (), standard=True, rows=True)
 
-    def set_function(
-        self, name: Token, quantifier: str | None, node: Expression
-    ) -> nodes.Call:
+    def set_function(self, name: Token, quantifier: str | None, node: Expression) -> nodes.Call:
         distinct = quantifier == "DISTINCT"
         return nodes.Call(*_place(name), name.upper(), (_value(node),), True, distinct)
 

@@ -140,9 +140,7 @@ class _QueryChecker:
         groups = tuple(self._group(each, items, scope, checker) for each in select.groups)
         having = checker.condition(select.having) if select.having else None
         terms = tuple(self._order_term(term, items, scope, checker) for term in order)
-        checked = typed.Select(
-            select.distinct, select.top, items, sources, where, groups, having
-        )
+        checked = typed.Select(select.distinct, select.top, items, sources, where, groups, having)
         check_grouping(checked, terms, select)
         return checked, terms
 

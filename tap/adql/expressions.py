@@ -189,9 +189,7 @@ class ExpressionChecker:
             return self._region(node, arguments[0])
         arguments = [
             _as_time(node, argument) if words == "TIMESTAMP" else argument
-            for argument, words in zip(
-                arguments, _spread(function, len(arguments)), strict=True
-            )
+            for argument, words in zip(arguments, _spread(function, len(arguments)), strict=True)
         ]
         column = _result(function, arguments)
         if function.name == "COALESCE":

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["GEOMETRIC", "INTEGRAL", "NUMERIC", "Kind", "column_of", "common", "kind_of", "sql_type"]
+__all__ = [
+    "GEOMETRIC",
+    "INTEGRAL",
+    "NUMERIC",
+    "Kind",
+    "column_of",
+    "common",
+    "kind_of",
+    "sql_type",
+]
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -75,7 +84,7 @@ _DATATYPES: Final = {
 def kind_of(column: Column) -> Kind:
     """Read the kind off datatype, arraysize, xtype and the type in the database."""
     if column.datatype in {"char", "unicodeChar"}:
-        if column.xtype == "timestamp" and column.sql_type.lower() in _TIMES:
+        if column.xtype == "timestamp":
             return Kind.TIME
         if column.sql_type.endswith("[]"):
             return _REGIONS.get(column.xtype or "", Kind.ARRAY)
@@ -83,11 +92,6 @@ def kind_of(column: Column) -> Kind:
     if column.arraysize not in {None, "1"}:
         return _REGIONS.get(column.xtype or "", Kind.ARRAY)
     return _SCALARS.get(column.datatype, Kind.UNKNOWN)
-
-
-_TIMES: Final = {"", "timestamp", "timestamptz", "timestamp with time zone"} | {
-    "timestamp without time zone"
-}
 
 
 def column_of(kind: Kind, *, unit: str = "", ucd: str = "", description: str = "") -> Column:

@@ -48,7 +48,11 @@ def identifier(name: str) -> str:
 
 def double(value: float) -> str:
     """Write a number as float8: the shortest digits that read back as the same number."""
-    return f"'{float(value)!r}'::float8" if value < 0 or value != value else f"{float(value)!r}::float8"
+    return (
+        f"'{float(value)!r}'::float8"
+        if value < 0 or value != value
+        else f"{float(value)!r}::float8"
+    )
 
 
 def array(values: Iterable[float]) -> str:

@@ -132,7 +132,7 @@ def _unexpected(error: UnexpectedToken) -> QuerySyntaxError:
     found = f"`{token}`"
     if terminal(token) and token.type not in {"STRING", "DELIMITED_IDENTIFIER"}:
         found += " (a reserved word"
-        found += f": as a name it is written \"{token}\")" if "a name" in expected else ")"
+        found += f': as a name it is written "{token}")' if "a name" in expected else ")"
     message = f"found {found}, expected {expected}"
     return QuerySyntaxError(message, line=token.line, column=token.column)
 

@@ -298,6 +298,5 @@ def _is_position(place: Sequence[typed.Expr | str]) -> bool:
         and isinstance(dec, typed.Reference)
         and ra.relation == dec.relation
         and ra.table is not None
-        and ra.table.kind == "table"
         and ra.table.position == (ra.name, dec.name)
     )

@@ -300,10 +300,12 @@ def _dali(moment: str) -> str:
 
 def _reference(found: typed.Reference) -> str:
     text = f"{found.relation}.{literals.identifier(found.name)}"
-    if found.table is not None and kind_of(found.column) is Kind.TIME:
-        zoned = found.column.sql_type.lower() in {"timestamptz", "timestamp with time zone"}
-        return f"({text} AT TIME ZONE 'UTC')" if zoned else text
-    return text
+    if found.table is None or kind_of(found.column) is not Kind.TIME:
+        return text
+    stored = found.column.sql_type.lower()
+    if stored in {"timestamptz", "timestamp with time zone"}:
+        return f"({text} AT TIME ZONE 'UTC')"
+    return text if stored.startswith("timestamp") else f"{text}::timestamp"
 
 
 def _literal(found: typed.Constant) -> str:
