@@ -115,6 +115,7 @@ def run(params: Params, archive: Archive) -> TableResult:
     """
     asked = list(dict.fromkeys(params["ID"]))
     known = {text: canonical(text, archive.dataset_id("")) for text in asked[:MOST_IDS]}
+    files = f"{archive.settings.web.url}/files/"
     rows: list[tuple[Any, ...]] = []
     infos: tuple[Info, ...] = (Info("standardID", STANDARD_ID),)
     descriptors = []
@@ -137,7 +138,12 @@ def run(params: Params, archive: Archive) -> TableResult:
                 continue
             descriptor = soda_descriptor(covered, name=f"soda{number}")
             descriptors.append(descriptor)
-            rows += _links(text, covered, descriptor, _raw_url(covered, dataset.raw_id))
+            rows += _links(
+                text,
+                covered,
+                descriptor,
+                (files + str(dataset.product_id), files + str(dataset.raw_id)),
+            )
     if not descriptors:
         descriptors.append(soda_descriptor())
     return TableResult(
@@ -154,17 +160,12 @@ def _fault(text: str, error: VOError) -> tuple[Any, ...]:
     return (text, None, None, message, None, "#this", None, None, None, None)
 
 
-def _raw_url(covered: Coverage, raw_id: int) -> str:
-    """Address of the raw frame: files are beside each other, by number."""
-    return f"{covered.access_url.rpartition('/')[0]}/{raw_id}"
-
-
 def _links(
-    text: str, covered: Coverage, descriptor: ServiceDescriptor, raw_url: str
+    text: str, covered: Coverage, descriptor: ServiceDescriptor, urls: tuple[str, str]
 ) -> Iterator[tuple[Any, ...]]:
     what = covered.obs_title or "the image"
     yield (
-        *(text, covered.access_url, None, None, f"{what}: calibrated image"),
+        *(text, urls[0], None, None, f"{what}: calibrated image"),
         *("#this", _FITS, None, "#image", "image"),
     )
     yield (
@@ -172,7 +173,7 @@ def _links(
         *("#cutout", _FITS, None, "#image", "cutout"),
     )
     yield (
-        *(text, raw_url, None, None, f"{what}: raw frame as the telescope wrote it"),
+        *(text, urls[1], None, None, f"{what}: raw frame as the telescope wrote it"),
         *("#progenitor", _FITS, None, "#image", "raw"),
     )
 

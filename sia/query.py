@@ -211,7 +211,9 @@ def _conditions(params: Params, prefix: str) -> list[ColumnElement[bool]]:
         values = params[name]
         if name == "ID":
             values = [canonical(text, prefix) for text in values]
-        alternatives.append([c[column].in_(values)] if values else [])
+        kind: Any = sa.Integer() if name == "CALIB" else sa.Text()
+        given = sa.any_(sa.literal(list(values), ARRAY(kind)))
+        alternatives.append([c[column] == given] if values else [])
     return [sa.or_(*given) for given in alternatives if given]
 
 

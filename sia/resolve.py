@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _QUERY: Final = (
-    "SELECT obs_publisher_did, obs_title, access_url, s_region, "
+    "SELECT obs_publisher_did, obs_title, s_region, "
     "em_min, em_max, t_min, t_max FROM ivoa.obscore WHERE obs_publisher_did = %s"
 )
 
@@ -26,7 +26,6 @@ class Coverage:
 
     obs_publisher_did: str
     obs_title: str | None
-    access_url: str
     s_region: tuple[float, ...] | None
     em_min: float | None
     em_max: float | None
@@ -71,5 +70,5 @@ def coverage(connection: Any, dataset_id: str) -> Coverage:  # noqa: ANN401  # t
     if row is None:
         message = f"no published dataset has the identifier {dataset_id!r}; see ivoa.obscore"
         raise NotFoundError(message)
-    did, title, url, region, *bounds = row
-    return Coverage(did, title, url, None if region is None else tuple(region), *bounds)
+    did, title, region, *bounds = row
+    return Coverage(did, title, None if region is None else tuple(region), *bounds)
