@@ -4,10 +4,11 @@ from __future__ import annotations
 
 __all__ = ["cold_pixels", "hot_pixels"]
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import sep
+from scipy import ndimage
 
 from reduction.steps.smooth import low_pass
 from reduction.steps.statistics import clipped_statistics
@@ -15,6 +16,9 @@ from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+#: Columns (rows) of the filter over their medians: bad ones must be fewer than half.
+_PROFILE: Final = 7
 
 
 def hot_pixels(
@@ -67,6 +71,8 @@ def hot_pixels(
             data, mask=bad, bw=background_size, bh=background_size, fw=1, fh=1
         )
         residual = data - background.back(dtype=np.float32)
+        for axis in (0, 1):
+            residual -= _smooth_profile(residual, axis)
         # The scatter is measured over all finite pixels anew: what was flagged by an early,
         # poor background can come back.
         spread = clipped_statistics(residual[~invalid], threshold=threshold, iterations=10)
@@ -77,12 +83,22 @@ def hot_pixels(
     return (~bad).astype(np.uint8)
 
 
+def _smooth_profile(image: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """Median of columns (axis 0) or rows (1), without what is narrower than half the filter.
+
+    Near the edges a bias bends faster than the meshes follow, but for all rows alike.
+    """
+    profile = np.median(image, axis=axis)
+    smooth = ndimage.median_filter(profile, size=_PROFILE, mode="mirror")
+    return np.expand_dims(smooth, axis).astype(np.float32)
+
+
 def cold_pixels(
     flat: NDArray[np.float32],
     *,
     threshold_low: float = 0.94,
     threshold_high: float = 1.06,
-    smoothing: float = 8.0,
+    smoothing: float = 6.0,
     iterations: int = 3,
 ) -> NDArray[np.uint8]:
     """Find the pixels of a flat whose response differs from that of their surroundings.
@@ -118,8 +134,11 @@ def cold_pixels(
         raise UnprocessableError(message)
     bad = dead
     for _ in range(iterations):
-        smooth = low_pass(flat, sigma=smoothing, bad=bad)
-        ratio = np.divide(flat, smooth, out=np.zeros_like(flat), where=smooth > 0.0)
+        ratio = flat
+        # Twice, since at the frame's edges the mirror turns a slope into a step.
+        for _stage in range(2):
+            smooth = low_pass(ratio, sigma=smoothing, bad=bad)
+            ratio = np.divide(ratio, smooth, out=np.zeros_like(flat), where=smooth > 0.0)
         found = dead | ~((ratio >= threshold_low) & (ratio <= threshold_high))
         if np.array_equal(found, bad):
             break

@@ -10,6 +10,7 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import ndtri
 
 from reduction.steps.statistics import clipped_statistics
 from schemas.errors import UnprocessableError
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-
-#: Part of a normal distribution below -1 standard deviation.
-_ONE_SIGMA = 0.15865525393145707
 
 #: Differences looked at for the central interval at most: 0.1 % of error from their number.
 _SAMPLE = 1 << 20
@@ -102,14 +100,17 @@ def pair_noise(
 
 
 def _central_width(values: NDArray[np.float32]) -> float:
-    """Width of the central 68.27 %; whole numbers are taken as rounded, not as steps."""
+    """Width of the central 68.27 %; whole numbers are taken as rounded, not as steps.
+
+    Between steps the cumulated distribution is interpolated as if it were normal.
+    """
     sample = values[:: -(-values.size // _SAMPLE)]
     levels, counts = np.unique(sample, return_counts=True)
     if levels.size < 2:
         return 0.0
     below = counts.cumsum()[:-1] / sample.size
     edges = (levels[:-1].astype(np.float64) + levels[1:]) / 2
-    low, high = np.interp([_ONE_SIGMA, 1.0 - _ONE_SIGMA], below, edges)
+    low, high = np.interp([-1.0, 1.0], ndtri(below), edges)
     return float(high - low)
 
 

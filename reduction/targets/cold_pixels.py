@@ -40,7 +40,7 @@ class ColdPixelMap(CalibrationTarget):
 
         THRESHOLD_LOW: float = 0.94
         THRESHOLD_HIGH: float = 1.06
-        SMOOTHING: float = 8.0
+        SMOOTHING: float = 6.0
         MAXIMUM_ITERATIONS: int = 3
         MAXIMUM_COLD_PIXEL_COUNT: int = 100_000
         MAXIMUM_COLD_PIXEL_COUNT_DIFFERENCE: int = 50_000

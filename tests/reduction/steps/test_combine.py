@@ -1,0 +1,121 @@
+"""Combining frames, and the read noise that it rests on."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+import ccdproc
+import numpy as np
+import pytest
+from astropy.nddata import CCDData
+
+from reduction.steps.combine import combine, combine_biases
+from reduction.steps.read_noise import pair_noise, read_noise
+from schemas.errors import UnprocessableError
+
+
+@pytest.fixture
+def biases() -> list[np.ndarray]:
+    """Seven frames of noise 3 adu, with outliers in some."""
+    rng = np.random.default_rng(3)
+    frames = [rng.normal(0.0, 3.0, (300, 64)).astype(np.float32) for _ in range(7)]
+    frames[2][5, 7] = 5000.0
+    frames[4][290, 60] = -700.0
+    return frames
+
+
+def test_the_mean_of_survivors_leaves_outliers_out(biases):
+    mean, count = combine(biases, [3.0] * 7, sigma_clip=4.0)
+    assert (count[5, 7], count[290, 60]) == (6, 6)
+    survivors = [f[5, 7] for i, f in enumerate(biases) if i != 2]
+    assert mean[5, 7] == pytest.approx(np.mean(survivors), abs=1e-5)
+
+
+def test_a_master_bias_agrees_with_ccdproc(biases):
+    ours = combine_biases(biases, read_noise=3.0, sigma_clip=3.0)
+    combiner = ccdproc.Combiner([CCDData(f.astype(float), unit="adu") for f in biases])
+    combiner.sigma_clipping(
+        low_thresh=3.0,
+        high_thresh=3.0,
+        func=lambda a, axis=None: np.ma.median(a, axis=axis),
+        dev_func=lambda _a, axis=None: 3.0,
+    )
+    theirs = np.asarray(combiner.average_combine())
+    assert np.allclose(ours, theirs, atol=1e-5)
+
+
+def test_combining_twice_gives_the_same_bits(biases):
+    first, second = (combine_biases(biases, read_noise=3.0) for _ in range(2))
+    assert first.tobytes() == second.tobytes()
+
+
+def test_missing_values_do_not_count(biases):
+    biases[0][10, 10] = np.nan
+    for frame in biases:
+        frame[20, 20] = np.nan
+    mean, count = combine(biases, [3.0] * 7, sigma_clip=10.0)
+    assert count[10, 10] == 6
+    assert mean[10, 10] == pytest.approx(np.mean([f[10, 10] for f in biases[1:]]), abs=1e-5)
+    assert count[20, 20] == 0
+    assert np.isnan(mean[20, 20])
+
+
+def test_where_two_frames_disagree_their_median_stands():
+    low, high = (np.full((4, 4), value, dtype=np.float32) for value in (0.0, 100.0))
+    mean, count = combine([low, high], [1.0, 1.0], sigma_clip=3.0)
+    assert np.all(mean == 50.0)
+    assert not count.any()
+
+
+def test_photon_noise_widens_the_limit():
+    frames = [np.full((2, 2), value, dtype=np.float32) for value in (980.0, 1000.0, 1020.0)]
+    _, tight = combine(frames, [1.0] * 3, sigma_clip=3.0)
+    _, wide = combine(frames, [1.0] * 3, sigma_clip=3.0, photon=[0.5] * 3)
+    assert (tight[0, 0], wide[0, 0]) == (1, 3)
+
+
+def test_frames_of_different_shapes_are_refused():
+    frames = [np.zeros((2, 2), dtype=np.float32), np.zeros((3, 2), dtype=np.float32)]
+    with pytest.raises(UnprocessableError, match="one common shape"):
+        combine(frames, [1.0, 1.0], sigma_clip=3.0)
+    with pytest.raises(UnprocessableError, match="expected equal shapes"):
+        pair_noise(*frames)
+    with pytest.raises(UnprocessableError, match="0 frames"):
+        combine([], [], sigma_clip=3.0)
+
+
+@pytest.mark.parametrize("noise", [0.0, -1.0, float("nan")])
+def test_a_master_bias_needs_a_read_noise(biases, noise):
+    with pytest.raises(UnprocessableError, match="expected a positive number"):
+        combine_biases(biases, read_noise=noise)
+
+
+def test_read_noise_is_that_of_one_frame(biases):
+    noise = read_noise(biases)
+    # 6 pairs of 19200 pixels, neighbours share a frame: about 4 sqrt(1 / (2 * 19200 * 3))
+    assert noise.read_noise == pytest.approx(3.0, rel=0.012)
+    assert noise.rms == pytest.approx(3.0, rel=0.012)
+    assert abs(noise.mean_diff) < 0.1
+
+
+def test_read_noise_of_rounded_values_is_not_quantised():
+    rng = np.random.default_rng(4)
+    frames = [np.rint(rng.normal(100.0, 1.3, (500, 500))).astype(np.float32) for _ in range(2)]
+    # Rounding adds 1/12 adu2; 3 standard errors of the central interval (0.35 % each)
+    assert read_noise(frames).read_noise == pytest.approx((1.3**2 + 1 / 12) ** 0.5, rel=0.01)
+
+
+def test_read_noise_of_equal_frames_is_zero():
+    same = [np.ones((8, 8), dtype=np.float32)] * 2
+    assert read_noise(same).read_noise == 0.0
+
+
+def test_read_noise_needs_two_frames(biases):
+    with pytest.raises(UnprocessableError, match="at least 2"):
+        read_noise(biases[:1])
+
+
+def test_read_noise_needs_valid_pixels():
+    nothing = np.full((4, 4), np.nan, dtype=np.float32)
+    with pytest.raises(UnprocessableError, match="no valid pixel"):
+        pair_noise(nothing, nothing)
