@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, Final
 from reduction.freshness import Fresh
 from schemas.columns import Column
 from schemas.dali import Info, InputParam, Param, ServiceDescriptor, TableResult
-from schemas.errors import NotFoundError, VOError
+from schemas.errors import NotFoundError, ReductionError, VOError
 from schemas.params import ASOF, FRESH, RESPONSEFORMAT, RUNID
 from schemas.values import print_number
 from sia import soda
 from sia.regions import Cap, to_vectors
-from sia.resolve import canonical, coverage, scope_of
+from sia.resolve import canonical, find, scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,9 +131,8 @@ def run(params: Params, archive: Archive) -> TableResult:
         infos += answering.report.infos()
         for number, (text, dataset_id) in enumerate(known.items(), start=1):
             try:
-                covered = coverage(answering.connection, dataset_id)
-                dataset = archive.dataset(answering.connection, dataset_id)
-            except NotFoundError as error:
+                dataset, covered = find(archive, answering, dataset_id)
+            except (NotFoundError, ReductionError) as error:
                 rows.append(_fault(text, error))
                 continue
             descriptor = soda_descriptor(covered, name=f"soda{number}")

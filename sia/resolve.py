@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-__all__ = ["Coverage", "canonical", "coverage", "scope_of"]
+__all__ = ["Coverage", "canonical", "coverage", "find", "scope_of"]
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from reduction.scope import Scope
-from schemas.errors import NotFoundError
+from schemas.errors import NotFoundError, ReductionError
 from schemas.obscore import OBSCORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from reduction.archive import Archive
+    from reduction.datasets import Dataset
+    from reduction.freshness import Answering
+
 _QUERY: Final = (
     "SELECT obs_publisher_did, obs_title, s_region, "
     "em_min, em_max, t_min, t_max FROM ivoa.obscore WHERE obs_publisher_did = %s"
+)
+_FAILED: Final = (
+    "SELECT string_agg(r ->> 'text', '; ') FROM archive.targets t "
+    "LEFT JOIN LATERAL jsonb_array_elements(t.reasons::jsonb) r ON true "
+    "WHERE t.obs_publisher_did = %s AND t.state = 'failed' HAVING count(*) > 0"
 )
 
 
@@ -54,6 +63,35 @@ def canonical(text: str, prefix: str) -> str:
 def scope_of(datasets: Iterable[str]) -> Scope:
     """Targets that must be fresh for these datasets to be so."""
     return Scope(classes=frozenset(OBSCORE.freshness), datasets=frozenset(datasets))
+
+
+def find(archive: Archive, answering: Answering, dataset_id: str) -> tuple[Dataset, Coverage]:
+    """Look an image up as a snapshot has it: its file, and what it covers.
+
+    Raises
+    ------
+    NotFoundError
+        If no published image has that identifier.
+    ReductionError
+        If the archive knows it, but cannot make it; says why.
+    """
+    try:
+        dataset = archive.dataset(answering.connection, dataset_id)
+    except NotFoundError:
+        _refuse_failed(answering, dataset_id)
+        raise
+    return dataset, coverage(answering.connection, dataset_id)
+
+
+def _refuse_failed(answering: Answering, dataset_id: str) -> None:
+    if not answering.report.failed:
+        return
+    with answering.connection.cursor() as cursor:
+        cursor.execute(_FAILED, (dataset_id,))
+        row = cursor.fetchone()
+    if row is not None:
+        message = f"the dataset {dataset_id!r} cannot be made: {row[0] or 'its recipe failed'}"
+        raise ReductionError(message)
 
 
 def coverage(connection: Any, dataset_id: str) -> Coverage:  # noqa: ANN401  # the driver is the database's

@@ -18,7 +18,7 @@ from schemas.values import Circle, Interval
 from sia.cutout import Stamp, cutout_header, pixel_box, read_header, read_pixels, to_fits
 from sia.protocol import parse_polarization
 from sia.regions import parse_polygon, parse_region
-from sia.resolve import canonical, coverage, scope_of
+from sia.resolve import canonical, find, scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -143,6 +143,8 @@ def run(params: Params, archive: Archive) -> FileResult:
         If there is more than one region.
     NotFoundError
         If no published dataset has that identifier.
+    ReductionError
+        If the dataset cannot be made; says why.
     TransientError
         If the dataset cannot be made in time.
 
@@ -161,8 +163,7 @@ def run(params: Params, archive: Archive) -> FileResult:
                 timeout_s=archive.settings.limits.sync_timeout_s,
             )
         )
-        dataset = archive.dataset(answering.connection, dataset_id)
-        covered = coverage(answering.connection, dataset_id)
+        dataset, covered = find(archive, answering, dataset_id)
         infos = answering.report.infos()
     if not _overlaps(params, covered):
         return _nothing()

@@ -226,7 +226,7 @@ def table(result) -> list[dict]:
     return rows
 
 
-def opened(result) -> fits.HDUList:
+def fits_of(result) -> fits.HDUList:
     """The FITS file of a result; closes it."""
 
     document = b"".join(result.blocks)
