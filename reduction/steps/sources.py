@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["SOURCE_DTYPE", "SourceFlag", "extract"]
+__all__ = ["SOURCE_DTYPE", "SourceFlag", "extract", "mend"]
 
 from enum import IntFlag
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import sep
+from scipy.ndimage import gaussian_filter
 
 from reduction.steps.background import Background, estimate_background, unusable
 
@@ -26,7 +27,7 @@ class SourceFlag(IntFlag):
     SATURATED = 4
     """Has a saturated pixel."""
     MASKED = 8
-    """Has a bad pixel within its aperture."""
+    """Has a bad pixel within its half-light radius times two, or many in its aperture."""
     NO_CENTROID = 16
     """The windowed centroid did not converge: the position is the barycentre."""
     NO_FLUX = 32
@@ -43,6 +44,9 @@ _KRON_FACTOR: Final = 2.5
 _KRON_MINIMUM: Final = 3.5
 _REACH: Final = 60.0
 _WIDEST: Final = 6.0
+_MENDABLE: Final = 0.1
+_MEND_SIGMA: Final = 1.5
+_MEND_WEIGHT: Final = 0.02
 _SIGMA_PER_FWHM: Final = 1.0 / 2.3548200450309493
 
 
@@ -107,8 +111,8 @@ def extract(  # noqa: PLR0913  # the settings of a detection
         return sources
     _shapes(sources, found)
     _centroids(sources, found, pixels, bad)
-    common: dict[str, Any] = {"err": noise, "mask": bad, "gain": gain}
-    _fluxes(sources, found, pixels, aperture_radius, common)
+    mended = mend(pixels, bad)
+    _fluxes(sources, found, mended, aperture_radius, {"err": noise, "gain": gain})
     _flag(sources, found, bad, saturated, aperture_radius)
     _position_errors(sources, sky.global_rms, gain)
     return sources[np.argsort(-found["flux"], kind="stable")]
@@ -152,7 +156,7 @@ def _fluxes(
     flux, error, _ = sep.sum_circle(pixels, x, y, aperture_radius, subpix=5, **common)
     sources["flux_aper"], sources["flux_aper_err"] = flux, error
     a, b, theta = found["a"], found["b"], np.clip(found["theta"], -np.pi / 2, np.pi / 2)
-    kron, _ = sep.kron_radius(pixels, x, y, a, b, theta, 6.0, mask=common["mask"])
+    kron, _ = sep.kron_radius(pixels, x, y, a, b, theta, 6.0)
     kron = np.where(np.isfinite(kron), kron, 0.0)
     scale = np.maximum(_KRON_FACTOR * kron, _KRON_MINIMUM)
     flux, error, _ = sep.sum_ellipse(pixels, x, y, a, b, theta, scale, subpix=5, **common)
@@ -178,23 +182,43 @@ def _flag(
     inside &= (y > aperture_radius - 1) & (y < ny - aperture_radius)
     truncated = (found["flag"] & sep.OBJ_TRUNC) != 0
     flags[truncated | ~inside] |= SourceFlag.TRUNCATED
-    flags[_touches(bad, x, y, aperture_radius)] |= SourceFlag.MASKED
+    core = np.clip(sources["fwhm"], 2.0, aperture_radius)
+    masked = _count(bad, x, y, core) > 0
+    masked |= _count(bad, x, y, aperture_radius) > _MENDABLE * np.pi * aperture_radius**2
+    flags[masked] |= SourceFlag.MASKED
     if saturated is not None:
-        core = np.maximum(sources["fwhm"], 2.0)
-        flags[_touches(saturated, x, y, core)] |= SourceFlag.SATURATED
+        flags[_count(saturated, x, y, core) > 0] |= SourceFlag.SATURATED
 
 
-def _touches(
+def _count(
     pixels: NDArray[np.bool_],
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     radius: float | NDArray[np.float64],
-) -> NDArray[np.bool_]:
-    """Whether any such pixel lies within the radius, for each position."""
+) -> NDArray[np.float64]:
+    """How many such pixels lie within the radius, for each position."""
     if not pixels.any():
-        return np.zeros(x.shape, np.bool_)
+        return np.zeros(x.shape)
     count, _, _ = sep.sum_circle(pixels.astype(np.float32), x, y, radius, subpix=1)
-    return np.asarray(count > 0)
+    return np.asarray(count)
+
+
+def mend(pixels: NDArray[np.float32], bad: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Give bad pixels the mean of the good ones around them, weighted by a Gaussian.
+
+    Parameters
+    ----------
+    pixels
+        Shape (ny, nx), sky subtracted.
+    bad
+        True where a pixel is to be replaced, same shape; 0 where no good one is near.
+    """
+    if not bad.any():
+        return pixels
+    weight = gaussian_filter((~bad).astype(np.float32), _MEND_SIGMA, mode="constant")
+    total = gaussian_filter(np.where(bad, np.float32(0), pixels), _MEND_SIGMA, mode="constant")
+    filled = np.where(weight > _MEND_WEIGHT, total / np.maximum(weight, _MEND_WEIGHT), 0.0)
+    return np.ascontiguousarray(np.where(bad, filled, pixels), dtype=np.float32)
 
 
 def _position_errors(sources: NDArray[np.void], rms: float, gain: float) -> None:
