@@ -1,19 +1,21 @@
-"""The texts that make the functions of schema ``vo`` in PostgreSQL; :mod:`schemas.sphere` says how.
+"""The texts that make the functions of schema ``vo`` on points and outlines in PostgreSQL.
 
-Inside, an *outline* is a polygon made ready: ``{north, left, x1, y1, z1, x2, ...}`` with the corners
-as turned unit vectors, ``north`` 1 where the turned north pole is inside, ``left`` the area in
+An *outline* is a polygon made ready: ``{north, left, x1, y1, z1, x2, ...}`` with the corners as
+turned unit vectors, ``north`` 1 where the turned north pole is inside, ``left`` the area in
 steradian to the left of the outline. It depends on the polygon only, so PostgreSQL computes it
 once for a polygon that is a constant.
 """
 
 from __future__ import annotations
 
-__all__ = ["FUNCTIONS"]
+__all__ = ["FUNCTIONS", "LOOP", "SQL"]
 
 from typing import Final
 
-_SQL: Final = "LANGUAGE sql IMMUTABLE PARALLEL SAFE"
-_LOOP: Final = "LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE"
+#: What a function is that PostgreSQL may put into the query around it.
+SQL: Final = "LANGUAGE sql IMMUTABLE PARALLEL SAFE"
+#: What a function with loops is.
+LOOP: Final = "LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE"
 
 _SCHEMA: Final = """
 CREATE SCHEMA IF NOT EXISTS vo;
@@ -22,7 +24,7 @@ GRANT USAGE ON SCHEMA vo TO PUBLIC
 
 _HAVERSINE: Final = f"""
 CREATE OR REPLACE FUNCTION vo.haversine(ra1 float8, dec1 float8, ra2 float8, dec2 float8)
-RETURNS float8 {_SQL} STRICT AS $$
+RETURNS float8 {SQL} STRICT AS $$
 SELECT sind((dec2 - dec1) / 2) * sind((dec2 - dec1) / 2)
      + cosd(dec1) * cosd(dec2) * (sind((ra2 - ra1) / 2) * sind((ra2 - ra1) / 2))
 $$
@@ -30,7 +32,7 @@ $$
 
 _DISTANCE: Final = f"""
 CREATE OR REPLACE FUNCTION vo.distance(ra1 float8, dec1 float8, ra2 float8, dec2 float8)
-RETURNS float8 {_SQL} STRICT AS $$
+RETURNS float8 {SQL} STRICT AS $$
 SELECT degrees(atan2(
     sqrt(cosd(dec2) * sind(ra2 - ra1) * (cosd(dec2) * sind(ra2 - ra1))
        + (cosd(dec1) * sind(dec2) - sind(dec1) * cosd(dec2) * cosd(ra2 - ra1))
@@ -42,7 +44,7 @@ $$
 _WITHIN: Final = f"""
 CREATE OR REPLACE FUNCTION vo.within(
     ra1 float8, dec1 float8, ra2 float8, dec2 float8, radius float8)
-RETURNS boolean {_SQL} AS $$
+RETURNS boolean {SQL} AS $$
 SELECT radius >= 0 AND (radius >= 180
     OR vo.haversine(ra1, dec1, ra2, dec2) <= sind(radius / 2) * sind(radius / 2))
 $$
@@ -50,7 +52,7 @@ $$
 
 _TURNED: Final = f"""
 CREATE OR REPLACE FUNCTION vo.turned(ra float8, "dec" float8)
-RETURNS float8[] {_LOOP} AS $$
+RETURNS float8[] {LOOP} AS $$
 DECLARE
     x float8 := cosd("dec") * cosd(ra);
     y float8 := cosd("dec") * sind(ra);
@@ -65,7 +67,7 @@ END $$
 
 _OUTLINE: Final = f"""
 CREATE OR REPLACE FUNCTION vo.outline(polygon float8[])
-RETURNS float8[] {_LOOP} AS $$
+RETURNS float8[] {LOOP} AS $$
 DECLARE
     n int := cardinality(polygon) / 2;
     corners float8[] := '{{}}';
@@ -103,7 +105,7 @@ END $$
 
 _HAS: Final = f"""
 CREATE OR REPLACE FUNCTION vo.outline_has(outline float8[], ra float8, "dec" float8)
-RETURNS boolean {_LOOP} AS $$
+RETURNS boolean {LOOP} AS $$
 DECLARE
     p float8[] := vo.turned(ra, "dec");
     px float8 := p[1];
@@ -144,7 +146,7 @@ END $$
 
 _BORDER: Final = f"""
 CREATE OR REPLACE FUNCTION vo.outline_distance(outline float8[], ra float8, "dec" float8)
-RETURNS float8 {_LOOP} AS $$
+RETURNS float8 {LOOP} AS $$
 DECLARE
     p float8[] := vo.turned(ra, "dec");
     px float8 := p[1];
@@ -193,7 +195,7 @@ END $$
 
 _CROSS: Final = f"""
 CREATE OR REPLACE FUNCTION vo.outlines_cross(one float8[], other float8[])
-RETURNS boolean {_LOOP} AS $$
+RETURNS boolean {LOOP} AS $$
 DECLARE
     n int := cardinality(one);
     m int := cardinality(other);
@@ -233,7 +235,7 @@ END $$
 
 _CORNER_IN: Final = f"""
 CREATE OR REPLACE FUNCTION vo.corners_in(polygon float8[], outline float8[])
-RETURNS int {_LOOP} AS $$
+RETURNS int {LOOP} AS $$
 DECLARE
     found int := 0;
 BEGIN
@@ -248,194 +250,6 @@ BEGIN
 END $$
 """
 
-_CONTAINS: Final = f"""
-CREATE OR REPLACE FUNCTION vo.contains(inner_ float8[], outer_ float8[])
-RETURNS boolean {_LOOP} AS $$
-DECLARE
-    corners int := cardinality(inner_);
-    inner_radius float8 := coalesce(inner_[3], 0);
-    radius float8 := coalesce(outer_[3], 0);
-    outline float8[];
-    mine float8[];
-BEGIN
-    IF cardinality(outer_) <= 3 THEN
-        IF corners <= 3 THEN
-            RETURN radius >= 180 OR (radius >= inner_radius AND vo.within(
-                inner_[1], inner_[2], outer_[1], outer_[2], radius - inner_radius));
-        END IF;
-        IF radius >= 90 THEN
-            mine := vo.outline(inner_);
-            RETURN radius >= 180 OR NOT (
-                vo.outline_has(mine, outer_[1] + 180, -outer_[2])
-                OR vo.outline_distance(mine, outer_[1] + 180, -outer_[2]) < 180 - radius);
-        END IF;
-        FOR i IN 1 .. corners BY 2 LOOP
-            IF NOT vo.within(inner_[i], inner_[i + 1], outer_[1], outer_[2], radius) THEN
-                RETURN false;
-            END IF;
-        END LOOP;
-        RETURN true;
-    END IF;
-    outline := vo.outline(outer_);
-    IF corners <= 3 THEN
-        RETURN vo.outline_has(outline, inner_[1], inner_[2])
-            AND (inner_radius = 0
-                 OR vo.outline_distance(outline, inner_[1], inner_[2]) >= inner_radius);
-    END IF;
-    IF vo.corners_in(inner_, outline) < corners / 2 THEN
-        RETURN false;
-    END IF;
-    mine := vo.outline(inner_);
-    IF vo.outlines_cross(mine, outline) THEN
-        RETURN false;
-    END IF;
-    FOR i IN 1 .. cardinality(outer_) BY 2 LOOP
-        IF vo.outline_has(mine, outer_[i], outer_[i + 1])
-           AND vo.outline_distance(mine, outer_[i], outer_[i + 1]) > 1e-9
-        THEN
-            RETURN false;
-        END IF;
-    END LOOP;
-    RETURN true;
-END $$
-"""
-
-_INTERSECTS: Final = f"""
-CREATE OR REPLACE FUNCTION vo.intersects(one float8[], other float8[])
-RETURNS boolean {_LOOP} AS $$
-DECLARE
-    outline float8[];
-    mine float8[];
-BEGIN
-    IF cardinality(one) > cardinality(other) THEN
-        RETURN vo.intersects(other, one);
-    END IF;
-    IF cardinality(other) <= 3 THEN
-        RETURN vo.within(one[1], one[2], other[1], other[2],
-                         coalesce(one[3], 0) + coalesce(other[3], 0));
-    END IF;
-    outline := vo.outline(other);
-    IF cardinality(one) <= 3 THEN
-        RETURN vo.outline_has(outline, one[1], one[2])
-            OR (coalesce(one[3], 0) > 0
-                AND vo.outline_distance(outline, one[1], one[2]) <= one[3]);
-    END IF;
-    mine := vo.outline(one);
-    RETURN vo.outlines_cross(mine, outline)
-        OR vo.corners_in(one, outline) > 0
-        OR vo.corners_in(other, mine) > 0;
-END $$
-"""
-
-_AREA: Final = f"""
-CREATE OR REPLACE FUNCTION vo.area(region float8[])
-RETURNS float8 {_LOOP} AS $$
-DECLARE
-    side float8;
-BEGIN
-    IF cardinality(region) <= 3 THEN
-        side := sind(least(coalesce(region[3], 0), 180) / 2);
-        RETURN 4 * pi() * side * side * degrees(1) * degrees(1);
-    END IF;
-    side := (vo.outline(region))[2];
-    RETURN least(side, 4 * pi() - side) * degrees(1) * degrees(1);
-END $$
-"""
-
-_CENTROID: Final = f"""
-CREATE OR REPLACE FUNCTION vo.centroid(region float8[])
-RETURNS float8[] {_LOOP} AS $$
-DECLARE
-    o float8[];
-    size int;
-    ax float8; ay float8; az float8;
-    bx float8; by_ float8; bz float8;
-    nx float8; ny float8; nz float8;
-    length float8;
-    weight float8;
-    sx float8 := 0; sy float8 := 0; sz float8 := 0;
-    x float8; y float8; z float8;
-    ra float8;
-BEGIN
-    IF cardinality(region) <= 3 THEN
-        RETURN region[1:2];
-    END IF;
-    o := vo.outline(region);
-    size := cardinality(o);
-    ax := o[size - 2]; ay := o[size - 1]; az := o[size];
-    FOR i IN 3 .. size BY 3 LOOP
-        bx := o[i]; by_ := o[i + 1]; bz := o[i + 2];
-        nx := ay * bz - az * by_; ny := az * bx - ax * bz; nz := ax * by_ - ay * bx;
-        length := sqrt(nx * nx + ny * ny + nz * nz);
-        IF length > 0 THEN
-            weight := atan2(length, ax * bx + ay * by_ + az * bz) / length;
-            sx := sx + weight * nx; sy := sy + weight * ny; sz := sz + weight * nz;
-        END IF;
-        ax := bx; ay := by_; az := bz;
-    END LOOP;
-    IF o[2] > 2 * pi() THEN
-        sx := -sx; sy := -sy; sz := -sz;
-    END IF;
-    x := -0.2935646612010731 * sx + 0.5526625824613112 * sy + 0.7799896535474643 * sz;
-    y := -0.8306645067390708 * sx - 0.5512858199463160 * sy + 0.0779770605374055 * sz;
-    z :=  0.4730922393549013 * sx - 0.6250184114674643 * sy + 0.6209152264108622 * sz;
-    ra := degrees(atan2(y, x));
-    IF ra < 0 THEN ra := ra + 360; END IF;
-    RETURN ARRAY[ra, degrees(atan2(z, sqrt(x * x + y * y)))];
-END $$
-"""
-
-_BOX: Final = f"""
-CREATE OR REPLACE FUNCTION vo.box(ra float8, "dec" float8, width float8, height float8)
-RETURNS float8[] {_LOOP} AS $$
-DECLARE
-    corners float8[] := '{{}}';
-    a float8;
-    b float8;
-    x float8;
-    y float8;
-    z float8;
-    lon float8;
-BEGIN
-    IF width <= 0 OR width >= 180 OR height <= 0 OR height >= 180 THEN
-        RETURN NULL;
-    END IF;
-    FOR i IN 1 .. 4 LOOP
-        a := tand(width / 2) * CASE WHEN i IN (2, 3) THEN 1 ELSE -1 END;
-        b := tand(height / 2) * CASE WHEN i IN (3, 4) THEN 1 ELSE -1 END;
-        x := cosd("dec") * cosd(ra) - a * sind(ra) - b * sind("dec") * cosd(ra);
-        y := cosd("dec") * sind(ra) + a * cosd(ra) - b * sind("dec") * sind(ra);
-        z := sind("dec") + b * cosd("dec");
-        lon := degrees(atan2(y, x));
-        IF lon < 0 THEN lon := lon + 360; END IF;
-        corners := corners || ARRAY[lon, degrees(atan2(z, sqrt(x * x + y * y)))];
-    END LOOP;
-    RETURN corners;
-END $$
-"""
-
-_MODULO: Final = f"""
-CREATE OR REPLACE FUNCTION vo.modulo(x float8, y float8)
-RETURNS float8 {_SQL} STRICT AS $$
-SELECT x - y * trunc(x / y)
-$$
-"""
-
-_RANDOM: Final = f"""
-CREATE OR REPLACE FUNCTION vo.random(seed int8)
-RETURNS float8 {_SQL} STRICT AS $$
-SELECT (hashint8extended(seed, 0) & 9007199254740991)::float8 / 9007199254740992::float8
-$$
-"""
-
-_HASWORD: Final = f"""
-CREATE OR REPLACE FUNCTION vo.hasword(haystack text, needle text)
-RETURNS int {_SQL} STRICT AS $$
-SELECT (haystack ~* ('(^|\\W)' || regexp_replace(needle, '([^[:alnum:]_[:space:]])', '\\\\\\1', 'g')
-                     || '(\\W|$)'))::int
-$$
-"""
-
 #: In the order in which they can be made; each may be run again.
 FUNCTIONS: Final[tuple[str, ...]] = (
     _SCHEMA,
@@ -448,12 +262,4 @@ FUNCTIONS: Final[tuple[str, ...]] = (
     _BORDER,
     _CROSS,
     _CORNER_IN,
-    _CONTAINS,
-    _INTERSECTS,
-    _AREA,
-    _CENTROID,
-    _BOX,
-    _MODULO,
-    _RANDOM,
-    _HASWORD,
 )

@@ -235,32 +235,39 @@ def _narrow_time(
 def _narrow_place(
     call: typed.Expr, other: typed.Expr, operator: str, uses: dict[str, _Use]
 ) -> None:
-    if not isinstance(call, typed.Apply):
-        return
     limit = constant(other)
-    if call.function.name == "DISTANCE" and limit is not None and operator in {"<", "<=", "="}:
-        flat = _flat(call.arguments)
-        if flat is not None:
-            for place, centre in ((flat[:2], flat[2:]), (flat[2:], flat[:2])):
-                numbers = [constant(part) for part in centre]
-                if numbers[0] is not None and numbers[1] is not None:
-                    _narrow_to(place, Circle(numbers[0], numbers[1], float(limit)), uses)
+    if not isinstance(call, typed.Apply) or limit is None:
         return
-    if call.function.name not in {"CONTAINS", "INTERSECTS"} or operator != "=" or limit != 1:
+    if call.function.name == "DISTANCE" and operator in {"<", "<=", "="}:
+        _narrow_by_distance(call, float(limit), uses)
+    elif call.function.name in {"CONTAINS", "INTERSECTS"} and operator == "=" and limit == 1:
+        one, two = call.arguments
+        _narrow_by_region(one, two, uses)
+        _narrow_by_region(two, one, uses)
+
+
+def _narrow_by_distance(call: typed.Apply, limit: float, uses: dict[str, _Use]) -> None:
+    flat = _flat(call.arguments)
+    if flat is None:
         return
-    one, two = call.arguments
-    pairs = ((one, two), (two, one))
-    for place, region in pairs:
-        circle = _circle(region)
-        if circle is None:
-            continue
-        point = _flat((place,)) if kind_of(place.column) is Kind.POINT else None
+    for place, centre in ((flat[:2], flat[2:]), (flat[2:], flat[:2])):
+        ra, dec = (constant(part) for part in centre)
+        if ra is not None and dec is not None:
+            _narrow_to(place, Circle(ra, dec, limit), uses)
+
+
+def _narrow_by_region(place: typed.Expr, region: typed.Expr, uses: dict[str, _Use]) -> None:
+    circle = _circle(region)
+    if circle is None:
+        return
+    if kind_of(place.column) is Kind.POINT:
+        point = _flat((place,))
         if point is not None:
             _narrow_to(point, circle, uses)
-        elif isinstance(place, typed.Reference) and place.name in _REGIONS:
-            use = _use_of(place, uses)
-            if use is not None:
-                use.region = _smaller(use.region, circle)
+    elif isinstance(place, typed.Reference) and place.name in _REGIONS:
+        use = _use_of(place, uses)
+        if use is not None:
+            use.region = _smaller(use.region, circle)
 
 
 def _flat(arguments: tuple[typed.Expr, ...]) -> list[typed.Expr] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# ruff: noqa: D102, ANN401  # methods are named and documented by the grammar's rules; Lark's types
+
 __all__ = ["TreeBuilder"]
 
 from typing import TYPE_CHECKING, Any

@@ -7,7 +7,6 @@ __all__ = ["Checked", "check"]
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from schemas.columns import Column, Table
 from schemas.errors import QueryError
 from tap.adql import nodes, typed
 from tap.adql.expressions import ExpressionChecker
@@ -19,6 +18,7 @@ from tap.adql.scopes import Field, Visibility, Visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from schemas.columns import Column, Table
     from tap.adql.catalogue import Catalogue
 
 _LIBRARY: Final = Library()
@@ -89,10 +89,10 @@ class _QueryChecker:
     def query(self, query: nodes.Query, around: Visibility | None) -> typed.Query:
         common = tuple(self._common_table(each) for each in query.common)
         if isinstance(query.body, nodes.Select):
-            body, order = self._select(query.body, query.order, around)
-        else:
-            body = self._body(query.body, around)
-            order = self._order_of_answer(query.order, body.columns)
+            select, order = self._select(query.body, query.order, around)
+            return typed.Query(common, select, order, query.offset)
+        body = self._body(query.body, around)
+        order = self._order_of_answer(query.order, body.columns)
         return typed.Query(common, body, order, query.offset)
 
     def _common_table(self, each: nodes.CommonTable) -> typed.CommonTable:
@@ -109,15 +109,15 @@ class _QueryChecker:
             return self.query(body, around)
         if isinstance(body, nodes.Select):
             return typed.Query((), self._select(body, (), around)[0], (), 0)
-        sides = [self._side(side, around) for side in (body.left, body.right)]
-        left, right = sides[0].columns, sides[1].columns
+        one, other = (self._side(side, around) for side in (body.left, body.right))
+        left, right = one.columns, other.columns
         if len(left) != len(right):
             message = f"{body.operator} of {len(left)} and {len(right)} columns, expected as many"
             raise _fault(body, message)
         columns = tuple(
             _unified(body, *pair, place=n) for n, pair in enumerate(zip(left, right, strict=True))
         )
-        return typed.SetOperation(body.operator, body.keep_all, *sides, columns)
+        return typed.SetOperation(body.operator, body.keep_all, one, other, columns)
 
     def _side(
         self, side: nodes.Select | nodes.SetOperation | nodes.Query, around: Visibility | None
@@ -139,7 +139,7 @@ class _QueryChecker:
             _refuse_aggregates(where, select.where, "WHERE")
         groups = tuple(self._group(each, items, scope, checker) for each in select.groups)
         having = checker.condition(select.having) if select.having else None
-        terms = tuple(self._order_term(term, items, scope, checker) for term in order)
+        terms = tuple(self._order_term(term, items, checker) for term in order)
         checked = typed.Select(select.distinct, select.top, items, sources, where, groups, having)
         check_grouping(checked, terms, select)
         return checked, terms
@@ -186,7 +186,6 @@ class _QueryChecker:
         self,
         term: nodes.OrderTerm,
         items: Sequence[typed.Item],
-        scope: Visibility,
         checker: ExpressionChecker,
     ) -> typed.OrderTerm:
         place = _place_in_answer(term.expression, [item.column for item in items])
@@ -216,7 +215,9 @@ class _QueryChecker:
         sources: tuple[nodes.TableName | nodes.DerivedTable | nodes.Join, ...],
         around: Visibility | None,
     ) -> tuple[tuple[typed.Relation, ...], Visibility]:
-        relations, tables, fields = [], [], []
+        relations: list[typed.Relation] = []
+        tables: list[Visible] = []
+        fields: list[Field] = []
         for source in sources:
             relation, scope = self._relation(source, around)
             relations.append(relation)
@@ -311,7 +312,7 @@ def _shared(
     if not names:
         message = "NATURAL JOIN of tables without a column in common, expected ON a condition"
         raise QueryError(message, line=join.line, column=join.column)
-    return tuple(nodes.Name(name, True, join.line, join.column) for name in names)  # noqa: FBT003
+    return tuple(nodes.Name(name, True, join.line, join.column) for name in names)
 
 
 def _merged(kind: str, one: typed.Expr, other: typed.Expr) -> typed.Expr:

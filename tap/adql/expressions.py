@@ -6,8 +6,8 @@ __all__ = ["ExpressionChecker"]
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from schemas.errors import QueryError, UnsupportedFeatureError
 from tap.adql import nodes
@@ -72,7 +72,7 @@ class ExpressionChecker:
         QueryError
             With the place, what is wrong and what would be right.
         """
-        return _CHECKS[type(node)](self, node)
+        return self._checks[type(node)](self, node)
 
     def condition(self, node: nodes.Expression) -> Expr:
         """Check an expression that must be true or false."""
@@ -232,7 +232,7 @@ class ExpressionChecker:
     def _fit(self, node: nodes.Expression, function: Function, arguments: list[Expr]) -> None:
         kinds = [kind_of(argument.column) for argument in arguments]
         if not arguments_fit(function, kinds):
-            expected = {"a": "numbers"}.get("", _EXPECTED.get(function.name, "numbers"))
+            expected = _EXPECTED.get(function.name, "numbers")
             raise _fault(node, f"found {' and '.join(kinds)}, expected {expected}")
 
     def _comparable(
@@ -255,6 +255,27 @@ class ExpressionChecker:
         if len(query.columns) != 1:
             message = f"the query here has {len(query.columns)} columns, expected one"
             raise _fault(node, message)
+
+    _checks: ClassVar[dict[type[nodes.Expression], Callable[[ExpressionChecker, Any], Expr]]] = {
+        nodes.Number: _number,
+        nodes.String: _string,
+        nodes.Boolean: _boolean,
+        nodes.Null: _null,
+        nodes.ColumnName: _column,
+        nodes.Unary: _unary,
+        nodes.Binary: _binary,
+        nodes.Call: _call,
+        nodes.Cast: _cast,
+        nodes.Subquery: _value_of_query,
+        nodes.Comparison: _comparison,
+        nodes.Between: _between,
+        nodes.In: _in,
+        nodes.Like: _like,
+        nodes.IsNull: _is_null,
+        nodes.Exists: _exists,
+        nodes.Not: _not,
+        nodes.Logical: _logical,
+    }
 
 
 _EXPECTED: Final = {
@@ -336,35 +357,17 @@ def _as_time(node: nodes.Expression, expression: Expr) -> Expr:
     """Read a literal text beside a timestamp as one (DALI-1.1 3.3.3)."""
     if not isinstance(expression, Constant) or not isinstance(expression.value, str):
         return expression
-    text = expression.value.strip()
-    try:
-        if not _TIME.fullmatch(text):
-            raise ValueError
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+    moment = _moment(expression.value.strip())
+    if moment is None:
         message = f"found {expression.value!r}, expected a timestamp YYYY-MM-DDThh:mm:ss[.f]"
-        raise _fault(node, message) from None
-    moment = moment.replace(tzinfo=UTC).replace(tzinfo=None)
-    return Constant(column_of(Kind.TIME), moment.isoformat())
+        raise _fault(node, message)
+    return Constant(column_of(Kind.TIME), moment)
 
 
-_CHECKS: Final = {
-    nodes.Number: ExpressionChecker._number,
-    nodes.String: ExpressionChecker._string,
-    nodes.Boolean: ExpressionChecker._boolean,
-    nodes.Null: ExpressionChecker._null,
-    nodes.ColumnName: ExpressionChecker._column,
-    nodes.Unary: ExpressionChecker._unary,
-    nodes.Binary: ExpressionChecker._binary,
-    nodes.Call: ExpressionChecker._call,
-    nodes.Cast: ExpressionChecker._cast,
-    nodes.Subquery: ExpressionChecker._value_of_query,
-    nodes.Comparison: ExpressionChecker._comparison,
-    nodes.Between: ExpressionChecker._between,
-    nodes.In: ExpressionChecker._in,
-    nodes.Like: ExpressionChecker._like,
-    nodes.IsNull: ExpressionChecker._is_null,
-    nodes.Exists: ExpressionChecker._exists,
-    nodes.Not: ExpressionChecker._not,
-    nodes.Logical: ExpressionChecker._logical,
-}
+def _moment(text: str) -> str | None:
+    if not _TIME.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=None).isoformat()
+    except ValueError:
+        return None

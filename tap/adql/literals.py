@@ -48,11 +48,8 @@ def identifier(name: str) -> str:
 
 def double(value: float) -> str:
     """Write a number as float8: the shortest digits that read back as the same number."""
-    return (
-        f"'{float(value)!r}'::float8"
-        if value < 0 or value != value
-        else f"{float(value)!r}::float8"
-    )
+    digits = repr(float(value))
+    return f"{digits}::float8" if digits[0].isdigit() else f"'{digits}'::float8"
 
 
 def array(values: Iterable[float]) -> str:

@@ -97,7 +97,7 @@ def parse(text: str) -> Query:
             _check_depth(_lark().lex(text))
         query: Query = _lark().parse(text)  # type: ignore[assignment]  # made by TreeBuilder
     except UnexpectedCharacters as error:
-        raise _unreadable(text, error) from None
+        raise _unreadable(error) from None
     except UnexpectedToken as error:
         raise _unexpected(error) from None
     return query
@@ -112,8 +112,8 @@ def _check_depth(tokens: Iterable[Token]) -> None:
             raise QuerySyntaxError(message, line=token.line, column=token.column)
 
 
-def _unreadable(text: str, error: UnexpectedCharacters) -> QuerySyntaxError:
-    found = text[error.pos_in_stream]
+def _unreadable(error: UnexpectedCharacters) -> QuerySyntaxError:
+    found = str(error.char)
     closed = {"'": "a closing `'`", '"': 'a closing `"`'}
     if found in closed:
         message = f"found {found} that opens a text without end, expected {closed[found]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Field", "Visible", "Visibility"]
+__all__ = ["Field", "Visibility", "Visible"]
 
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -76,7 +76,7 @@ class Visibility:
         """
         scope: Visibility | None = self
         while scope is not None:
-            found = scope._own(parts)
+            found = scope.own(parts)
             if len(found) > 1:
                 found = [field for field in found if field.name == parts[-1].text]
                 if len(found) != 1:
@@ -97,7 +97,8 @@ class Visibility:
             raise _ambiguous(qualifiers)
         return found[0].fields
 
-    def _own(self, parts: tuple[Name, ...]) -> list[Field]:
+    def own(self, parts: tuple[Name, ...]) -> list[Field]:
+        """Columns of these tables, not of those around, that a name fits."""
         *qualifiers, name = parts
         if not qualifiers:
             return [field for field in self.fields if name.matches(field.name)]

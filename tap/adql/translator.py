@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# ruff: noqa: S608  # texts come from the checked tree; users' words by tap/adql/literals.py alone
+
 __all__ = ["Sql", "translate"]
 
 from dataclasses import dataclass
@@ -179,7 +181,7 @@ class _Translator:
         return self.expression(found)
 
     def _geometric(self, found: typed.Apply) -> str:
-        """SQL of ``CONTAINS(...) = 1``, ``DISTANCE(...) < r`` and the like; empty if it is none."""
+        """SQL of ``CONTAINS(...) = 1``, ``DISTANCE(...) < r`` and the like; "" if it is none."""
         left, right = found.arguments
         operator = found.function.name
         if isinstance(right, typed.Apply) and right.function.name in {*_PREDICATES, "DISTANCE"}:
@@ -253,7 +255,7 @@ class _Translator:
             kind = kind_of(argument.column)
             if word == "DOUBLE" and kind is not Kind.DOUBLE:
                 text = f"{text}::float8"
-            elif kind is Kind.NULL and word not in {"ANY"}:
+            elif kind is Kind.NULL and word != "ANY":
                 text = f"{text}::{sql_type(found.column)}"
             elif word == "TIMESTAMP" and kind is Kind.TEXT:
                 text = f"{text}::timestamp"
