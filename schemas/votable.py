@@ -125,7 +125,7 @@ def _skeleton(
     for info in result.infos:
         _info(resource, info)
     table = etree.SubElement(resource, _tag("TABLE"))
-    ids = _ids(result.descriptors)
+    ids = _ids(result)
     for index, column in enumerate(result.columns):
         _field(table, column, ids.get(column.name, ""), first=_is_first(result.columns, index))
     data = etree.SubElement(table, _tag("DATA"))
@@ -170,10 +170,11 @@ def _info(parent: etree._Element, info: Info) -> None:
         element.text = _clean(info.text)
 
 
-def _ids(descriptors: Sequence[ServiceDescriptor]) -> dict[str, str]:
+def _ids(result: TableResult) -> dict[str, str]:
     """XML IDs of the columns that descriptors refer to."""
-    names = [inp.column for descriptor in descriptors for inp in descriptor.inputs if inp.column]
-    return {name: "col_" + re.sub(r"\W", "_", name) for name in names}
+    inputs = [inp for descriptor in result.descriptors for inp in descriptor.inputs]
+    names = {inp.column for inp in inputs} & {column.name for column in result.columns}
+    return {name: "col_" + re.sub(r"\W", "_", name) for name in sorted(names)}
 
 
 def _is_first(columns: Sequence[Column], index: int) -> bool:
