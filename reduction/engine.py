@@ -7,12 +7,12 @@ __all__ = ["DaskEngine", "Engine", "InlineEngine", "open_engine"]
 import logging
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from asyncio import CancelledError as AsyncCancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
-from distributed import Client, fire_and_forget
+from distributed import Client, KilledWorker, fire_and_forget
 from distributed import TimeoutError as DaskTimeoutError
-from distributed import wait as wait_for
 
 from reduction.make import Outcome, make_target
 from schemas.errors import BusyError, NotMadeYetError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _RECONNECT_S = 1.0
+_LOST = (OSError, CancelledError, AsyncCancelledError, KilledWorker)
 
 
 class Engine(Protocol):
@@ -117,7 +118,7 @@ class DaskEngine:
         while True:
             try:
                 return self._run_once(plan, deadline, progress)
-            except (OSError, DaskTimeoutError, RuntimeError, ValueError) as error:
+            except _LOST as error:
                 # the scheduler went away, or forgot the plan: every step can be sent again
                 _LOG.warning("the engine is lost, trying again: %r", error)
                 self._forget()
@@ -143,12 +144,13 @@ class DaskEngine:
                 futures[step.target_id].add_done_callback(lambda f: progress(f.result()))
         for future in futures.values():
             fire_and_forget(future)
-        left = deadline - time.monotonic()
-        try:
-            wait_for(list(futures.values()), timeout=max(left, 0.01))
-        except (DaskTimeoutError, TimeoutError) as error:
-            raise _not_yet(plan) from error
-        outcomes: list[Outcome] = client.gather(list(futures.values()))
+        outcomes: list[Outcome] = []
+        for future in futures.values():
+            left = deadline - time.monotonic()
+            try:
+                outcomes.append(future.result(timeout=max(left, 0.01)))
+            except DaskTimeoutError as error:
+                raise _not_yet(plan) from error
         return outcomes
 
     def _connect(self, deadline: float) -> Client:

@@ -91,10 +91,14 @@ def test_identical_content_stops_the_remaking_and_its_lineage_moves_on(
     assert new.object_id != old.object_id
     assert new.recipe_version == "1.1"
     with archive.transaction() as session:
-        ancestors = session.execute(
-            text("SELECT ancestor_id FROM archive.ancestors WHERE object_id = :i"),
-            {"i": catalogue.object_id},
-        ).scalars().all()
+        ancestors = (
+            session.execute(
+                text("SELECT ancestor_id FROM archive.ancestors WHERE object_id = :i"),
+                {"i": catalogue.object_id},
+            )
+            .scalars()
+            .all()
+        )
     assert new.object_id in ancestors
     assert old.object_id not in ancestors
 
@@ -178,7 +182,11 @@ def test_a_flagged_calibration_is_not_selected_and_the_next_one_is(
         archive.ingest(
             [
                 write_frame(
-                    tmp_path, f"hot{number}", FrameKind.BIAS, 2000, night="2020-01-03",
+                    tmp_path,
+                    f"hot{number}",
+                    FrameKind.BIAS,
+                    2000,
+                    night="2020-01-03",
                     hour=number / 100,
                 )
             ]

@@ -1,0 +1,159 @@
+"""The Dask engine: plans run on its workers, and survive the loss of any of its processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from reduction.archive import Archive
+from reduction.operate import edit
+from reduction.scope import Scope
+from schemas.errors import BusyError
+from schemas.settings import EngineSettings, LimitSettings
+from tests.reduction.test_single_flight import environment
+from tests.support.toy import ToyBias, work_done
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+IMAGES = Scope(classes=frozenset({"ToyImage"}))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_engine(env: dict[str, str], port: int) -> subprocess.Popen[bytes]:
+    program = (
+        "from reduction.cluster import run_cluster\n"
+        "if __name__ == '__main__':\n"
+        f"    run_cluster(host='127.0.0.1', port={port}, workers=2, threads=1)\n"
+    )
+    script = f"{env['VO_TOY_LOG']}.engine.py"
+    with open(script, "w", encoding="utf-8") as stream:  # noqa: PTH123  # a script beside the log
+        stream.write(program)
+    return subprocess.Popen(
+        [sys.executable, script], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
+    try:
+        family = [*psutil.Process(process.pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        family = []
+    process.kill()
+    for child in family:
+        try:
+            child.kill()
+        except psutil.NoSuchProcess:
+            continue
+    process.wait()
+
+
+@contextmanager
+def asking(archive: Archive, port: int, budget_s: float = 60) -> Iterator[Archive]:
+    changed = {
+        "engine": EngineSettings(address=f"tcp://127.0.0.1:{port}"),
+        "limits": LimitSettings(make_budget_s=budget_s),
+    }
+    opened = Archive(archive.settings.model_copy(update=changed))
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def ask(archive: Archive) -> tuple[list[tuple[float]], int]:
+    with (
+        archive.snapshot(IMAGES, timeout_s=30) as answering,
+        answering.connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT level FROM archive.toy_image")
+        return [(round(level, 4),) for (level,) in cursor], answering.report.remade
+
+
+def wait_for_work(work_log: Path, word: str) -> None:
+    deadline = time.monotonic() + 60
+    while not (work_log.exists() and word in work_log.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_plan_runs_on_the_workers(archive: Archive, night: Path, work_log: Path) -> None:
+    port = free_port()
+    engine = start_engine(environment(archive, work_log), port)
+    try:
+        with asking(archive, port) as asker:
+            assert ask(asker) == ([(20.0,)], 4)
+            assert ask(asker) == ([(20.0,)], 0)
+            assert work_done(work_log) == ["ToyBias", "ToyFlat", "ToyImage", "ToyMap"]
+            edit(archive, ToyBias.get().raw_bias_frames[0].object_id, "is_valid", 0, why="x")
+            rows, remade = ask(asker)
+            assert rows == [(round(100 * 199 / 999, 4),)]
+            assert remade == 4
+    finally:
+        kill_tree(engine)
+
+
+def test_a_killed_worker_does_not_lose_the_question(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    port = free_port()
+    engine = start_engine(environment(archive, work_log, VO_TOY_SLEEP="0.7"), port)
+    try:
+        with asking(archive, port) as asker:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # this test alone
+
+            with ThreadPoolExecutor(1) as pool:
+                answer = pool.submit(ask, asker)
+                wait_for_work(work_log, "ToyBias")
+                for worker in psutil.Process(engine.pid).children(recursive=True):
+                    if "spawn_main" in " ".join(worker.cmdline()):
+                        os.kill(worker.pid, signal.SIGKILL)
+                assert answer.result(timeout=90) == ([(20.0,)], 4)
+    finally:
+        kill_tree(engine)
+
+
+def test_a_killed_scheduler_that_comes_back_does_not_lose_the_question(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    port = free_port()
+    env = environment(archive, work_log, VO_TOY_SLEEP="0.7")
+    engine = start_engine(env, port)
+    try:
+        with asking(archive, port) as asker:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # this test alone
+
+            with ThreadPoolExecutor(1) as pool:
+                answer = pool.submit(ask, asker)
+                wait_for_work(work_log, "ToyBias")
+                kill_tree(engine)
+                engine = start_engine(env, port)
+                rows, _ = answer.result(timeout=90)
+                assert rows == [(20.0,)]
+    finally:
+        kill_tree(engine)
+
+
+def test_without_an_engine_the_question_is_told_so(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    with (
+        asking(archive, free_port(), budget_s=2) as asker,
+        pytest.raises(BusyError, match="engine that makes targets is not there"),
+    ):
+        ask(asker)
