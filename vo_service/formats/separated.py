@@ -14,6 +14,7 @@ from vo_service.formats.base import Format
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from schemas.columns import Column
     from schemas.dali import TableResult
 
 _QUOTED: Final = re.compile('[",\r\n]')
@@ -50,10 +51,17 @@ def _lines(
     for rows in result.rows:
         block = Block.of(result.columns, rows)
         columns = [
-            ["" if text is None else cell(text) for text in text_cells(column, field)]
+            _said(column, text_cells(column, field), cell)
             for column, field in zip(result.columns, block.fields, strict=True)
         ]
         yield "".join([separator.join(row) + end for row in zip(*columns, strict=True)]).encode()
+
+
+def _said(column: Column, texts: list[str | None], cell: Callable[[str], str]) -> list[str]:
+    """Cells of a column; numbers never need quotes."""
+    if column.datatype in {"char", "unicodeChar"}:
+        return ["" if text is None else cell(text) for text in texts]
+    return [text or "" for text in texts]
 
 
 CSV: Final = Format("text/csv;header=present", ("csv", "text/csv"), "", "csv", _csv)
