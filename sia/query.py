@@ -141,13 +141,13 @@ def scope_of(params: Params, prefix: str) -> Scope:
     Returns
     -------
     Scope
-        Restricted by one region, one time interval and identifiers. INSTRUMENT restricts nothing:
-        targets know cameras by another name than ObsCore has.
+        Restricted by one region, one time interval, cameras and identifiers.
     """
     time = params["TIME"]
     finite = len(time) == 1 and math.isfinite(time[0].lower) and math.isfinite(time[0].upper)
     return Scope(
         classes=frozenset(OBSCORE.freshness),
+        instruments=frozenset(params["INSTRUMENT"]) or None,
         region=_one_region(params["POS"]),
         time=(time[0].lower, time[0].upper) if finite else None,
         datasets=frozenset(canonical(text, prefix) for text in params["ID"]) or None,

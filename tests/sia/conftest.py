@@ -17,6 +17,7 @@ from reduction.archive import Archive
 from reduction.frames import write_images
 from reduction.operate import initialise
 from schemas.dali import parse_params
+from schemas.settings import Settings, StorageSettings, WebSettings
 from schemas.tables import (
     File,
     Lineage,
@@ -26,6 +27,8 @@ from schemas.tables import (
     Target,
     TargetState,
 )
+from tests.support.serving import served
+from vo_service.supervise import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from schemas.dali import Param, Params
-    from schemas.settings import Settings
+    from schemas.settings import DatabaseSettings
 
 SHAPE = (300, 400)
 SCALE = 1.0 / 3600
@@ -77,6 +80,25 @@ def wcs_of(ra: float, dec: float) -> WCS:
 
 def pixels_of(number: int) -> np.ndarray:
     return np.random.default_rng(number).normal(100, 5, SHAPE).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def settings(database: DatabaseSettings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a service on the module's database, at a port of its own."""
+    return Settings(
+        database=database,
+        storage=StorageSettings(root=tmp_path_factory.mktemp("files")),
+        web=WebSettings(port=free_port("127.0.0.1"), workers=1),
+    )
+
+
+@pytest.fixture(scope="module")
+def service(
+    settings: Settings, images: dict[str, Image], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Base URL of a server in front of the archive."""
+    with served(settings, tmp_path_factory.mktemp("log") / "server.log") as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +204,7 @@ def _publish(archive: Archive, session: Session, place: Image, number: int) -> I
             em_min=None if place.name == "far" else 5.07e-7,
             em_max=None if place.name == "far" else 5.95e-7,
             facility_name="Lick 1-m",
-            instrument_name="Nickel Direct Imaging Camera",
+            instrument_name="nickel",
         )
     )
     session.flush()

@@ -132,7 +132,7 @@ def _shares(polygon: Polygon, shape: Range) -> bool:
         ({"COLLECTION": "The archive that remakes itself"}, ALL),
         ({"COLLECTION": "THE ARCHIVE that remakes itself"}, set()),
         ({"FACILITY": "Lick 1-m"}, ALL),
-        ({"INSTRUMENT": ["Nickel Direct Imaging Camera", "none"]}, ALL),
+        ({"INSTRUMENT": ["nickel", "none"]}, ALL),
         ({"DPTYPE": "image"}, ALL),
         ({"DPTYPE": "cube"}, set()),
         ({"CALIB": ["1", "2"]}, ALL),
@@ -231,7 +231,8 @@ def test_the_answer_describes_the_services_for_its_rows(archive, images) -> None
         ({"TIME": "60000 60001"}, {"time": (60000, 60001)}),
         ({"TIME": "60000 +Inf"}, {}),
         ({"ID": "IVO://X.example/archive?a/B"}, {"datasets": {"ivo://x.example/archive?a/B"}}),
-        ({"INSTRUMENT": "nickel", "BAND": "5e-7"}, {}),
+        ({"INSTRUMENT": ["nickel", "x"]}, {"instruments": {"nickel", "x"}}),
+        ({"BAND": "5e-7", "TARGET": "x", "EXPTIME": "1 2"}, {}),
     ],
 )
 def test_the_scope_is_what_the_parameters_surely_restrict(values, scope) -> None:
@@ -239,7 +240,8 @@ def test_the_scope_is_what_the_parameters_surely_restrict(values, scope) -> None
     assert found.classes == {"CalibratedScienceFrame"}
     assert found.time == scope.get("time")
     assert found.datasets == scope.get("datasets")
-    assert (found.instruments, found.chips, found.filters) == (None, None, None)
+    assert found.instruments == scope.get("instruments")
+    assert (found.chips, found.filters) == (None, None)
     expected = scope.get("region")
     if expected is None:
         assert found.region is None
