@@ -13,7 +13,7 @@ import numpy as np
 import pyvo
 from astropy.io import fits
 from pyvo.dal.adhoc import SodaQuery
-from pyvo.dal.exceptions import DALServiceError
+from pyvo.dal.exceptions import DALQueryError, DALServiceError
 
 from reduction.operate import bump, edit
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_S: Final = 900.0
 _PAUSE_S: Final = 2.0
+_BUSY: Final = "TransientFault"
 _REASON: Final = "demonstration: somebody says that this frame is bad"
 
 
@@ -125,8 +126,9 @@ class Story:
         while True:
             try:
                 return question()
-            except DALServiceError as error:
-                if getattr(error, "code", None) != 503 or time.monotonic() > limit:
+            except (DALServiceError, DALQueryError) as error:
+                busy = getattr(error, "code", None) == 503 or _BUSY in str(error)
+                if not busy or time.monotonic() > limit:
                     raise
                 self._teller.say("       still being made; asking again")
                 time.sleep(_PAUSE_S)
