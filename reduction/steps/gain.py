@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Standard deviation, in pixels, of the Gaussian that takes the ratio of two flats' light.
 _ILLUMINATION = 24.0
 
+#: Pixels that a gain is measured on at most, in every n-th row: an error of 0.1 %.
+_PIXELS = 1 << 21
+
 
 @dataclass(frozen=True, slots=True)
 class PairGain:
@@ -88,9 +91,11 @@ def pair_gain(
     if first.shape != second.shape:
         message = f"flats of shapes {first.shape} and {second.shape}: expected equal shapes"
         raise UnprocessableError(message)
+    rows = np.s_[:: -(-first.size // _PIXELS)]
+    first, second = first[rows], second[rows]
     good = (first > 0.0) & (second > 0.0)
     if bad is not None:
-        good &= ~bad
+        good &= ~bad[rows]
     if not good.any():
         message = "the pair of flats has no valid pixel: expected positive values above the bias"
         raise UnprocessableError(message)
