@@ -109,6 +109,8 @@ def parse_reference(columns: Columns, kind: ReferenceKind | None = None) -> Refe
     """
     kind = kind or recognise_reference(list(columns))
     missing = _NEEDED[kind] - set(columns)
+    if kind is ReferenceKind.SDSS_DAOPHOT and "gError" not in columns:
+        missing |= {f"{band}Err" for band in "ugriz"} - set(columns)
     if missing:
         raise IngestError("", f"found no column {', '.join(sorted(missing))} (a {kind} catalogue)")
     if kind is ReferenceKind.LANDOLT:
@@ -128,9 +130,10 @@ _Parsed = tuple["Sequence[str]", "dict[str, Array]", "dict[str, Array]"]
 
 
 def _sdss(columns: Columns) -> _Parsed:
+    suffix = "Error" if "gError" in columns else "Err"
     mag, err = {}, {}
     for band in "ugriz":
-        values, errors = _numbers(columns[band]), _numbers(columns[band + "Error"])
+        values, errors = _numbers(columns[band]), _numbers(columns[band + suffix])
         valid = (values > _VALID_MAG[0]) & (values < _VALID_MAG[1])
         mag[band] = np.where(valid, values, np.nan)
         err[band] = np.where(valid, errors, np.nan)
@@ -190,9 +193,7 @@ def _degrees(texts: Sequence[str], column: str) -> Array:
 
 
 _NEEDED: Final[Mapping[ReferenceKind, frozenset[str]]] = {
-    ReferenceKind.SDSS_DAOPHOT: frozenset(
-        ("DAOPHOTID", "ra", "dec", *"ugriz", *(band + "Error" for band in "ugriz"))
-    ),
+    ReferenceKind.SDSS_DAOPHOT: frozenset(("DAOPHOTID", "ra", "dec", *"ugriz")),
     ReferenceKind.LANDOLT: frozenset(
         ("Name", "RA", "DEC", *_COLOURS, *(f"e_{name}" for name in _COLOURS))
     ),

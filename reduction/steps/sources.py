@@ -27,7 +27,7 @@ class SourceFlag(IntFlag):
     SATURATED = 4
     """Has a saturated pixel."""
     MASKED = 8
-    """Has a bad pixel within its half-light radius times two, or many in its aperture."""
+    """Bad pixels, mended from their neighbours, carry more than 3 % of the aperture's flux."""
     NO_CENTROID = 16
     """The windowed centroid did not converge: the position is the barycentre."""
     NO_FLUX = 32
@@ -44,7 +44,8 @@ _KRON_FACTOR: Final = 2.5
 _KRON_MINIMUM: Final = 3.5
 _REACH: Final = 60.0
 _WIDEST: Final = 6.0
-_MENDABLE: Final = 0.1
+_GUESSED: Final = 0.03
+_MISSING: Final = 0.2
 _MEND_SIGMA: Final = 1.5
 _MEND_WEIGHT: Final = 0.02
 _SIGMA_PER_FWHM: Final = 1.0 / 2.3548200450309493
@@ -110,10 +111,10 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     if len(found) == 0:
         return sources
     _shapes(sources, found)
-    _centroids(sources, found, pixels, bad)
     mended = mend(pixels, bad)
+    _centroids(sources, found, mended)
     _fluxes(sources, found, mended, aperture_radius, {"err": noise, "gain": gain})
-    _flag(sources, found, bad, saturated, aperture_radius)
+    _flag(sources, found, (mended, bad, saturated), aperture_radius)
     _position_errors(sources, sky.global_rms, gain)
     return sources[np.argsort(-found["flux"], kind="stable")]
 
@@ -126,19 +127,16 @@ def _shapes(sources: NDArray[np.void], found: NDArray[np.void]) -> None:
 
 
 def _centroids(
-    sources: NDArray[np.void],
-    found: NDArray[np.void],
-    pixels: NDArray[np.float32],
-    bad: NDArray[np.bool_],
+    sources: NDArray[np.void], found: NDArray[np.void], pixels: NDArray[np.float32]
 ) -> None:
     """Half-light radii, and from them windowed centroids; barycentres where those go astray."""
     x, y, a = found["x"], found["y"], found["a"]
     reach = np.minimum(6.0 * a, _REACH)
-    radius, _ = sep.flux_radius(pixels, x, y, reach, 0.5, mask=bad, subpix=5)
+    radius, _ = sep.flux_radius(pixels, x, y, reach, 0.5, subpix=5)
     radius = np.where(np.isfinite(radius) & (radius > 0), radius, a)
     sources["fwhm"] = 2.0 * radius
     width = np.minimum(2.0 * radius * _SIGMA_PER_FWHM, _WIDEST)
-    wx, wy, flag = sep.winpos(pixels, x, y, width, mask=bad)
+    wx, wy, flag = sep.winpos(pixels, x, y, width)
     lost = (flag != 0) | ~(np.hypot(wx - x, wy - y) <= np.maximum(1.0, a))
     sources["x"] = np.where(lost, x, wx)
     sources["y"] = np.where(lost, y, wy)
@@ -171,10 +169,10 @@ def _fluxes(
 def _flag(
     sources: NDArray[np.void],
     found: NDArray[np.void],
-    bad: NDArray[np.bool_],
-    saturated: NDArray[np.bool_] | None,
+    frame: tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_] | None],
     aperture_radius: float,
 ) -> None:
+    mended, bad, saturated = frame
     ny, nx = bad.shape
     x, y, flags = sources["x"], sources["y"], sources["flags"]
     flags[(found["flag"] & sep.OBJ_MERGED) != 0] |= SourceFlag.MERGED
@@ -182,25 +180,17 @@ def _flag(
     inside &= (y > aperture_radius - 1) & (y < ny - aperture_radius)
     truncated = (found["flag"] & sep.OBJ_TRUNC) != 0
     flags[truncated | ~inside] |= SourceFlag.TRUNCATED
-    core = np.clip(sources["fwhm"], 2.0, aperture_radius)
-    masked = _count(bad, x, y, core) > 0
-    masked |= _count(bad, x, y, aperture_radius) > _MENDABLE * np.pi * aperture_radius**2
-    flags[masked] |= SourceFlag.MASKED
-    if saturated is not None:
-        flags[_count(saturated, x, y, core) > 0] |= SourceFlag.SATURATED
-
-
-def _count(
-    pixels: NDArray[np.bool_],
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    radius: float | NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """How many such pixels lie within the radius, for each position."""
-    if not pixels.any():
-        return np.zeros(x.shape)
-    count, _, _ = sep.sum_circle(pixels.astype(np.float32), x, y, radius, subpix=1)
-    return np.asarray(count)
+    if bad.any():
+        guessed = np.where(bad, np.abs(mended), np.float32(0))
+        guess, _, _ = sep.sum_circle(guessed, x, y, aperture_radius, subpix=1)
+        flux = np.nan_to_num(sources["flux_aper"], nan=0.0)
+        missing, _, _ = sep.sum_circle(bad.astype(np.float32), x, y, aperture_radius, subpix=1)
+        most = missing > _MISSING * np.pi * aperture_radius**2
+        flags[most | (guess > _GUESSED * flux)] |= SourceFlag.MASKED
+    if saturated is not None and saturated.any():
+        core = np.clip(sources["fwhm"], 2.0, aperture_radius)
+        count, _, _ = sep.sum_circle(saturated.astype(np.float32), x, y, core, subpix=1)
+        flags[count > 0] |= SourceFlag.SATURATED
 
 
 def mend(pixels: NDArray[np.float32], bad: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Positions and magnitudes of real frames through the whole chain, against published catalogues."""
+"""Positions and magnitudes of real frames through the whole chain, against catalogues."""
 
 from __future__ import annotations
 
@@ -52,8 +52,7 @@ def archive(
         opened.load_references(shared / "data" / "reference_catalogues" / name, name)
     scope = Scope(classes=frozenset(CLASSES))
     with opened.snapshot(scope, timeout_s=60.0) as answering:
-        report = answering.report
-        for o in report.outcomes: print(o)
+        assert answering.report.failed == 0, answering.report.outcomes
     yield opened
     opened.close()
 
@@ -123,7 +122,9 @@ def test_cafos_zero_points_differ_by_no_more_than_the_clouds(archive: Archive) -
         values = [m.zero_point for m in made if m.band == band]
         assert len(values) >= 4
         assert np.ptp(values) <= 0.5
-    assert all(m.zero_point_err <= 0.05 for m in made)
+    # a tenth of a magnitude of colour terms and flat field, a handful of stars in 2 seconds
+    assert all(m.zero_point_err <= 0.1 for m in made)
+    assert all(m.zero_point_err <= 0.02 for m in made if m.raw.exptime == 60.0)
 
 
 def test_a_frame_without_standards_borrows_the_nights_zero_point(archive: Archive) -> None:

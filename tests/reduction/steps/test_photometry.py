@@ -1,0 +1,85 @@
+"""Zero points and magnitudes of made-up stars."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+import math
+
+import numpy as np
+import pytest
+
+from reduction.steps.photometry import isolated, magnitudes, zero_point
+
+ZERO = 22.75
+
+
+def stars(count: int, *, seed: int = 2, scatter: float = 0.03) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    mag = generator.uniform(12.0, 16.0, count)
+    flux = 60.0 * 10 ** (0.4 * (ZERO - mag - generator.normal(0.0, scatter, count)))
+    return {"flux": flux, "flux_err": flux / 100, "mag": mag, "mag_err": np.full(count, 0.01)}
+
+
+def test_zero_point_is_recovered_within_its_error() -> None:
+    found = zero_point(**stars(100), exptime=60.0)
+    assert found.value == pytest.approx(ZERO, abs=4.0 * found.error)
+    assert found.error == pytest.approx(0.03 / math.sqrt(100), rel=0.3)
+    assert found.scatter == pytest.approx(0.03, rel=0.3)
+
+
+def test_outliers_are_left_out() -> None:
+    made = stars(50)
+    made["mag"][:5] += 1.0
+    found = zero_point(**made, exptime=60.0)
+    assert not found.used[:5].any()
+    assert found.value == pytest.approx(ZERO, abs=0.02)
+
+
+def test_extinction_is_taken_off_per_airmass() -> None:
+    plain = zero_point(**stars(20), exptime=60.0)
+    above = zero_point(**stars(20), exptime=60.0, airmass=1.5, extinction=0.2)
+    assert above.value == pytest.approx(plain.value + 0.3)
+
+
+def test_stars_without_flux_or_magnitude_are_not_used() -> None:
+    made = stars(10)
+    made["flux"][0], made["flux"][1], made["mag"][2] = np.nan, -5.0, np.nan
+    found = zero_point(**made, exptime=60.0)
+    assert not found.used[:3].any()
+    assert found.n_stars <= 7
+
+
+def test_single_star_has_its_own_error() -> None:
+    found = zero_point(**stars(1), exptime=60.0)
+    assert found.n_stars == 1
+    assert found.error == pytest.approx(math.hypot(1.0857 / 100, 0.01), rel=1e-3)
+    assert math.isnan(found.scatter)
+
+
+def test_no_star_gives_no_zero_point() -> None:
+    made = stars(3)
+    made["mag"][:] = np.nan
+    found = zero_point(**made, exptime=60.0)
+    assert found.n_stars == 0
+    assert math.isnan(found.value)
+
+
+def test_magnitudes_undo_the_zero_point() -> None:
+    made = stars(30, scatter=0.0)
+    mag, err = magnitudes(made["flux"], made["flux_err"], ZERO, 60.0)
+    assert mag == pytest.approx(made["mag"])
+    assert err == pytest.approx(np.full(30, 1.0857 / 100), rel=1e-3)
+
+
+def test_flux_that_is_not_positive_has_no_magnitude() -> None:
+    mag, err = magnitudes(np.array([0.0, -1.0, np.nan, 1.0]), np.ones(4), ZERO, 1.0)
+    assert np.isnan(mag).tolist() == [True, True, True, False]
+    assert np.isnan(err).tolist() == [True, True, True, False]
+
+
+def test_only_neighbours_that_matter_disturb_a_star() -> None:
+    x, y = np.array([10.0, 15.0, 80.0, 82.0]), np.array([10.0, 10.0, 80.0, 80.0])
+    flux = np.array([1000.0, 5.0, 1000.0, 900.0])
+    assert isolated(x, y, flux, radius=10.0).tolist() == [True, False, False, False]
+    assert isolated(x, y, flux, radius=1.0).all()
