@@ -25,7 +25,7 @@ from reduction.events import mark_users_of_catalogue
 from reduction.frames import read_images
 from reduction.freshness import Answering, Fresh, FreshnessReport, targets_in_scope
 from reduction.ingest import IngestReport, ingest_files, ingest_references, raw_files
-from reduction.make import is_conflict
+from reduction.make import flattened, is_conflict
 from reduction.operate import find_target
 from reduction.publish import Superseded, settle
 from reduction.published import published_schemas
@@ -214,7 +214,7 @@ class Archive:
             )
             raise NotMadeYetError(message)
         left = deadline - time.monotonic()
-        report.outcomes += self.engine.run(plan, budget_s=max(left, 0.01))
+        report.outcomes += flattened(self.engine.run(plan, budget_s=max(left, 0.01)))
 
     def make(
         self,
@@ -228,7 +228,7 @@ class Archive:
         deadline = time.monotonic() + budget_s
         while (plan := self.plan(target_ids)).steps:
             left = max(deadline - time.monotonic(), 0.01)
-            outcomes += self.engine.run(plan, budget_s=left, progress=progress)
+            outcomes += flattened(self.engine.run(plan, budget_s=left, progress=progress))
         return outcomes
 
     # raw data

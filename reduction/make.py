@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Outcome", "OutcomeKind", "make_target"]
+__all__ = ["Outcome", "OutcomeKind", "flattened", "make_target"]
 
 import logging
 import math
@@ -25,6 +25,8 @@ from schemas.errors import FatalError, NotMadeYetError, ReductionError
 from schemas.tables import File, Product, ReferenceSource
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from reduction.target import ProcessTarget
 
 _LOG = logging.getLogger(__name__)
-_ROUNDS = 8
+_ROUNDS = 16
 
 
 class OutcomeKind(StrEnum):
@@ -58,6 +60,8 @@ class Outcome:
         What it took.
     message
         Why it failed; empty otherwise.
+    before
+        Outcomes of targets that were made on the way, because this one still needed them.
     """
 
     target_id: int
@@ -65,6 +69,14 @@ class Outcome:
     kind: OutcomeKind
     seconds: float
     message: str = ""
+    before: tuple[Outcome, ...] = ()
+
+
+def flattened(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """Outcomes with those made on the way, each in the order of its end."""
+    for outcome in outcomes:
+        yield from flattened(outcome.before)
+        yield outcome
 
 
 def make_target(archive: Archive, target_id: int) -> Outcome:
@@ -78,11 +90,12 @@ def make_target(archive: Archive, target_id: int) -> Outcome:
         If events kept coming in while it was made.
     """
     start = time.monotonic()
+    before: list[Outcome] = []
     with archive.single_flight(target_id):
         for _ in range(_ROUNDS):
             verdict = archive.examine(target_id)
             try:
-                kind, message = _step(archive, verdict)
+                kind, message = _step(archive, verdict, before)
             except Superseded:
                 continue
             if kind is None:
@@ -90,19 +103,20 @@ def make_target(archive: Archive, target_id: int) -> Outcome:
             seconds = time.monotonic() - start
             name = verdict.target.identity
             _LOG.info("target %s", kind, extra={"target": name, "seconds": round(seconds, 3)})
-            return Outcome(target_id, name, kind, seconds, message)
+            return Outcome(target_id, name, kind, seconds, message, tuple(before))
     raise NotMadeYetError(f"target {target_id} changed again and again while it was made")
 
 
-def _step(archive: Archive, verdict: Verdict) -> tuple[OutcomeKind | None, str]:
+def _step(
+    archive: Archive, verdict: Verdict, before: list[Outcome]
+) -> tuple[OutcomeKind | None, str]:
     """Do what a verdict asks for; None where it has to be reached anew afterwards."""
     if verdict.kind is VerdictKind.FRESH:
         return OutcomeKind.UNCHANGED, ""
     if verdict.kind is VerdictKind.UNMAKEABLE:
         return OutcomeKind.FAILED, "; ".join(reason.text for reason in verdict.reasons)
     if verdict.needs:
-        for need in verdict.needs:
-            make_target(archive, need)
+        before.extend(make_target(archive, need) for need in verdict.needs)
         return None, ""
     if verdict.reuse is not None:
         with archive.transaction() as session:
