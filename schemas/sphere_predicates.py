@@ -178,6 +178,14 @@ BEGIN
 END $$
 """
 
+_REACH: Final = f"""
+CREATE OR REPLACE FUNCTION vo.ra_reach(latitude float8, radius float8, at_pole float8)
+RETURNS float8 {_SQL} AS $$
+SELECT CASE WHEN abs(latitude) + radius >= 89.999999 THEN at_pole
+            ELSE degrees(asin(sind(radius) / cosd(latitude))) + 1e-9 END
+$$
+"""
+
 _MODULO: Final = f"""
 CREATE OR REPLACE FUNCTION vo.modulo(x float8, y float8)
 RETURNS float8 {_SQL} STRICT AS $$
@@ -209,6 +217,7 @@ FUNCTIONS: Final[tuple[str, ...]] = (
     _AREA,
     _CENTROID,
     _BOX,
+    _REACH,
     _MODULO,
     _RANDOM,
     _HASWORD,

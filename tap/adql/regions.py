@@ -7,7 +7,7 @@ the exact test.
 
 from __future__ import annotations
 
-__all__ = ["Regions", "constant", "constant_region", "region_constant"]
+__all__ = ["Regions", "constant", "constant_region", "is_position", "region_constant"]
 
 import math
 from typing import TYPE_CHECKING, Final
@@ -20,8 +20,12 @@ from tap.adql.kinds import INTEGRAL, Kind, kind_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tap.adql.matches import Match
+
 #: More zones than this are said as a range, not as a list.
 _MANY_ZONES: Final = 200
+#: And, where each zone is an expression, than this.
+_FEW_ZONES: Final = 24
 _STCS: Final = {"POSITION": (2, "POINT"), "CIRCLE": (3, "CIRCLE"), "BOX": (4, "BOX")}
 _FRAME_WORDS: Final = {"ICRS", "UNKNOWNFRAME", "GEOCENTER", "BARYCENTER", "HELIOCENTER"} | {
     "TOPOCENTER",
@@ -173,6 +177,7 @@ class Regions:
         radius: typed.Expr | str,
         *,
         operator: str = "<=",
+        looked_up: bool = False,
     ) -> str:
         """SQL of: two positions are no farther from each other than a radius."""
         points = ", ".join(self._text(part) for part in (*one, *other))
@@ -189,9 +194,36 @@ class Regions:
             bound = 2.0
         exact = f"vo.haversine({points}) {operator} {literals.double(bound)}"
         for place, centre in ((one, other), (other, one)):
-            if _is_position(place):
+            if is_position(place) and not looked_up:
                 return f"({self._near(place, centre, limit)}{exact})"
         return f"({exact})"
+
+    def arms(self, match: Match) -> tuple[str, ...]:
+        """SQL of the look-ups in a table, for each turn of right ascension, as conditions."""
+        ra, dec = (self._text(part) for part in match.place)
+        around, latitude = (self._text(part) for part in match.centre)
+        radius = self._text(match.radius)
+        exact = self.within(
+            match.place, match.centre, match.radius, operator=match.operator, looked_up=True
+        )
+        inside = self._zones_near(sphere.zone_expression(dec), latitude, match.radius)
+        reach = f"vo.ra_reach({latitude}, {radius}, {{}})"
+        return tuple(
+            f"{inside} AND {ra} BETWEEN {around}{turn} - {reach.format(pole)}"
+            f" AND {around}{turn} + {reach.format(pole)} AND {exact}"
+            for turn, pole in (("", "360"), (" + 360", "-1"), (" - 360", "-1"))
+        )
+
+    def _zones_near(self, zone: str, latitude: str, radius: typed.Expr) -> str:
+        limit = constant(radius)
+        text = self._text(radius)
+        low = sphere.zone_expression(f"({latitude} - {text} - 1e-9)")
+        count = 2 + math.floor(2 * (limit + 2e-9) * sphere.ZONES_PER_DEGREE) if limit else 0
+        if not 0 < count <= _FEW_ZONES:
+            high = sphere.zone_expression(f"({latitude} + {text} + 1e-9)")
+            return f"{zone} BETWEEN {low} AND {high}"
+        listed = ", ".join(f"{low} + {n}" for n in range(count))
+        return f"{zone} = ANY (ARRAY[{listed}])"
 
     def _near(
         self, place: Sequence[typed.Expr | str], centre: Sequence[typed.Expr | str], radius: float
@@ -239,7 +271,7 @@ class Regions:
         bound = math.sin(math.radians(cap.radius) / 2) ** 2
         centre = f"{literals.double(cap.ra)}, {literals.double(cap.dec)}"
         exact = f"vo.haversine({ra}, {dec}, {centre}) <= {literals.double(bound)} AND {exact}"
-        if _is_position(place):
+        if is_position(place):
             exact = self._near_constant(ra, sphere.zone_expression(dec), cap) + exact
         return f"({exact})"
 
@@ -291,7 +323,8 @@ class Regions:
         return written if kind_of(part.column) is Kind.DOUBLE else f"{written}::float8"
 
 
-def _is_position(place: Sequence[typed.Expr | str]) -> bool:
+def is_position(place: Sequence[typed.Expr | str]) -> bool:
+    """Whether two coordinates are the position of one stored table, for which it has an index."""
     ra, dec = place
     return (
         isinstance(ra, typed.Reference)

@@ -13,6 +13,7 @@ from schemas.errors import QueryError
 from tap.adql import literals, typed
 from tap.adql.functions import STANDARD
 from tap.adql.kinds import INTEGRAL, Kind, kind_of, sql_type
+from tap.adql.matches import find_match, find_outer_match
 from tap.adql.regions import Regions, constant
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from schemas.columns import Column
     from tap.adql.checker import Checked
+    from tap.adql.matches import Match
 
 _GEOMETRIC: Final = {
     function.name for function in STANDARD if not function.sql and function.name != "IN_UNIT"
@@ -132,14 +134,30 @@ class _Translator:
             self._item(item, n, final=final) for n, item in enumerate(select.items, start=1)
         )
         text = f"SELECT {'DISTINCT ' if select.distinct else ''}{items} FROM "
-        text += ", ".join(self._relation(source) for source in select.sources)
-        if select.where is not None:
-            text += f" WHERE {self.condition(select.where)}"
+        text += self._from_and_where(select)
         if select.groups:
             text += f" GROUP BY {', '.join(self._group(each) for each in select.groups)}"
         if select.having is not None:
             text += f" HAVING {self.condition(select.having)}"
         return text
+
+    def _from_and_where(self, select: typed.Select) -> str:
+        match = find_match(select)
+        if match is None:
+            text = ", ".join(self._relation(source) for source in select.sources)
+            return text if select.where is None else f"{text} WHERE {self.condition(select.where)}"
+        relations = [self._relation(each) for each in match.others]
+        text = ", ".join([*relations, self._look_up(match)])
+        conditions = " AND ".join(self.condition(each) for each in match.rest)
+        return f"{text} WHERE {conditions}" if conditions else text
+
+    def _look_up(self, match: Match) -> str:
+        alias = match.source.alias
+        arms = " UNION ALL ".join(
+            f"SELECT {alias}.* FROM {self._relation(match.source)} WHERE {arm}"
+            for arm in self._regions.arms(match)
+        )
+        return f"LATERAL ({arms}) AS {alias}"
 
     def _group(self, found: typed.Expr) -> str:
         written = self.expression(found)
@@ -163,6 +181,11 @@ class _Translator:
             return f"({self._query(relation.query, final=False)}) AS {relation.alias}"
         if isinstance(relation, typed.CommonUse):
             return f"{relation.name} AS {relation.alias}"
+        match = find_outer_match(relation)
+        if match is not None:
+            (left,) = (self._relation(each) for each in match.others)
+            on = " AND ".join(self.condition(each) for each in match.rest) or "TRUE"
+            return f"{left} LEFT JOIN {self._look_up(match)} ON {on}"
         left, right = self._relation(relation.left), self._relation(relation.right)
         if isinstance(relation.right, typed.Join):
             right = f"({right})"

@@ -156,13 +156,17 @@ PAIRS = [
     ("SELECT id FROM stars EXCEPT SELECT id FROM stars WHERE id>2", "VALUES (1), (2)"),
     ("SELECT id FROM stars INTERSECT SELECT id FROM stars2", "SELECT generate_series(1990, 2000)"),
     (
-        "SELECT id FROM stars WHERE id=1 UNION SELECT id FROM stars WHERE id<9 "
-        "INTERSECT SELECT id FROM stars WHERE id>6",
+        (
+            "SELECT id FROM stars WHERE id=1 UNION SELECT id FROM stars WHERE id<9 "
+            "INTERSECT SELECT id FROM stars WHERE id>6"
+        ),
         "VALUES (1), (7), (8)",
     ),
     (
-        "(SELECT id FROM stars WHERE id=1 UNION SELECT id FROM stars WHERE id=8) "
-        "INTERSECT SELECT id FROM stars WHERE id>6",
+        (
+            "(SELECT id FROM stars WHERE id=1 UNION SELECT id FROM stars WHERE id=8) "
+            "INTERSECT SELECT id FROM stars WHERE id>6"
+        ),
         "VALUES (8)",
     ),
     (
@@ -178,8 +182,10 @@ PAIRS = [
         "SELECT -7::float8, NULL UNION SELECT mag::float8, kind FROM lab.stars WHERE id=2",
     ),
     (
-        "WITH f AS (SELECT id, mag FROM stars WHERE id<6), g(a) AS (SELECT id FROM f WHERE id>2) "
-        "SELECT a FROM g WHERE a IN (SELECT id FROM f)",
+        (
+            "WITH f AS (SELECT id, mag FROM stars WHERE id<6), g(a) AS (SELECT id FROM f WHERE id>2) "
+            "SELECT a FROM g WHERE a IN (SELECT id FROM f)"
+        ),
         "SELECT generate_series(3, 5)",
     ),
     (
@@ -187,15 +193,21 @@ PAIRS = [
         "VALUES (1), (1), (1), (2), (2), (2), (3), (3), (3)",
     ),
     (
-        "SELECT ABS(-3), ABS(-2.5), CEILING(1.2), FLOOR(-1.2), ROUND(2.567, 2), ROUND(2.5), "
-        "TRUNCATE(2.567, 1), TRUNCATE(-2.9), SQRT(16), POWER(2, 10), EXP(0), LOG(1), LOG10(1000), "
-        "MOD(-7, 3), MOD(7.5, 2), PI() FROM stars WHERE id=1",
-        "SELECT 3, 2.5::float8, 2, -2, 2.57::float8, 3, 2.5::float8, -2, 4, 1024, 1, 0, 3, -1, "
-        "1.5::float8, pi()",
+        (
+            "SELECT ABS(-3), ABS(-2.5), CEILING(1.2), FLOOR(-1.2), ROUND(2.567, 2), ROUND(2.5), "
+            "TRUNCATE(2.567, 1), TRUNCATE(-2.9), SQRT(16), POWER(2, 10), EXP(0), LOG(1), LOG10(1000), "
+            "MOD(-7, 3), MOD(7.5, 2), PI() FROM stars WHERE id=1"
+        ),
+        (
+            "SELECT 3, 2.5::float8, 2, -2, 2.57::float8, 3, 2.5::float8, -2, 4, 1024, 1, 0, 3, -1, "
+            "1.5::float8, pi()"
+        ),
     ),
     (
-        "SELECT DEGREES(PI()), RADIANS(180), SIN(0), COS(0), TAN(0), COT(PI()/4), ACOS(1), ASIN(0), "
-        "ATAN(0), ATAN2(0, 1) FROM stars WHERE id=1",
+        (
+            "SELECT DEGREES(PI()), RADIANS(180), SIN(0), COS(0), TAN(0), COT(PI()/4), ACOS(1), ASIN(0), "
+            "ATAN(0), ATAN2(0, 1) FROM stars WHERE id=1"
+        ),
         "SELECT 180, pi(), 0, 1, 0, cot(pi()/4), 0, 0, 0, 0",
     ),
     ("SELECT id FROM stars WHERE id=1 AND RAND() BETWEEN 0 AND 1 AND RAND(3)=RAND(3)", "SELECT 1"),
@@ -204,14 +216,18 @@ PAIRS = [
         "SELECT coalesce(kind,'none'), mag::float8 FROM lab.stars WHERE id=19",
     ),
     (
-        "SELECT CAST(2.6 AS INTEGER), CAST(3 AS SMALLINT), CAST('12' AS BIGINT), CAST(1 AS REAL), "
-        "CAST('1e2' AS DOUBLE PRECISION), CAST(12 AS VARCHAR), CAST('abcdef' AS CHAR(3)), "
-        "CAST(TRUE AS VARCHAR), CAST(NULL AS INTEGER) FROM stars WHERE id=1",
+        (
+            "SELECT CAST(2.6 AS INTEGER), CAST(3 AS SMALLINT), CAST('12' AS BIGINT), CAST(1 AS REAL), "
+            "CAST('1e2' AS DOUBLE PRECISION), CAST(12 AS VARCHAR), CAST('abcdef' AS CHAR(3)), "
+            "CAST(TRUE AS VARCHAR), CAST(NULL AS INTEGER) FROM stars WHERE id=1"
+        ),
         "SELECT 3, 3, 12, 1, 100, '12', 'abc', 'true', NULL",
     ),
     (
-        "SELECT CAST('2020-02-03T04:05:06' AS TIMESTAMP), CAST('2020-02-03' AS TIMESTAMP), "
-        "CAST('2020-02-03T04:05:06.25Z' AS TIMESTAMP) FROM stars WHERE id=1",
+        (
+            "SELECT CAST('2020-02-03T04:05:06' AS TIMESTAMP), CAST('2020-02-03' AS TIMESTAMP), "
+            "CAST('2020-02-03T04:05:06.25Z' AS TIMESTAMP) FROM stars WHERE id=1"
+        ),
         "SELECT '2020-02-03T04:05:06', '2020-02-03T00:00:00', '2020-02-03T04:05:06.250000'",
     ),
     (
@@ -236,15 +252,19 @@ PAIRS = [
         "SELECT 0.001::float8, radians(ra) FROM lab.stars WHERE id=8",
     ),
     (
-        "SELECT gavo_to_mjd('2000-01-01T12:00:00'), gavo_to_jd('2000-01-01T12:00:00'), "
-        "gavo_to_mjd(noted) FROM stars WHERE id=1",
+        (
+            "SELECT gavo_to_mjd('2000-01-01T12:00:00'), gavo_to_jd('2000-01-01T12:00:00'), "
+            "gavo_to_mjd(noted) FROM stars WHERE id=1"
+        ),
         "SELECT 51544.5, 2451545, 61042",
     ),
     (
-        "SELECT ivo_hasword('the Big dog', 'big'), ivo_hasword('bigger', 'big'), "
-        "ivo_hashlist_has('a#b#C', 'c'), ivo_nocasematch('ABC', 'a%'), "
-        "ivo_interval_overlaps(1, 2, 2, 3), ivo_interval_overlaps(1, 2, 2.1, 3) "
-        "FROM stars WHERE id=1",
+        (
+            "SELECT ivo_hasword('the Big dog', 'big'), ivo_hasword('bigger', 'big'), "
+            "ivo_hashlist_has('a#b#C', 'c'), ivo_nocasematch('ABC', 'a%'), "
+            "ivo_interval_overlaps(1, 2, 2, 3), ivo_interval_overlaps(1, 2, 2.1, 3) "
+            "FROM stars WHERE id=1"
+        ),
         "SELECT 1, 0, 1, 1, 1, 0",
     ),
     (
@@ -288,8 +308,10 @@ PAIRS = [
         "SELECT id FROM lab.stars WHERE vo.contains(ARRAY[ra, dec], '{350,-5,10,-5,10,5,350,5}')",
     ),
     (
-        "SELECT id FROM stars WHERE 1=CONTAINS(POINT(ra, dec), POLYGON('', POINT(0,80), POINT(90,80), "
-        "POINT(180,80), POINT(270,80)))",
+        (
+            "SELECT id FROM stars WHERE 1=CONTAINS(POINT(ra, dec), POLYGON('', POINT(0,80), POINT(90,80), "
+            "POINT(180,80), POINT(270,80)))"
+        ),
         "SELECT id FROM lab.stars WHERE vo.contains(ARRAY[ra, dec], '{0,80,90,80,180,80,270,80}')",
     ),
     (
@@ -305,16 +327,24 @@ PAIRS = [
         'SELECT s.id, f.id FROM lab.stars s, lab."Fields" f WHERE vo.contains(ARRAY[ra,dec], s_region)',
     ),
     (
-        "SELECT a.id, b.id FROM stars a, stars b WHERE b.id < 50 AND a.id <> b.id AND "
-        "1=CONTAINS(POINT(a.ra, a.dec), CIRCLE(b.ra, b.dec, 3))",
-        "SELECT a.id, b.id FROM lab.stars a, lab.stars b WHERE b.id < 50 AND a.id <> b.id AND "
-        "vo.distance(a.ra, a.dec, b.ra, b.dec) <= 3",
+        (
+            "SELECT a.id, b.id FROM stars a, stars b WHERE b.id < 50 AND a.id <> b.id AND "
+            "1=CONTAINS(POINT(a.ra, a.dec), CIRCLE(b.ra, b.dec, 3))"
+        ),
+        (
+            "SELECT a.id, b.id FROM lab.stars a, lab.stars b WHERE b.id < 50 AND a.id <> b.id AND "
+            "vo.distance(a.ra, a.dec, b.ra, b.dec) <= 3"
+        ),
     ),
     (
-        "SELECT a.id, b.id FROM stars a JOIN stars b ON DISTANCE(a.ra, a.dec, b.ra, b.dec) < b.flag/4. "
-        "WHERE b.id < 50 AND a.id <> b.id",
-        "SELECT a.id, b.id FROM lab.stars a, lab.stars b WHERE b.id < 50 AND a.id <> b.id AND "
-        "vo.distance(a.ra, a.dec, b.ra, b.dec) < b.flag/4.0",
+        (
+            "SELECT a.id, b.id FROM stars a JOIN stars b ON DISTANCE(a.ra, a.dec, b.ra, b.dec) < b.flag/4. "
+            "WHERE b.id < 50 AND a.id <> b.id"
+        ),
+        (
+            "SELECT a.id, b.id FROM lab.stars a, lab.stars b WHERE b.id < 50 AND a.id <> b.id AND "
+            "vo.distance(a.ra, a.dec, b.ra, b.dec) < b.flag/4.0"
+        ),
     ),
     (
         "SELECT id FROM fields WHERE 1=INTERSECTS(s_region, CIRCLE(115, 45, 8))",
@@ -329,8 +359,10 @@ PAIRS = [
     ),
     ("SELECT CONTAINS(POINT(0, 0), s_region) FROM fields", "VALUES (0), (1), (0), (NULL)"),
     (
-        "SELECT COORD1(centre), COORD2(POINT(ra, dec)), COORDSYS(centre) FROM fields f, stars s "
-        "WHERE f.id=3 AND s.id=1",
+        (
+            "SELECT COORD1(centre), COORD2(POINT(ra, dec)), COORDSYS(centre) FROM fields f, stars s "
+            "WHERE f.id=3 AND s.id=1"
+        ),
         "SELECT 115, dec, 'ICRS' FROM lab.stars WHERE id=1",
     ),
     ("SELECT DISTANCE(centre, POINT(0, 0)) FROM fields WHERE id<3", "VALUES (90), (0)"),
@@ -350,8 +382,10 @@ PAIRS = [
     ("SELECT POINT(mag, dec), CIRCLE(ra, dec, mag) FROM stars WHERE id=10", "SELECT NULL, NULL"),
     ("SELECT id FROM stars WHERE id=3 AND ra<NULL OR id=4", "SELECT 4"),
     (
-        "SELECT p.p FROM (SELECT POINT(ra, dec) AS p, id FROM stars) AS p WHERE "
-        "CONTAINS(p.p, CIRCLE(1, 2, 15))=1 AND p.id<300",
+        (
+            "SELECT p.p FROM (SELECT POINT(ra, dec) AS p, id FROM stars) AS p WHERE "
+            "CONTAINS(p.p, CIRCLE(1, 2, 15))=1 AND p.id<300"
+        ),
         "SELECT ARRAY[ra,dec] FROM lab.stars WHERE vo.distance(ra, dec, 1, 2) <= 15 AND id<300",
     ),
     (
