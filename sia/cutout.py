@@ -6,11 +6,12 @@ does not touch keep their values. FITS' 1-based pixels exist in the headers only
 
 from __future__ import annotations
 
-__all__ = ["Stamp", "cutout_header", "pixel_box", "read_header", "read_pixels", "to_fits"]
+__all__ = ["Image", "Stamp", "cutout_header", "open_image", "pixel_box", "to_fits"]
 
 import io
 import math
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -21,10 +22,11 @@ from numpy.typing import NDArray
 
 from reduction.instruments.base import Section
 from schemas.errors import StorageError
+from schemas.values import Circle, Range
 from sia.regions import Cap, contains, outline, to_positions, to_vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from schemas.values import Shape
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 Floats: TypeAlias = NDArray[np.float64]
 Pixels: TypeAlias = NDArray[np.float32]
 
-_STEP_PIXELS: Final = 0.25
+_FINEST, _COARSEST = 0.25, 8.0
+_SAGITTA: Final = 0.001
 _SLACK: Final = 1e-4
 _EDGE_POINTS: Final = 16
 _STALE: Final = re.compile(
@@ -42,6 +45,7 @@ _STALE: Final = re.compile(
 )
 _REFERENCE: Final = re.compile(r"CRPIX([12])[A-Z]?")
 _UNREADABLE: Final = (OSError, LookupError, ValueError, TypeError, fits.VerifyError)
+_CARD: Final = 80
 _PLAIN: Final = re.compile(r"[A-Z0-9_-]{1,8}")
 
 
@@ -75,18 +79,17 @@ def pixel_box(wcs: WCS, shape: tuple[int, int], region: Shape) -> Section | None
     Notes
     -----
     Extremes of (region within image) lie on the region's outline or are corners of the image. The
-    outline is followed in steps of a quarter pixel, and only near the image, so that neither
-    poles, nor longitude 0, nor the far side of a projection matter.
+    outline is followed in straight steps that stay within a thousandth of a pixel of it, and only
+    near the image, so that neither poles, nor longitude 0, nor the far side of a projection
+    matter.
     """
     ny, nx = shape
     edges = _edge_vectors(wcs, ny, nx)
     near = Cap.around(edges)
     pixel = _pixel_size(edges, ny, nx)
     near = Cap(near.axis, min(math.pi, near.radius * 1.01 + 2 * pixel))
-    touched = [
-        _clipped(_to_pixels(wcs, side), ny, nx)
-        for side in outline(region, near, _STEP_PIXELS * pixel)
-    ]
+    sides = outline(region, near, _step(region, pixel))
+    touched = [_clipped(_to_pixels(wcs, side), ny, nx) for side in sides]
     corners = np.array([[-0.5, -0.5], [nx - 0.5, -0.5], [-0.5, ny - 0.5], [nx - 0.5, ny - 0.5]])
     held = contains(region, _to_sky(wcs, corners))
     points = np.concatenate([*touched, corners[held]])
@@ -95,6 +98,17 @@ def pixel_box(wcs: WCS, shape: tuple[int, int], region: Shape) -> Section | None
     x0, y0 = np.clip(np.floor(points.min(axis=0) + 0.5 + _SLACK), 0, (nx - 1, ny - 1)).astype(int)
     x1, y1 = np.clip(np.ceil(points.max(axis=0) + 0.5 - _SLACK), (x0 + 1, y0 + 1), (nx, ny))
     return Section(y0=int(y0), y1=int(y1), x0=int(x0), x1=int(x1))
+
+
+def _step(region: Shape, pixel: float) -> float:
+    """Radians after which the outline has left a straight line by ``_SAGITTA`` pixels."""
+    radii = [90.0]
+    if isinstance(region, Circle):
+        radii = [region.radius]
+    if isinstance(region, Range):
+        radii = [90 - region.dec1, 90 - region.dec2]
+    radius = math.radians(min(min(r, 180 - r) for r in radii)) / pixel
+    return min(max(math.sqrt(8 * _SAGITTA * radius), _FINEST), _COARSEST) * pixel
 
 
 def _edge_vectors(wcs: WCS, ny: int, nx: int) -> Floats:
@@ -154,42 +168,16 @@ def _clipped(pieces: Floats, ny: int, nx: int) -> Floats:
     return np.concatenate([start + first * way, start + last * way])
 
 
-def read_pixels(file: Path, hdu: int | str, box: Section) -> Pixels:
-    """Read a rectangle of an image, touching only the tiles that it needs.
+@contextmanager
+def open_image(file: Path, hdu: int) -> Iterator[Image]:
+    """Open an image of a FITS file; pixels are read when they are asked for.
 
     Parameters
     ----------
     file
         FITS file; its image may be tile-compressed.
     hdu
-        Index or name of the HDU.
-    box
-        Which pixels.
-
-    Returns
-    -------
-    ndarray
-        float32 in the machine's byte order, shape ``box.shape``, bit-equal to the same pixels of
-        the whole image.
-
-    Raises
-    ------
-    StorageError
-        If the file cannot be read or is smaller than the rectangle.
-    """
-    try:
-        with fits.open(file, memmap=False, lazy_load_hdus=True) as opened:
-            pixels = np.asarray(opened[hdu].section[box.slices])
-    except _UNREADABLE as error:
-        raise _unreadable(file, hdu, error) from error
-    if pixels.shape != box.shape:
-        message = f"{file.name}: HDU {hdu} has fewer pixels than its header says"
-        raise StorageError(message)
-    return np.ascontiguousarray(pixels, dtype=np.float32)
-
-
-def read_header(file: Path, hdu: int | str) -> fits.Header:
-    """Header of an image, a tile-compressed one as of the image that it stands for.
+        Index of the HDU.
 
     Raises
     ------
@@ -197,14 +185,61 @@ def read_header(file: Path, hdu: int | str) -> fits.Header:
         If the file cannot be read.
     """
     try:
-        with fits.open(file, memmap=False, lazy_load_hdus=True) as opened:
-            return opened[hdu].header.copy()
+        opened = fits.open(file, memmap=False, lazy_load_hdus=True)
     except _UNREADABLE as error:
-        raise _unreadable(file, hdu, error) from error
+        raise _unreadable(file.name, error) from error
+    with opened:
+        try:
+            found = opened[hdu]
+        except _UNREADABLE as error:
+            raise _unreadable(file.name, error) from error
+        yield Image(file.name, found)
 
 
-def _unreadable(file: Path, hdu: int | str, error: Exception) -> StorageError:
-    return StorageError(f"{file.name}: HDU {hdu} cannot be read: {error}")
+class Image:
+    """An open image.
+
+    Parameters
+    ----------
+    name
+        Of its file.
+    hdu
+        Of astropy.
+    """
+
+    def __init__(self, name: str, hdu: fits.ImageHDU | fits.CompImageHDU) -> None:
+        self._name, self._hdu = name, hdu
+
+    def header(self) -> fits.Header:
+        """Its header, of a tile-compressed image as of the image that it stands for."""
+        return self._hdu.header.copy()
+
+    def pixels(self, box: Section) -> Pixels:
+        """Read a rectangle, touching only the tiles that it needs.
+
+        Returns
+        -------
+        ndarray
+            float32 in the machine's byte order, shape ``box.shape``, bit-equal to the same
+            pixels of the whole image.
+
+        Raises
+        ------
+        StorageError
+            If the pixels cannot be read, or the image is smaller than the rectangle.
+        """
+        try:
+            found = np.asarray(self._hdu.section[box.slices])
+        except _UNREADABLE as error:
+            raise _unreadable(self._name, error) from error
+        if found.shape != box.shape:
+            message = f"{self._name}: the image has fewer pixels than its header says"
+            raise StorageError(message)
+        return np.ascontiguousarray(found, dtype=np.float32)
+
+
+def _unreadable(name: str, error: Exception) -> StorageError:
+    return StorageError(f"{name}: the image cannot be read: {error}")
 
 
 def cutout_header(
@@ -244,10 +279,25 @@ def cutout_header(
     section = f"[{box.x0 + 1}:{box.x1},{box.y0 + 1}:{box.y1}]"
     header["CUTOUT"] = (section, "pixels of the parent image, 1-based")
     for stamp in stamps:
-        name = stamp.keyword.upper().replace(" ", "_")
-        key = name if _PLAIN.fullmatch(name) else f"HIERARCH {name}"
-        header[key] = (stamp.value, stamp.comment)
+        _put(header, stamp)
     return header
+
+
+def _put(header: fits.Header, stamp: Stamp) -> None:
+    """Add a keyword; what a card cannot hold of it becomes history."""
+    name = stamp.keyword.upper().replace(" ", "_")
+    short = _PLAIN.fullmatch(name) is not None
+    room = _CARD - len(f"{name:8}= '' / " if short else f"HIERARCH {name} = '' / ")
+    size = max(len(str(stamp.value).replace("'", "''")), 8)
+    if short or size <= room:
+        fits_in = size + len(stamp.comment) <= room
+        key = name if short else f"HIERARCH {name}"
+        header[key] = (stamp.value, stamp.comment if fits_in else "")
+        if fits_in:
+            return
+        header.add_history(f"{name}: {stamp.comment}")
+    else:
+        header.add_history(f"{name} = {stamp.value} / {stamp.comment}")
 
 
 def to_fits(pixels: Pixels, header: fits.Header) -> bytes:

@@ -15,7 +15,7 @@ from schemas.dali import FileResult, Param
 from schemas.errors import MultiValuedParameterError
 from schemas.params import ASOF, FRESH, RUNID
 from schemas.values import Circle, Interval
-from sia.cutout import Stamp, cutout_header, pixel_box, read_header, read_pixels, to_fits
+from sia.cutout import Stamp, cutout_header, open_image, pixel_box, to_fits
 from sia.protocol import parse_polarization
 from sia.regions import parse_polygon, parse_region
 from sia.resolve import canonical, find, scope_of
@@ -37,7 +37,7 @@ PATH: Final = "/soda/sync"
 MEDIA_TYPE: Final = "image/fits"
 
 _STENCILS: Final = ("POS", "CIRCLE", "POLYGON")
-_EXTENSION: Final = "IMAGE"
+_HDU: Final = 1
 _OF_PIXELS: Final = ("AWCLASS", "RECIPE", "PRODKEY")
 _BLOCK: Final = 1 << 18
 
@@ -218,23 +218,23 @@ def image_file(
     StorageError
         If the file of the pixels cannot be read.
     """
-    parent = _header(dataset)
-    shape = (parent["NAXIS2"], parent["NAXIS1"])
-    box: Section | None = Section(0, shape[0], 0, shape[1])
-    if region is not None:
-        box = pixel_box(WCS(parent), shape, region)
-    if box is None:
-        return _nothing()
-    pixels = read_pixels(dataset.path, _EXTENSION, box)
+    with open_image(dataset.path, _HDU) as image:
+        parent = _header(dataset, image.header())
+        shape = (parent["NAXIS2"], parent["NAXIS1"])
+        box: Section | None = Section(0, shape[0], 0, shape[1])
+        if region is not None:
+            box = pixel_box(WCS(parent), shape, region)
+        if box is None:
+            return _nothing()
+        pixels = image.pixels(box)
     document = to_fits(pixels, cutout_header(parent, box, _stamps(dataset, infos)))
     blocks = (document[start : start + _BLOCK] for start in range(0, len(document), _BLOCK))
     kind = "image" if region is None else f"{box.x0 + 1}-{box.x1}-{box.y0 + 1}-{box.y1}"
     return FileResult(MEDIA_TYPE, blocks, f"{dataset.product_id}-{kind}.fits", len(document))
 
 
-def _header(dataset: Dataset) -> Header:
+def _header(dataset: Dataset, header: Header) -> Header:
     """Header of the whole image: that of its pixels, and the dataset's own cards over it."""
-    header = read_header(dataset.path, _EXTENSION)
     for keyword in _OF_PIXELS:
         header.remove(keyword, ignore_missing=True)
     for keyword, (value, comment) in dataset.cards.items():

@@ -17,10 +17,15 @@ from hypothesis import strategies as st
 from reduction.instruments.base import Section
 from schemas.errors import StorageError
 from schemas.values import Circle, Polygon, Range
-from sia.cutout import Stamp, cutout_header, pixel_box, read_pixels, to_fits
+from sia.cutout import Stamp, cutout_header, open_image, pixel_box, to_fits
 from sia.regions import contains, to_vectors
 
 SHARED = Path(__file__).parents[3] / "shared"
+
+
+def read_pixels(path: Path, hdu: int, box: Section) -> np.ndarray:
+    with open_image(path, hdu) as image:
+        return image.pixels(box)
 
 
 def tan(ra: float, dec: float, *, shape=(60, 80), scale=1 / 3600, turn=0.0, flip=-1) -> WCS:
@@ -311,6 +316,23 @@ def test_the_header_describes_the_cutout_and_not_the_parent(frame) -> None:
         }
         assert not stale & set(header)
         opened.verify("exception")
+
+
+def test_stamps_too_long_for_a_card_go_on_as_history(frame) -> None:
+    names = ", ".join(f"BiasFrame/nickel/1/2026-01-{day:02}" for day in range(1, 20))
+    stamps = [
+        Stamp("TARGETS_REMADE", "19", names),
+        Stamp("ASOF", "2026-01-01T00:00:00", "y" * 60),
+        Stamp("A_VERY_LONG_KEYWORD_WITH_ITS_VALUE", "v" * 60, "c"),
+    ]
+    with cut(frame, Section(0, 5, 0, 5), stamps) as opened:
+        header = opened[0].header
+    assert header["TARGETS_REMADE"] == "19"
+    assert header["ASOF"] == "2026-01-01T00:00:00"
+    history = "".join(str(line) for line in header["HISTORY"])
+    assert names in history
+    assert "y" * 60 in history
+    assert "v" * 60 in history
 
 
 def test_alternate_wcs_and_distortions_move_along() -> None:
