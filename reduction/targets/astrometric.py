@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 _ENOUGH = 20
 
+_FREE = {
+    SolutionModel.AFFINE: 3,
+    SolutionModel.SIMILARITY: 2,
+    SolutionModel.SHIFT: 1,
+}
+
 
 class AstrometricParameters(FrameTarget):
     """TAN projection of a reduced frame, fitted to the stars of the reference catalogues.
@@ -217,8 +223,8 @@ def _joined(catalogues: Sequence[ReferenceStars]) -> ReferenceTable:
 
 
 def _position_error(solution: Solution, pointing_error: float) -> float:
-    """Arcsec of one axis: of the mean with stars, of the pointing without."""
+    """Arcsec of one axis, mean over the frame: of the fit with stars, of the pointing without."""
     if solution.n_ref == 0:
         return 3600.0 * pointing_error / math.sqrt(2.0)
     rms = max(solution.rms, 0.5 * solution.wcs.pixel_scale if solution.n_ref < 3 else 0.0)
-    return rms / math.sqrt(solution.n_ref)
+    return rms * math.sqrt(_FREE[solution.model] / solution.n_ref)
