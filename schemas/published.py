@@ -255,7 +255,7 @@ SOURCES: Final = Table(
     kind="view",
     index=1,
     keys=(_TO_PRODUCT,),
-    freshness=("SourceList", "CalibratedScienceFrame"),
+    freshness=("SourceList",),
     position=("ra", "dec"),
 )
 
