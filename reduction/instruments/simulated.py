@@ -176,6 +176,8 @@ INSTRUMENT: Final = Instrument(
     describe=_describe,
     pixel_scale=0.214,
     pointing_error=0.004,
+    # Small frames of small pixels: within the usual 2 arcsec too many stars meet by chance.
+    parameters=MappingProxyType({"AstrometricParameters": MappingProxyType({"TOLERANCE": 0.5})}),
     validity=MappingProxyType(
         {
             "ReadNoise": (0.5, 0.5),

@@ -71,14 +71,14 @@ class SimulationConfig:
     ra: float = 150.1
     dec: float = 2.2
     dither: float = 6.0
-    seeing: float = 4.5
-    stars: float = 40.0
-    galaxies: float = 8.0
+    seeing: float = 3.8
+    stars: float = 30.0
+    galaxies: float = 5.0
     cosmics: float = 12.0
     hot_fraction: float = 0.003
     cold_fraction: float = 0.003
     bright: float = 14.0
-    faint: float = 21.5
+    faint: float = 20.5
     pointing_error: float = 2.0
     reference_error: float = 0.03
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reduction.simulation.truth import ChipTruth, SkyTruth
 
 #: Magnitudes of the reference catalogue, and the error of its photometry.
-_REFERENCE_RANGE: Final = (14.0, 19.5)
+_REFERENCE_RANGE: Final = (14.0, 20.0)
 _REFERENCE_MAG_ERROR: Final = 0.01
 
 

@@ -25,7 +25,7 @@ _REACH: Final = 6.0
 _LARGEST: Final = 40
 
 #: Slope of log10(number of stars) with magnitude.
-_SLOPE: Final = 0.25
+_SLOPE: Final = 0.18
 
 #: Stamp pixels computed at a time.
 _CHUNK: Final = 2_000_000

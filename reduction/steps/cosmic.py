@@ -20,6 +20,10 @@ _SATURATION_MARGIN = 2
 #: Smallest fine structure, in standard deviations of the noise, that a candidate is compared to.
 _FLOOR = 0.01
 
+#: Part of its Laplacian signal by which a hit stands above the 3 x 3 median around it: a pixel
+#: on a star's steep flank, where the fine structure changes sign, does not.
+_PEAK = 0.5
+
 _SQUARE = np.ones((3, 3), dtype=np.bool_)
 
 
@@ -54,7 +58,8 @@ def find_cosmics(  # noqa: PLR0913 - the method's limits, each with its default
     contrast
         Laplacian signal relative to the fine structure, which stars have and cosmic rays do not.
     neighbour_fraction
-        Neighbours of a cosmic ray belong to it above this fraction of the threshold.
+        Neighbours of a cosmic ray belong to it above this fraction of threshold and contrast. The
+        original asks for no contrast there, and so a hit near a star eats the star.
     iterations
         Passes at most: what was found is replaced by its surroundings, which uncovers the rest
         of large hits.
@@ -118,6 +123,7 @@ class _Limits:
         self.gain, self.read_noise, self.noise_floor = gain, read_noise, noise_floor
         self.threshold, self.contrast = threshold, contrast
         self.neighbour_threshold = neighbour_fraction * threshold
+        self.neighbour_contrast = neighbour_fraction * contrast
 
 
 def _noise(level: NDArray[np.float32], gain: float, read_noise: float) -> NDArray[np.float32]:
@@ -181,14 +187,18 @@ def _one_pass(
     strong = signal > limits.threshold
     y, x, signal, sigma = y[strong], x[strong], signal[strong], sigma[strong]
     fine = np.maximum(_fine_structure(pixels, y, x) / sigma, _FLOOR)
-    sharp = signal > limits.contrast * fine
+    height = (pixels.values(y, x, 0)[:, 0, 0] - pixels.median(y, x, 1)) / sigma
+    sharp = (signal > limits.contrast * fine) & (height > _PEAK * signal)
     found[y[sharp], x[sharp]] = True
     for level in (limits.threshold, limits.neighbour_threshold):
         y, x = np.nonzero(ndimage.binary_dilation(found, _SQUARE) & ~found)
         if y.size == 0:
             break
-        signal, _ = _significance(pixels, edges, y, x, limits)
-        belongs = signal > level
+        signal, sigma = _significance(pixels, edges, y, x, limits)
+        above = signal > level
+        y, x, signal, sigma = y[above], x[above], signal[above], sigma[above]
+        fine = np.maximum(_fine_structure(pixels, y, x) / sigma, _FLOOR)
+        belongs = signal > limits.neighbour_contrast * fine
         found[y[belongs], x[belongs]] = True
     return found
 
