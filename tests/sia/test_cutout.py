@@ -41,8 +41,8 @@ def tan(ra: float, dec: float, *, shape=(60, 80), scale=1 / 3600, turn=0.0, flip
 
 
 def touched(wcs: WCS, shape, region, *, parts=5) -> np.ndarray:
-    """Pixels with at least one of parts x parts points (edges included) inside the region."""
-    within = np.linspace(-0.5, 0.5, parts)
+    """Pixels with at least one of parts x parts points inside the region."""
+    within = np.linspace(-0.499, 0.499, parts)  # a shared edge is no pixel
     y = (np.arange(shape[0])[:, None] + within).ravel()
     x = (np.arange(shape[1])[:, None] + within).ravel()
     xx, yy = np.meshgrid(x, y)
