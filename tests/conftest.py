@@ -11,6 +11,7 @@ import pytest
 
 from schemas.settings import Settings, StorageSettings
 from tests.support.clusters import Databases, throw_away_cluster
+from tests.support.serving import Observatory, observed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,3 +63,12 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("needs ../shared/data: real frames beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def observatory(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Observatory]:
+    """A served archive with a simulated night."""
+    with databases.fresh() as database, observed(database, tmp_path_factory.mktemp("o")) as held:
+        yield held

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import io
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 import pyvo
 from astropy.io import fits
@@ -15,7 +18,8 @@ from astropy.io.votable import parse_single_table
 
 from reduction.archive import Archive
 from reduction.operate import edit
-from tests.support.serving import observed
+from tests.support.serving import observed, served
+from vo_service.supervise import free_port
 
 MAGNITUDES = "SELECT source_id, ra, flux FROM archive.sources ORDER BY ra, source_id"
 
@@ -133,4 +137,29 @@ def test_fifty_who_ask_at_once_get_fifty_right_answers(stage, archive):
         )
     assert {status for status, _, _ in answers} == {200}
     assert len({body for _, _, body in answers}) == 1
+    assert ask(stage)[1]["TARGETS_REMADE"] == "0"
+
+
+def test_a_server_that_is_killed_while_making_leaves_nothing_half_done(stage, archive, tmp_path):
+    edit(archive, one_bias(stage), "is_valid", 0, why="a lamp was on", who="tester")
+    second = stage.settings.model_copy(
+        update={"web": stage.settings.web.model_copy(update={"port": free_port("127.0.0.1")})}
+    )
+    query = {"LANG": "ADQL", "QUERY": MAGNITUDES, "RESPONSEFORMAT": "csv"}
+    with ThreadPoolExecutor(1) as asker:
+        with served(second, tmp_path / "killed.log") as url:
+            answer = asker.submit(get, url + "/tap/sync", **query)
+            master = next(
+                process
+                for process in psutil.Process().children()
+                if str(second.web.port) in process.environ().get("VO_WEB__PORT", "")
+            )
+            time.sleep(0.7)
+            for process in [*master.children(recursive=True), master]:
+                process.kill()
+        with pytest.raises((OSError, http.client.HTTPException)):
+            answer.result(30)
+    status, _, whole = get(stage.url + "/tap/sync", **query)
+    assert status == 200
+    assert get(stage.url + "/tap/sync", **query)[2] == whole
     assert ask(stage)[1]["TARGETS_REMADE"] == "0"
