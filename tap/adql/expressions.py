@@ -187,10 +187,7 @@ class ExpressionChecker:
             return self._in_unit(node, arguments)
         if function.name == "REGION":
             return self._region(node, arguments[0])
-        arguments = [
-            _as_time(node, argument) if words == "TIMESTAMP" else argument
-            for argument, words in zip(arguments, _spread(function, len(arguments)), strict=True)
-        ]
+        arguments = _suited(node, function, arguments)
         column = _result(function, arguments)
         if function.name == "COALESCE":
             kind = common(kinds)
@@ -227,6 +224,7 @@ class ExpressionChecker:
     def _operate(self, node: nodes.Expression, word: str, arguments: list[Expr]) -> Expr:
         function = OPERATORS[word]
         self._fit(node, function, arguments)
+        arguments = _suited(node, function, arguments)
         return Apply(_operated(word, arguments, function), function, tuple(arguments))
 
     def _fit(self, node: nodes.Expression, function: Function, arguments: list[Expr]) -> None:
@@ -306,6 +304,32 @@ def _typed(column: Column, kind: Kind) -> Column:
         xtype=bare.xtype,
         sql_type=bare.sql_type,
     )
+
+
+_OF_NULL: Final = {
+    "BOOLEAN": Kind.BOOLEAN,
+    "INTEGER": Kind.INT,
+    "BIGINT": Kind.LONG,
+    "NUMERIC": Kind.DOUBLE,
+    "DOUBLE": Kind.DOUBLE,
+    "VARCHAR": Kind.TEXT,
+    "TIMESTAMP": Kind.TIME,
+    "POINT": Kind.POINT,
+    "REGION": Kind.REGION,
+    "GEOMETRY": Kind.REGION,
+}
+
+
+def _suited(node: nodes.Expression, function: Function, arguments: Sequence[Expr]) -> list[Expr]:
+    """Arguments, literals among them read as what the parameters want."""
+    suited = []
+    for argument, word in zip(arguments, _spread(function, len(arguments)), strict=True):
+        if word == "TIMESTAMP":
+            argument = _as_time(node, argument)  # noqa: PLW2901  # the same, read as a timestamp
+        if kind_of(argument.column) is Kind.NULL and word in _OF_NULL:
+            argument = replace(argument, column=column_of(_OF_NULL[word]))  # noqa: PLW2901
+        suited.append(argument)
+    return suited
 
 
 def _spread(function: Function, count: int) -> tuple[str, ...]:

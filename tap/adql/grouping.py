@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["aggregates_in", "check_grouping"]
+__all__ = ["aggregates_in", "check_grouping", "parts", "relations_in"]
 
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,13 @@ def aggregates_in(found: typed.Expr) -> Iterator[typed.Apply]:
         yield from aggregates_in(part)
 
 
+def relations_in(found: typed.Expr) -> frozenset[str]:
+    """Aliases of the relations whose columns are used, queries inside not counted."""
+    if isinstance(found, typed.Reference):
+        return frozenset({found.relation})
+    return frozenset().union(*(relations_in(part) for part in parts(found)))
+
+
 def check_grouping(
     select: typed.Select, order: Sequence[typed.OrderTerm], node: nodes.Select
 ) -> None:
@@ -57,6 +64,11 @@ def check_grouping(
     if not (aggregates or select.groups or select.having is not None):
         return
     own = frozenset(_aliases(select.sources))
+    for aggregate in aggregates:
+        used = relations_in(aggregate)
+        if used and not used & own:
+            message = f"{aggregate.function.name} is over columns of the query around, expected"
+            raise _fault(node, f"{message} columns of this one")
     for expression in found:
         loose = _loose(expression, select.groups, own)
         if loose is not None:

@@ -278,8 +278,6 @@ class _Translator:
             kind = kind_of(argument.column)
             if word == "DOUBLE" and kind is not Kind.DOUBLE:
                 text = f"{text}::float8"
-            elif kind is Kind.NULL and word != "ANY":
-                text = f"{text}::{sql_type(found.column)}"
             elif word == "TIMESTAMP" and kind is Kind.TEXT:
                 text = f"{text}::timestamp"
             written.append(text)
@@ -336,7 +334,8 @@ def _reference(found: typed.Reference) -> str:
 def _literal(found: typed.Constant) -> str:
     value = found.value
     if value is None:
-        return "NULL"
+        untyped = kind_of(found.column) is Kind.NULL
+        return "NULL" if untyped else f"NULL::{sql_type(found.column)}"
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, str):

@@ -140,17 +140,23 @@ def test_two_tables_need_what_each_of_them_needs():
 @pytest.mark.parametrize(
     "text",
     [
-        "SELECT a.mag FROM archive.sources a LEFT JOIN archive.sources b ON a.chip = b.chip"
-        " WHERE b.filter = 'V'",
+        (
+            "SELECT a.mag FROM archive.sources a LEFT JOIN archive.sources b ON a.chip = b.chip"
+            " WHERE b.filter = 'V'"
+        ),
         "SELECT a.mag FROM archive.sources a LEFT JOIN archive.products b ON a.filter = 'V'",
         "SELECT mag FROM archive.sources WHERE filter = 'V' UNION SELECT mag FROM archive.sources",
-        "SELECT mag FROM archive.sources WHERE filter = 'V'"
-        " AND mag > (SELECT AVG(mag) FROM archive.sources)",
+        (
+            "SELECT mag FROM archive.sources WHERE filter = 'V'"
+            " AND mag > (SELECT AVG(mag) FROM archive.sources)"
+        ),
         "SELECT mag FROM (SELECT mag, filter FROM archive.sources) AS q WHERE filter = 'V'",
         "WITH q AS (SELECT mag, filter FROM archive.sources) SELECT mag FROM q WHERE filter = 'V'",
         "SELECT filter, MAX(mag) FROM archive.sources GROUP BY filter HAVING filter = 'V'",
-        "SELECT mag FROM archive.sources a WHERE EXISTS"
-        " (SELECT * FROM archive.products p WHERE a.filter = 'V' AND p.chip = a.chip)",
+        (
+            "SELECT mag FROM archive.sources a WHERE EXISTS"
+            " (SELECT * FROM archive.products p WHERE a.filter = 'V' AND p.chip = a.chip)"
+        ),
     ],
 )
 def test_a_constraint_that_not_every_row_meets_narrows_nothing(text):

@@ -78,6 +78,12 @@ METADATA = [
 ]
 
 FAULTS = [
+    (
+        "SELECT ra FROM stars WHERE id IN (SELECT MAX(mag) FROM stars2)",
+        QueryError,
+        (1, 35),
+        "the query around",
+    ),
     ("SELECT raa FROM stars", UnknownNameError, (1, 8), "did you mean `ra`"),
     ("SELECT t.ra FROM stars s", UnknownNameError, (1, 8), "unknown table `t`"),
     ("SELECT stars.ra FROM stars AS s", UnknownNameError, (1, 8), "unknown table `stars`"),
