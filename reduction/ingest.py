@@ -144,7 +144,10 @@ def _sound_headers(path: Path) -> list[fits.Header]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.filterwarnings("error", message=".*truncated.*")
-            with fits.open(path, memmap=False, ignore_blank=True) as hdus:
+            with (
+                path.open("rb") as stream,
+                fits.open(stream, memmap=False, ignore_blank=True) as hdus,
+            ):
                 for hdu in hdus:
                     if hdu.is_image:
                         _ = hdu.data

@@ -145,7 +145,7 @@ def test_policies_make_take_or_refuse(archive: Archive, night: Path, work_log: P
     edit(archive, ToyBias.get().raw_bias_frames[0].object_id, "is_valid", 0, why="x")
     work_done(work_log)
     assert levels(Fresh.ANY) == (rows, 0, 1)
-    with pytest.raises(NotMadeYetError, match="was rejected|has to be made"):
+    with pytest.raises(NotMadeYetError, match=r"was rejected|has to be made"):
         levels(Fresh.REQUIRE)
     assert work_done(work_log) == []
 

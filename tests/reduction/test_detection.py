@@ -1,0 +1,61 @@
+"""What the classes that detect sources ask of them."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+import math
+
+import numpy as np
+import pytest
+
+from reduction.detection import detect, is_clean, signal_to_noise, star_width
+from reduction.steps.sources import SOURCE_DTYPE, SourceFlag
+from reduction.steps.weight import MaskBit
+from reduction.target import Progenitor
+
+
+def reduced(mask: np.ndarray, image: np.ndarray) -> Progenitor:
+    images = {"IMAGE": image, "WEIGHT": np.ones_like(image), "MASK": mask}
+    return Progenitor(1, "ReducedScienceFrame", "V", {"effective_gain": 2.0}, images)
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    generator = np.random.default_rng(4)
+    yy, xx = np.mgrid[:128, :128]
+    star = 2e3 * np.exp(-((xx - 60.0) ** 2 + (yy - 64.0) ** 2) / 8.0)
+    return (100.0 + star + generator.normal(0.0, 5.0, star.shape)).astype(np.float32)
+
+
+def test_saturated_pixels_flag_a_star_and_cosmics_are_no_stars(image: np.ndarray) -> None:
+    mask = np.zeros(image.shape, np.uint8)
+    mask[64, 60] = MaskBit.SATURATED
+    image[20:24, 20:24] = 9000.0
+    mask[20:24, 20:24] = MaskBit.COSMIC
+    (star,) = detect(reduced(mask, image), threshold=5.0, aperture_radius=10.0)
+    assert star["flags"] == SourceFlag.SATURATED
+    assert star["x"] == pytest.approx(60.0, abs=0.05)
+
+
+def test_deblending_alone_leaves_a_source_clean() -> None:
+    sources = np.zeros(3, SOURCE_DTYPE)
+    sources["flags"] = [SourceFlag.MERGED, SourceFlag.MASKED, SourceFlag.SATURATED]
+    assert is_clean(sources).tolist() == [True, False, False]
+    assert is_clean(sources, masked=True).tolist() == [True, True, False]
+
+
+def test_unknown_flux_has_no_signal() -> None:
+    sources = np.zeros(3, SOURCE_DTYPE)
+    sources["flux"], sources["flux_err"] = [10.0, np.nan, 10.0], [2.0, 1.0, 0.0]
+    assert signal_to_noise(sources).tolist() == [5.0, 0.0, 0.0]
+
+
+def test_width_of_stars_is_that_of_bright_lonely_ones() -> None:
+    sources = np.zeros(4, SOURCE_DTYPE)
+    sources["x"], sources["y"] = [10.0, 15.0, 80.0, 120.0], 50.0
+    sources["flux"], sources["flux_err"] = [1e4, 9e3, 8e3, 10.0], 10.0
+    sources["fwhm"] = [9.0, 9.0, 4.0, 1.0]
+    assert star_width(sources) == 4.0
+    assert math.isnan(star_width(sources[3:]))
+    assert math.isnan(star_width(sources[:0]))

@@ -1,0 +1,78 @@
+"""Raw frames come in once, whole and understood, or are refused with a sentence."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from pathlib import Path
+
+import pytest
+from astropy.io import fits
+from sqlalchemy import text
+
+from reduction.archive import Archive
+from reduction.instruments.base import FrameKind
+from reduction.operate import status
+from reduction.storage import checksum
+from schemas.errors import IngestError
+from tests.support.toy import write_frame
+
+
+def test_a_second_ingest_is_a_no_op(archive: Archive, night: Path) -> None:
+    before = status(archive)
+    report = archive.ingest([night])
+    assert (report.ingested, report.known, report.refused) == (0, 6, [])
+    assert status(archive) == before
+
+
+def test_the_stored_raw_file_has_the_bytes_of_the_original(archive: Archive, night: Path) -> None:
+    with archive.transaction() as session:
+        rows = session.execute(text("SELECT name, sha256, location FROM vo.file")).all()
+    assert len(rows) == 6
+    for name, digest, location in rows:
+        stored = archive.storage.path(location)
+        assert checksum(stored) == digest == checksum(night / name)
+        assert stored.stat().st_mode & 0o222 == 0
+
+
+def test_bad_files_are_refused_with_sentences_and_the_rest_goes_on(
+    archive: Archive, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    good = write_frame(folder, "good", FrameKind.BIAS, 100)
+    cut_off = folder / "cut.fits"
+    cut_off.write_bytes(good.read_bytes()[:2900])
+    packed = folder / "cut.fits.gz"
+    packed.write_bytes(gzip.compress(good.read_bytes())[:200])
+    (folder / "text.fits").write_text("this is no image")
+    foreign = fits.PrimaryHDU()
+    foreign.header["INSTRUME"] = "WFPC9"
+    foreign.writeto(folder / "foreign.fits")
+    odd = folder / "odd.fits"
+    shutil.copyfile(good, odd)
+    fits.setval(odd, "KIND", value="LUNCH")
+    report = archive.ingest([folder])
+    assert report.ingested == 1
+    said = dict(report.refused)
+    assert set(said) == {"cut.fits", "cut.fits.gz", "text.fits", "foreign.fits", "odd.fits"}
+    for name in ("cut.fits", "cut.fits.gz", "text.fits"):
+        assert "not a whole FITS file" in said[name]
+    assert "INSTRUME is 'WFPC9'" in said["foreign.fits"]
+    assert "toy" in said["foreign.fits"]
+    assert "KIND is 'LUNCH'" in said["odd.fits"]
+    assert not any((archive.storage.root / "incoming").iterdir())
+
+
+def test_a_path_that_is_not_there_is_named(archive: Archive, tmp_path: Path) -> None:
+    with pytest.raises(IngestError, match="nowhere"):
+        archive.ingest([tmp_path / "nowhere"])
+
+
+def test_other_names_than_fits_are_refused(archive: Archive, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("x")
+    report = archive.ingest([path])
+    assert report.refused == [
+        ("notes.txt", "expected a name ending in .fits, .fits.gz or .fits.fz")
+    ]
