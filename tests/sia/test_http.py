@@ -8,6 +8,7 @@ import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -160,6 +161,26 @@ def test_votlint_has_nothing_to_say_of_searches(service, images, tmp_path) -> No
         path.write_bytes(body)
         said = stilts("votlint", f"votable={path}", "ucd=true", "unit=true")
         assert said.strip() == "", (values, said)
+
+
+def test_documents_are_valid(service, images, tmp_path) -> None:
+    script = Path(__file__).parents[3] / "shared" / "xsd" / "validate.sh"
+    if not script.is_file() or shutil.which("xmllint") is None:
+        pytest.skip("needs ../shared/xsd and xmllint")
+    asked = [
+        ("sia2/query", {}),
+        ("sia2/query", {"MAXREC": "0"}),
+        ("sia2/query", {"POS": "BOX 1"}),
+        ("datalink/links", {}),
+        ("datalink/links", {"ID": [images["plain"].did, "ivo://else/where?x"]}),
+        *((f"{name}/capabilities", {}) for name in ("sia2", "soda", "datalink")),
+        *((f"{name}/availability", {}) for name in ("sia2", "soda", "datalink")),
+    ]
+    for number, (path, values) in enumerate(asked):
+        file = tmp_path / f"{number}.xml"
+        file.write_bytes(fetch(f"{service}/{path}", **values)[2])
+        done = subprocess.run([script, file], check=False, capture_output=True, text=True)
+        assert done.returncode == 0, (path, values, done.stdout)
 
 
 def test_datalinklint_finds_no_error(service, images) -> None:

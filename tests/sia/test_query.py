@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from reduction.scope import Circle as ScopeCircle
-from schemas.errors import ParameterError
+from schemas.errors import FatalError, ParameterError, TimeLimitError
 from schemas.obscore import OBSCORE_COLUMNS
 from schemas.tables import Target, TargetState
 from schemas.values import Polygon, Range
 from sia.protocol import PARAMS
-from sia.query import run, scope_of, statement
+from sia.query import Rows, run, scope_of, statement
 from sia.regions import Cap, contains, outline, to_vectors
 from tests.sia.conftest import ask, table
 
@@ -248,6 +248,33 @@ def test_the_scope_is_what_the_parameters_surely_restrict(values, scope) -> None
         return
     assert (found.region.ra, found.region.dec) == pytest.approx((expected.ra, expected.dec))
     assert expected.radius <= found.region.radius < expected.radius + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind", "hint"),
+    [
+        ("SELECT pg_sleep(20)", TimeLimitError, "smaller region"),
+        ("SELECT 1 / 0", FatalError, "refused the search"),
+    ],
+)
+def test_failures_of_the_database_are_said_in_our_words(archive, images, sql, kind, hint) -> None:
+    with (
+        archive.database.snapshot(timeout_s=0.2) as connection,
+        pytest.raises(kind, match=hint) as caught,
+    ):
+        Rows(connection, sql, {}, limit=1)
+    assert "SELECT" not in str(caught.value)
+
+
+def test_rows_come_in_blocks_up_to_the_limit(archive, images) -> None:
+    for limit, counts, more in (
+        (4500, [2000, 2000, 500], True),
+        (5000, [2000, 2000, 1000], False),
+    ):
+        with archive.database.snapshot(timeout_s=10) as connection:
+            rows = Rows(connection, "SELECT generate_series(1, 5000)", {}, limit=limit)
+            assert [len(block) for block in rows.blocks()] == counts
+            assert rows.overflowed() is more
 
 
 def test_no_text_of_a_request_becomes_sql() -> None:
