@@ -163,6 +163,18 @@ def test_votlint_has_nothing_to_say_of_searches(service, images, tmp_path) -> No
         assert said.strip() == "", (values, said)
 
 
+def test_stilts_finds_images_in_a_cone(service, images) -> None:
+    said = stilts(
+        "cone",
+        f"serviceurl={service}/sia2/query",
+        "servicetype=sia2",
+        *("lon=10.1", "lat=20", "radius=0.05", "ofmt=csv"),
+    )
+    lines = said.strip().splitlines()
+    column = lines[0].split(",").index("target_name")
+    assert {line.split(",")[column] for line in lines[1:]} == {"plain", "beside"}
+
+
 def test_documents_are_valid(service, images, tmp_path) -> None:
     script = Path(__file__).parents[3] / "shared" / "xsd" / "validate.sh"
     if not script.is_file() or shutil.which("xmllint") is None:
