@@ -12,7 +12,7 @@ import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import of_frame, raw_frame, references
-from reduction.detection import detect, is_clean, signal_to_noise
+from reduction.detection import detect, is_clean, signal_to_noise, star_width
 from reduction.quality import QualityFlags
 from reduction.steps.astrometry import Solution, SolutionModel, solve
 from reduction.steps.reference import ReferenceTable
@@ -65,9 +65,7 @@ class AstrometricParameters(FrameTarget):
     )
     sigma_dra = attribute(float, "scatter of the same", unit="arcsec", ucd="stat.stdev")
     sigma_ddec = attribute(float, "scatter of the same", unit="arcsec", ucd="stat.stdev")
-    seeing = attribute(
-        float, "median width (fwhm) of clean sources", unit="arcsec", ucd="instr.obsty.seeing"
-    )
+    seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
     oriented = attribute(
         bool, "whether the sky's orientation on the chip is known", ucd="meta.code"
     )
@@ -107,8 +105,6 @@ class AstrometricParameters(FrameTarget):
         clean = is_clean(sources, masked=True)
         clean &= signal_to_noise(sources) > parameters.MIN_SIGNAL_TO_NOISE
         name, solution = _best(inputs, parameters, sources, clean)
-        scale = solution.wcs.pixel_scale
-        seeing = float(np.median(sources["fwhm"][clean])) * scale if clean.any() else math.nan
         solved = solution.model is not SolutionModel.NOMINAL
         return Made(
             attributes={
@@ -121,7 +117,7 @@ class AstrometricParameters(FrameTarget):
                 "mean_ddec": solution.mean_ddec,
                 "sigma_dra": solution.sigma_dra,
                 "sigma_ddec": solution.sigma_ddec,
-                "seeing": seeing,
+                "seeing": star_width(sources) * solution.wcs.pixel_scale,
                 "oriented": solved or inputs.instrument.rotation_known,
                 **wcs_attributes(solution.wcs),
             },

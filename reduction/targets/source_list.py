@@ -12,7 +12,7 @@ import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import calibration, of_frame, raw_frame
-from reduction.detection import detect, is_clean
+from reduction.detection import detect, is_clean, star_width
 from reduction.steps.photometry import magnitudes
 from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
@@ -46,9 +46,7 @@ class SourceList(FrameTarget):
     limiting_mag = attribute(
         float, "magnitude of a source of 5 sigma in the aperture", unit="mag", ucd="phot.mag"
     )
-    seeing = attribute(
-        float, "median width (fwhm) of clean sources", unit="arcsec", ucd="instr.obsty.seeing"
-    )
+    seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
@@ -79,13 +77,12 @@ class SourceList(FrameTarget):
         rows["pos_err"] = np.hypot(own, inputs.astrometric["pos_err"]) / 3600.0
         rows["mag"], rows["mag_err"] = self._magnitudes(inputs, rows["flux"], rows["flux_err"])
         clean = is_clean(sources)
-        fwhm = sources["fwhm"][clean]
         return Made(
             attributes={
                 "n_sources": len(rows),
                 "n_clean": int(clean.sum()),
                 "limiting_mag": _limit(rows["mag"], rows["mag_err"], clean),
-                "seeing": float(np.median(fwhm)) * wcs.pixel_scale if len(fwhm) else math.nan,
+                "seeing": star_width(sources) * wcs.pixel_scale,
             },
             rows=rows,
         )

@@ -51,11 +51,10 @@ def test_unknown_flux_has_no_signal() -> None:
     assert signal_to_noise(sources).tolist() == [5.0, 0.0, 0.0]
 
 
-def test_width_of_stars_is_that_of_bright_lonely_ones() -> None:
+def test_width_of_stars_is_that_of_the_narrow_bright_ones() -> None:
     sources = np.zeros(4, SOURCE_DTYPE)
-    sources["x"], sources["y"] = [10.0, 15.0, 80.0, 120.0], 50.0
     sources["flux"], sources["flux_err"] = [1e4, 9e3, 8e3, 10.0], 10.0
-    sources["fwhm"] = [9.0, 9.0, 4.0, 1.0]
+    sources["fwhm"] = [9.0, 20.0, 4.0, 1.0]
     assert star_width(sources) == 4.0
     assert math.isnan(star_width(sources[3:]))
     assert math.isnan(star_width(sources[:0]))
