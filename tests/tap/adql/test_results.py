@@ -85,8 +85,8 @@ PAIRS = [
     ),
     (
         (
-            "SELECT COORD1(NULL), DISTANCE(NULL, centre), AREA(NULL), CONTAINS(NULL, s_region), -NULL"
-            " FROM fields WHERE id=1"
+            "SELECT COORD1(NULL), DISTANCE(NULL, centre), AREA(NULL), CONTAINS(NULL, s_region),"
+            " -NULL FROM fields WHERE id=1"
         ),
         "SELECT NULL, NULL, NULL, NULL, NULL",
     ),
