@@ -87,6 +87,8 @@ class Verdict:
         Targets that have to be made first.
     considered
         Targets the verdict rests on, rejected candidates included.
+    providers
+        Product that each target gave; two targets made from the same inputs share one.
     recipe_version, parameters, key, input_hash
         What the product would be made by, and its identity (empty while ``needs`` is not).
     reuse
@@ -103,6 +105,7 @@ class Verdict:
     inputs: dict[str, list[Product]] = field(default_factory=dict)
     needs: tuple[int, ...] = ()
     considered: set[int] = field(default_factory=set)
+    providers: dict[int, int] = field(default_factory=dict)
     recipe_version: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
     key: str = ""
@@ -145,6 +148,7 @@ class _Filled:
     products: list[Product] = field(default_factory=list)
     pending: list[int] = field(default_factory=list)
     considered: set[int] = field(default_factory=set)
+    providers: dict[int, int] = field(default_factory=dict)
     failure: str = ""
 
 
@@ -223,6 +227,7 @@ class Examiner:
             inputs={name: f.products for name, f in filled.items()},
             needs=tuple(dict.fromkeys(n for f in filled.values() for n in f.pending)),
             considered=considered,
+            providers={t: p for f in filled.values() for t, p in f.providers.items()},
         )
         self._identify(verdict)
         return self._judge(verdict)
@@ -382,6 +387,7 @@ class Examiner:
                 product = self._session.get_one(Product, candidate.product_id)
                 if usable(product):
                     filled.products.append(product)
+                    filled.providers[candidate.target_id] = product.product_id
                     return filled
                 refusals.append(f"{candidate.identity} has quality_flags={product.quality_flags}")
             else:

@@ -164,7 +164,14 @@ def _compute(archive: Archive, verdict: Verdict) -> Bundle:
     attributes = flat_attributes(recipe, made)
     cards = {name: list(card) for name, card in made.cards.items()}
     rows = made.rows
-    digest = content_hash(images, {**attributes, "": cards, "flags": flags}, rows)
+    shown = sorted(
+        progenitor.content_hash
+        for progenitors in verdict.inputs.values()
+        for progenitor in progenitors
+        if recipe.PUBLISHED and not made.images
+    )
+    described = {**attributes, "": [cards, made.obscore, flags, shown]}
+    digest = content_hash(images, described, rows)
     seconds = time.monotonic() - start
     return Bundle(verdict, made, attributes, digest, flags, stored, seconds)
 

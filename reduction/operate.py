@@ -92,6 +92,7 @@ def sync_recipes(archive: Archive) -> list[str]:
         Sentences about what changed.
     """
     said = []
+    archive.storage.clear_leftovers()
     with archive.transaction() as session:
         session.execute(select(func.pg_advisory_xact_lock(7230127)))
         for cls in archive.registry.targets():
@@ -314,11 +315,19 @@ def _mark_edited(
         return archive.mark_catalogue(session, stars)
     if product.target_id is None:
         return mark_users_of_raw(session, archive.registry, product)
-    target = session.get_one(Target, product.target_id)
-    if target.product_id == product.product_id and before != after:
-        target.validity_start, target.validity_end = after
-        session.flush()
-    return mark_users_of_calibration(session, archive.registry, target, before, after)
+    targets = session.scalars(
+        select(Target).where(
+            (Target.product_id == product.product_id) | (Target.target_id == product.target_id)
+        )
+    ).all()
+    for target in targets:
+        if before != after and target.product_id == product.product_id:
+            target.validity_start, target.validity_end = after
+    session.flush()
+    return sum(
+        mark_users_of_calibration(session, archive.registry, target, before, after)
+        for target in targets
+    )
 
 
 def find_target(

@@ -185,12 +185,7 @@ def file_id(session: Session, stored: StoredFile, target: Target) -> int:
 def _hold(session: Session, verdict: Verdict, *, progenitors: bool = True) -> Target:
     """Lock the target and what it rests on, in one order, and see that nothing changed."""
     wanted = {verdict.target.target_id}
-    used = {
-        p.target_id: p.product_id
-        for products in verdict.inputs.values()
-        for p in products
-        if p.target_id is not None
-    }
+    used = verdict.providers
     if progenitors:
         wanted |= used.keys()
     rows = session.scalars(

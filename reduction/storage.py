@@ -7,6 +7,7 @@ __all__ = ["Storage", "StoredFile"]
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,6 +67,25 @@ class Storage:
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+    def clear_leftovers(self, *, older_than_s: float = 86400.0) -> int:
+        """Remove scratch files of processes that were killed.
+
+        Parameters
+        ----------
+        older_than_s
+            Age at which nobody can be writing any more.
+
+        Returns
+        -------
+        int
+            How many there were.
+        """
+        limit = time.time() - older_than_s
+        old = [p for p in (self.root / "incoming").glob("*") if p.stat().st_mtime < limit]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return len(old)
 
     def copy_in(self, source: Path, kind: str, suffix: str) -> StoredFile:
         """Copy a file of somebody else's into the storage.

@@ -11,7 +11,16 @@ from reduction.chain import VerdictKind
 from reduction.instruments.base import FrameKind
 from reduction.operate import bump, edit, find_target, set_parameter, sync_recipes
 from schemas.errors import NotFoundError, ReductionError
-from tests.support.toy import ToyBias, ToyCatalogue, ToyFlat, ToyImage, work_done, write_frame
+from tests.support.toy import (
+    ToyBias,
+    ToyCatalogue,
+    ToyFlat,
+    ToyImage,
+    ToyNorm,
+    ToyTotal,
+    work_done,
+    write_frame,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,6 +173,39 @@ def test_newer_flats_eclipse_older_ones_where_both_are_valid(
     edit(archive, after.flat.object_id, "timestamp_start", 58850.0, why="dome lamp changed")
     back = ToyImage.get(raw="science.fits")
     assert back.object_id == before.object_id
+
+
+def add_second_night(archive: Archive, folder: Path) -> None:
+    for number, level in enumerate((100, 102, 104)):
+        archive.ingest(
+            [
+                write_frame(
+                    folder, f"b{number}", FrameKind.BIAS, level, night="2020-01-03",
+                    hour=number / 100,
+                )
+            ]
+        )
+    archive.ingest(
+        [write_frame(folder, "newflat", FrameKind.DOME_FLAT, 602, night="2020-01-03", hour=1)]
+    )
+
+
+def test_targets_made_from_the_same_inputs_share_a_product_and_go_their_own_ways(
+    archive: Archive, night: Path, work_log: Path, tmp_path: Path
+) -> None:
+    add_second_night(archive, tmp_path)
+    first, second = (ToyNorm.get(date=d) for d in ("2020-01-01", "2020-01-03"))
+    assert first.object_id == second.object_id
+    assert ToyTotal.get(raw="science.fits").total == 500.0
+    assert work_done(work_log).count("ToyNorm") == 1
+    newer = second.flat
+    edit(archive, newer.object_id, "timestamp_start", 58850.0, why="lamp moved")
+    assert ToyNorm.get(date="2020-01-01").norm == 1000.0
+    assert ToyNorm.get(date="2020-01-03").norm == 500.0
+    total = ToyTotal.get(raw="science.fits")
+    assert total.total == 500.0
+    edit(archive, ToyNorm.get(date="2020-01-03").object_id, "timestamp_start", 58850.0, why="too")
+    assert ToyTotal.get(raw="science.fits").total == 1000.0
 
 
 def test_flats_of_another_filter_change_nothing(

@@ -14,6 +14,8 @@ __all__ = [
     "ToyFlat",
     "ToyImage",
     "ToyMap",
+    "ToyNorm",
+    "ToyTotal",
     "work_done",
     "write_frame",
 ]
@@ -103,7 +105,7 @@ INSTRUMENT = Instrument(
     describe=_describe,
     pixel_scale=1.0,
     pointing_error=0.01,
-    validity={"ToyBias": (0.6, 0.6), "ToyMap": (0.6, 0.6), "ToyFlat": (5.0, 5.0)},
+    validity={"ToyBias": (0.6, 0.6), "ToyMap": (0.6, 0.6), "ToyFlat": (5.0, 5.0), "ToyNorm": (5.0, 5.0)},
 )
 
 
@@ -186,6 +188,33 @@ class ToyFlat(CalibrationTarget):
         frames = [raw.images["RAW"] for raw in inputs.raw_dome_flats]
         flat = np.mean(frames, axis=0).astype(np.float32) - inputs.bias.images["BIAS"]
         return Made(images={"FLAT": flat}, attributes={"level": float(flat.mean())})
+
+
+class ToyNorm(CalibrationTarget):
+    """The level of the flat that the selection gives: nights that select one flat share it."""
+
+    ANCHOR = Anchor.NIGHT_AND_FILTER
+    ANCHOR_CLASSES = ("RawDomeFlatFrame",)
+    flat = calibration("ToyFlat")
+    norm = attribute(float, "level", unit="adu", ucd="stat.mean")
+
+    def compute(self, inputs: Inputs, parameters: object) -> Made:
+        """Hand on."""
+        _log(self)
+        return Made(attributes={"norm": inputs.flat["level"]})
+
+
+class ToyTotal(FrameTarget):
+    """The norm of a frame's flat."""
+
+    raw_science_frame = raw_frame("RawScienceFrame")
+    norm = calibration("ToyNorm")
+    total = attribute(float, "norm", unit="adu", ucd="stat.mean")
+
+    def compute(self, inputs: Inputs, parameters: object) -> Made:
+        """Hand on."""
+        _log(self)
+        return Made(attributes={"total": inputs.norm["norm"]})
 
 
 class ToyImage(FrameTarget):
