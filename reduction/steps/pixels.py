@@ -4,11 +4,10 @@ from __future__ import annotations
 
 __all__ = ["cold_pixels", "hot_pixels"]
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sep
-from scipy import ndimage
 
 from reduction.steps.smooth import low_pass
 from reduction.steps.statistics import clipped_statistics
@@ -16,9 +15,6 @@ from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-#: Columns (rows) of the filter over their medians: bad ones must be fewer than half.
-_PROFILE: Final = 7
 
 
 def hot_pixels(
@@ -71,8 +67,6 @@ def hot_pixels(
             data, mask=bad, bw=background_size, bh=background_size, fw=1, fh=1
         )
         residual = data - background.back(dtype=np.float32)
-        for axis in (0, 1):
-            residual -= _smooth_profile(residual, axis)
         # The scatter is measured over all finite pixels anew: what was flagged by an early,
         # poor background can come back.
         spread = clipped_statistics(residual[~invalid], threshold=threshold, iterations=10)
@@ -81,16 +75,6 @@ def hot_pixels(
             break
         bad = found
     return (~bad).astype(np.uint8)
-
-
-def _smooth_profile(image: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    """Median of columns (axis 0) or rows (1), without what is narrower than half the filter.
-
-    Near the edges a bias bends faster than the meshes follow, but for all rows alike.
-    """
-    profile = np.median(image, axis=axis)
-    smooth = ndimage.median_filter(profile, size=_PROFILE, mode="mirror")
-    return np.expand_dims(smooth, axis).astype(np.float32)
 
 
 def cold_pixels(
