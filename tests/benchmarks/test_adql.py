@@ -45,7 +45,9 @@ def seconds(call, *arguments):
     return statistics.median(taken)
 
 
-def test_understanding_a_query_costs_little_beside_answering_it(database, record_property):
+def test_understanding_a_query_costs_little_beside_answering_it(
+    database, record_testsuite_property
+):
     connection = psycopg2.connect(database.owner_url)
     cursor = connection.cursor()
 
@@ -58,6 +60,6 @@ def test_understanding_a_query_costs_little_beside_answering_it(database, record
         ours = seconds(understand, text)
         theirs = seconds(cursor.execute, f"EXPLAIN {sql}")
         ratios.append(ours / theirs)
-    record_property("adql_to_plan_ratio", statistics.median(ratios))
+    record_testsuite_property("adql_to_plan_ratio", statistics.median(ratios))
     connection.close()
     assert statistics.median(ratios) < 5, ratios
