@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reduction.instruments.base import Section
-    from reduction.instruments.base import Section
     from reduction.target import Progenitor
 
 
