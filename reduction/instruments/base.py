@@ -169,7 +169,7 @@ class Instrument:
         Degrees by which a header's pointing may be off: widens the search for reference stars
         and the scope of questions.
     rotation_known
-        False where the sky's orientation on the chip has to be found (any rotation, either parity).
+        False where the sky's orientation on the chip has to be found: any rotation or parity.
     parameters
         Process parameters that differ from the class's defaults: ``{"BiasFrame": {...}}``.
     validity
