@@ -58,6 +58,7 @@ _EQUALS: Final = {
 
 PATH: Final = "/sia2/query"
 _BLOCK_ROWS: Final = 2000
+_MARGIN: Final = 1.01
 _CANCELLED: Final = "57014"
 _BUSY: Final = ("08", "40", "53", "55", "57")
 
@@ -221,9 +222,7 @@ def _overlaps(
     low: ColumnElement[Any], high: ColumnElement[Any], value: Interval
 ) -> ColumnElement[bool]:
     """Whether ``[low, high]`` and the interval share a value; null bounds share none."""
-    return sa.and_(
-        high >= sa.literal(value.lower, sa.Double()), low <= sa.literal(value.upper, sa.Double())
-    )
+    return sa.and_(high >= _number(value.lower), low <= _number(value.upper))
 
 
 @singledispatch
@@ -234,28 +233,45 @@ def _meets(shape: Shape) -> ColumnElement[bool]:
 
 @_meets.register
 def _(shape: Circle) -> ColumnElement[bool]:
-    return _intersects([shape.ra, shape.dec, shape.radius])
+    return _near(shape) & _intersects([shape.ra, shape.dec, shape.radius])
 
 
 @_meets.register
 def _(shape: Polygon) -> ColumnElement[bool]:
-    return _intersects(shape.flat)
+    return _near(shape) & _intersects(shape.flat)
 
 
 @_meets.register
 def _(shape: Range) -> ColumnElement[bool]:
     width = shape.ra2 - shape.ra1
     numbers = (shape.ra1, width if width >= 0 else width + 360, shape.dec1, shape.dec2)
-    return sa.func.vo.meets_range(
-        _VIEW.c.s_region,
-        *(sa.literal(number, sa.Double()) for number in numbers),
-        type_=sa.Boolean,
-    )
+    met = sa.func.vo.meets_range(_VIEW.c.s_region, *map(_number, numbers), type_=sa.Boolean)
+    low, high = _VIEW.c.s_dec - _reach(), _VIEW.c.s_dec + _reach()
+    return _overlaps(low, high, Interval(shape.dec1, shape.dec2)) & _near(shape) & met
 
 
 def _intersects(numbers: list[float]) -> ColumnElement[bool]:
     given = sa.cast(sa.literal(numbers, _FLOATS), _FLOATS)
     return sa.func.vo.intersects(_VIEW.c.s_region, given, type_=sa.Boolean)
+
+
+def _near(shape: Shape) -> ColumnElement[bool]:
+    """Whether the circles around image and shape meet: cheap, and never too few."""
+    cap = bounding_cap(shape)
+    if cap is None:
+        return sa.true()
+    c, circle = _VIEW.c, cap.circle
+    within = (_number(circle.ra), _number(circle.dec), _number(circle.radius) + _reach())
+    return sa.func.vo.within(c.s_ra, c.s_dec, *within, type_=sa.Boolean)
+
+
+def _reach() -> ColumnElement[float]:
+    """Degrees around its centre that an image stays within."""
+    return sa.func.coalesce(_VIEW.c.s_fov, _number(360.0)) * _number(_MARGIN / 2) + _number(1e-6)
+
+
+def _number(value: float) -> ColumnElement[float]:
+    return sa.literal(value, sa.Double())
 
 
 class Rows:
