@@ -35,7 +35,7 @@ def test_the_request_and_its_runid_are_in_the_line():
 
 def test_an_event_is_one_line_even_with_a_traceback():
     try:
-        raise ValueError("no\nway")
+        int("no\nway")
     except ValueError as error:
         info = (type(error), error, error.__traceback__)
     record = logging.LogRecord("a", logging.ERROR, "f.py", 1, "failed", (), info)
