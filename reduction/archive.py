@@ -16,6 +16,7 @@ import psycopg2
 import psycopg2.extensions
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from reduction.chain import Examiner, Plan, Verdict, VerdictKind
@@ -31,7 +32,7 @@ from reduction.publish import Superseded, settle
 from reduction.published import published_schemas
 from reduction.registry import Registry
 from reduction.storage import Storage
-from schemas.database import Database
+from schemas.database import Database, is_gone
 from schemas.errors import BusyError, NotMadeYetError, ReductionError
 from schemas.settings import load_settings
 from schemas.tables import File, Lineage, Product, Publication, Target
@@ -52,6 +53,20 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _ATTEMPTS = 20
 _LOCK_SPACE = 0x564F << 40
+
+
+@contextmanager
+def _database_there() -> Iterator[None]:
+    """Say of a database that is not there that it is worth asking again."""
+    message = "the database is not there, or has no free connection; ask again"
+    try:
+        yield
+    except (PoolTimeoutError, psycopg2.OperationalError) as error:
+        raise BusyError(message, retry_after_s=5) from error
+    except DBAPIError as error:
+        if is_gone(error):
+            raise BusyError(message, retry_after_s=5) from error
+        raise
 
 
 class Archive:
@@ -95,14 +110,25 @@ class Archive:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """A session of the service role; committed at the end, rolled back on any error."""
-        with Session(self.database.service, expire_on_commit=False) as session, session.begin():
+        """A session of the service role; committed at the end, rolled back on any error.
+
+        Raises
+        ------
+        BusyError
+            If the database is not there, or has no free connection.
+        """
+        with (
+            _database_there(),
+            Session(self.database.service, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
     @contextmanager
     def single_flight(self, target_id: int) -> Iterator[None]:
         """Hold a target's making alone, among all processes; released if this one dies."""
-        connection = psycopg2.connect(self.settings.database.service_url)
+        with _database_there():
+            connection = psycopg2.connect(self.settings.database.service_url)
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
@@ -130,7 +156,7 @@ class Archive:
         wanted = sorted(set(target_ids))
         for attempt in range(_ATTEMPTS):
             try:
-                with self._snapshot_session() as session:
+                with _database_there(), self._snapshot_session() as session:
                     examiner = Examiner(session, self.registry)
                     targets = session.scalars(
                         select(Target).where(Target.target_id.in_(wanted))

@@ -6,7 +6,7 @@ neither write nor see what is not published.
 
 from __future__ import annotations
 
-__all__ = ["Database", "grant", "migrate", "sqlalchemy_url"]
+__all__ = ["Database", "grant", "is_gone", "migrate", "sqlalchemy_url"]
 
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,10 +25,20 @@ from schemas.errors import BusyError, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy.exc import DBAPIError
+
     from schemas.settings import DatabaseSettings
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_GONE = "the database went away; ask again"
 _READER_SCHEMAS = ("archive", "ivoa", "tap_schema", "vo")
+
+
+def is_gone(error: DBAPIError) -> bool:
+    """Whether a database error says that the server is not there (any more)."""
+    return error.connection_invalidated or (
+        isinstance(error.orig, psycopg2.OperationalError) and error.orig.pgcode is None
+    )
 
 
 def sqlalchemy_url() -> str:
@@ -76,7 +86,7 @@ class Database:
         Raises
         ------
         BusyError
-            If no connection is free.
+            If no connection is free, or the database goes away.
         """
         try:
             pooled = self.reader.raw_connection()
@@ -93,6 +103,10 @@ class Database:
                     (str(int(timeout_s * 1000)), asof),
                 )
             yield raw
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            if raw.closed:
+                raise BusyError(_GONE, retry_after_s=5) from error
+            raise
         finally:
             if raw.closed:
                 pooled.invalidate()

@@ -1,0 +1,96 @@
+"""The database may go and come back: questions are told so, and then answered again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from reduction.archive import Archive
+from reduction.operate import initialise, status, sync_recipes
+from reduction.scope import Scope
+from schemas.errors import BusyError
+from schemas.settings import Settings, StorageSettings
+from tests.support.clusters import throw_away_cluster
+
+NOTHING = Scope(classes=frozenset())
+SOURCES = Scope(classes=frozenset({"SourceList"}))
+
+
+def test_a_database_that_restarts_is_busy_and_then_answers_again(tmp_path: Path) -> None:
+    with throw_away_cluster() as cluster:
+        database = cluster.start()
+        settings = Settings(database=database, storage=StorageSettings(root=tmp_path))
+        archive = Archive(settings)
+        initialise(settings, archive.registry)
+        sync_recipes(archive)
+        with archive.snapshot(SOURCES, timeout_s=5) as answering:
+            assert answering.report.remade == 0
+        with (
+            pytest.raises(BusyError, match="went away"),
+            archive.snapshot(NOTHING, timeout_s=5) as answering,
+            answering.connection.cursor() as cursor,
+        ):
+            cluster.stop()
+            cursor.execute("SELECT 1")
+        with (
+            pytest.raises(BusyError, match="database"),
+            archive.snapshot(NOTHING, timeout_s=5),
+        ):
+            pass
+        with pytest.raises(BusyError, match="database is not there"):
+            status(archive)
+        cluster.start()
+        with archive.snapshot(SOURCES, timeout_s=5) as answering:
+            assert answering.report.remade == 0
+        status(archive)
+        archive.close()
+
+
+def test_the_reader_can_neither_write_nor_see_what_is_not_published(archive: Archive) -> None:
+    forbidden = (
+        "INSERT INTO vo.service_fact VALUES ('x', 'y')",
+        "UPDATE vo.target SET state = 'fresh'",
+        "SELECT * FROM vo.file",
+        "SELECT * FROM vo.product",
+        "SELECT vo.mark_suspect(ARRAY[1]::bigint[])",
+        "CREATE TABLE archive.mine (i int)",
+        "CREATE TEMPORARY TABLE mine (i int)",
+        "SELECT pg_read_file('/etc/passwd')",
+        "COPY archive.products TO PROGRAM 'cat'",
+    )
+    for statement in forbidden:
+        with (
+            archive.snapshot(NOTHING, timeout_s=5) as answering,
+            answering.connection.cursor() as cursor,
+            pytest.raises(psycopg2.Error),
+        ):
+            cursor.execute("COMMIT")
+            cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE")
+            cursor.execute("BEGIN READ WRITE")
+            cursor.execute(statement)
+
+
+def test_every_published_column_is_there_with_its_type(archive: Archive) -> None:
+    kinds = {
+        "char": "text", "double": "double precision", "float": "real", "long": "bigint",
+        "int": "integer", "short": "smallint", "boolean": "boolean",
+    }
+    for schema in archive.schemas:
+        for table in schema.tables:
+            with (
+                archive.snapshot(NOTHING, timeout_s=5) as answering,
+                answering.connection.cursor() as cursor,
+            ):
+                cursor.execute(
+                    "SELECT column_name, data_type FROM information_schema.columns "
+                    "WHERE table_schema = %s AND table_name = %s",
+                    (schema.name, table.name),
+                )
+                there = dict(cursor.fetchall())
+            declared = {
+                c.name.strip('"'): "ARRAY" if c.xtype == "polygon" else kinds[c.datatype]
+                for c in table.columns
+            }
+            assert there == declared, table.qualified_name
