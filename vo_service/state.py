@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import signal
+import time
 from dataclasses import asdict, dataclass, field
 from typing import IO, TYPE_CHECKING, Final
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _STOP_S: Final = 90.0
+_LOOK_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +136,15 @@ class StateFile:
         """
         known = self._stored()
         process = None if known is None else known.process
-        if process is None:
+        if known is None or process is None:
             self._end_orphans()
             return False
         process.send_signal(signal.SIGTERM)
-        gone, alive = psutil.wait_procs([process], timeout=_STOP_S)
-        del gone
-        for each in alive:
-            each.kill()
+        limit = time.monotonic() + _STOP_S
+        while known.process is not None and time.monotonic() < limit:
+            time.sleep(_LOOK_S)
+        with contextlib.suppress(psutil.Error):
+            process.kill()
         self._end_orphans()
         return True
 

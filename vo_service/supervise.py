@@ -134,10 +134,10 @@ class Supervisor:
         before = {s: signal.signal(s, self._end) for s in (signal.SIGTERM, signal.SIGINT)}
         try:
             for child in self._children:
-                if not self._ending:
-                    child.start()
-                    self._note()
-                    self._await_ready(child)
+                child.start()
+                self._note()
+            for child in self._children:
+                self._await_ready(child)
             if not self._ending:
                 when_ready()
             while not self._ending:

@@ -18,7 +18,6 @@ import numpy as np
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
-
 if TYPE_CHECKING:
     from reduction.archive import Archive
 
