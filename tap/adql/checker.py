@@ -140,6 +140,10 @@ class _QueryChecker:
         groups = tuple(self._group(each, items, scope, checker) for each in select.groups)
         having = checker.condition(select.having) if select.having else None
         terms = tuple(self._order_term(term, items, checker) for term in order)
+        for term, node in zip(terms, order, strict=True):
+            if select.distinct and not term.position:
+                message = "found SELECT DISTINCT with ORDER BY something that is not selected"
+                raise _fault(node.expression, f"{message}, expected a column of the answer")
         checked = typed.Select(select.distinct, select.top, items, sources, where, groups, having)
         check_grouping(checked, terms, select)
         return checked, terms

@@ -117,9 +117,6 @@ class _Translator:
         distinct = isinstance(query.body, typed.Select) and query.body.distinct
         terms = []
         for term in query.order:
-            if distinct and not term.position:
-                message = "SELECT DISTINCT ... ORDER BY: expected columns of the select list only"
-                raise QueryError(message)
             if term.position and (distinct or term.expression is None):
                 written = str(term.position)
             elif isinstance(term.expression, typed.Constant):

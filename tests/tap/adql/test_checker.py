@@ -78,6 +78,7 @@ METADATA = [
 ]
 
 FAULTS = [
+    ("SELECT DISTINCT ra FROM stars ORDER BY dec", QueryError, (1, 40), "column of the answer"),
     (
         "SELECT ra FROM stars WHERE id IN (SELECT MAX(mag) FROM stars2)",
         QueryError,
