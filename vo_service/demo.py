@@ -95,7 +95,8 @@ def _run(data: Path, raw: Path | None, port: int | None, *, check: bool) -> int:
             code = _conclude(teller)
             if not check:
                 _invite(home, url)
-                code = process.wait()
+                with contextlib.suppress(KeyboardInterrupt):  # the end that was announced
+                    code = process.wait()
         archive.close()
     finally:
         if (cluster := home.cluster) is not None:

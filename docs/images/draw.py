@@ -1,4 +1,4 @@
-"""Draw ``demo.png``: what a rejected raw frame did to a catalogue of the demonstration.
+"""Draw ``demo.png``: a raw frame of the demonstration and the image made from it.
 
 Run it on the folder of a demonstration that has ended its story::
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def draw(archive: Archive, target: Path) -> None:
-    """Draw a raw frame, the calibrated image, and what the rejected frame changed in it."""
+    """Draw a raw frame and the calibrated image made from it."""
     names = archive.registry.classes
     chip = names["ReducedScienceFrame"].chip.name == "ccd50"
     frame = next(iter(chip))
