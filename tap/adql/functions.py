@@ -227,6 +227,23 @@ USER_DEFINED: Final = (
         "1 if the value matches the LIKE pattern, case ignored; else 0.",
     ),
     _declare(
+        "ivo_healpix_index(hpxOrder INTEGER, long REAL, lat REAL) -> BIGINT",
+        "vo.healpix_index({0}::int4, {1}::float8, {2}::float8)",
+        "Index of the HEALPix cell (nested, ICRS) of that order with the position, in degrees.",
+    ),
+    _declare(
+        "ivo_healpix_index(hpxOrder INTEGER, p POINT) -> BIGINT",
+        "vo.healpix_index({0}::int4, ({1})[1], ({1})[2])",
+        "Index of the HEALPix cell (nested, ICRS) of that order with the point.",
+    ),
+    _declare(
+        "ivo_healpix_center(hpxOrder INTEGER, hpxIndex BIGINT) -> POINT",
+        "vo.healpix_center({0}::int4, {1}::int8)",
+        "Centre of a HEALPix cell (nested, ICRS).",
+        unit="deg",
+        ucd="pos.eq",
+    ),
+    _declare(
         "ivo_interval_overlaps(l1 NUMERIC, h1 NUMERIC, l2 NUMERIC, h2 NUMERIC) -> INTEGER",
         "({0} <= {3} AND {2} <= {1})::int4",
         "1 if the intervals [l1, h1] and [l2, h2] have a point in common; else 0.",

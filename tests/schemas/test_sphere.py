@@ -205,6 +205,12 @@ def test_areas_agree_with_pgsphere(pgsphere):
     assert wrong == 0
 
 
+def test_the_statements_can_be_run_by_any_driver_and_again(ask):
+    for statement in sphere.FUNCTIONS:
+        assert "%" not in statement
+        ask(statement + "; SELECT 1")
+
+
 def test_a_polygon_is_the_smaller_region_whichever_way_round(ask):
     octant = [0, 0, 90, 0, 90, 90]
     back = [90, 90, 90, 0, 0, 0]

@@ -8,6 +8,13 @@ from tap.adql import check, parse, translate
 
 #: ADQL and the SQL that means it; rows are compared without regard to order unless it asks.
 PAIRS = [
+    (
+        (
+            "SELECT ivo_healpix_index(0, 45, 0), ivo_healpix_index(10, POINT(ra, dec)),"
+            " ivo_healpix_center(0, 4) FROM stars WHERE id=1"
+        ),
+        "SELECT 5, vo.healpix_index(10, ra, dec), '{0,0}'::float8[] FROM lab.stars WHERE id=1",
+    ),
     ("SELECT id, mag FROM lab.stars", "SELECT id, mag FROM lab.stars"),
     ('SELECT * FROM lab."Fields" ORDER BY id', 'SELECT * FROM lab."Fields" ORDER BY id'),
     ("SELECT f.*, id FROM fields f ORDER BY 1", 'SELECT *, id FROM lab."Fields" ORDER BY id'),
