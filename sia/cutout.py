@@ -284,20 +284,22 @@ def cutout_header(
 
 
 def _put(header: fits.Header, stamp: Stamp) -> None:
-    """Add a keyword; what a card cannot hold of it becomes history."""
+    """Add a keyword; what its card (or that of a long text) cannot hold becomes history."""
     name = stamp.keyword.upper().replace(" ", "_")
     short = _PLAIN.fullmatch(name) is not None
     room = _CARD - len(f"{name:8}= '' / " if short else f"HIERARCH {name} = '' / ")
     size = max(len(str(stamp.value).replace("'", "''")), 8)
-    if short or size <= room:
-        fits_in = size + len(stamp.comment) <= room
-        key = name if short else f"HIERARCH {name}"
-        header[key] = (stamp.value, stamp.comment if fits_in else "")
-        if fits_in:
-            return
-        header.add_history(f"{name}: {stamp.comment}")
-    else:
+    if not short and size > room:
         header.add_history(f"{name} = {stamp.value} / {stamp.comment}")
+        return
+    continued = short and size > room
+    fits_in = len(stamp.comment) <= (_CARD // 2 if continued else room - size)
+    header[name if short else f"HIERARCH {name}"] = (
+        stamp.value,
+        stamp.comment if fits_in else "",
+    )
+    if not fits_in:
+        header.add_history(f"{name}: {stamp.comment}")
 
 
 def to_fits(pixels: Pixels, header: fits.Header) -> bytes:

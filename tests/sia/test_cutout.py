@@ -302,6 +302,8 @@ def test_the_header_describes_the_cutout_and_not_the_parent(frame) -> None:
         assert header["BUNIT"] == "adu"
         assert header["LTV1"] == -190
         assert header["PARENT"].endswith("x" * 60)
+        assert header.comments["PARENT"] == "dataset"
+        assert "HISTORY" not in header
         assert header["QUERY_STATUS"] == "OK"
         assert header["FRESH"] == "make"
         stale = {
