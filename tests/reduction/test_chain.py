@@ -180,7 +180,11 @@ def add_second_night(archive: Archive, folder: Path) -> None:
         archive.ingest(
             [
                 write_frame(
-                    folder, f"b{number}", FrameKind.BIAS, level, night="2020-01-03",
+                    folder,
+                    f"b{number}",
+                    FrameKind.BIAS,
+                    level,
+                    night="2020-01-03",
                     hour=number / 100,
                 )
             ]

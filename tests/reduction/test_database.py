@@ -74,8 +74,13 @@ def test_the_reader_can_neither_write_nor_see_what_is_not_published(archive: Arc
 
 def test_every_published_column_is_there_with_its_type(archive: Archive) -> None:
     kinds = {
-        "char": "text", "double": "double precision", "float": "real", "long": "bigint",
-        "int": "integer", "short": "smallint", "boolean": "boolean",
+        "char": "text",
+        "double": "double precision",
+        "float": "real",
+        "long": "bigint",
+        "int": "integer",
+        "short": "smallint",
+        "boolean": "boolean",
     }
     for schema in archive.schemas:
         for table in schema.tables:

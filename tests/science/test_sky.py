@@ -11,50 +11,15 @@ import pytest
 from astropy.wcs import WCS
 
 from reduction.archive import Archive
-from reduction.operate import initialise, sync_recipes
 from reduction.reference import load_reference
 from reduction.scope import Scope
-from schemas.settings import LimitSettings, Settings, StorageSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from reduction.target import DBObject
-    from schemas.settings import DatabaseSettings
 
 pytestmark = [pytest.mark.science, pytest.mark.slow]
-
-CATALOGUES = ("landolt_all.csv", "tycho2_fields.csv", "sdss_daophot_NGC2420.csv.gz")
-CLASSES = ("SourceList", "CalibratedScienceFrame")
-
-
-@pytest.fixture(scope="module")
-def archive(
-    database: DatabaseSettings, shared: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Archive]:
-    """The Nickel's standard fields and all of CAFOS, made."""
-    settings = Settings(
-        database=database,
-        storage=StorageSettings(root=tmp_path_factory.mktemp("sky")),
-        limits=LimitSettings(make_budget_s=600.0),
-    )
-    opened = Archive(settings)
-    initialise(settings, opened.registry)
-    sync_recipes(opened)
-    Archive.use(opened)
-    nickel = shared / "data" / "nickel_2024-05-13"
-    galaxy = nickel / "science" / "d1048.fits.fz"
-    folders = [nickel / "bias", nickel / "flat", nickel / "standard", galaxy]
-    report = opened.ingest([*folders, shared / "data" / "cafos_ngc2420_2021-03"])
-    assert report.refused == []
-    for name in CATALOGUES:
-        opened.load_references(shared / "data" / "reference_catalogues" / name, name)
-    scope = Scope(classes=frozenset(CLASSES))
-    with opened.snapshot(scope, timeout_s=60.0) as answering:
-        assert answering.report.failed == 0, answering.report.outcomes
-    yield opened
-    opened.close()
 
 
 def frames(archive: Archive, class_name: str, instrument: str) -> list[DBObject]:

@@ -1,0 +1,58 @@
+"""The real frames through the whole chain, once for all tests that look at them."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reduction.archive import Archive
+from reduction.operate import initialise, sync_recipes
+from reduction.scope import Scope
+from schemas.settings import LimitSettings, Settings, StorageSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.clusters import Databases
+
+CATALOGUES = ("landolt_all.csv", "tycho2_fields.csv", "sdss_daophot_NGC2420.csv.gz")
+CLASSES = ("SourceList", "CalibratedScienceFrame")
+
+
+@pytest.fixture(scope="session")
+def real_sky(
+    databases: Databases, shared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Archive]:
+    """An archive with the Nickel's standard fields and all of CAFOS, made."""
+    with databases.fresh() as database:
+        settings = Settings(
+            database=database,
+            storage=StorageSettings(root=tmp_path_factory.mktemp("sky")),
+            limits=LimitSettings(make_budget_s=900.0),
+        )
+        opened = Archive(settings)
+        initialise(settings, opened.registry)
+        sync_recipes(opened)
+        Archive.use(opened)
+        nickel = shared / "data" / "nickel_2024-05-13"
+        galaxy = nickel / "science" / "d1048.fits.fz"
+        folders = [nickel / "bias", nickel / "flat", nickel / "standard", galaxy]
+        report = opened.ingest([*folders, shared / "data" / "cafos_ngc2420_2021-03"])
+        assert report.refused == []
+        for name in CATALOGUES:
+            opened.load_references(shared / "data" / "reference_catalogues" / name, name)
+        with opened.snapshot(Scope(classes=frozenset(CLASSES)), timeout_s=60.0) as answering:
+            assert answering.report.failed == 0, answering.report.outcomes
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def archive(real_sky: Archive) -> Archive:
+    """The archive of the real frames, as the one that classes speak of."""
+    Archive.use(real_sky)
+    return real_sky

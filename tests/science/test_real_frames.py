@@ -1,0 +1,138 @@
+"""What a remote astronomer gets of the real frames: TAP, SIA and SODA by pyvo, over HTTP."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import pyvo
+import requests
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from schemas.settings import EngineSettings, WebSettings
+from tests.support.serving import served
+from vo_service.opening import prepare_database
+from vo_service.supervise import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from reduction.archive import Archive
+
+pytestmark = [pytest.mark.science, pytest.mark.slow]
+
+NGC2420 = (114.6015, 21.5725)
+
+
+@pytest.fixture(scope="module")
+def url(real_sky: Archive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Base URL of a server in front of the real frames."""
+    settings = real_sky.settings.model_copy(
+        update={
+            "web": WebSettings(port=free_port("127.0.0.1"), workers=1),
+            "engine": EngineSettings(address="inline"),
+        }
+    )
+    prepare_database(settings)
+    with served(settings, tmp_path_factory.mktemp("web") / "server.log") as base:
+        yield base
+
+
+def ask(url: str, query: str) -> list[dict]:
+    table = pyvo.dal.TAPService(f"{url}/tap").search(query).to_table()
+    return [dict(zip(table.colnames, row, strict=True)) for row in table]
+
+
+def test_tap_tells_the_read_noise_of_both_cameras(url: str) -> None:
+    rows = ask(url, "SELECT instrument, read_noise FROM archive.read_noise")
+    found = {row["instrument"]: row["read_noise"] for row in rows}
+    assert found["nickel"] == pytest.approx(5.8, rel=0.05)
+    assert found["cafos"] == pytest.approx(10.5, rel=0.05)
+
+
+@pytest.mark.parametrize(("file", "expected"), [("d1047", 22.74), ("d1083", 22.82)])
+def test_tap_tells_the_zero_points_of_the_standard_fields(
+    url: str, file: str, expected: float
+) -> None:
+    (row,) = ask(
+        url,
+        "SELECT p.zero_point FROM archive.photometric_parameters AS p "
+        "JOIN archive.ancestors AS a ON a.object_id = p.object_id "
+        "JOIN archive.raw_frames AS r ON r.object_id = a.ancestor_id "
+        f"WHERE r.class_name = 'RawScienceFrame' AND r.file_name LIKE '{file}%'",
+    )
+    assert row["zero_point"] == pytest.approx(expected, abs=0.08)
+
+
+def test_tap_tells_that_cafos_is_placed_within_a_quarter_arcsec(url: str) -> None:
+    rows = ask(
+        url,
+        "SELECT rms, n_ref FROM archive.astrometric_parameters WHERE instrument = 'cafos'",
+    )
+    assert len(rows) == 11
+    assert max(row["rms"] for row in rows) <= 0.25
+    assert min(row["n_ref"] for row in rows) >= 20
+
+
+def test_a_cone_finds_each_bright_star_on_every_frame_of_its_band(url: str) -> None:
+    rows = ask(
+        url,
+        "SELECT ra, dec, mag, filter FROM archive.sources WHERE instrument_name = 'cafos' "
+        f"AND 1 = CONTAINS(POINT(ra, dec), CIRCLE({NGC2420[0]}, {NGC2420[1]}, 0.05)) "
+        "AND mag < 14.5 AND flags = 0",
+    )
+    assert {row["filter"] for row in rows} == {"JohnsonB", "JohnsonV"}
+    bright = [row for row in rows if row["filter"] == "JohnsonV"]
+    first = min(bright, key=lambda row: row["mag"])
+    again = [
+        row
+        for row in bright
+        if np.hypot((row["ra"] - first["ra"]) * 0.93, row["dec"] - first["dec"]) < 1 / 3600
+    ]
+    assert len(again) >= 2
+    assert np.ptp([row["mag"] for row in again]) < 0.2
+
+
+def test_sia_finds_the_frames_and_soda_cuts_out_the_star_where_the_catalogue_has_it(
+    url: str,
+) -> None:
+    images = pyvo.dal.SIA2Service(f"{url}/sia2/query").search(pos=(*NGC2420, 0.01))
+    assert len(images) == 11
+    image = next(i for i in images if i["t_exptime"] == 60)
+    did = str(image["obs_publisher_did"])
+    rows = ask(
+        url,
+        "SELECT TOP 1 ra, dec, flux FROM archive.sources WHERE flags = 0 "
+        f"AND obs_publisher_did = '{did}' ORDER BY flux DESC",
+    )
+    ra, dec = rows[0]["ra"], rows[0]["dec"]
+    answer = requests.get(
+        f"{url}/soda/sync", params={"ID": did, "CIRCLE": f"{ra} {dec} 0.003"}, timeout=60
+    )
+    assert answer.status_code == 200
+    with fits.open(BytesIO(answer.content)) as hdus:
+        image_hdu = next(h for h in hdus if h.data is not None)
+        data, wcs = np.nan_to_num(image_hdu.data), WCS(image_hdu.header)
+    y, x = np.unravel_index(np.argmax(data), data.shape)
+    star_x, star_y = wcs.all_world2pix(ra, dec, 0)
+    assert np.hypot(x - star_x, y - star_y) < 2.5
+    assert 35 < data.shape[0] < 60
+
+
+def test_the_lineage_of_a_published_image_ends_at_raw_frames(url: str) -> None:
+    rows = ask(
+        url,
+        "SELECT a.ancestor_class, COUNT(*) AS n FROM archive.calibrated_science_frame AS c "
+        "JOIN archive.ancestors AS a ON a.object_id = c.object_id "
+        "WHERE c.instrument = 'nickel' GROUP BY a.ancestor_class",
+    )
+    found = {str(row["ancestor_class"]): int(row["n"]) for row in rows}
+    assert found["RawBiasFrame"] == 30
+    assert found["RawTwilightFlatFrame"] == 9
+    assert {"BiasFrame", "MasterFlatFrame", "ReducedScienceFrame"} <= found.keys()
