@@ -21,7 +21,6 @@ from vo_service.supervise import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from reduction.archive import Archive
 
