@@ -175,7 +175,8 @@ CREATE OR REPLACE VIEW archive.reference_stars AS
 """,
     """
 CREATE OR REPLACE VIEW ivoa.obscore AS
-  SELECT 'image'::text AS dataproduct_type, o.dataproduct_subtype, o.calib_level::integer AS calib_level,
+  SELECT 'image'::text AS dataproduct_type, o.dataproduct_subtype,
+    o.calib_level::integer AS calib_level,
     vo.fact('collection') AS obs_collection, o.obs_id, o.obs_title,
     t.dataset_id AS obs_publisher_did, NULL::text AS obs_creator_did,
     vo.fact('base_url') || '/files/' || o.product_id AS access_url,

@@ -27,8 +27,8 @@ def test_a_database_that_restarts_is_busy_and_then_answers_again(tmp_path: Path)
         sync_recipes(archive)
         with archive.snapshot(SOURCES, timeout_s=5) as answering:
             assert answering.report.remade == 0
-        with (
-            pytest.raises(BusyError, match="went away"),  # noqa: PT012  # stopped in the middle
+        with (  # noqa: PT012  # the database stops in the middle
+            pytest.raises(BusyError, match="went away"),
             archive.snapshot(NOTHING, timeout_s=5) as answering,
             answering.connection.cursor() as cursor,
         ):
@@ -61,10 +61,10 @@ def test_the_reader_can_neither_write_nor_see_what_is_not_published(archive: Arc
         "COPY archive.products TO PROGRAM 'cat'",
     )
     for statement in forbidden:
-        with (
+        with (  # noqa: PT012  # as an attacker would
             archive.snapshot(NOTHING, timeout_s=5) as answering,
             answering.connection.cursor() as cursor,
-            pytest.raises(psycopg2.Error),  # noqa: PT012  # as an attacker would
+            pytest.raises(psycopg2.Error),
         ):
             cursor.execute("COMMIT")
             cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE")

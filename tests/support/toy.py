@@ -50,10 +50,16 @@ _SIZE = 8
 
 
 def write_frame(
-    folder: Path, name: str, kind: FrameKind, level: float, *, night: str = "2020-01-01",
-    hour: float = 0.0, filter: str = "V",
+    folder: Path,
+    name: str,
+    kind: FrameKind,
+    level: float,
+    *,
+    night: str = "2020-01-01",
+    hour: float = 0.0,
+    filter: str = "V",
 ) -> Path:
-    """Write a raw frame of one level, a star of twice the level in the middle of science frames."""
+    """Write a raw frame of one level; science frames have a star of twice that in the middle."""
     data = np.full((_SIZE, _SIZE), level, dtype=np.int32)
     if kind is FrameKind.SCIENCE:
         data[4, 4] *= 2
@@ -105,7 +111,12 @@ INSTRUMENT = Instrument(
     describe=_describe,
     pixel_scale=1.0,
     pointing_error=0.01,
-    validity={"ToyBias": (0.6, 0.6), "ToyMap": (0.6, 0.6), "ToyFlat": (5.0, 5.0), "ToyNorm": (5.0, 5.0)},
+    validity={
+        "ToyBias": (0.6, 0.6),
+        "ToyMap": (0.6, 0.6),
+        "ToyFlat": (5.0, 5.0),
+        "ToyNorm": (5.0, 5.0),
+    },
 )
 
 
