@@ -64,7 +64,8 @@ BEGIN
             END LOOP;
             IF width < 360 THEN
                 FOREACH lon IN ARRAY ARRAY[ra1, ra1 + width] LOOP
-                    phase := atan2(ax * sind(lon) - ay * cosd(lon), ey * cosd(lon) - ex * sind(lon));
+                    phase := atan2(ax * sind(lon) - ay * cosd(lon),
+                                   ey * cosd(lon) - ex * sind(lon));
                     FOREACH side IN ARRAY ARRAY[0, 1] LOOP
                         t := phase + side * pi();
                         t := t - 2 * pi() * floor(t / (2 * pi()));

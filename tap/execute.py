@@ -215,6 +215,7 @@ _SENTENCES: Final = {
     errorcodes.INVALID_REGULAR_EXPRESSION: "a regular expression cannot be used",
     errorcodes.INVALID_ARGUMENT_FOR_POWER_FUNCTION: "POWER has no real value for its arguments",
     errorcodes.INVALID_ARGUMENT_FOR_LOGARITHM: "LOG and LOG10 need arguments greater than zero",
+    errorcodes.GROUPING_ERROR: "a column outside GROUP BY is used without an aggregate function",
     errorcodes.CARDINALITY_VIOLATION: "a subquery used as a value gives more than one row",
 }
 _BUSY_CLASSES: Final = frozenset({"08", "53", "55", "57", "40"})
