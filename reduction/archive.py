@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import psycopg2
@@ -24,11 +24,17 @@ from reduction.datasets import Dataset, find_dataset
 from reduction.engine import open_engine
 from reduction.events import mark_users_of_catalogue
 from reduction.frames import read_images
-from reduction.freshness import Answering, Fresh, FreshnessReport, targets_in_scope
+from reduction.freshness import (
+    Answering,
+    Fresh,
+    FreshnessReport,
+    last_moment,
+    targets_in_scope,
+)
 from reduction.ingest import IngestReport, ingest_files, ingest_references, raw_files
 from reduction.make import flattened, is_conflict
 from reduction.operate import find_target
-from reduction.publish import Superseded, settle
+from reduction.publish import Superseded, note_reasons, settle
 from reduction.published import published_schemas
 from reduction.registry import Registry
 from reduction.storage import Storage
@@ -52,6 +58,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _ATTEMPTS = 20
+_T = TypeVar("_T")
 _LOCK_SPACE = 0x564F << 40
 
 
@@ -124,6 +131,29 @@ class Archive:
         ):
             yield session
 
+    def transact(self, work: Callable[[Session], _T]) -> _T:
+        """Do work in a transaction of the service role; again where it met another one.
+
+        Parameters
+        ----------
+        work
+            Called with the session; must have no effect but on the database.
+
+        Raises
+        ------
+        BusyError
+            As :meth:`transaction`, or if it keeps meeting others.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self.transaction() as session:
+                    return work(session)
+            except DBAPIError as error:
+                if not is_conflict(error):
+                    raise
+                time.sleep(0.01 * attempt)
+        raise BusyError("the archive changes too fast; ask again", retry_after_s=2)
+
     @contextmanager
     def single_flight(self, target_id: int) -> Iterator[None]:
         """Hold a target's making alone, among all processes; released if this one dies."""
@@ -175,10 +205,16 @@ class Archive:
         raise BusyError("the archive changes too fast to plan; ask again", retry_after_s=2)
 
     def _settle(self, verdicts: Iterable[Verdict]) -> None:
-        done = [v for v in verdicts if v.looked and v.kind is not VerdictKind.STALE]
-        for verdict in done:
+        looked = [v for v in verdicts if v.looked]
+        stale = [v for v in looked if v.kind is VerdictKind.STALE]
+        for verdict in looked:
+            if verdict.kind is not VerdictKind.STALE:
+                with self.transaction() as session:
+                    settle(session, verdict)
+        if stale:
             with self.transaction() as session:
-                settle(session, verdict)
+                for verdict in sorted(stale, key=lambda v: v.target.target_id):
+                    note_reasons(session, verdict)
 
     # questions
 
@@ -221,8 +257,11 @@ class Archive:
                 report.failed = len(found) - len(unverified)
                 if not unverified or fresh is Fresh.ANY:
                     report.stale = len(unverified)
+                    report.asof = moment or last_moment(connection)
                     yield Answering(connection, report)
                     return
+            if time.monotonic() > deadline:
+                raise NotMadeYetError("the archive changes faster than it can be remade")
             self._freshen(unverified, report, deadline)
 
     def _freshen(
@@ -358,5 +397,6 @@ class Archive:
         return {} if file is None else read_images(self.storage.path(file.location))
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections and leave the engine."""
+        self.engine.close()
         self.database.close()

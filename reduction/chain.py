@@ -24,6 +24,7 @@ from reduction.select import (
     reference_catalogues,
     usable,
 )
+from schemas.errors import BusyError
 from schemas.tables import Lineage, Product, Recipe, Target, TargetState
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ class Verdict:
     needs
         Targets that have to be made first.
     considered
-        Targets the verdict rests on, rejected candidates included.
+        Targets the verdict rests on, candidates that were passed over included, and each one's
+        count of events at the time.
     providers
         Product that each target gave; two targets made from the same inputs share one.
     recipe_version, parameters, key, input_hash
@@ -104,7 +106,7 @@ class Verdict:
     reasons: tuple[Reason, ...] = ()
     inputs: dict[str, list[Product]] = field(default_factory=dict)
     needs: tuple[int, ...] = ()
-    considered: set[int] = field(default_factory=set)
+    considered: dict[int, int] = field(default_factory=dict)
     providers: dict[int, int] = field(default_factory=dict)
     recipe_version: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -147,7 +149,7 @@ class Plan:
 class _Filled:
     products: list[Product] = field(default_factory=list)
     pending: list[int] = field(default_factory=list)
-    considered: set[int] = field(default_factory=set)
+    considered: dict[int, int] = field(default_factory=dict)
     providers: dict[int, int] = field(default_factory=dict)
     failure: str = ""
 
@@ -210,7 +212,7 @@ class Examiner:
     def _examine(self, target: Target) -> Verdict:
         cls = self._registry.target(target.class_name)
         filled = {name: self._fill(target, slot) for name, slot in cls.SLOTS.items()}
-        considered = set().union(*(f.considered for f in filled.values()))
+        considered = {t: epoch for f in filled.values() for t, epoch in f.considered.items()}
         failures = tuple(
             Reason(ReasonKind.CANNOT_BE_MADE, name, f.failure)
             for name, f in filled.items()
@@ -236,6 +238,12 @@ class Examiner:
         target = verdict.target
         cls = self._registry.target(target.class_name)
         recipe = self._session.get_one(Recipe, (target.class_name, target.instrument))
+        if recipe.version != cls.VERSION:
+            message = (
+                f"this process has version {cls.VERSION} of the recipe of {target.class_name}, "
+                f"the archive knows version {recipe.version}: restart the service after an upgrade"
+            )
+            raise BusyError(message)
         chip = self._registry.instruments[target.instrument].chips[target.chip]
         verdict.parameters = resolve_parameters(
             target.class_name, cls.Parameters, {**recipe.parameters, **recipe.overrides}, chip
@@ -378,7 +386,7 @@ class Examiner:
         filled = _Filled()
         refusals = []
         for candidate in candidates:
-            filled.considered.add(candidate.target_id)
+            filled.considered[candidate.target_id] = candidate.epoch
             verdict = self.verdict(candidate)
             if verdict.kind is VerdictKind.STALE:
                 filled.pending.append(candidate.target_id)

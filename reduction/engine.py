@@ -14,8 +14,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from distributed import Client, KilledWorker, fire_and_forget
 from distributed import TimeoutError as DaskTimeoutError
 
-from reduction.make import Outcome, make_target
-from schemas.errors import BusyError, NotMadeYetError
+from reduction.make import Outcome, OutcomeKind, flattened, give_up, make_target
+from schemas import errors
+from schemas.errors import (
+    BusyError,
+    FatalError,
+    NotMadeYetError,
+    StorageError,
+    TransientError,
+    VOError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _RECONNECT_S = 1.0
-_LOST = (OSError, CancelledError, AsyncCancelledError, KilledWorker)
+_LOST = (OSError, CancelledError, AsyncCancelledError)
 
 
 class Engine(Protocol):
@@ -57,10 +65,14 @@ class Engine(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of what is held; making goes on where it runs."""
+        ...
+
 
 def open_engine(archive: Archive, address: str) -> Engine:
     """Engine that the settings name: ``inline``, or the address of a Dask scheduler."""
-    return InlineEngine(archive) if address == "inline" else DaskEngine(address)
+    return InlineEngine(archive) if address == "inline" else DaskEngine(archive, address)
 
 
 class InlineEngine:
@@ -95,18 +107,24 @@ class InlineEngine:
             raise _not_yet(plan)
         return future.result()
 
+    def close(self) -> None:
+        """Begin no further plan."""
+        self._pool.shutdown(wait=False)
+
 
 class DaskEngine:
     """Runs plans on a Dask cluster; survives the loss of workers and of the scheduler.
 
     Parameters
     ----------
+    archive
+        The archive whose targets are made; the workers open it by their own settings.
     address
         Of the scheduler, such as ``tcp://127.0.0.1:8786``.
     """
 
-    def __init__(self, address: str) -> None:
-        self._address = address
+    def __init__(self, archive: Archive, address: str) -> None:
+        self._archive, self._address = archive, address
         self._lock = threading.Lock()
         self._client: Client | None = None
 
@@ -121,7 +139,6 @@ class DaskEngine:
             except _LOST as error:
                 # the scheduler went away, or forgot the plan: every step can be sent again
                 _LOG.warning("the engine is lost, trying again: %r", error)
-                self._forget()
             if time.monotonic() + _RECONNECT_S >= deadline:
                 raise BusyError("the engine that makes targets is not there", retry_after_s=5)
             time.sleep(_RECONNECT_S)
@@ -144,14 +161,27 @@ class DaskEngine:
                 futures[step.target_id].add_done_callback(lambda f: progress(f.result()))
         for future in futures.values():
             fire_and_forget(future)
-        outcomes: list[Outcome] = []
-        for future in futures.values():
-            left = deadline - time.monotonic()
-            try:
-                outcomes.append(future.result(timeout=max(left, 0.01)))
-            except DaskTimeoutError as error:
-                raise _not_yet(plan) from error
+        try:
+            outcomes = [self._outcome(plan, n, f, deadline) for n, f in futures.items()]
+        except _LOST:
+            self._forget(client)
+            raise
+        for outcome in flattened(outcomes):
+            if outcome.kind is OutcomeKind.ERROR:
+                raise _error_of(outcome)
         return outcomes
+
+    def _outcome(self, plan: Plan, target_id: int, future: Any, deadline: float) -> Outcome:  # noqa: ANN401  # a Future
+        left = deadline - time.monotonic()
+        try:
+            outcome: Outcome = future.result(timeout=max(left, 0.01))
+        except DaskTimeoutError as error:
+            raise _not_yet(plan) from error
+        except KilledWorker:
+            # its workers died of it, as often as the engine tries: out of memory, most likely
+            message = "its making ended the engine's workers, several times"
+            return give_up(self._archive, target_id, message)
+        return outcome
 
     def _connect(self, deadline: float) -> Client:
         with self._lock:
@@ -162,7 +192,16 @@ class DaskEngine:
                 )
             return self._client
 
-    def _forget(self) -> None:
+    def _forget(self, lost: Client) -> None:
+        """Close a client that lost its scheduler, unless another thread has done so."""
+        with self._lock:
+            if self._client is not lost:
+                return
+            self._client = None
+        lost.close(timeout=1)
+
+    def close(self) -> None:
+        """Leave the scheduler; what was sent to it goes on."""
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
@@ -170,11 +209,31 @@ class DaskEngine:
 
 
 def make_step(target_id: int, needs: list[Outcome]) -> Outcome:
-    """Make one target on a worker; ``needs`` only orders the steps."""
+    """Make one target on a worker; ``needs`` only orders the steps.
+
+    Never raises: a step that ended in an exception would stay with the scheduler, and be the
+    answer to everybody who asks for the same step again.
+    """
     from reduction.archive import Archive  # noqa: PLC0415  # opened on the worker, once a process
 
     del needs
-    return make_target(Archive.current(), target_id)
+    try:
+        return make_target(Archive.current(), target_id)
+    except VOError as error:
+        said, kind = str(error), type(error)
+    except Exception as error:  # noqa: BLE001  # the edge of a worker
+        _LOG.exception("step failed", extra={"target": target_id})
+        said, kind = f"making target {target_id} failed on the engine: {error!r}", FatalError
+    return Outcome(target_id, kind.__name__, OutcomeKind.ERROR, 0.0, said)
+
+
+def _error_of(outcome: Outcome) -> VOError:
+    """The error that a step on a worker ended in."""
+    kind = getattr(errors, outcome.name, FatalError)
+    if issubclass(kind, TransientError):
+        transient: VOError = kind(outcome.message)
+        return transient
+    return StorageError(outcome.message) if kind is StorageError else FatalError(outcome.message)
 
 
 def _not_yet(plan: Plan) -> NotMadeYetError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Answering", "Fresh", "FreshnessReport", "targets_in_scope"]
+__all__ = ["Answering", "Fresh", "FreshnessReport", "last_moment", "targets_in_scope"]
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
+from reduction.moments import MOMENT
 from schemas.dali import Info
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class FreshnessReport:
     Attributes
     ----------
     policy, asof
-        As asked; ``asof`` is ISO 8601, empty for the present.
+        As asked; for the present, the moment of the last change before the answer (ISO 8601).
     outcomes
         What became of each target that was made or looked at for this answer.
     stale
@@ -59,7 +60,7 @@ class FreshnessReport:
         names = ", ".join(o.name for o in self.outcomes if o.kind in ("made", "reused"))
         said = [
             Info("FRESH", self.policy, "policy under which the answer is fresh"),
-            Info("ASOF", self.asof or "now", "moment as of which the archive answers"),
+            Info("ASOF", self.asof, "the archive as of this moment; ask with it to repeat"),
             Info("TARGETS_REMADE", str(self.remade), names or "nothing was stale"),
         ]
         if self.stale:
@@ -84,6 +85,19 @@ class Answering:
 
     connection: psycopg2.extensions.connection
     report: FreshnessReport
+
+
+def last_moment(connection: psycopg2.extensions.connection) -> str:
+    """The moment of the last change that a snapshot sees: ASOF with it answers the same again.
+
+    Returns
+    -------
+    str
+        ISO 8601 with zone; stays the same while nothing changes.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT vo.fact(%s)", (MOMENT,))
+        return str((cursor.fetchone() or ("",))[0])
 
 
 def targets_in_scope(

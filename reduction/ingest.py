@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = ["IngestReport", "ingest_files", "ingest_references", "raw_files"]
 
 import datetime as dt
+import logging
 import math
 import warnings
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from reduction.storage import StoredFile
     from reduction.target import ProcessTarget
 
+_LOG = logging.getLogger(__name__)
 _SUFFIXES = (".fits", ".fit", ".fts")
 _PACKED = ("", ".gz", ".fz")
 _DEFAULT_VALIDITY = (0.5, 0.5)
@@ -128,14 +130,21 @@ def _ingest_one(archive: Archive, path: Path) -> int:
         descriptions = instrument.describe(headers)
     except IngestError as error:
         raise IngestError(path.name, error.what) from error
+    except Exception as error:
+        _LOG.exception("instrument failed", extra={"target": path.name})
+        what = f"its headers cannot be understood as those of {instrument.name} ({error!r})"
+        raise IngestError(path.name, what) from error
     stored = archive.storage.copy_in(path, "raw", suffix)
-    with archive.transaction() as session:
+
+    def work(session: Session) -> int:
         number = _register_file(session, stored, path, "image/fits")
         if number is None:
             return 0
         for description in descriptions:
             _register_frame(archive, session, instrument, description, stored, number, path)
-    return len(descriptions)
+        return len(descriptions)
+
+    return archive.transact(work)
 
 
 def _sound_headers(path: Path) -> list[fits.Header]:
@@ -281,10 +290,21 @@ def _declare(
         .returning(Target)
     )
     target = session.scalars(statement).one_or_none()
+    valid = (moment - before, moment + after)
     if target is not None:
-        mark_users_of_calibration(
-            session, archive.registry, target, (moment - before, moment + after)
-        )
+        mark_users_of_calibration(session, archive.registry, target, valid)
+        return
+    target = session.scalars(
+        select(Target).where(Target.identity == identity).with_for_update(key_share=True)
+    ).one()
+    if moment < target.moment:
+        # its set begins earlier than was known: the order in which files come must not matter
+        was = (target.validity_start or valid[0], target.validity_end or valid[1])
+        if was == (target.moment - before, target.moment + after):
+            target.validity_start, target.validity_end = valid
+        target.moment = moment
+        session.flush()
+        mark_users_of_calibration(session, archive.registry, target, was, valid)
 
 
 def ingest_references(archive: Archive, path: Path, name: str) -> int:

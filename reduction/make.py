@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Outcome", "OutcomeKind", "flattened", "make_target"]
+__all__ = ["Outcome", "OutcomeKind", "flattened", "give_up", "make_target"]
 
 import logging
 import math
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from reduction.chain import Reason, ReasonKind, Verdict, VerdictKind
 from reduction.frames import read_images, read_raw, write_images
@@ -21,7 +21,7 @@ from reduction.instruments.base import Section
 from reduction.keys import content_hash
 from reduction.publish import Bundle, Superseded, publish, publish_again, settle
 from reduction.target import Inputs, Made, Progenitor, ReferenceStars
-from schemas.errors import FatalError, NotMadeYetError, ReductionError
+from schemas.errors import FatalError, NotMadeYetError, ReductionError, StorageError, VOError
 from schemas.tables import File, Product, ReferenceSource
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class OutcomeKind(StrEnum):
     REUSED = "reused"
     UNCHANGED = "unchanged"
     FAILED = "failed"
+    ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ class Outcome:
     target_id, name
         The target.
     kind
-        ``made`` anew, ``reused`` (published again), ``unchanged`` (looked at: right), ``failed``.
+        ``made`` anew, ``reused`` (published again), ``unchanged`` (looked at: right), ``failed``
+        (cannot be made), ``error`` (something else went wrong, the target is as it was).
     seconds
         What it took.
     message
@@ -91,12 +93,14 @@ def make_target(archive: Archive, target_id: int) -> Outcome:
     """
     start = time.monotonic()
     before: list[Outcome] = []
+    superseded = 0
     with archive.single_flight(target_id):
-        for _ in range(_ROUNDS):
+        while superseded < _ROUNDS:
             verdict = archive.examine(target_id)
             try:
                 kind, message = _step(archive, verdict, before)
             except Superseded:
+                superseded += 1
                 continue
             if kind is None:
                 continue
@@ -126,17 +130,46 @@ def _step(
         bundle = _compute(archive, verdict)
     except ReductionError as error:
         return _fail(archive, verdict, ReasonKind.CANNOT_BE_MADE, str(error))
-    except FatalError:
-        raise
-    except Exception as error:  # noqa: BLE001  # a recipe may fail in any way; the night goes on
-        _LOG.exception("recipe failed", extra={"target": verdict.target.identity})
-        return _fail(archive, verdict, ReasonKind.RECIPE_FAILED, repr(error))
+    except _RecipeFailedError as error:
+        _LOG.error(
+            "recipe failed",
+            exc_info=error.__cause__,
+            extra={"target": verdict.target.identity},
+        )
+        return _fail(archive, verdict, ReasonKind.RECIPE_FAILED, str(error))
+    return _publish(archive, verdict, bundle)
+
+
+def _publish(archive: Archive, verdict: Verdict, bundle: Bundle) -> tuple[OutcomeKind | None, str]:
     try:
         with archive.transaction() as session:
             publish(session, bundle)
-    except IntegrityError:
-        return None, ""
+    except (IntegrityError, DataError) as error:
+        said = getattr(error.orig, "diag", None)
+        if getattr(said, "constraint_name", None) == "uq_product_key":
+            return None, ""
+        primary = getattr(said, "message_primary", None)
+        message = f"what it made does not fit the archive's tables: {primary}"
+        return _fail(archive, verdict, ReasonKind.RECIPE_FAILED, message)
+    except DBAPIError as error:
+        if is_conflict(error):
+            raise Superseded from error
+        raise
     return OutcomeKind.MADE, ""
+
+
+def give_up(archive: Archive, target_id: int, message: str) -> Outcome:
+    """Note that a target cannot be made because its maker dies of it, again and again."""
+    verdict = archive.examine(target_id)
+    name = verdict.target.identity
+    if verdict.kind is VerdictKind.STALE and not verdict.needs:
+        kind, message = _fail(archive, verdict, ReasonKind.RECIPE_FAILED, message)
+        return Outcome(target_id, name, kind, 0.0, message)
+    return Outcome(target_id, name, OutcomeKind.UNCHANGED, 0.0)
+
+
+class _RecipeFailedError(Exception):
+    """A recipe ended in an error that it should not have; the cause has it."""
 
 
 def _fail(
@@ -158,8 +191,14 @@ def _compute(archive: Archive, verdict: Verdict) -> Bundle:
     with archive.transaction() as session:
         inputs = _fetch(archive, session, verdict)
         previous = _previous(session, verdict)
-    made = recipe.compute(inputs, parameters)
-    flags = int(recipe.verify(made, previous, parameters))
+    try:
+        made = recipe.compute(inputs, parameters)
+        flags = int(recipe.verify(made, None, parameters))
+        compared = int(recipe.verify(made, previous, parameters))
+    except (VOError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise _RecipeFailedError(repr(error)) from error
     stored, images = _store(archive, verdict, made)
     attributes = flat_attributes(recipe, made)
     cards = {name: list(card) for name, card in made.cards.items()}
@@ -173,7 +212,7 @@ def _compute(archive: Archive, verdict: Verdict) -> Bundle:
     described = {**attributes, "": [cards, made.obscore, flags, shown]}
     digest = content_hash(images, described, rows)
     seconds = time.monotonic() - start
-    return Bundle(verdict, made, attributes, digest, flags, stored, seconds)
+    return Bundle(verdict, made, attributes, digest, flags, compared & ~flags, stored, seconds)
 
 
 def _previous(session: Session, verdict: Verdict) -> dict[str, Any] | None:
@@ -255,7 +294,11 @@ def _store(
         return None, {}
     cards = {**made.cards, **_standard_cards(verdict)}
     with archive.storage.scratch(".fits") as path:
-        write_images(path, made.images, cards)
+        try:
+            write_images(path, made.images, cards)
+        except OSError as error:
+            message = f"a product cannot be written: {error.strerror or error}"
+            raise StorageError(message) from error
         images = read_images(path)
         return archive.storage.keep(path, "product", ".fits"), images
 

@@ -28,11 +28,21 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from reduction.chain import ReasonKind
 from reduction.events import mark_suspect, mark_users_of_calibration, mark_users_of_raw
 from reduction.keys import canonical_json, hash_of
+from reduction.moments import MOMENT, stamp
 from reduction.parameters import ChipConstant, default_parameters
 from reduction.published import class_views
 from schemas.database import grant, migrate
 from schemas.errors import NotFoundError, ParameterError
-from schemas.tables import Edit, Product, Recipe, ReferenceSource, ServiceFact, Target, TargetState
+from schemas.tables import (
+    Edit,
+    Product,
+    Publication,
+    Recipe,
+    ReferenceSource,
+    ServiceFact,
+    Target,
+    TargetState,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +85,11 @@ def initialise(settings: Settings, registry: Registry) -> None:
                     "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                     (name, value),
                 )
+            cursor.execute(
+                "INSERT INTO vo.service_fact (name, value) VALUES (%s, clock_timestamp()::text) "
+                "ON CONFLICT (name) DO NOTHING",
+                (MOMENT,),
+            )
         grant(
             connection,
             service=parse_dsn(settings.database.service_url)["user"],
@@ -170,7 +185,8 @@ def bump(archive: Archive, class_name: str, *, why: str, who: str = "") -> int:
         If there is no such class.
     """
     archive.registry.target(class_name)
-    with archive.transaction() as session:
+
+    def work(session: Session) -> int:
         rows = session.execute(
             update(Recipe)
             .where(Recipe.class_name == class_name)
@@ -189,6 +205,8 @@ def bump(archive: Archive, class_name: str, *, why: str, who: str = "") -> int:
             )
         )
         return _mark_class(session, class_name, None)
+
+    return archive.transact(work)
 
 
 def set_parameter(
@@ -220,7 +238,8 @@ def set_parameter(
     defaults = default_parameters(cls.Parameters)
     if name not in defaults:
         raise ParameterError(f"{class_name}.{name}", value, f"one of {', '.join(defaults)}")
-    with archive.transaction() as session:
+
+    def work(session: Session) -> int:
         row = session.get_one(Recipe, (class_name, instrument))
         old = {**row.parameters, **row.overrides}.get(name)
         row.overrides = {**row.overrides, name: value}
@@ -235,6 +254,8 @@ def set_parameter(
             )
         )
         return _mark_class(session, class_name, instrument)
+
+    return archive.transact(work)
 
 
 def edit(
@@ -271,8 +292,9 @@ def edit(
         raise ParameterError("field", field, "one of " + ", ".join(EDITABLE))
     if field == "is_valid" and value not in (0, 1, 2):
         raise ParameterError("is_valid", value, "0 (rejected), 1 (valid) or 2 (proposed)")
-    with archive.transaction() as session:
-        product = session.get(Product, object_id, with_for_update=True)
+
+    def work(session: Session) -> int:
+        product = session.get(Product, object_id, with_for_update={"key_share": True})
         if product is None:
             raise NotFoundError(f"there is no object {object_id}; see archive.products")
         old = getattr(product, field)
@@ -284,6 +306,8 @@ def edit(
         after = (product.timestamp_start or 0.0, product.timestamp_end or 0.0)
         if after[0] > after[1]:
             raise ParameterError(field, value, "a validity that begins before it ends")
+        session.flush()
+        marked = _mark_edited(archive, session, product, before, after)
         session.add(
             Edit(
                 product_id=object_id,
@@ -293,10 +317,12 @@ def edit(
                 new=str(new),
                 who=who or getpass.getuser(),
                 why=why,
+                at=stamp(session),
             )
         )
-        session.flush()
-        return _mark_edited(archive, session, product, before, after)
+        return marked
+
+    return archive.transact(work)
 
 
 def _mark_edited(
@@ -315,10 +341,11 @@ def _mark_edited(
         return archive.mark_catalogue(session, stars)
     if product.target_id is None:
         return mark_users_of_raw(session, archive.registry, product)
+    had_it = select(Publication.target_id).where(Publication.product_id == product.product_id)
     targets = session.scalars(
-        select(Target).where(
-            (Target.product_id == product.product_id) | (Target.target_id == product.target_id)
-        )
+        select(Target)
+        .where(Target.target_id.in_(had_it) | (Target.target_id == product.target_id))
+        .order_by(Target.target_id)
     ).all()
     for target in targets:
         if before != after and target.product_id == product.product_id:

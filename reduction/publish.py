@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["Bundle", "Superseded", "publish", "publish_again", "settle"]
+__all__ = ["Bundle", "Superseded", "note_reasons", "publish", "publish_again", "settle"]
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.chain import Verdict, VerdictKind
+from reduction.moments import stamp
 from schemas.tables import (
     Confirmation,
     Dependency,
@@ -25,6 +26,7 @@ from schemas.tables import (
 )
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator
 
     from sqlalchemy.orm import Session
@@ -52,7 +54,9 @@ class Bundle:
     content_hash
         Hash of pixels as stored, attributes and rows.
     quality_flags
-        What ``verify`` found.
+        What ``verify`` found of the product alone: the same inputs give the same flags.
+    compare_flags
+        What it found besides by comparing with the version before: for people to look at.
     stored
         Its file, or None for a product without pixels.
     seconds
@@ -64,6 +68,7 @@ class Bundle:
     attributes: dict[str, Any]
     content_hash: str
     quality_flags: int
+    compare_flags: int
     stored: StoredFile | None
     seconds: float
 
@@ -94,6 +99,7 @@ def publish(session: Session, bundle: Bundle) -> Product:
         night=target.night,
         moment=target.moment,
         quality_flags=bundle.quality_flags,
+        compare_flags=bundle.compare_flags,
         timestamp_start=target.validity_start,
         timestamp_end=target.validity_end,
         file_id=None if bundle.stored is None else file_id(session, bundle.stored, target),
@@ -147,21 +153,38 @@ def settle(session: Session, verdict: Verdict) -> None:
         As :func:`publish`.
     """
     fresh = verdict.kind is VerdictKind.FRESH
-    target = _hold(session, verdict, progenitors=fresh)
+    target = _hold(session, verdict)
+    settled = TargetState.FRESH if fresh else TargetState.FAILED
+    if target.state == settled:
+        return
+    published = target.product_id is not None
     if fresh and verdict.reuse is not None:
         _confirm(session, verdict.reuse, verdict)
-    if not fresh:
-        _end_publication(session, target.target_id)
     session.execute(
         update(Target)
         .where(Target.target_id == target.target_id)
         .values(
-            state=TargetState.FRESH if fresh else TargetState.FAILED,
+            state=settled,
             reasons=[reason.as_json() for reason in verdict.reasons],
             product_id=target.product_id if fresh else None,
         )
     )
     _depend(session, verdict)
+    if not fresh and published:
+        _end_publication(session, target.target_id, stamp(session))
+
+
+def note_reasons(session: Session, verdict: Verdict) -> None:
+    """Write down why a target is stale, where nothing happened since; ADQL prints it."""
+    session.execute(
+        update(Target)
+        .where(
+            Target.target_id == verdict.target.target_id,
+            Target.epoch == verdict.epoch,
+            Target.state.in_((TargetState.MISSING, TargetState.SUSPECT)),
+        )
+        .values(reasons=[reason.as_json() for reason in verdict.reasons])
+    )
 
 
 def file_id(session: Session, stored: StoredFile, target: Target) -> int:
@@ -182,37 +205,43 @@ def file_id(session: Session, stored: StoredFile, target: Target) -> int:
     return session.scalars(statement).one()
 
 
-def _hold(session: Session, verdict: Verdict, *, progenitors: bool = True) -> Target:
-    """Lock the target and what it rests on, in one order, and see that nothing changed."""
-    wanted = {verdict.target.target_id}
-    used = verdict.providers
-    if progenitors:
-        wanted |= used.keys()
-    rows = session.scalars(
-        select(Target)
-        .where(Target.target_id.in_(wanted))
-        .order_by(Target.target_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    ).all()
-    held = {row.target_id: row for row in rows}
-    target = held[verdict.target.target_id]
-    stale = [
-        number
-        for number, row in held.items()
-        if number in used and (row.state != TargetState.FRESH or row.product_id != used[number])
-    ]
-    if target.epoch != verdict.epoch or (progenitors and stale):
+def _hold(session: Session, verdict: Verdict) -> Target:
+    """Lock the target and what it rests on, in one order, and see that nothing happened.
+
+    What it rests on is locked against events only: the targets of a night that share a bias are
+    published side by side.
+    """
+    own = verdict.target.target_id
+    held: dict[int, Target] = {}
+    for numbers, share in (
+        ([n for n in verdict.considered if n < own], True),
+        ([own], False),
+        ([n for n in verdict.considered if n > own], True),
+    ):
+        if numbers:
+            rows = session.scalars(
+                select(Target)
+                .where(Target.target_id.in_(numbers))
+                .order_by(Target.target_id)
+                .with_for_update(read=share, key_share=not share)
+                .execution_options(populate_existing=True)
+            )
+            held |= {row.target_id: row for row in rows}
+    expected = {**verdict.considered, own: verdict.epoch}
+    happened = any(held[number].epoch != epoch for number, epoch in expected.items())
+    moved = any(
+        held[number].state != TargetState.FRESH or held[number].product_id != product_id
+        for number, product_id in verdict.providers.items()
+    )
+    if happened or moved:
         raise Superseded
-    return target
+    return held[own]
 
 
 def _make_current(
     session: Session, verdict: Verdict, product: Product, seconds: float | None
 ) -> None:
     target_id = verdict.target.target_id
-    _end_publication(session, target_id)
-    session.add(Publication(target_id=target_id, product_id=product.product_id))
     values: dict[str, Any] = {
         "state": TargetState.FRESH,
         "reasons": [],
@@ -222,13 +251,23 @@ def _make_current(
         values["cost_s"] = seconds
     session.execute(update(Target).where(Target.target_id == target_id).values(**values))
     _depend(session, verdict)
+    moment = stamp(session)
+    _end_publication(session, target_id, moment)
+    session.add(
+        Publication(
+            target_id=target_id,
+            product_id=product.product_id,
+            published_from=moment,
+            reasons=[reason.as_json() for reason in verdict.reasons],
+        )
+    )
 
 
-def _end_publication(session: Session, target_id: int) -> None:
+def _end_publication(session: Session, target_id: int, moment: dt.datetime) -> None:
     session.execute(
         update(Publication)
         .where(Publication.target_id == target_id, Publication.published_to == text("'infinity'"))
-        .values(published_to=func.clock_timestamp())
+        .values(published_to=moment)
     )
 
 
@@ -247,20 +286,46 @@ def _depend(session: Session, verdict: Verdict) -> None:
 
 def _confirm(session: Session, product: Product, verdict: Verdict) -> None:
     """Note progenitors that took the place of recorded ones with the same content."""
-    lineage = session.scalars(select(Lineage).where(Lineage.product_id == product.product_id))
-    recorded = {(row.role, row.position): row.progenitor_id for row in lineage}
-    session.execute(delete(Confirmation).where(Confirmation.product_id == product.product_id))
+    now = {
+        (role, number): progenitor.product_id
+        for role, progenitors in verdict.inputs.items()
+        for number, progenitor in enumerate(progenitors)
+    }
+    of_product = Lineage.product_id == product.product_id
+    recorded = {
+        (row.role, row.position): row.progenitor_id
+        for row in session.scalars(select(Lineage).where(of_product))
+    }
+    standing = {
+        (row.role, row.position): row
+        for row in session.scalars(
+            select(Confirmation).where(
+                Confirmation.product_id == product.product_id,
+                Confirmation.valid_to == text("'infinity'"),
+            )
+        )
+    }
+    current = recorded | {place: row.progenitor_id for place, row in standing.items()}
+    changed = [place for place in now if current.get(place) != now[place]]
+    if not changed:
+        return
+    moment = stamp(session)
+    for place in changed:
+        if place in standing:
+            standing[place].valid_to = moment
+    session.flush()
     session.add_all(
         Confirmation(
             product_id=product.product_id,
             role=role,
             position=number,
-            progenitor_id=progenitor.product_id,
+            progenitor_id=now[role, number],
+            valid_from=moment,
         )
-        for role, progenitors in verdict.inputs.items()
-        for number, progenitor in enumerate(progenitors)
-        if recorded.get((role, number)) != progenitor.product_id
+        for role, number in changed
+        if recorded.get((role, number)) != now[role, number]
     )
+    session.flush()
 
 
 def _source_rows(product: Product, rows: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  # structured array

@@ -56,11 +56,15 @@ def class_views(registry: Registry) -> Iterator[sql.Composed]:
         yield sql.SQL("DROP VIEW IF EXISTS {}").format(view)
         yield sql.SQL(
             "CREATE VIEW {} AS SELECT p.product_id AS object_id, p.instrument, p.chip, p.filter, "
-            "to_char(p.night, 'YYYY-MM-DD') AS night, p.moment, "
+            "to_char(t.night, 'YYYY-MM-DD') AS night, t.moment, "
             "to_char(p.creation_date AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US') "
-            "AS creation_date, p.is_valid, p.quality_flags, p.timestamp_start, p.timestamp_end, "
+            "AS creation_date, "
+            "vo.was(p.product_id, 'is_valid', p.is_valid)::smallint AS is_valid, "
+            "p.quality_flags, "
+            "vo.was(p.product_id, 'timestamp_start', p.timestamp_start) AS timestamp_start, "
+            "vo.was(p.product_id, 'timestamp_end', p.timestamp_end) AS timestamp_end, "
             "p.recipe_version{} FROM vo.product p JOIN vo.published u USING (product_id) "
-            "WHERE p.class_name = {}"
+            "JOIN vo.target t ON t.target_id = u.target_id WHERE p.class_name = {}"
         ).format(
             view,
             sql.SQL("").join(sql.SQL(", ") + column for column in columns),

@@ -337,6 +337,10 @@ class ProcessTarget(DBObject):
     def verify(self, made: Made, previous: Mapping[str, Any] | None, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
         """Compare with absolute limits and with the previous version's attributes.
 
+        Called without and with ``previous``: bits that only the comparison sets are kept apart, as
+        ``compare_flags``, and do not make the product unfit, because the same inputs have to give
+        the same product whatever was there before.
+
         Returns
         -------
         int

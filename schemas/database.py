@@ -66,9 +66,15 @@ class Database:
                 "(VO_DATABASE__SERVICE_URL, or start one with `vo-service demo`)"
             )
             raise SettingsError(message)
+        if not settings.reader_url:
+            message = (
+                "database.reader_url is empty: expected the DSN of a role that can only read "
+                "(VO_DATABASE__READER_URL); users' queries never run as another"
+            )
+            raise SettingsError(message)
         self.settings = settings
         self.service = _engine(settings.service_url, settings.pool_size)
-        self.reader = _engine(settings.reader_url or settings.service_url, settings.pool_size)
+        self.reader = _engine(settings.reader_url, settings.pool_size)
 
     @contextmanager
     def snapshot(
@@ -175,7 +181,13 @@ def grant(connection: psycopg2.extensions.connection, *, service: str, reader: s
                     ).format(**named)
                 )
         for statement in (
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA vo TO {service}",
+            # products, lineage and what hangs on them are never changed nor deleted
+            "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA vo TO {service}",
+            "GRANT UPDATE (is_valid, timestamp_start, timestamp_end) ON vo.product TO {service}",
+            "GRANT UPDATE ON vo.target, vo.recipe, vo.service_fact, vo.file TO {service}",
+            "GRANT UPDATE (published_to) ON vo.publication TO {service}",
+            "GRANT UPDATE (valid_to) ON vo.confirmation TO {service}",
+            "GRANT DELETE ON vo.dependency TO {service}",
             "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tap_schema TO {service}",
             "GRANT USAGE ON ALL SEQUENCES IN SCHEMA vo TO {service}",
             "REVOKE ALL ON SCHEMA public FROM PUBLIC",

@@ -72,6 +72,13 @@ PRODUCTS: Final = Table(
         _text("creator", "meta.id.PI", "who made it"),
         _VALID,
         _FLAGS,
+        _number(
+            "compare_flags",
+            "int",
+            "",
+            "meta.code.qual",
+            "bits that only the comparison with before sets",
+        ),
         _START,
         _END,
         _RECIPE,
@@ -160,6 +167,24 @@ TARGETS: Final = Table(
     "What the archive can make, and whether what it has is still right",
     kind="view",
     index=24,
+    keys=(_TO_PRODUCT,),
+)
+
+PUBLICATIONS: Final = Table(
+    "archive",
+    "publications",
+    (
+        _number("publication_id", "long", "", "meta.id", "number of the publication"),
+        _OBJECT,
+        _text("class_name", "meta.code.class", "class of the object"),
+        _number("target_id", "long", "", "meta.id", "target that it is a version of"),
+        _time("published_from", "time.start", "since when the archive answered with it, UTC"),
+        _time("published_to", "time.end", "until when, UTC; no value: it still does"),
+        _text("reasons", "meta.note", "why it was made, JSON"),
+    ),
+    "Which product the archive answered with at which time, and why it was made",
+    kind="view",
+    index=26,
     keys=(_TO_PRODUCT,),
 )
 
@@ -292,6 +317,7 @@ FIXED_SCHEMAS: Final = (
             ANCESTORS,
             DESCENDANTS,
             TARGETS,
+            PUBLICATIONS,
             EDITS,
         ),
         "Sources, products, their lineage and their freshness",

@@ -127,6 +127,7 @@ class Product(Base):
     creator: Mapped[str] = mapped_column(server_default=text("current_user"))
     is_valid: Mapped[int] = mapped_column(SmallInteger, server_default="1")
     quality_flags: Mapped[int] = mapped_column(Integer, server_default="0")
+    compare_flags: Mapped[int] = mapped_column(Integer, server_default="0")
     timestamp_start: Mapped[float | None]
     timestamp_end: Mapped[float | None]
     file_id: Mapped[int | None] = mapped_column(ForeignKey("vo.file.file_id"), index=True)
@@ -144,6 +145,14 @@ class Target(Base):
     __tablename__ = "target"
     __table_args__ = (
         Index("ix_target_selection", "class_name", "instrument", "chip", "filter", "moment"),
+        Index(
+            "ix_target_validity",
+            "class_name",
+            "instrument",
+            "chip",
+            "validity_start",
+            "validity_end",
+        ),
         Index(
             "ix_target_not_fresh",
             "class_name",
@@ -170,7 +179,7 @@ class Target(Base):
     state: Mapped[str] = mapped_column(server_default=TargetState.MISSING)
     epoch: Mapped[int] = mapped_column(server_default="0")
     reasons: Mapped[list[Any]] = mapped_column(server_default="[]")
-    product_id: Mapped[int | None] = mapped_column(ForeignKey("vo.product.product_id"))
+    product_id: Mapped[int | None] = mapped_column(ForeignKey("vo.product.product_id"), index=True)
     cost_s: Mapped[float | None]
 
 
@@ -186,15 +195,27 @@ class Lineage(Base):
 
 
 class Confirmation(Base):
-    """A later progenitor with the same content as the recorded one (early cutoff)."""
+    """A later progenitor with the same content as the recorded one, while it stood for it."""
 
     __tablename__ = "confirmation"
+    __table_args__ = (
+        Index(
+            "uq_confirmation_current",
+            "product_id",
+            "role",
+            "position",
+            unique=True,
+            postgresql_where=text("valid_to = 'infinity'"),
+        ),
+    )
 
-    product_id: Mapped[int] = mapped_column(ForeignKey("vo.product.product_id"), primary_key=True)
-    role: Mapped[str] = mapped_column(primary_key=True)
-    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    confirmation_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    product_id: Mapped[int] = mapped_column(ForeignKey("vo.product.product_id"))
+    role: Mapped[str]
+    position: Mapped[int] = mapped_column(Integer)
     progenitor_id: Mapped[int] = mapped_column(ForeignKey("vo.product.product_id"), index=True)
-    confirmed: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    valid_from: Mapped[dt.datetime]
+    valid_to: Mapped[dt.datetime] = mapped_column(server_default="infinity")
 
 
 class Dependency(Base):
@@ -231,6 +252,7 @@ class Publication(Base):
     product_id: Mapped[int] = mapped_column(ForeignKey("vo.product.product_id"), index=True)
     published_from: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
     published_to: Mapped[dt.datetime] = mapped_column(server_default="infinity")
+    reasons: Mapped[list[Any]] = mapped_column(server_default="[]")
 
 
 class Recipe(Base):

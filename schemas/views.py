@@ -6,16 +6,26 @@ whose publication is open ended), otherwise the moment it names.
 
 from __future__ import annotations
 
-__all__ = ["CURRENT_LINEAGE", "DATASET", "FUNCTIONS", "PUBLISHED", "VIEWS"]
+__all__ = ["CURRENT_LINEAGE", "DATASET", "FUNCTIONS", "PUBLISHED", "TIME", "VIEWS"]
 
 from typing import Final
 
-FUNCTIONS: Final = (
+TIME: Final = (
     """
 CREATE OR REPLACE FUNCTION vo.asof() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT nullif(current_setting('vo.asof', true), '')::timestamptz
 $$
 """,
+    """
+CREATE OR REPLACE FUNCTION vo.holds(start timestamptz, stop timestamptz) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN vo.asof() IS NULL THEN stop = 'infinity'
+              ELSE start <= vo.asof() AND stop > vo.asof() END
+$$
+""",
+)
+
+FUNCTIONS: Final = (
     """
 CREATE OR REPLACE FUNCTION vo.fact(wanted text) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
 SECURITY DEFINER SET search_path = pg_catalog AS $$
@@ -23,22 +33,40 @@ SECURITY DEFINER SET search_path = pg_catalog AS $$
 $$
 """,
     """
-CREATE OR REPLACE FUNCTION vo.mark_suspect(seeds bigint[]) RETURNS bigint LANGUAGE sql AS $$
-  WITH RECURSIVE hit(target_id) AS (
-    SELECT unnest(seeds)
-    UNION
-    SELECT d.target_id FROM hit JOIN vo.dependency d ON d.progenitor_target_id = hit.target_id
-  ), held AS (
-    SELECT t.target_id FROM vo.target t JOIN hit USING (target_id)
-    ORDER BY t.target_id FOR UPDATE OF t
-  ), marked AS (
-    UPDATE vo.target t
-    SET state = CASE WHEN t.state = 'missing' THEN 'missing' ELSE 'suspect' END,
-        epoch = t.epoch + 1
-    FROM held WHERE t.target_id = held.target_id
-    RETURNING t.target_id
-  )
-  SELECT count(*) FROM marked
+CREATE OR REPLACE FUNCTION vo.was(object_id bigint, changed text, present double precision)
+RETURNS double precision LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+  SELECT CASE WHEN vo.asof() IS NULL THEN present ELSE coalesce(
+    (SELECT e.old::double precision FROM vo.edit e
+     WHERE e.product_id = object_id AND e.field = changed AND e.at > vo.asof()
+     ORDER BY e.at LIMIT 1), present) END
+$$
+""",
+    """
+CREATE OR REPLACE FUNCTION vo.mark_suspect(seeds bigint[]) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+  marked bigint[] := '{}';
+  found bigint[];
+BEGIN
+  -- A target that is being published commits while its lock is waited for here: what has come to
+  -- rest on the marked ones by then is found by looking again.
+  LOOP
+    WITH RECURSIVE hit(target_id) AS (
+      SELECT unnest(seeds)
+      UNION
+      SELECT d.target_id FROM hit JOIN vo.dependency d ON d.progenitor_target_id = hit.target_id
+    )
+    SELECT array_agg(t.target_id ORDER BY t.target_id) INTO found
+    FROM hit JOIN vo.target t USING (target_id)
+    WHERE t.target_id NOT IN (SELECT unnest(marked));
+    EXIT WHEN found IS NULL;
+    PERFORM 1 FROM vo.target WHERE target_id = ANY (found) ORDER BY target_id FOR NO KEY UPDATE;
+    UPDATE vo.target
+    SET state = CASE WHEN state = 'missing' THEN 'missing' ELSE 'suspect' END, epoch = epoch + 1
+    WHERE target_id = ANY (found);
+    marked := marked || found;
+  END LOOP;
+  RETURN cardinality(marked);
+END
 $$
 """,
     """
@@ -72,15 +100,20 @@ $$
 
 CURRENT_LINEAGE: Final = """
 CREATE OR REPLACE VIEW vo.current_lineage AS
-  SELECT l.product_id, l.role, l.position, coalesce(c.progenitor_id, l.progenitor_id) progenitor_id
-  FROM vo.lineage l LEFT JOIN vo.confirmation c USING (product_id, role, position)
+  SELECT l.product_id, l.role, l.position, l.progenitor_id FROM vo.lineage l
+  WHERE NOT EXISTS (
+    SELECT 1 FROM vo.confirmation c
+    WHERE c.product_id = l.product_id AND c.role = l.role AND c.position = l.position
+      AND vo.holds(c.valid_from, c.valid_to))
+  UNION ALL
+  SELECT c.product_id, c.role, c.position, c.progenitor_id FROM vo.confirmation c
+  WHERE vo.holds(c.valid_from, c.valid_to)
 """
 
 PUBLISHED: Final = """
 CREATE OR REPLACE VIEW vo.published AS
   SELECT target_id, product_id, published_from, published_to FROM vo.publication
-  WHERE CASE WHEN vo.asof() IS NULL THEN published_to = 'infinity'
-             ELSE published_from <= vo.asof() AND published_to > vo.asof() END
+  WHERE vo.holds(published_from, published_to)
 """
 
 DATASET: Final = """
@@ -101,7 +134,10 @@ CREATE OR REPLACE VIEW archive.products AS
   SELECT p.product_id AS object_id, p.class_name, p.instrument, p.chip, p.filter,
     to_char(p.night, 'YYYY-MM-DD') AS night,
     to_char(p.creation_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') AS creation_date,
-    p.creator, p.is_valid, p.quality_flags, p.timestamp_start, p.timestamp_end,
+    p.creator, vo.was(p.product_id, 'is_valid', p.is_valid)::smallint AS is_valid,
+    p.quality_flags, p.compare_flags,
+    vo.was(p.product_id, 'timestamp_start', p.timestamp_start) AS timestamp_start,
+    vo.was(p.product_id, 'timestamp_end', p.timestamp_end) AS timestamp_end,
     p.recipe_version, p.process_params::text AS process_params, p.key, p.content_hash,
     f.sha256 AS file_sha256, f.size AS file_size,
     CASE WHEN p.target_id IS NULL THEN 1
@@ -128,6 +164,16 @@ CREATE OR REPLACE VIEW archive.descendants AS
   JOIN vo.product q ON q.product_id = d.descendant_id
 """,
     """
+CREATE OR REPLACE VIEW archive.publications AS
+  SELECT u.publication_id, u.product_id AS object_id, p.class_name, u.target_id,
+    to_char(u.published_from AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') AS published_from,
+    CASE WHEN u.published_to < 'infinity'
+         THEN to_char(u.published_to AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')
+         END AS published_to,
+    u.reasons::text AS reasons
+  FROM vo.publication u JOIN vo.product p USING (product_id)
+""",
+    """
 CREATE OR REPLACE VIEW archive.targets AS
   SELECT t.target_id, t.class_name, t.instrument, t.chip, t.filter,
     to_char(t.night, 'YYYY-MM-DD') AS night, t.raw_id AS raw_object_id, t.state,
@@ -149,7 +195,8 @@ CREATE OR REPLACE VIEW archive.raw_frames AS
     p.attributes->>'name' AS file_name, p.attributes->>'object' AS object,
     (p.attributes->>'exptime')::float8 AS exptime, (p.attributes->>'mjd_obs')::float8 AS mjd_obs,
     (p.attributes->>'ra')::float8 AS ra, (p.attributes->>'dec')::float8 AS dec,
-    (p.attributes->>'airmass')::float8 AS airmass, p.is_valid, f.sha256 AS file_sha256
+    (p.attributes->>'airmass')::float8 AS airmass,
+    vo.was(p.product_id, 'is_valid', p.is_valid)::smallint AS is_valid, f.sha256 AS file_sha256
   FROM vo.product p JOIN vo.file f USING (file_id)
   WHERE p.class_name IN ('RawBiasFrame', 'RawDarkFrame', 'RawDomeFlatFrame',
                          'RawTwilightFlatFrame', 'RawScienceFrame')

@@ -8,8 +8,7 @@ from schemas.sphere import FUNCTIONS as SPHERE_FUNCTIONS
 from schemas.sphere_range import FUNCTIONS as RANGE_FUNCTIONS
 from schemas.tables import Base
 from schemas.tap_schema import METADATA as TAP_METADATA
-from schemas.tap_schema import METADATA as TAP_SCHEMA
-from schemas.views import CURRENT_LINEAGE, DATASET, FUNCTIONS, PUBLISHED, VIEWS
+from schemas.views import CURRENT_LINEAGE, DATASET, FUNCTIONS, PUBLISHED, TIME, VIEWS
 
 revision = "0001"
 down_revision = None
@@ -23,9 +22,17 @@ def upgrade() -> None:
         op.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     Base.metadata.create_all(op.get_bind())
     TAP_METADATA.create_all(op.get_bind())
-    TAP_SCHEMA.create_all(op.get_bind())
-    op.execute(CURRENT_LINEAGE)
-    for statement in (*SPHERE_FUNCTIONS, *RANGE_FUNCTIONS, *FUNCTIONS, PUBLISHED, DATASET, *VIEWS):
+    statements = (
+        *SPHERE_FUNCTIONS,
+        *RANGE_FUNCTIONS,
+        *TIME,
+        CURRENT_LINEAGE,
+        *FUNCTIONS,
+        PUBLISHED,
+        DATASET,
+        *VIEWS,
+    )
+    for statement in statements:
         op.get_bind().exec_driver_sql(statement)
 
 

@@ -1,0 +1,45 @@
+"""The moments that count for what is published: stamped in order, known to every snapshot."""
+
+from __future__ import annotations
+
+__all__ = ["MOMENT", "stamp"]
+
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from schemas.tables import ServiceFact
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from sqlalchemy.orm import Session
+
+MOMENT: Final = "moment"
+"""Fact that holds the last stamp; what a snapshot sees of it is the moment it can be asked for
+again with ASOF."""
+
+_LOCK: Final = 0x564F_0001
+
+
+def stamp(session: Session) -> dt.datetime:
+    """Take the moment at which a change counts; the last thing that a transaction does but write.
+
+    Stamps are taken one after the other, each committed before the next: whoever sees a stamp sees
+    all changes that were stamped before it, and none that were stamped after.
+
+    Returns
+    -------
+    datetime
+        UTC, later than any before.
+    """
+    session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    moment: dt.datetime = session.scalars(select(func.clock_timestamp())).one()
+    statement = upsert(ServiceFact).values(name=MOMENT, value=moment.isoformat())
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["name"], set_={"value": statement.excluded.value}
+        )
+    )
+    return moment
