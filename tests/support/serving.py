@@ -1,9 +1,12 @@
-"""A real Gunicorn in front of a real archive, for tests over HTTP."""
+"""A real Gunicorn in front of a real archive, for tests over HTTP; and a real engine behind it."""
 
 from __future__ import annotations
 
-__all__ = ["Observatory", "observed", "served"]
+__all__ = ["SIMULATED", "Observatory", "kill_tree", "observed", "running_engine", "served"]
 
+import json
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,22 +14,37 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import psutil
 
 from reduction.archive import Archive
 from reduction.simulate import SimulationConfig, simulate
-from schemas.settings import EngineSettings, LimitSettings, Settings, StorageSettings, WebSettings
+from schemas.settings import (
+    EngineSettings,
+    LimitSettings,
+    ReductionSettings,
+    Settings,
+    StorageSettings,
+    WebSettings,
+)
 from vo_service.home import environment
 from vo_service.opening import prepare_database
 from vo_service.supervise import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from schemas.settings import DatabaseSettings
 
-_READY_S = 60
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_READY_S: Final = 60
+_ENDING_S: Final = 5
+
+#: What :func:`observed` observes.
+SIMULATED: Final = SimulationConfig(chips=1, shape=(256, 256), nights=("2026-01-10",))
 
 
 @dataclass(frozen=True)
@@ -43,6 +61,9 @@ class Observatory:
         Centre of the simulated field, degrees.
     log
         What the server has written.
+    folders
+        What was simulated and ingested, in that order; each has ``raw/``, the first its
+        ``reference.csv``.
     """
 
     url: str
@@ -50,6 +71,23 @@ class Observatory:
     ra: float
     dec: float
     log: Path
+    folders: list[Path]
+
+
+def _told(settings: Settings) -> dict[str, str]:
+    """Environment in which a process of the service finds these settings."""
+    limits = {
+        f"VO_LIMITS__{name.upper()}": str(value)
+        for name, value in settings.limits.model_dump().items()
+    }
+    return {
+        **environment(settings),
+        **limits,
+        "VO_REDUCTION__PLUGINS": json.dumps(settings.reduction.plugins),
+        "VO_WEB__WORKERS": str(settings.web.workers),
+        "VO_WEB__THREADS": str(settings.web.threads),
+        "PYTHONPATH": str(_ROOT),
+    }
 
 
 @contextmanager
@@ -59,24 +97,17 @@ def served(settings: Settings, log: Path) -> Iterator[str]:
         *(sys.executable, "-m", "gunicorn"),
         *("--config", "python:vo_service.gunicorn_settings", "vo_service.wsgi:app"),
     ]
-    limits = {
-        f"VO_LIMITS__{name.upper()}": str(value)
-        for name, value in settings.limits.model_dump().items()
-    }
     with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command, env={**environment(settings), **limits}, stdout=stream, stderr=stream
-        )
+        process = subprocess.Popen(command, env=_told(settings), stdout=stream, stderr=stream)
         try:
             _wait(process, settings.web.url, log)
             yield settings.web.url
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # at once: clients keep their connections
             try:
-                process.wait(20)
+                process.wait(_ENDING_S)
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                kill_tree(process)
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
@@ -94,18 +125,71 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
 
 
 @contextmanager
-def observed(database: DatabaseSettings, folder: Path) -> Iterator[Observatory]:
+def running_engine(settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the engine that the settings name, two worker processes; its process once it listens."""
+    parts = urlsplit(settings.engine.address)
+    program = (
+        "from reduction.cluster import run_cluster; "
+        f"run_cluster(host={parts.hostname!r}, port={parts.port}, workers=2, threads=1)"
+    )
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-c", program], env=_told(settings), stdout=stream, stderr=stream
+        )
+        try:
+            deadline = time.monotonic() + _READY_S
+            while not _listens(parts.hostname, parts.port):
+                assert process.poll() is None, log.read_text()[-2000:]
+                assert time.monotonic() < deadline, "the engine does not listen"
+                time.sleep(0.1)
+            yield process
+        finally:
+            kill_tree(process)
+
+
+def _listens(host: str | None, port: int | None) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all that it started, at once (SIGKILL)."""
+    try:
+        family = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        family = []
+    process.kill()
+    for child in family:
+        try:
+            child.kill()
+        except psutil.NoSuchProcess:
+            continue
+    process.wait()
+
+
+@contextmanager
+def observed(
+    database: DatabaseSettings,
+    folder: Path,
+    *,
+    engine: str = "inline",
+    plugins: Sequence[str] = (),
+    workers: int = 1,
+) -> Iterator[Observatory]:
     """Simulate a night, ingest it, and serve it; nothing is made yet."""
-    config = SimulationConfig(chips=1, shape=(256, 256), nights=("2026-01-10",))
     settings = Settings(
         database=database,
         storage=StorageSettings(root=folder / "files"),
-        engine=EngineSettings(address="inline"),
+        engine=EngineSettings(address=engine),
         limits=LimitSettings(maxrec_default=1000, maxrec_hard=100_000, sync_timeout_s=5),
-        web=WebSettings(port=free_port("127.0.0.1"), workers=1),
+        web=WebSettings(port=free_port("127.0.0.1"), workers=workers),
+        reduction=ReductionSettings(plugins=tuple(plugins)),
     )
     prepare_database(settings)
-    simulate(folder / "simulated", config=config)
+    simulate(folder / "simulated", config=SIMULATED)
     archive = Archive(settings)
     try:
         archive.ingest([folder / "simulated" / "raw"])
@@ -114,4 +198,4 @@ def observed(database: DatabaseSettings, folder: Path) -> Iterator[Observatory]:
         archive.close()
     log = folder / "server.log"
     with served(settings, log) as url:
-        yield Observatory(url, settings, config.ra, config.dec, log)
+        yield Observatory(url, settings, SIMULATED.ra, SIMULATED.dec, log, [folder / "simulated"])
