@@ -17,8 +17,8 @@ from flask import Blueprint, Response, g, request
 from schemas.dali import ErrorForm, TableResult, parse_params
 from schemas.params import RUNID
 from vo_service.errors import error_response
-from vo_service.formats.choice import choose
-from vo_service.formats.votable import BINARY2
+from vo_service.formats.choice import choose, same_type
+from vo_service.formats.votable import BINARY2, TABLEDATA
 from vo_service.logs import run_id
 from vo_service.request import pairs
 from vo_service.response import file_response, table_response
@@ -54,6 +54,9 @@ class Protocol:
         Whether clients complete the service's address themselves (TAP).
     form, media_type
         Of tables where the request names no form.
+    asks_form
+        Parameters that name the form of the answer, the first one given counts. (FORMAT of SIA is
+        none of them: it is about the images that are searched.)
     """
 
     name: str
@@ -66,6 +69,7 @@ class Protocol:
     base: bool = False
     form: Format = BINARY2
     media_type: str = BINARY2.mime
+    asks_form: tuple[str, ...] = ("RESPONSEFORMAT",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +133,25 @@ def _answer(mounted: Mounted, base_url: str) -> Response:
     given = pairs(request)
     _keep_run_id(given)
     params = parse_params(protocol.params, given)
-    named = {param.name for param in protocol.params}
-    wanted = [params[name] for name in ("RESPONSEFORMAT", "FORMAT") if name in named]
-    asked = next((text for text in wanted if text), None)
-    form, mime = protocol.form, protocol.media_type
-    if asked and protocol.errors is ErrorForm.VOTABLE and asked != protocol.media_type:
-        form, mime = choose(asked)
+    form, mime = _form(protocol, params)
     begun = time.monotonic()
     result = mounted.run(params)
     _log.debug("answering", extra={"seconds": round(time.monotonic() - begun, 4)})
     if isinstance(result, TableResult):
         return table_response(result, form, mime=mime, base_url=base_url, name=protocol.name)
     return file_response(result)
+
+
+def _form(protocol: Protocol, params: Params) -> tuple[Format, str]:
+    """Form and MIME type of a table; protocols that answer with files check theirs themselves."""
+    asked = next((params[name] for name in protocol.asks_form if params[name]), None)
+    own = protocol.form, protocol.media_type
+    if not asked or protocol.errors is ErrorForm.TEXT or same_type(asked, protocol.media_type):
+        return own
+    form, mime = choose(asked)
+    _, _, content = protocol.media_type.partition(";content=")
+    # What a VOTable is about is said in any of its serializations (DataLink-1.1 3.3).
+    return form, protocol.media_type if content and form in {BINARY2, TABLEDATA} else mime
 
 
 def _keep_run_id(given: Sequence[tuple[str, str]]) -> None:

@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from vo_service.vosi import Health
 
 TAP: Final = Protocol(
-    "tap", "/tap", "sync", tap.protocol.STANDARD_ID, "1.1", tap.protocol.PARAMS, base=True
+    "tap",
+    "/tap",
+    "sync",
+    tap.protocol.STANDARD_ID,
+    "1.1",
+    tap.protocol.PARAMS,
+    base=True,
+    asks_form=("RESPONSEFORMAT", "FORMAT"),
 )
 SIA: Final = Protocol(
     "sia2",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FORMATS", "choose"]
+__all__ = ["FORMATS", "choose", "same_type"]
 
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +23,11 @@ def _key(text: str) -> str:
 
 
 _BY_NAME: Final = {_key(name): form for form in FORMATS for name in (form.mime, *form.aliases)}
+
+
+def same_type(one: str, other: str) -> bool:
+    """Whether two texts are the same MIME type."""
+    return _key(one) == _key(other)
 
 
 def choose(text: str | None) -> tuple[Format, str]:
