@@ -12,16 +12,25 @@ __all__ = [
     "proc_name",
     "threads",
     "timeout",
+    "when_ready",
     "worker_class",
     "worker_tmp_dir",
     "workers",
 ]
 
+import math
+import socket
+import struct
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from schemas.settings import load_settings
 
-_web = load_settings().web
+if TYPE_CHECKING:
+    from gunicorn.arbiter import Arbiter
+
+_settings = load_settings()
+_web = _settings.web
 
 bind = f"{_web.host}:{_web.port}"
 workers = _web.workers
@@ -38,3 +47,16 @@ errorlog = "-"
 loglevel = "info"
 # A heartbeat on a slow disk would look like a hanging worker.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+
+
+def when_ready(server: Arbiter) -> None:
+    """Give clients up that stall for as long as a query may run.
+
+    Without a limit, each client that asks and then reads no more holds a thread, a connection and
+    its snapshot for ever; a few of them stop the service. Accepted connections inherit the limits
+    of the socket that listens; any progress starts them anew.
+    """
+    limit = struct.pack("ll", math.ceil(_settings.limits.sync_timeout_s), 0)
+    for listener in server.LISTENERS:
+        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+            listener.sock.setsockopt(socket.SOL_SOCKET, option, limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -274,3 +275,40 @@ def test_a_client_that_leaves_frees_the_server(observatory, made):
             client.sendall(f"GET /tap/sync?{text} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
             client.recv(1000)
     assert int(table(observatory, COUNT)[0]["n"]) > 0
+
+
+def test_clients_that_stop_reading_are_given_up(observatory, made):
+    query = (
+        "SELECT a.description, b.description AS more, c.description AS most"
+        " FROM tap_schema.columns AS a, tap_schema.columns AS b, tap_schema.columns AS c"
+    )
+    text = urllib.parse.urlencode({"LANG": "ADQL", "QUERY": query, "MAXREC": 100_000})
+    host, port = observatory.url.removeprefix("http://").split(":")
+    with contextlib.ExitStack() as stack:
+        for _ in range(9):
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect((host, int(port)))
+            client.sendall(f"GET /tap/sync?{text} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        time.sleep(1)
+        assert int(table(observatory, COUNT)[0]["n"]) > 0
+
+
+@pytest.mark.parametrize("path", ["/sia2/query?TARGET", "/soda/sync?ID", "/datalink/links?ID"])
+def test_a_nul_in_any_parameter_is_the_users_fault(observatory, path):
+    status, _, body = fetch(f"{observatory.url}{path}=a%00b")
+    assert status == 400
+    assert b"NUL" in body
+
+
+def test_format_of_sia_is_about_the_images(observatory, made):
+    for kind, some in (("image/fits", True), ("image/png", False)):
+        status, headers, body = fetch(observatory.url + "/sia2/query", FORMAT=kind)
+        assert (status, headers["Content-Type"]) == (200, "application/x-votable+xml")
+        assert (b"<TR>" in body) is some
+
+
+@pytest.mark.parametrize("asked", ["application/x-votable+xml; Content=datalink", "votable"])
+def test_links_say_what_they_are_however_they_are_asked_for(observatory, asked):
+    _, headers, _ = fetch(observatory.url + "/datalink/links", ID="x", RESPONSEFORMAT=asked)
+    assert headers["Content-Type"] == "application/x-votable+xml;content=datalink"
