@@ -213,7 +213,7 @@ _SENTENCES: Final = {
     errorcodes.DIVISION_BY_ZERO: "division by zero: exclude such rows with a condition in WHERE",
     errorcodes.NUMERIC_VALUE_OUT_OF_RANGE: "a number of the answer is out of its type's range",
     errorcodes.INVALID_REGULAR_EXPRESSION: "a regular expression cannot be used",
-    errorcodes.INVALID_ARGUMENT_FOR_POWER_FUNCTION: "POWER has no real value for its arguments",
+    errorcodes.INVALID_ARGUMENT_FOR_POWER_FUNCTION: "POWER or SQRT has no real value here",
     errorcodes.INVALID_ARGUMENT_FOR_LOGARITHM: "LOG and LOG10 need arguments greater than zero",
     errorcodes.GROUPING_ERROR: "a column outside GROUP BY is used without an aggregate function",
     errorcodes.CARDINALITY_VIOLATION: "a subquery used as a value gives more than one row",

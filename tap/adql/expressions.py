@@ -136,7 +136,7 @@ class ExpressionChecker:
             query = self._subquery(node.query, self._scope)
             self._one_column(node, query)
             inner = Constant(query.columns[0], None)
-            self._comparable(node, [operand, inner], ordered=False)
+            operand, _ = self._comparable(node, [operand, inner], ordered=False)
             return InQuery(_BOOLEAN, operand, query, node.negated)
         items = [operand, *(self.check(item) for item in node.items)]
         found = Apply(_BOOLEAN, OPERATORS["IN"], self._comparable(node, items, ordered=False))
@@ -176,7 +176,7 @@ class ExpressionChecker:
         column = replace(operand.column, sql_type="")
         column = replace(_typed(column, kind), utype="")
         if node.target == "CHAR":
-            return Convert(column, operand, node.length or 1, padded=True)
+            return Convert(column, operand, node.length or 1)
         return Convert(column, operand, node.length)
 
     def _call(self, node: nodes.Call) -> Expr:

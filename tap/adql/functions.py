@@ -148,10 +148,10 @@ STANDARD: Final = (
     _declare("RADIANS(x DOUBLE) -> DOUBLE", "radians({0})", unit="rad", ucd="="),
     _declare("RAND() -> DOUBLE", "random()"),
     _declare("RAND(seed INTEGER) -> DOUBLE", "vo.random({0}::int8)"),
-    _declare("ROUND(x DOUBLE) -> DOUBLE", "round({0}::numeric)::float8", unit="=", ucd="="),
+    _declare("ROUND(x DOUBLE) -> DOUBLE", "round({0}::text::numeric)::float8", unit="=", ucd="="),
     _declare(
         "ROUND(x DOUBLE, n INTEGER) -> DOUBLE",
-        "round({0}::numeric, {1}::int4)::float8",
+        "round({0}::text::numeric, {1}::int4)::float8",
         unit="=",
         ucd="=",
     ),
@@ -159,7 +159,7 @@ STANDARD: Final = (
     _declare("TRUNCATE(x DOUBLE) -> DOUBLE", "trunc({0})", unit="=", ucd="="),
     _declare(
         "TRUNCATE(x DOUBLE, n INTEGER) -> DOUBLE",
-        "trunc({0}::numeric, {1}::int4)::float8",
+        "trunc({0}::text::numeric, {1}::int4)::float8",
         unit="=",
         ucd="=",
     ),

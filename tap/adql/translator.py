@@ -158,7 +158,8 @@ class _Translator:
 
     def _group(self, found: typed.Expr) -> str:
         written = self.expression(found)
-        return f"({written})" if isinstance(found, typed.Constant) else written
+        # A bare literal would be the number of a column, or refused.
+        return f"({written} IS NULL)" if isinstance(found, typed.Constant) else written
 
     def _item(self, item: typed.Item, place: int, *, final: bool) -> str:
         written = self.expression(item.expression)
@@ -233,6 +234,8 @@ class _Translator:
         if isinstance(found, typed.InQuery):
             word = "NOT IN" if found.negated else "IN"
             query = self._query(found.query, final=False)
+            if kind_of(found.query.columns[0]) is Kind.NULL:
+                query = f"SELECT u.c1::{sql_type(found.operand.column)} FROM ({query}) AS u"
             return f"({self.expression(found.operand)} {word} ({query}))"
         if isinstance(found, typed.QueryValue):
             query = self._query(found.query, final=False)

@@ -70,7 +70,6 @@ class Convert(Expr):
 
     operand: Expr
     length: int | None = None
-    padded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

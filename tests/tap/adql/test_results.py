@@ -51,6 +51,22 @@ PAIRS = [
         "SELECT round((mag/5)::numeric)::float8, count(*) FROM lab.stars GROUP BY 1 ORDER BY 1",
     ),
     (
+        "SELECT 5 AS a, TRUE AS b, NULL AS c, COUNT(*) FROM stars GROUP BY a, b, c",
+        "SELECT 5, true, NULL, count(*) FROM lab.stars",
+    ),
+    (
+        (
+            "SELECT ROUND(9007199254740991.0), TRUNCATE(9007199254740991.0, 0),"
+            " ROUND(0.12345678901234567, 16) FROM stars WHERE id=1"
+        ),
+        "SELECT 9007199254740991::float8, 9007199254740991::float8, 0.1234567890123457::float8",
+    ),
+    ("SELECT id FROM stars WHERE flag IN (SELECT NULL FROM stars)", "SELECT 1 WHERE false"),
+    (
+        "SELECT id FROM stars WHERE id < 3 AND '2026-01-02' IN (SELECT noted FROM stars)",
+        "SELECT generate_series(1, 2)",
+    ),
+    (
         "SELECT flag*2 AS d, COUNT(*) FROM stars GROUP BY flag*2 ORDER BY flag*2",
         "SELECT flag*2, count(*) FROM lab.stars GROUP BY 1 ORDER BY 1",
     ),
