@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 import psycopg2
 import psycopg2.extensions
-from sqlalchemy import func, select, text
+from sqlalchemy import column, func, select, table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
@@ -41,7 +41,7 @@ from reduction.storage import Storage
 from schemas.database import Database, is_gone
 from schemas.errors import BusyError, NotMadeYetError, ReductionError
 from schemas.settings import load_settings
-from schemas.tables import File, Lineage, Product, Publication, Target
+from schemas.tables import File, Product, Publication, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -58,6 +58,14 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _ATTEMPTS = 20
+_LINEAGE = table(
+    "current_lineage",
+    column("product_id"),
+    column("role"),
+    column("position"),
+    column("progenitor_id"),
+    schema="vo",
+)
 _T = TypeVar("_T")
 _LOCK_SPACE = 0x564F << 40
 
@@ -379,13 +387,16 @@ class Archive:
         return self.registry.classes[row.class_name](row, self)
 
     def progenitors(self, object_id: int, role: str) -> list[DBObject]:
-        """What an object was made from in one role, in order."""
+        """What an object was made from in one role, in order.
+
+        A progenitor that was remade with the same content stands for the one that was used.
+        """
         with self.transaction() as session:
             rows = session.scalars(
                 select(Product)
-                .join(Lineage, Lineage.progenitor_id == Product.product_id)
-                .where(Lineage.product_id == object_id, Lineage.role == role)
-                .order_by(Lineage.position)
+                .join(_LINEAGE, _LINEAGE.c.progenitor_id == Product.product_id)
+                .where(_LINEAGE.c.product_id == object_id, _LINEAGE.c.role == role)
+                .order_by(_LINEAGE.c.position)
             ).all()
         return [self.registry.classes[row.class_name](row, self) for row in rows]
 
