@@ -202,6 +202,8 @@ class Regions:
         """SQL of the look-ups in a table, for each turn of right ascension, as conditions."""
         ra, dec = (self._text(part) for part in match.place)
         around, latitude = (self._text(part) for part in match.centre)
+        if not is_position(match.centre):
+            around = f"({around} - 360 * floor({around} / 360))"
         radius = self._text(match.radius)
         exact = self.within(
             match.place, match.centre, match.radius, operator=match.operator, looked_up=True

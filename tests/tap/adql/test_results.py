@@ -63,6 +63,16 @@ PAIRS = [
     ),
     ("SELECT id FROM stars WHERE flag IN (SELECT NULL FROM stars)", "SELECT 1 WHERE false"),
     (
+        (
+            "SELECT a.id, b.id FROM stars a, stars b"
+            " WHERE DISTANCE(a.ra, a.dec, b.ra - 720, b.dec) < 5 AND b.id < 50"
+        ),
+        (
+            "SELECT a.id, b.id FROM lab.stars a, lab.stars b"
+            " WHERE vo.distance(a.ra, a.dec, b.ra, b.dec) < 5 AND b.id < 50"
+        ),
+    ),
+    (
         "SELECT id FROM stars WHERE id < 3 AND '2026-01-02' IN (SELECT noted FROM stars)",
         "SELECT generate_series(1, 2)",
     ),
