@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from sqlalchemy import text
 
 from reduction.archive import Archive
-from reduction.operate import edit
+from reduction.operate import edit, find_target
 from reduction.scope import Scope
-from schemas.errors import BusyError
+from schemas.errors import BusyError, StorageError
 from schemas.settings import EngineSettings, LimitSettings
 from tests.reduction.test_single_flight import environment
 from tests.support.toy import ToyBias, work_done
@@ -157,3 +158,39 @@ def test_without_an_engine_the_question_is_told_so(
         pytest.raises(BusyError, match="engine that makes targets is not there"),
     ):
         ask(asker)
+
+
+def test_a_failure_that_passes_does_not_stay_with_the_engine(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    with archive.transaction() as session:
+        location = session.scalar(text("SELECT location FROM vo.file WHERE name = 'bias0.fits'"))
+    path = archive.storage.path(str(location))
+    away = path.with_suffix(".away")
+    port = free_port()
+    engine = start_engine(environment(archive, work_log), port)
+    try:
+        with asking(archive, port) as asker:
+            path.rename(away)
+            with pytest.raises(StorageError, match="cannot be read"):
+                ask(asker)
+            away.rename(path)
+            assert ask(asker)[0] == [(20.0,)]
+    finally:
+        kill_tree(engine)
+
+
+def test_a_recipe_that_ends_its_workers_fails_alone(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    port = free_port()
+    engine = start_engine(environment(archive, work_log, VO_TOY_KILL="ToyFlat"), port)
+    try:
+        with asking(archive, port, budget_s=90) as asker:
+            assert ask(asker)[0] == []
+        failed = find_target(archive, "ToyFlat")
+        assert failed.state == "failed"
+        assert "ended the engine's workers" in failed.reasons[0]["text"]
+        assert find_target(archive, "ToyMap").state == "fresh"
+    finally:
+        kill_tree(engine)

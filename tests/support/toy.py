@@ -126,6 +126,8 @@ def _log(target: object) -> None:
     if path:
         with Path(path).open("a", encoding="utf-8") as stream:
             stream.write(type(target).__name__ + "\n")
+    if os.environ.get("VO_TOY_KILL") == type(target).__name__:
+        os._exit(9)  # as the kernel ends a process that takes all memory
 
 
 def work_done(path: Path) -> list[str]:
