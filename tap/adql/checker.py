@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["Checked", "check"]
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from schemas.errors import QueryError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tap.adql.catalogue import Catalogue
 
 _LIBRARY: Final = Library()
+_MOST_COLUMNS: Final = 1600  # of a SELECT; PostgreSQL's limit is 1664
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,10 @@ class _QueryChecker:
     ) -> tuple[typed.Select, tuple[typed.OrderTerm, ...]]:
         sources, scope = self._sources(select.sources, around)
         checker = ExpressionChecker(self._library, scope, self.query)
-        items = tuple(self._items(select.items, scope, checker))
+        items = tuple(islice(self._items(select.items, scope, checker), _MOST_COLUMNS + 1))
+        if len(items) > _MOST_COLUMNS:
+            message = f"found more than {_MOST_COLUMNS} columns, expected fewer"
+            raise QueryError(message, line=select.line, column=select.column)
         where = checker.condition(select.where) if select.where else None
         if where is not None:
             _refuse_aggregates(where, select.where, "WHERE")
@@ -383,8 +388,7 @@ def _place_in_answer(node: nodes.Expression, columns: Sequence[Column]) -> int:
         return place
     if isinstance(node, nodes.ColumnName) and len(node.parts) == 1:
         name = node.parts[0]
-        found = [n for n, column in enumerate(columns, 1) if name.matches(column.name)]
-        return found[0] if found else 0
+        return next((n for n, column in enumerate(columns, 1) if name.matches(column.name)), 0)
     return 0
 
 

@@ -27,6 +27,8 @@ _GEOMETRIC: Final = {
     function.name for function in STANDARD if not function.sql and function.name != "IN_UNIT"
 }
 _PREDICATES: Final = {"CONTAINS", "INTERSECTS"}
+#: Characters that all arguments of geometry may become, those in others counted again.
+_MOST_WRITTEN: Final = 50_000_000
 _TURNED_ROUND: Final = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "=": "=", "<>": "<>"}
 
 
@@ -62,7 +64,17 @@ def translate(checked: Checked, *, limit: int | None) -> Sql:
 
 class _Translator:
     def __init__(self) -> None:
-        self._regions = Regions(self.expression)
+        self._regions = Regions(self._inside_geometry)
+        self._written = 0
+
+    def _inside_geometry(self, found: typed.Expr) -> str:
+        """SQL of an argument, which geometry writes several times: geometry in geometry grows."""
+        text = self.expression(found)
+        self._written += len(text)
+        if self._written > _MOST_WRITTEN:
+            message = "the query is too complex: write geometry inside geometry in fewer levels"
+            raise QueryError(message)
+        return text
 
     def answer(self, query: typed.Query, limit: int | None) -> str:
         if isinstance(query.body, typed.Select):

@@ -185,3 +185,11 @@ def test_a_thousand_operators_in_a_row_are_an_answerable_error(columns):
 def test_ten_thousand_items_and_conditions_are_checked(columns):
     columns("SELECT ra FROM stars WHERE id IN (" + ",".join(map(str, range(10_000))) + ")")
     columns("SELECT ra FROM stars WHERE " + " OR ".join(["id = 1"] * 5000))
+
+
+def test_columns_that_double_with_each_query_are_refused_early(catalogue):
+    text = "stars"
+    for level in range(24):
+        text = f"(SELECT *, * FROM {text}) AS q{level}"
+    with pytest.raises(QueryError, match="more than 1600 columns"):
+        check(parse(f"SELECT 1 FROM {text}"), catalogue)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from schemas.errors import QueryError
-from tap.adql import literals
+from tap.adql import check, literals, parse, translate
 
 NASTY = some.text(
     alphabet=some.sampled_from("'\"\\;-/*$\n\r\t\x1a%{}ab\u2019\U0001f4a9"), max_size=30
@@ -81,3 +81,29 @@ def test_an_alias_longer_than_the_database_allows_is_no_danger(ask):
 
 def test_the_connection_reads_backslashes_as_the_standard_says(stars):
     assert one(stars, "SHOW standard_conforming_strings")[0] == "on"
+
+
+def _centres(levels: int) -> str:
+    text = "POINT(ra, dec)"
+    for _ in range(levels):
+        text = f"CENTROID(CIRCLE({text}, 1))"
+    return f"SELECT {text} FROM stars"
+
+
+def _matches(levels: int) -> str:
+    text = "SELECT MAX(ra) FROM stars"
+    for _ in range(levels):
+        text = (
+            "SELECT MAX(a.ra) FROM stars AS a, stars AS b"
+            f" WHERE DISTANCE(a.ra, a.dec, b.ra + ({text}), b.dec) < 1"
+        )
+    return text
+
+
+_MANY = "SELECT {} FROM stars".format(", ".join([_centres(7)[7:-11]] * 1000))
+
+
+@pytest.mark.parametrize("text", [_centres(20), _matches(15), _MANY])
+def test_geometry_in_geometry_is_no_bomb(text, catalogue):
+    with pytest.raises(QueryError, match="too complex"):
+        translate(check(parse(text), catalogue), limit=1)
