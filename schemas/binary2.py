@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["pack"]
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     from schemas.blocks import Block
     from schemas.columns import Column
+
+
+#: Bytes of a row beyond which an index for each byte costs more than Python for each value.
+_LONG: Final = 4096
 
 
 def pack(columns: Sequence[Column], block: Block) -> bytes:
@@ -115,6 +119,12 @@ def _interleaved(parts: Sequence[NDArray[np.uint8] | Ragged], length: int) -> by
         for part in parts
     ]
     rows = np.sum(widths, axis=0)
+    if int(rows.sum()) > _LONG * length:
+        pieces = [
+            part.pieces() if isinstance(part, Ragged) else [row.tobytes() for row in part]
+            for part in parts
+        ]
+        return b"".join(itertools.chain.from_iterable(zip(*pieces, strict=True)))
     out = np.empty(int(rows.sum()), np.uint8)
     place = np.cumsum(rows) - rows
     for part, width in zip(parts, widths, strict=True):

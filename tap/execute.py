@@ -42,6 +42,7 @@ _TRAILER: Final = b"\xff\xff"
 _FIRST_ROWS: Final = 256
 _BLOCK_ROWS: Final = 8192
 _BLOCK_BYTES: Final = 1 << 20
+_ROW_BYTES: Final = 1 << 26
 _QUEUED: Final = 4
 _PATIENCE_S: Final = 0.2
 
@@ -176,6 +177,11 @@ class _Frames:
                 raise FatalError(text)
             message = message[_HEADER:]
         if not message or message == _TRAILER:
+            return size
+        if size > _ROW_BYTES:
+            self.flush()
+            text = f"a row has {size >> 20} MB, expected at most {_ROW_BYTES >> 20}: ask for less"
+            self._put(QueryError(text))
             return size
         self._frames.append(message)
         self._bytes += size

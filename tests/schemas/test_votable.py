@@ -6,6 +6,7 @@ import base64
 import io
 import shutil
 import subprocess
+import tracemalloc
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from astropy.io import votable
 from lxml import etree
 
+from schemas.binary2 import pack
 from schemas.blocks import Block
 from schemas.columns import Column
 from schemas.dali import Info, InputParam, Param, ServiceDescriptor, TableResult
@@ -112,6 +114,22 @@ def test_every_datatype_and_its_null_come_back_as_they_were(serialization, block
     assert array["region"][0].tolist() == [1.0, 2.0, 3.5, 4.0, 5.0, 6.0]
     assert array["point"][0].tolist() == [10.0, -20.5]
     assert np.ma.getmaskarray(array["point"])[1].all()
+
+
+def test_long_rows_come_back_and_take_little_memory():
+    columns = [Column("n", "int"), Column("t", "char", "*"), Column("p", "double", "2")]
+    rows = [(1, "x" * 3_000_000, (1.0, 2.0)), (2, None, None), (3, "end", (3.0, 4.0))]
+    block = Block.from_rows(columns, rows)
+    tracemalloc.start()
+    try:
+        packed = pack(columns, block)
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(packed)
+    finally:
+        tracemalloc.stop()
+    array = table_of(document(Serialization.BINARY2, rows=rows, columns=columns, block=3)).array
+    assert array["n"].tolist() == [1, 2, 3]
+    assert [len(text) for text in array["t"]] == [3_000_000, 0, 3]
+    assert array["p"][2].tolist() == [3.0, 4.0]
 
 
 def test_binary2_tells_an_empty_text_from_no_text():

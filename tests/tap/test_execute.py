@@ -88,6 +88,7 @@ def test_the_limit_overflows_only_if_more_rows_exist(connection, limit):
         ("SELECT 1 / 0", QueryError, "division by zero"),
         ("SELECT (2::float8 ^ 5000)::int4", QueryError, "out of its type's range"),
         ("SELECT 1 WHERE 'a' ~ '('", QueryError, "regular expression"),
+        ("SELECT repeat('a', 70000000)", QueryError, "a row has 66 MB"),
         ("SELECT ln(-1.0)::int4", QueryError, "greater than zero"),
         ("SELECT 'a'::text::int4", QueryError, "invalid input syntax"),
         ("SELECT (SELECT generate_series(1, 2))", QueryError, "more than one row"),
