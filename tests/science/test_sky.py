@@ -13,6 +13,8 @@ from astropy.wcs import WCS
 from reduction.archive import Archive
 from reduction.reference import load_reference
 from reduction.scope import Scope
+from reduction.targets.hot_pixels import HotPixelMap
+from reduction.targets.reduced import ReducedScienceFrame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,3 +153,14 @@ def test_every_science_frame_is_in_obscore(archive: Archive) -> None:
         assert seconds * 86400.0 == pytest.approx(exptime, abs=1e-3)
         assert nx == 1024
         assert did.startswith("ivo://")
+
+
+def test_the_prompt_forms_of_a_query_work_on_real_frames(archive: Archive) -> None:
+    hot = HotPixelMap.get(date="2024-05-13", chip="1", instrument="nickel")
+    assert 0 < hot.count < 0.02 * 1024 * 1024
+    q = (ReducedScienceFrame.chip.name == "1") & (ReducedScienceFrame.filter.name == "V")
+    x = [k.imstat.stdev for k in q]
+    y = [k.flat.imstat.stdev for k in q]
+    assert len(x) == len(y) == 3
+    assert all(0.0 < value < 0.1 for value in y)
+    assert len(set(y)) == 1
