@@ -184,7 +184,9 @@ def observed(
         database=database,
         storage=StorageSettings(root=folder / "files"),
         engine=EngineSettings(address=engine),
-        limits=LimitSettings(maxrec_default=1000, maxrec_hard=100_000, sync_timeout_s=5),
+        limits=LimitSettings(
+            maxrec_default=1000, maxrec_hard=100_000, sync_timeout_s=5, make_budget_s=120
+        ),
         web=WebSettings(port=free_port("127.0.0.1"), workers=workers),
         reduction=ReductionSettings(plugins=tuple(plugins)),
     )

@@ -1,4 +1,7 @@
-"""The story with the engine at work: many who ask at once, and an engine that is killed."""
+"""The story with the engine at work: many who ask at once, and an engine that is killed.
+
+The second test kills the engine that the module's tests share.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import pytest
 
 from reduction.archive import Archive
 from reduction.operate import edit
+from schemas.settings import EngineSettings
 from tests.support.asking import (
     CATALOGUE,
     catalogue,
@@ -22,7 +26,7 @@ from tests.support.asking import (
     until_answered,
 )
 from tests.support.counted import computed
-from tests.support.serving import kill_tree, observed, running_engine
+from tests.support.serving import kill_tree, observed, running_engine, served
 from tests.support.witness import held, needed, to_remake, witness
 from vo_service.supervise import free_port
 
@@ -58,7 +62,7 @@ def archive(stage):
     opened.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def engine(stage):
     with running_engine(stage.settings, stage.log.with_name("engine.log")) as process:
         yield process
@@ -75,6 +79,17 @@ def reject_a_bias(stage, archive):
     )[0][0]
     edit(archive, newest, "is_valid", 0, why="a lamp was on", who="tester")
     return before
+
+
+def making_itself(stage):
+    """Settings of a second server of the archive, whose worker makes without the engine."""
+    port = free_port("127.0.0.1")
+    return stage.settings.model_copy(
+        update={
+            "engine": EngineSettings(address="inline"),
+            "web": stage.settings.web.model_copy(update={"port": port, "workers": 1}),
+        }
+    )
 
 
 def question(stage):
@@ -99,11 +114,14 @@ def test_fifty_who_ask_at_once_have_each_target_made_once(
     computed(work_log)
     together = threading.Barrier(50)
 
-    def ask_with_all(_):
+    def ask_with_all(number):
         together.wait(60)
-        return get(stage.url + "/tap/sync", **QUERY)
+        return get((stage.url, url)[number % 2] + "/tap/sync", **QUERY)
 
-    with ThreadPoolExecutor(50) as askers:
+    with (
+        served(making_itself(stage), tmp_path / "itself.log") as url,
+        ThreadPoolExecutor(50) as askers,
+    ):
         answers = list(askers.map(ask_with_all, range(50)))
     assert {status for status, _, _ in answers} == {200}
     bodies = {body for _, _, body in answers}
