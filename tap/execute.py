@@ -207,6 +207,9 @@ def execute(
     timeout_s: float,
 ) -> tuple[Execution, Iterator[Block]]:
     """Run a statement and wait for its first rows; see :class:`Execution`."""
+    if connection.info.parameter_status("standard_conforming_strings") != "on":
+        message = "the database has standard_conforming_strings off: expected on"
+        raise FatalError(message)
     execution = Execution(connection, sql, columns, limit=limit, timeout_s=timeout_s)
     try:
         return execution, execution.rows()

@@ -2,8 +2,8 @@
 
 COPY takes no bind parameters, so literals are written out. A text is put between single quotes
 with its single quotes doubled, which is the whole of PostgreSQL's rule where
-``standard_conforming_strings`` is on (the default since 9.1, and the reader role's connections set
-it): a backslash is a backslash then. NUL, which PostgreSQL cannot hold, is refused.
+``standard_conforming_strings`` is on (the default since 9.1; ``tap/execute.py`` runs nothing where
+it is off): a backslash is a backslash then. NUL, which PostgreSQL cannot hold, is refused.
 """
 
 from __future__ import annotations

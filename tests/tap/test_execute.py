@@ -118,6 +118,13 @@ def test_the_time_limit_is_told(connection):
         answer(connection, "SELECT 1 FROM pg_sleep(10)")
 
 
+def test_nothing_runs_where_a_backslash_would_be_read_as_an_escape(connection):
+    with connection.cursor() as cursor:
+        cursor.execute("SET standard_conforming_strings = off")
+    with pytest.raises(FatalError, match="standard_conforming_strings"):
+        answer(connection, "SELECT 1::int4")
+
+
 def test_writing_is_refused(connection):
     with pytest.raises(VOError):
         answer(connection, "SELECT vo.mark_suspect('{1}')::int4")
