@@ -282,7 +282,7 @@ class Archive:
             first = plan.steps[0]
             why = "; ".join(reason.text for reason in first.reasons)
             message = (
-                f"{len(plan.steps)} targets are stale ({first.name}: {why}) and FRESH=require "
+                f"stale targets: {len(plan.steps)} ({first.name}: {why}); FRESH=require "
                 "allows no making: ask with FRESH=make or FRESH=any"
             )
             raise NotMadeYetError(message)

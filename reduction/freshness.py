@@ -61,7 +61,7 @@ class FreshnessReport:
         said = [
             Info("FRESH", self.policy, "policy under which the answer is fresh"),
             Info("ASOF", self.asof, "the archive as of this moment; ask with it to repeat"),
-            Info("TARGETS_REMADE", str(self.remade), names or "nothing was stale"),
+            Info("TARGETS_REMADE", str(self.remade), names or "nothing was remade"),
         ]
         if self.stale:
             said.append(Info("TARGETS_STALE", str(self.stale), "targets that may be out of date"))

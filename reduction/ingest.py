@@ -15,6 +15,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from astropy.io import fits
 from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -78,7 +79,7 @@ def raw_files(paths: Iterable[Path]) -> Iterator[Path]:
     """
     for path in paths:
         if path.is_dir():
-            yield from sorted(p for p in path.rglob("*") if p.is_file() and _suffix(p))
+            yield from sorted(p for p in path.rglob("*") if not p.is_dir() and _suffix(p))
         elif path.exists():
             yield path
         else:
@@ -120,7 +121,10 @@ def _ingest_one(archive: Archive, path: Path) -> int:
     suffix = _suffix(path)
     if not suffix:
         raise IngestError(path.name, "expected a name ending in .fits, .fits.gz or .fits.fz")
-    digest = checksum(path)
+    try:
+        digest = checksum(path)
+    except OSError as error:
+        raise IngestError(path.name, f"cannot be read ({error.strerror})") from error
     with archive.transaction() as session:
         if session.scalar(select(File.file_id).where(File.sha256 == digest)) is not None:
             return 0
@@ -158,9 +162,11 @@ def _sound_headers(path: Path) -> list[fits.Header]:
                 fits.open(stream, memmap=False, ignore_blank=True) as hdus,
             ):
                 for hdu in hdus:
-                    if hdu.is_image:
-                        _ = hdu.data
+                    if hdu.is_image and hdu.data is not None and not np.isfinite(hdu.data).any():
+                        raise IngestError(path.name, "its pixels hold no number, all are NaN")  # noqa: TRY301  # said as it is
                 return [hdu.header.copy() for hdu in hdus]
+    except IngestError:
+        raise
     except Exception as error:  # astropy raises many kinds for a broken file
         what = f"not a whole FITS file ({error}); expected one that reads to its end"
         raise IngestError(path.name, what) from error

@@ -6,6 +6,7 @@ __all__ = [
     "EDITABLE",
     "bump",
     "edit",
+    "edit_validity",
     "find_target",
     "initialise",
     "set_parameter",
@@ -290,24 +291,22 @@ def edit(
     """
     if field not in EDITABLE:
         raise ParameterError("field", field, "one of " + ", ".join(EDITABLE))
-    if field == "is_valid" and value not in (0, 1, 2):
+    if field == "timestamp_start":
+        return edit_validity(archive, object_id, value, None, why=why, who=who)
+    if field == "timestamp_end":
+        return edit_validity(archive, object_id, None, value, why=why, who=who)
+    if value not in (0, 1, 2):
         raise ParameterError("is_valid", value, "0 (rejected), 1 (valid) or 2 (proposed)")
 
     def work(session: Session) -> int:
-        product = session.get(Product, object_id, with_for_update={"key_share": True})
-        if product is None:
-            raise NotFoundError(f"there is no object {object_id}; see archive.products")
-        old = getattr(product, field)
-        new = int(value) if field == "is_valid" else float(value)
+        product = _held(session, object_id)
+        old, new = product.is_valid, int(value)
         if old == new:
             return 0
-        before = (product.timestamp_start or 0.0, product.timestamp_end or 0.0)
-        setattr(product, field, new)
-        after = (product.timestamp_start or 0.0, product.timestamp_end or 0.0)
-        if after[0] > after[1]:
-            raise ParameterError(field, value, "a validity that begins before it ends")
+        product.is_valid = new
         session.flush()
-        marked = _mark_edited(archive, session, product, before, after)
+        valid = (product.timestamp_start or 0.0, product.timestamp_end or 0.0)
+        marked = _mark_edited(archive, session, product, valid, valid)
         session.add(
             Edit(
                 product_id=object_id,
@@ -323,6 +322,83 @@ def edit(
         return marked
 
     return archive.transact(work)
+
+
+def edit_validity(
+    archive: Archive,
+    object_id: int,
+    start: float | None,
+    end: float | None,
+    *,
+    why: str,
+    who: str = "",
+) -> int:
+    """Change the range of time for which a calibration holds: both ends at once, or neither.
+
+    Parameters
+    ----------
+    object_id
+        A calibration.
+    start, end
+        MJD; None leaves an end as it is.
+
+    Returns
+    -------
+    int
+        Number of targets that this made suspect.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such object.
+    ParameterError
+        If it has no validity, or the range ends before it begins; nothing is changed then.
+    """
+
+    def work(session: Session) -> int:
+        product = _held(session, object_id)
+        if product.timestamp_start is None or product.timestamp_end is None:
+            found = f"object {object_id}, a {product.class_name}"
+            raise ParameterError("object", found, "a calibration: only these have a validity")
+        before = (product.timestamp_start, product.timestamp_end)
+        after = (
+            before[0] if start is None else float(start),
+            before[1] if end is None else float(end),
+        )
+        if after[0] > after[1]:
+            found = f"MJD {after[0]:g} to {after[1]:g}"
+            raise ParameterError("validity", found, "a range that begins before it ends")
+        if after == before:
+            return 0
+        product.timestamp_start, product.timestamp_end = after
+        session.flush()
+        marked = _mark_edited(archive, session, product, before, after)
+        at = stamp(session)
+        session.add_all(
+            Edit(
+                product_id=object_id,
+                subject=product.class_name,
+                field=field,
+                old=str(old),
+                new=str(new),
+                who=who or getpass.getuser(),
+                why=why,
+                at=at,
+            )
+            for field, old, new in zip(EDITABLE[1:], before, after, strict=True)
+            if old != new
+        )
+        return marked
+
+    return archive.transact(work)
+
+
+def _held(session: Session, object_id: int) -> Product:
+    """A product, locked against other edits."""
+    product = session.get(Product, object_id, with_for_update={"key_share": True})
+    if product is None:
+        raise NotFoundError(f"there is no object {object_id}; see archive.products")
+    return product
 
 
 def _mark_edited(

@@ -116,7 +116,7 @@ def parse_reference(columns: Columns, kind: ReferenceKind | None = None) -> Refe
     if kind is ReferenceKind.LANDOLT:
         ra, dec = _degrees(columns["RA"], "RA") * 15.0, _degrees(columns["DEC"], "DEC")
     else:
-        ra, dec = _numbers(columns["ra"]), _numbers(columns["dec"])
+        ra, dec = _numbers(columns, "ra"), _numbers(columns, "dec")
     wrong = np.flatnonzero(~((ra >= 0.0) & (ra < 360.0) & (np.abs(dec) <= 90.0)))
     if len(wrong):
         row = int(wrong[0])
@@ -126,6 +126,8 @@ def parse_reference(columns: Columns, kind: ReferenceKind | None = None) -> Refe
     return ReferenceTable(np.asarray(name, dtype=np.str_), ra, dec, mag, err)
 
 
+_NOTHING: Final = frozenset(("", "nan", "null", "none", "-", "--"))
+
 _Parsed = tuple["Sequence[str]", "dict[str, Array]", "dict[str, Array]"]
 
 
@@ -133,7 +135,7 @@ def _sdss(columns: Columns) -> _Parsed:
     suffix = "Error" if "gError" in columns else "Err"
     mag, err = {}, {}
     for band in "ugriz":
-        values, errors = _numbers(columns[band]), _numbers(columns[band + suffix])
+        values, errors = _numbers(columns, band), _numbers(columns, band + suffix)
         valid = (values > _VALID_MAG[0]) & (values < _VALID_MAG[1])
         mag[band] = np.where(valid, values, np.nan)
         err[band] = np.where(valid, errors, np.nan)
@@ -145,8 +147,8 @@ def _sdss(columns: Columns) -> _Parsed:
 
 
 def _landolt(columns: Columns) -> _Parsed:
-    value = {name: _numbers(columns[name]) for name in _COLOURS}
-    error = {name: _numbers(columns["e_" + name]) for name in _COLOURS}
+    value = {name: _numbers(columns, name) for name in _COLOURS}
+    error = {name: _numbers(columns, "e_" + name) for name in _COLOURS}
     mag, err = {"V": value["V"]}, {"V": error["V"]}
     mag["B"], err["B"] = value["V"] + value["B-V"], np.hypot(error["V"], error["B-V"])
     mag["U"], err["U"] = mag["B"] + value["U-B"], np.hypot(err["B"], error["U-B"])
@@ -156,20 +158,26 @@ def _landolt(columns: Columns) -> _Parsed:
 
 
 def _tycho2(columns: Columns) -> _Parsed:
-    magnitude = _numbers(columns["vt"])
+    magnitude = _numbers(columns, "vt")
     name = [f"{field}-{row + 1}" for row, field in enumerate(columns["field"])]
     return name, {"VT": magnitude}, {"VT": np.full(len(magnitude), np.nan)}
 
 
 def _native(columns: Columns) -> _Parsed:
     bands = [name for name in columns if f"e_{name}" in columns]
-    mag = {band: _numbers(columns[band]) for band in bands}
-    return columns["name"], mag, {band: _numbers(columns[f"e_{band}"]) for band in bands}
+    mag = {band: _numbers(columns, band) for band in bands}
+    return columns["name"], mag, {band: _numbers(columns, f"e_{band}") for band in bands}
 
 
-def _numbers(texts: Sequence[str]) -> Array:
-    """Numbers, NaN for what is none."""
-    return np.array([_number(text) for text in texts], dtype=np.float64)
+def _numbers(columns: Columns, name: str) -> Array:
+    """Numbers of a column, NaN where it is empty; anything else is refused with its row."""
+    values = np.array([_number(text) for text in columns[name]], dtype=np.float64)
+    for row in map(int, np.flatnonzero(np.isnan(values))):
+        text = columns[name][row].strip()
+        if text.lower() not in _NOTHING:
+            found = f"column {name}, row {row + 1}: found {text!r}"
+            raise IngestError("", f"{found}, expected a number or nothing")
+    return values
 
 
 def _number(text: str) -> float:

@@ -138,5 +138,6 @@ def _shape(reduced: Progenitor) -> tuple[int, int]:
 
 
 def _moment(mjd: float) -> datetime:
-    """UTC without the zone, as FITS writes it."""
-    return (_MJD_EPOCH + timedelta(days=mjd)).replace(tzinfo=None)
+    """UTC without the zone, as FITS writes it, to the millisecond that an MJD holds."""
+    since = timedelta(milliseconds=round(mjd * 86_400_000))
+    return (_MJD_EPOCH + since).replace(tzinfo=None)

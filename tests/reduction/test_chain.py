@@ -9,8 +9,8 @@ from sqlalchemy import text
 
 from reduction.chain import VerdictKind
 from reduction.instruments.base import FrameKind
-from reduction.operate import bump, edit, find_target, set_parameter, sync_recipes
-from schemas.errors import NotFoundError, ReductionError
+from reduction.operate import bump, edit, edit_validity, find_target, set_parameter, sync_recipes
+from schemas.errors import NotFoundError, ParameterError, ReductionError
 from tests.support.toy import (
     ToyBias,
     ToyCatalogue,
@@ -341,3 +341,20 @@ def test_the_five_line_script(archive: Archive, night: Path) -> None:
 def test_a_question_about_nothing_lists_what_there_is(archive: Archive, night: Path) -> None:
     with pytest.raises(NotFoundError, match=r"ToyBias/toy/t1/2020-01-01"):
         ToyBias.get(date="1999-01-01")
+
+
+def test_a_validity_is_changed_at_both_ends_or_not_at_all(archive: Archive, night: Path) -> None:
+    bias = ToyBias.get()
+    before = (bias.timestamp_start, bias.timestamp_end)
+    for start, end in ((59000.0, 58000.0), (59000.0, None), (None, 100.0)):
+        with pytest.raises(ParameterError, match="begins before it ends"):
+            edit_validity(archive, bias.object_id, start, end, why="slip")
+    with pytest.raises(ParameterError, match="only these have a validity"):
+        edit_validity(archive, bias.raw_bias_frames[0].object_id, 1.0, 2.0, why="slip")
+    again = ToyBias.get()
+    assert (again.timestamp_start, again.timestamp_end) == before
+    edit_validity(archive, bias.object_id, 59000.0, 59010.0, why="later")
+    moved = archive.object(bias.object_id)
+    assert (moved.timestamp_start, moved.timestamp_end) == (59000.0, 59010.0)
+    with pytest.raises(ReductionError, match="needs 1 valid ToyBias"):
+        ToyImage.get(raw="science.fits")

@@ -6,6 +6,7 @@ import gzip
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from astropy.io import fits
 from sqlalchemy import text
@@ -52,10 +53,23 @@ def test_bad_files_are_refused_with_sentences_and_the_rest_goes_on(
     odd = folder / "odd.fits"
     shutil.copyfile(good, odd)
     fits.setval(odd, "KIND", value="LUNCH")
+    blank = fits.PrimaryHDU(np.full((8, 8), np.nan, dtype=np.float32), fits.getheader(good))
+    blank.writeto(folder / "blank.fits")
+    (folder / "gone.fits").symlink_to(tmp_path / "nowhere.fits")
     report = archive.ingest([folder])
     assert report.ingested == 1
     said = dict(report.refused)
-    assert set(said) == {"cut.fits", "cut.fits.gz", "text.fits", "foreign.fits", "odd.fits"}
+    assert set(said) == {
+        "cut.fits",
+        "cut.fits.gz",
+        "text.fits",
+        "foreign.fits",
+        "odd.fits",
+        "blank.fits",
+        "gone.fits",
+    }
+    assert "all are NaN" in said["blank.fits"]
+    assert "cannot be read" in said["gone.fits"]
     for name in ("cut.fits", "cut.fits.gz", "text.fits"):
         assert "not a whole FITS file" in said[name]
     assert "INSTRUME is 'WFPC9'" in said["foreign.fits"]

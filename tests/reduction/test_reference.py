@@ -83,7 +83,7 @@ def test_positions_alone_are_a_catalogue() -> None:
         (b"name,ra,dec\n", ("1 lines",)),
         (b"name,ra,dec\nx,400,0\n", ("ra 400", "row 1", "0 <= ra < 360")),
         (b"name,ra,dec\nx,10,-91\n", ("dec -91",)),
-        (b"name,ra,dec\nx,here,0\n", ("ra nan",)),
+        (b"name,ra,dec\nx,here,0\n", ("found 'here'",)),
         (b"name,ra,dec\nx,1\n", ("2 fields in row 2", "expected 3")),
         (LANDOLT.replace("13:25:39.468", "13h25m").encode(), ("RA '13h25m'", "row 1")),
         (b"\xff\xfe\x00", ("UTF-8",)),
