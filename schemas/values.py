@@ -258,7 +258,7 @@ def parse_shape(text: str) -> Shape:
     -----
     Standard: SIA-2.0 2.1.1, SODA-1.0 3.3.1. Words in any case, as DALI-1.2 3.11 writes them small.
     """
-    word, _, rest = text.strip().partition(" ")
+    word, rest = [*text.split(maxsplit=1), "", ""][:2]
     try:
         shape = _SHAPES[word.upper()]
     except KeyError:

@@ -232,3 +232,14 @@ def test_polygons_read_back_equal(vertices: list[tuple[float, float]]) -> None:
 @given(st.datetimes(timezones=st.just(UTC), min_value=datetime(1000, 1, 1)))
 def test_timestamps_read_back_equal(moment: datetime) -> None:
     assert parse_timestamp(print_timestamp(moment)) == moment
+
+
+@pytest.mark.parametrize("text", ["CIRCLE\t1 2 3", "circle  1\n2 3", " CIRCLE 1 2 3 "])
+def test_any_blanks_part_a_shape_from_its_numbers(text):
+    assert parse_shape(text) == Circle(1, 2, 3)
+
+
+@pytest.mark.parametrize("text", ["", " ", "CIRCLE", "\t"])
+def test_a_shape_without_numbers_is_none(text):
+    with pytest.raises(ValueError, match="CIRCLE"):
+        parse_shape(text)
