@@ -1,0 +1,294 @@
+"""Edits by people: what may be changed, recorded for ever, and what each makes suspect."""
+
+from __future__ import annotations
+
+__all__ = ["EDITABLE", "bump", "edit", "edit_validity", "mark_class", "set_parameter"]
+
+import getpass
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import select, update
+
+from reduction.events import mark_suspect, mark_users_of_calibration, mark_users_of_raw
+from reduction.keys import canonical_json
+from reduction.moments import stamp
+from reduction.parameters import default_parameters
+from schemas.errors import NotFoundError, ParameterError
+from schemas.tables import Edit, Product, Publication, Recipe, ReferenceSource, Target
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from reduction.archive import Archive
+
+EDITABLE: Final = ("is_valid", "timestamp_start", "timestamp_end")
+"""What may be changed of a product (Astro-WISE's rule)."""
+
+
+def bump(archive: Archive, class_name: str, *, why: str, who: str = "") -> int:
+    """Raise the revision of a recipe: all that it made is outdated, and will be remade when asked.
+
+    Returns
+    -------
+    int
+        Number of suspect targets.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such class.
+    """
+    archive.registry.target(class_name)
+
+    def work(session: Session) -> int:
+        rows = session.execute(
+            update(Recipe)
+            .where(Recipe.class_name == class_name)
+            .values(revision=Recipe.revision + 1)
+            .returning(Recipe.revision)
+        ).all()
+        new = max((row.revision for row in rows), default=0)
+        session.add(
+            Edit(
+                subject=class_name,
+                field="recipe revision",
+                old=str(new - 1),
+                new=str(new),
+                who=who or getpass.getuser(),
+                why=why,
+            )
+        )
+        return mark_class(session, class_name, None)
+
+    return archive.transact(work)
+
+
+def set_parameter(
+    archive: Archive,
+    class_name: str,
+    name: str,
+    value: Any,  # noqa: ANN401  # of the parameter's own type
+    *,
+    instrument: str,
+    why: str,
+    who: str = "",
+) -> int:
+    """Set a process parameter of a class for one instrument.
+
+    Returns
+    -------
+    int
+        Number of suspect targets.
+
+    Raises
+    ------
+    NotFoundError, ParameterError
+        If there is no such class, instrument or parameter.
+    """
+    cls = archive.registry.target(class_name)
+    if instrument not in archive.registry.instruments:
+        known = ", ".join(sorted(archive.registry.instruments))
+        raise NotFoundError(f"there is no instrument {instrument!r}; there are {known}")
+    defaults = default_parameters(cls.Parameters)
+    if name not in defaults:
+        raise ParameterError(f"{class_name}.{name}", value, f"one of {', '.join(defaults)}")
+
+    def work(session: Session) -> int:
+        row = session.get_one(Recipe, (class_name, instrument))
+        old = {**row.parameters, **row.overrides}.get(name)
+        row.overrides = {**row.overrides, name: value}
+        session.add(
+            Edit(
+                subject=f"{class_name}.{name} ({instrument})",
+                field="process parameter",
+                old=None if old is None else canonical_json(old),
+                new=canonical_json(value),
+                who=who or getpass.getuser(),
+                why=why,
+            )
+        )
+        return mark_class(session, class_name, instrument)
+
+    return archive.transact(work)
+
+
+def edit(
+    archive: Archive,
+    object_id: int,
+    field: str,
+    value: float,
+    *,
+    why: str,
+    who: str = "",
+) -> int:
+    """Change one of the three things that may be changed of a product; recorded for ever.
+
+    Parameters
+    ----------
+    object_id
+        The raw frame or product.
+    field
+        ``is_valid`` (0, 1 or 2), ``timestamp_start`` or ``timestamp_end`` (MJD).
+
+    Returns
+    -------
+    int
+        Number of targets that this made suspect.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such object.
+    ParameterError
+        If the field may not be changed or the value is out of range.
+    """
+    if field not in EDITABLE:
+        raise ParameterError("field", field, "one of " + ", ".join(EDITABLE))
+    if field == "timestamp_start":
+        return edit_validity(archive, object_id, value, None, why=why, who=who)
+    if field == "timestamp_end":
+        return edit_validity(archive, object_id, None, value, why=why, who=who)
+    if value not in (0, 1, 2):
+        raise ParameterError("is_valid", value, "0 (rejected), 1 (valid) or 2 (proposed)")
+
+    def work(session: Session) -> int:
+        product = _held(session, object_id)
+        old, new = product.is_valid, int(value)
+        if old == new:
+            return 0
+        product.is_valid = new
+        session.flush()
+        valid = (product.timestamp_start or 0.0, product.timestamp_end or 0.0)
+        marked = _mark_edited(archive, session, product, valid, valid)
+        session.add(
+            Edit(
+                product_id=object_id,
+                subject=product.class_name,
+                field=field,
+                old=str(old),
+                new=str(new),
+                who=who or getpass.getuser(),
+                why=why,
+                at=stamp(session),
+            )
+        )
+        return marked
+
+    return archive.transact(work)
+
+
+def edit_validity(
+    archive: Archive,
+    object_id: int,
+    start: float | None,
+    end: float | None,
+    *,
+    why: str,
+    who: str = "",
+) -> int:
+    """Change the range of time for which a calibration holds: both ends at once, or neither.
+
+    Parameters
+    ----------
+    object_id
+        A calibration.
+    start, end
+        MJD; None leaves an end as it is.
+
+    Returns
+    -------
+    int
+        Number of targets that this made suspect.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such object.
+    ParameterError
+        If it has no validity, or the range ends before it begins; nothing is changed then.
+    """
+
+    def work(session: Session) -> int:
+        product = _held(session, object_id)
+        if product.timestamp_start is None or product.timestamp_end is None:
+            found = f"object {object_id}, a {product.class_name}"
+            raise ParameterError("object", found, "a calibration: only these have a validity")
+        before = (product.timestamp_start, product.timestamp_end)
+        after = (
+            before[0] if start is None else float(start),
+            before[1] if end is None else float(end),
+        )
+        if after[0] > after[1]:
+            found = f"MJD {after[0]:g} to {after[1]:g}"
+            raise ParameterError("validity", found, "a range that begins before it ends")
+        if after == before:
+            return 0
+        product.timestamp_start, product.timestamp_end = after
+        session.flush()
+        marked = _mark_edited(archive, session, product, before, after)
+        at = stamp(session)
+        session.add_all(
+            Edit(
+                product_id=object_id,
+                subject=product.class_name,
+                field=field,
+                old=str(old),
+                new=str(new),
+                who=who or getpass.getuser(),
+                why=why,
+                at=at,
+            )
+            for field, old, new in zip(EDITABLE[1:], before, after, strict=True)
+            if old != new
+        )
+        return marked
+
+    return archive.transact(work)
+
+
+def _held(session: Session, object_id: int) -> Product:
+    """A product, locked against other edits."""
+    product = session.get(Product, object_id, with_for_update={"key_share": True})
+    if product is None:
+        raise NotFoundError(f"there is no object {object_id}; see archive.products")
+    return product
+
+
+def _mark_edited(
+    archive: Archive,
+    session: Session,
+    product: Product,
+    before: tuple[float, float],
+    after: tuple[float, float],
+) -> int:
+    if product.class_name == "ReferenceCatalogue":
+        stars = session.execute(
+            select(ReferenceSource.ra, ReferenceSource.dec).where(
+                ReferenceSource.product_id == product.product_id
+            )
+        ).all()
+        return archive.mark_catalogue(session, stars)
+    if product.target_id is None:
+        return mark_users_of_raw(session, archive.registry, product)
+    had_it = select(Publication.target_id).where(Publication.product_id == product.product_id)
+    targets = session.scalars(
+        select(Target)
+        .where(Target.target_id.in_(had_it) | (Target.target_id == product.target_id))
+        .order_by(Target.target_id)
+    ).all()
+    for target in targets:
+        if before != after and target.product_id == product.product_id:
+            target.validity_start, target.validity_end = after
+    session.flush()
+    return sum(
+        mark_users_of_calibration(session, archive.registry, target, before, after)
+        for target in targets
+    )
+
+
+def mark_class(session: Session, class_name: str, instrument: str | None) -> int:
+    """Mark all targets of a class (of one instrument) as suspect; how many were marked."""
+    query = select(Target.target_id).where(Target.class_name == class_name)
+    if instrument is not None:
+        query = query.where(Target.instrument == instrument)
+    return mark_suspect(session, session.scalars(query).all())

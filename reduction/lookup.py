@@ -1,0 +1,122 @@
+"""Targets by the words that people have for them."""
+
+from __future__ import annotations
+
+__all__ = ["find_target", "targets_matching"]
+
+import datetime as dt
+import re
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import select
+
+from schemas.errors import NotFoundError, ParameterError
+from schemas.tables import Product, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reduction.archive import Archive
+
+_MJD_EPOCH: Final = dt.datetime(1858, 11, 17, tzinfo=dt.UTC)
+
+
+def find_target(
+    archive: Archive,
+    class_name: str,
+    *,
+    date: str | None = None,
+    chip: str | None = None,
+    instrument: str | None = None,
+    filter: str | None = None,
+    raw: str | None = None,
+) -> Target:
+    """Find the one target that the words describe; see :meth:`ProcessTarget.get`.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none, or more than one; lists what there is.
+    """
+    found = targets_matching(
+        archive, class_name, chip=chip, instrument=instrument, filter=filter, raw=raw
+    )
+    everything = found
+    if date is not None:
+        start, end = _day(date)
+        observed = [t for t in found if start <= t.moment < end]
+        middle = (start + end) / 2
+        covering = [
+            t
+            for t in found
+            if t.validity_start is not None
+            and t.validity_end is not None
+            and t.validity_start <= middle <= t.validity_end
+        ]
+        found = observed or sorted(covering, key=lambda t: (t.created, t.target_id))[-1:]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(t.identity for t in (found or everything)[:8]) or "none at all"
+    what = "no" if not found else f"{len(found)}"
+    asked = ", ".join(
+        f"{k}={v!r}"
+        for k, v in (
+            ("date", date),
+            ("chip", chip),
+            ("instrument", instrument),
+            ("filter", filter),
+            ("raw", raw),
+        )
+        if v is not None
+    )
+    message = f"{what} {class_name} for {asked or 'no restriction'}: there are {names}"
+    raise NotFoundError(message)
+
+
+def targets_matching(
+    archive: Archive,
+    class_name: str,
+    *,
+    chip: str | None = None,
+    instrument: str | None = None,
+    filter: str | None = None,
+    raw: str | None = None,
+) -> Sequence[Target]:
+    """All targets of a class that the names describe, oldest observation first.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such class.
+    """
+    archive.registry.target(class_name)
+    query = select(Target).where(Target.class_name == class_name)
+    for column, value in (
+        (Target.chip, chip),
+        (Target.instrument, instrument),
+        (Target.filter, filter),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if raw is not None:
+        stem = re.split(r"\.fi?ts?", raw, maxsplit=1)[0]
+        query = query.join(Product, Product.product_id == Target.raw_id).where(
+            (Product.attributes["name"].astext == raw)
+            | Product.attributes["name"].astext.like(stem.replace("%", r"\%") + ".%")
+        )
+    with archive.transaction() as session:
+        return session.scalars(query.order_by(Target.moment, Target.target_id)).all()
+
+
+def _day(date: str) -> tuple[float, float]:
+    """Beginning and end, MJD, of a UT day or of a moment."""
+    try:
+        moment = dt.datetime.fromisoformat(date.strip())
+    except ValueError as error:
+        expected = "YYYY-MM-DD or YYYY-MM-DDThh:mm:ss (UTC)"
+        raise ParameterError("date", date, expected) from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    start = (moment - _MJD_EPOCH) / dt.timedelta(days=1)
+    whole_day = re.fullmatch(r"\s*\d{4}-?\d{2}-?\d{2}\s*", date) is not None
+    return start, start + (1.0 if whole_day else 1e-9)
