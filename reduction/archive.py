@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Answering", "Archive", "Fresh", "FreshnessReport"]
 
+import datetime as dt
 import logging
 import os
 import threading
@@ -39,13 +40,12 @@ from reduction.published import published_schemas
 from reduction.registry import Registry
 from reduction.storage import Storage
 from schemas.database import Database, is_gone
-from schemas.errors import BusyError, NotMadeYetError, ReductionError
+from schemas.errors import BusyError, NotMadeYetError, ParameterError, ReductionError
 from schemas.settings import load_settings
 from schemas.tables import File, Product, Publication, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from datetime import datetime
     from pathlib import Path
 
     from sqlalchemy import ColumnElement
@@ -232,7 +232,7 @@ class Archive:
         scope: Scope,
         *,
         fresh: Fresh = Fresh.MAKE,
-        asof: datetime | None = None,
+        asof: dt.datetime | None = None,
         timeout_s: float,
     ) -> Iterator[Answering]:
         """Open the snapshot in which a question is answered.
@@ -250,11 +250,15 @@ class Archive:
 
         Raises
         ------
+        ParameterError
+            If ``asof`` is in the future.
         NotMadeYetError
             If making takes longer than the budget, or something is stale under ``require``.
         BusyError
             If neither the database nor the engine has room.
         """
+        if asof is not None and asof > dt.datetime.now(dt.UTC):
+            raise ParameterError("ASOF", asof.isoformat(), "a moment of the past (UTC)")
         moment = "" if asof is None else asof.isoformat()
         report = FreshnessReport(fresh, moment)
         deadline = time.monotonic() + self.settings.limits.make_budget_s

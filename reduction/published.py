@@ -79,7 +79,7 @@ def published_schemas(registry: Registry) -> tuple[Schema, ...]:
             "archive",
             table_name(cls),
             (*COMMON_COLUMNS, *(_column(a) for a in cls.ATTRIBUTES)),
-            (cls.__doc__ or "").strip().splitlines()[0],
+            next(iter((cls.__doc__ or "").strip().splitlines()), cls.__name__),
             kind="view",
             index=100 + number,
             keys=(ForeignKey("archive.products", (("object_id", "object_id"),), "the product"),),

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 from alembic import command
 from alembic.config import Config
 from psycopg2 import sql
 from sqlalchemy import Engine, create_engine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
-from schemas.errors import BusyError, SettingsError
+from schemas.errors import BusyError, SettingsError, TimeLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +94,8 @@ class Database:
         ------
         BusyError
             If no connection is free, or the database goes away.
+        TimeLimitError
+            If a statement takes too long.
         """
         try:
             pooled = self.reader.raw_connection()
@@ -109,21 +112,29 @@ class Database:
                     (str(int(timeout_s * 1000)), asof),
                 )
             yield raw
+        except psycopg2.errors.QueryCanceled as error:
+            message = f"a statement took longer than its limit of {timeout_s:g} s"
+            raise TimeLimitError(message) from error
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             if raw.closed:
                 raise BusyError(_GONE, retry_after_s=5) from error
             raise
         finally:
-            if raw.closed:
-                pooled.invalidate()
-            else:
-                raw.rollback()
-            pooled.close()
+            _give_back(pooled, raw)
 
     def close(self) -> None:
         """Close all idle connections."""
         self.service.dispose()
         self.reader.dispose()
+
+
+def _give_back(pooled: PoolProxiedConnection, raw: Any) -> None:  # noqa: ANN401  # psycopg2's connection
+    """End a snapshot; a connection that cannot do that is thrown away."""
+    try:
+        raw.rollback()
+    except psycopg2.Error:
+        pooled.invalidate()
+    pooled.close()
 
 
 def _engine(dsn: str, size: int) -> Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import psycopg2
@@ -10,7 +11,7 @@ import pytest
 from reduction.archive import Archive
 from reduction.operate import initialise, status, sync_recipes
 from reduction.scope import Scope
-from schemas.errors import BusyError
+from schemas.errors import BusyError, ParameterError, TimeLimitError
 from schemas.settings import Settings, StorageSettings
 from tests.support.clusters import throw_away_cluster
 
@@ -99,3 +100,25 @@ def test_every_published_column_is_there_with_its_type(archive: Archive) -> None
                 for c in table.columns
             }
             assert there == declared, table.qualified_name
+
+
+def test_the_future_cannot_be_asked_for(archive: Archive) -> None:
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+    with (
+        pytest.raises(ParameterError, match="a moment of the past"),
+        archive.snapshot(NOTHING, asof=later, timeout_s=5),
+    ):
+        pass
+
+
+def test_a_statement_over_its_limit_is_told_so_and_the_connection_serves_on(
+    archive: Archive,
+) -> None:
+    with (
+        pytest.raises(TimeLimitError, match=r"longer than its limit of 0.1 s"),
+        archive.snapshot(NOTHING, timeout_s=0.1) as answering,
+        answering.connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT pg_sleep(3)")
+    with archive.snapshot(NOTHING, timeout_s=5) as answering:
+        assert answering.report.remade == 0
