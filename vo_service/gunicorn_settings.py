@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "bind",
+    "control_socket_disable",
     "errorlog",
     "graceful_timeout",
     "keepalive",
@@ -43,6 +44,8 @@ keepalive = 5
 # Connections to the database must not be shared with forked workers.
 preload_app = False
 proc_name = "vo-service"
+# It would be in the home folder, the same for every archive; nothing here speaks to it.
+control_socket_disable = True
 errorlog = "-"
 loglevel = "info"
 # A heartbeat on a slow disk would look like a hanging worker.
