@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["cli", "main"]
 
+import errno
 import logging
 import sys
 from pathlib import Path
@@ -11,13 +12,26 @@ from pathlib import Path
 import click
 from sqlalchemy.exc import OperationalError
 
-from schemas.errors import UsageError, VOError
+from schemas.errors import StorageError, UsageError, VOError
 from vo_service.commands import data, making, running
 from vo_service.commands.common import MESSAGES
 from vo_service.home import said_plainly
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Group(click.Group):
+    """Commands on a data folder: the folder is blamed for its own failures, and for no others."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read our output has seen enough
+                raise
+            data: Path = ctx.params["data"]
+            raise StorageError(said_plainly(error, data.expanduser().absolute())) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -58,8 +72,6 @@ def main() -> None:
         _end(f"the database cannot be reached: {error.orig}".strip(), 1)
     except KeyboardInterrupt:
         sys.exit(130)
-    except OSError as error:
-        _end(said_plainly(error, Path.cwd()), 1)
 
 
 def _end(sentence: str, code: int) -> None:

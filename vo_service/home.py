@@ -8,14 +8,12 @@ import errno
 import os
 import shutil
 import tempfile
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
-from schemas.errors import SettingsError, StorageError
+from schemas.errors import SettingsError, StorageError, UsageError
 from schemas.settings import Settings, load_settings
 from vo_service.postgres import Cluster
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _SPACE_NEEDED: Final = 500_000_000
 
@@ -75,7 +73,8 @@ class Home:
             with tempfile.TemporaryFile(dir=self.data) as file:
                 file.write(b"x")
         except OSError as error:
-            raise StorageError(said_plainly(error, self.data)) from error
+            ours = OSError(error.errno, error.strerror, str(self.data))
+            raise StorageError(said_plainly(ours, self.data)) from error
         free = shutil.disk_usage(self.data).free
         if free < _SPACE_NEEDED:
             message = (
@@ -83,6 +82,21 @@ class Home:
                 f"{_SPACE_NEEDED // 10**6}; make room, or name a folder elsewhere with --data"
             )
             raise StorageError(message)
+
+    def require(self) -> None:
+        """See that there is an archive here, without making or starting anything.
+
+        Raises
+        ------
+        UsageError
+            If there is none; says how to name it and how to make one.
+        """
+        if self.cluster is not None and not (self.data / "postgres").is_dir():
+            message = (
+                f"there is no archive in {self.data}: --data or VO_DATA names it; "
+                "`vo-service ingest` or `vo-service init` makes one"
+            )
+            raise UsageError(message)
 
     def settings(self) -> Settings:
         """The settings in force, with the private database started where one is needed.
@@ -128,10 +142,24 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **changed}
 
 
-def said_plainly(error: OSError, where: Path) -> str:
-    """Say a failure of the file system so that its reader knows what to do."""
+def said_plainly(error: OSError, data: Path) -> str:
+    """Say a failure of the file system so that its reader knows what to do.
+
+    Parameters
+    ----------
+    error
+        What the system said.
+    data
+        The archive's folder. Only what fails in it can be helped by naming another.
+    """
+    path = error.filename
+    named = None if path is None or isinstance(path, int) else Path(os.fsdecode(path)).absolute()
+    in_data = named is not None and named.is_relative_to(data)
+    where = data if in_data else named
+    other = ", or name another folder with --data or VO_DATA" if in_data else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"no space left in {where}: make room, or name a folder elsewhere with --data"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"cannot write in {where} ({error.strerror}): name another folder with --data"
-    return f"{error.filename or where}: {error.strerror}"
+        return f"no space left {f'in {where}' if where else 'on the disk'}: make room{other}"
+    if in_data and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"cannot use {named} ({error.strerror}): see who may write there{other}"
+    said = error.strerror or str(error)
+    return said if named is None else f"{named}: {said}"

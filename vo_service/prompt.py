@@ -1,27 +1,32 @@
-"""The Python prompt of the archive, and the settings in words."""
+"""The Python prompt of the archive."""
 
 from __future__ import annotations
 
-__all__ = ["namespace", "open_prompt", "settings_lines"]
+__all__ = ["namespace", "open_prompt"]
 
 import code
-import re
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import Any
 
 from reduction.archive import Archive
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pydantic import BaseModel
-
-    from schemas.settings import Settings
+from schemas.errors import VOError
 
 _BANNER = (
     "The archive, with all its classes. Try:\n"
     "    BiasFrame.get(date='2025-03-01', chip='ccd50', instrument='simulated')\n"
     "    [k.imstat.median for k in (BiasFrame.chip.name == 'ccd50')]"
 )
+
+
+class _Console(code.InteractiveConsole):
+    """A prompt at which the archive's own errors are sentences, all others tracebacks."""
+
+    def showtraceback(self) -> None:
+        error = sys.exc_info()[1]
+        if isinstance(error, VOError):
+            self.write(f"{type(error).__name__}: {error}\n")
+        else:
+            super().showtraceback()
 
 
 def namespace(archive: Archive) -> dict[str, Any]:
@@ -44,16 +49,4 @@ def open_prompt(archive: Archive, text: str | None = None) -> None:
     if text is not None:
         exec(compile(text, "<prompt>", "exec"), names)  # noqa: S102  # the user's own text
         return
-    code.interact(_BANNER, local=names, exitmsg="")
-
-
-def settings_lines(settings: Settings) -> Iterator[str]:
-    """The settings as a TOML file would say them, secrets hidden."""
-    for section in type(settings).model_fields:
-        yield f"[{section}]"
-        model: BaseModel = getattr(settings, section)
-        for name in type(model).model_fields:
-            shown = re.sub(r"(password=|://[^:/@]*:)[^@\s&]+", r"\1***", str(getattr(model, name)))
-            said = name in model.model_fields_set
-            yield f"{name} = {shown!r}" + ("" if said else "  # default")
-        yield ""
+    _Console(names).interact(_BANNER, exitmsg="")

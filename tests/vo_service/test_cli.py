@@ -7,10 +7,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
+from schemas.errors import StorageError, UsageError
+from schemas.settings import load_settings
 from vo_service.cli import cli
+from vo_service.commands.words import moment
 from vo_service.home import Home
 
 
@@ -91,7 +95,133 @@ def test_a_recipe_is_made_explained_and_edited_from_the_command_line(run):
     assert "fresh" in run("why", "BiasFrame").stdout
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("why", "BiasFrame"),
+        ("plan", "BiasFrame"),
+        ("make", "BiasFrame"),
+        ("invalidate", "1", "--why", "x"),
+        ("set-validity", "1", "--to", "60735.5", "--why", "x"),
+        ("bump", "BiasFrame", "--why", "x"),
+        ("prompt", "-c", "1"),
+    ],
+)
+def test_looking_at_no_archive_makes_none(words, tmp_path, monkeypatch):
+    monkeypatch.setenv("VO_DATA", str(tmp_path / "data"))
+    done = CliRunner().invoke(cli, words)
+    assert isinstance(done.exception, UsageError)
+    assert f"there is no archive in {tmp_path / 'data'}: --data or VO_DATA" in str(done.exception)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_archive_ends_a_command_with_status_2(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "vo_service", "--data", str(tmp_path / "data"), "status"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("vo-service: there is no archive in")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_list_of_commands_is_not_cut():
+    assert "..." not in CliRunner().invoke(cli, ["--help"], env={"COLUMNS": "80"}).output[40:]
+
+
+@pytest.mark.parametrize("text", ["2025-3-1", "2025-02-30", "20250301", "yesterday", ""])
+def test_a_night_is_a_date_with_dashes(text, tmp_path):
+    done = CliRunner().invoke(cli, ["simulate", "--out", str(tmp_path / "sim"), "--night", text])
+    assert done.exit_code == 2
+    assert "expected a date YYYY-MM-DD" in done.output
+    assert not (tmp_path / "sim").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "mjd"),
+    [
+        ("60735.5", 60735.5),
+        ("2025-03-01", 60735.0),
+        ("2025-03-01T12:00:00", 60735.5),
+        ("2025-03-01 12:00", 60735.5),
+        ("2025-03-01T12:00:00Z", 60735.5),
+        ("2025-03-01T12:00:00+03:00", 60735.375),
+    ],
+)
+def test_a_moment_is_an_mjd_or_a_date_in_utc(text, mjd):
+    assert moment(text) == mjd
+
+
+@pytest.mark.parametrize("text", ["2025", "20250301", "2460735.5", "nan", "inf", "-1", "soon"])
+def test_what_is_no_moment_is_refused(text):
+    with pytest.raises(click.BadParameter, match="expected a moment in UTC"):
+        moment(text)
+
+
+def test_a_blank_reason_is_refused(tmp_path):
+    done = CliRunner().invoke(cli, ["--data", str(tmp_path), "bump", "BiasFrame", "--why", "  "])
+    assert done.exit_code == 2
+    assert "it is blank: expected the reason" in done.output
+
+
+def test_a_validity_is_set_by_dates_and_both_ends_at_once(run):
+    assert run("make", "BiasFrame").returncode == 0
+    code = "b = next(iter(BiasFrame.is_valid >= 1)); print({})"
+    number = run("prompt", "-c", code.format("b.object_id")).stdout.strip()
+    done = run(
+        "set-validity", number, "--from", "2025-02-20", "--to", "2025-03-20T12:00", "--why", "lamp"
+    )
+    assert "validity changed" in done.stdout, done.stderr
+    held = code.format("float(b.timestamp_start), float(b.timestamp_end)")
+    assert run("prompt", "-c", held).stdout.strip() == "60726.0 60754.5"
+    done = run("set-validity", number, "--from", "2025-04-01", "--to", "2025-03-01", "--why", "x")
+    assert done.returncode == 2
+    assert "a range that begins before it ends" in done.stderr
+    assert run("prompt", "-c", held).stdout.strip() == "60726.0 60754.5"
+    raw = run("prompt", "-c", "print(next(iter(RawBiasFrame.is_valid >= 0)).object_id)")
+    done = run("set-validity", raw.stdout.strip(), "--from", "2025-04-01", "--why", "x")
+    assert done.returncode == 2
+    assert "only these have a validity" in done.stderr
+
+
+def test_targets_that_are_not_there_are_answered_with_what_is(run):
+    done = run("why", "BiasFrame", "--chip", "ccd99", "--night", "2031-01-01")
+    assert done.returncode == 1
+    assert "no BiasFrame of chip ccd99, night 2031-01-01" in done.stderr
+    assert "chip ccd50; night 2025-03-01" in done.stderr
+
+
+def test_an_error_of_the_archive_is_one_sentence_at_the_prompt(run, folder):
+    code = "BiasFrame.get(date='2025-03-01', chip='ccd99', instrument='simulated')"
+    done = run("prompt", "-c", code)
+    assert done.returncode == 1
+    assert done.stderr.startswith("vo-service: no BiasFrame for")
+    assert "Traceback" not in done.stderr
+    typed = subprocess.run(
+        [sys.executable, "-m", "vo_service", "--data", str(folder / "data"), "prompt"],
+        input=f"{code}\n1 / 0\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "NotFoundError: no BiasFrame for" in typed.stderr
+    assert typed.stderr.count("Traceback") == 1  # that of the division
+
+
+def test_the_data_folder_is_not_blamed_for_other_folders(tmp_path):
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "sim"
+    done = CliRunner().invoke(cli, ["--data", str(tmp_path), "simulate", "--out", str(out)])
+    assert isinstance(done.exception, StorageError)
+    assert str(out) in str(done.exception)
+    assert "--data" not in str(done.exception)
+
+
 def test_wrong_words_get_a_sentence_and_no_traceback(run):
+    assert run("init").returncode == 0
     for words, sentence in (
         (("make", "NoSuchClass"), "no target class 'NoSuchClass'"),
         (("invalidate", "999999", "--why", "x"), "there is no object 999999"),
@@ -113,3 +243,26 @@ def test_the_settings_are_printed_with_secrets_hidden(run, monkeypatch):
     done = run("settings")
     assert done.returncode == 2
     assert "web.port" in done.stderr
+
+
+def test_the_printed_settings_are_a_settings_file(run, folder, monkeypatch):
+    values = {
+        "VO_WEB__PORT": "9099",
+        "VO_PUBLISHER__TITLE": 'The "new" archive \\ Äö',
+        "VO_REDUCTION__PARAMETERS": '{"*": {"BiasFrame": {"clip": 3.5, "on": true, "of": [1]}}}',
+        "VO_REDUCTION__PLUGINS": '["json"]',
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    said = load_settings()
+    done = run("settings")
+    assert str(folder / "data" / "files") in done.stdout
+    for name in values:
+        monkeypatch.delenv(name)
+    file = folder / "settings.toml"
+    file.write_text(done.stdout)
+    monkeypatch.setenv("VO_SETTINGS", str(file))
+    again = load_settings()
+    assert again == said
+    assert again.web.model_fields_set == {"port"}
+    assert run("settings").stdout == done.stdout

@@ -49,5 +49,14 @@ def test_a_folder_that_cannot_be_made_is_refused_with_a_sentence():
 
 
 def test_a_full_disk_is_said_so():
-    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert said_plainly(error, Path("/d")).startswith("no space left in /d: make room")
+    words = (errno.ENOSPC, os.strerror(errno.ENOSPC))
+    said = said_plainly(OSError(*words, "/d/files/x"), Path("/d"))
+    assert said.startswith("no space left in /d: make room, or name another folder with --data")
+    assert said_plainly(OSError(*words), Path("/d")) == "no space left on the disk: make room"
+
+
+def test_only_what_fails_in_the_data_folder_is_blamed_on_it():
+    error = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/d/run/x")
+    assert "--data" in said_plainly(error, Path("/d"))
+    assert said_plainly(error, Path("/elsewhere")) == "/d/run/x: Permission denied"
+    assert said_plainly(OSError("not a gzip file"), Path("/d")) == "not a gzip file"

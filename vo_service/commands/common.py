@@ -1,11 +1,10 @@
-"""What commands share: the archive's folder, progress, words about targets."""
+"""What commands share: the archive's folder, progress, words about outcomes."""
 
 from __future__ import annotations
 
 __all__ = [
     "CONSOLE",
     "MESSAGES",
-    "choosing",
     "home_of",
     "opened",
     "progress_bar",
@@ -14,9 +13,8 @@ __all__ = [
 
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -25,6 +23,8 @@ from vo_service.home import Home
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    import click
 
     from reduction.archive import Archive
     from reduction.make import Outcome
@@ -45,30 +45,18 @@ def home_of(context: click.Context) -> Home:
 
 
 @contextmanager
-def opened(context: click.Context) -> Iterator[Archive]:
-    """The archive of that folder, closed afterwards."""
+def opened(context: click.Context, *, new: bool = False) -> Iterator[Archive]:
+    """The archive of that folder, closed afterwards; made where there is none if ``new``."""
     from vo_service.opening import open_archive  # noqa: PLC0415  # --help stays fast
 
-    archive = open_archive(home_of(context))
+    home = home_of(context)
+    if not new:
+        home.require()
+    archive = open_archive(home)
     try:
         yield archive
     finally:
         archive.close()
-
-
-def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that choose targets."""
-    options = (
-        click.argument("class_name", metavar="CLASS"),
-        click.option("--instrument", help="Name of the instrument, such as nickel."),
-        click.option("--chip", help="Name of the chip."),
-        click.option("--filter", help="Name of the filter."),
-        click.option("--night", help="Date on which the night began, YYYY-MM-DD."),
-        click.option("--raw", help="File name of the raw frame, for classes made per frame."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @contextmanager

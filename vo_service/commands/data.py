@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from vo_service.commands.common import CONSOLE, home_of, opened, progress_bar
+from vo_service.commands.words import night
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _ANY_PATH = click.Path(exists=True, path_type=Path)
@@ -20,8 +21,9 @@ _ANY_PATH = click.Path(exists=True, path_type=Path)
 def init(context: click.Context) -> None:
     """Make the archive's folder, database and tables.
 
-    Other commands do this by themselves; run it to see that it can be done. Does nothing where it
-    is done already, and brings an older archive to the newest form of its tables.
+    `ingest`, `load-reference`, `serve` and `demo` do this by themselves; run it to see that it
+    can be done. Does nothing where it is done already, and brings an older archive to the newest
+    form of its tables.
     """
     from vo_service.opening import prepare_database  # noqa: PLC0415  # --help stays fast
 
@@ -44,7 +46,7 @@ def ingest(context: click.Context, paths: tuple[Path, ...]) -> None:
     from reduction.ingest import raw_files  # noqa: PLC0415  # --help stays fast
 
     files = list(raw_files(paths))
-    with opened(context) as archive, progress_bar("ingesting", len(files)) as done:
+    with opened(context, new=True) as archive, progress_bar("ingesting", len(files)) as done:
         report = archive.ingest(files, lambda path: done(path.name))
     CONSOLE.print(
         f"{report.ingested} files taken ({report.frames} frames), {report.known} known already, "
@@ -66,16 +68,18 @@ def load_reference(context: click.Context, path: Path, name: str | None) -> None
     PATH is a CSV table: name, ra, dec (ICRS degrees), and magnitudes by band with their errors
     (V, e_V, ...); some published forms are understood too.
     """
-    with opened(context) as archive:
+    with opened(context, new=True) as archive:
         number = archive.load_references(path, name or path.name.split(".")[0])
     CONSOLE.print(f"{number} stars taken" if number else "this catalogue is known already")
 
 
-@click.command()
+@click.command(short_help="Write raw frames of a simulated mosaic camera.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
 @click.option("--chips", default=2, show_default=True, help="Number of chips, 1 to 32.")
 @click.option("--size", default=256, show_default=True, help="Pixels along each side of a chip.")
-@click.option("--night", "nights", multiple=True, help="A night, YYYY-MM-DD; may be repeated.")
+@click.option(
+    "--night", "nights", type=night, metavar="YYYY-MM-DD", multiple=True, help="May be repeated."
+)
 @click.option("--seed", default=20260101, show_default=True, help="Of everything random.")
 def simulate(out: Path, chips: int, size: int, nights: tuple[str, ...], seed: int) -> None:
     """Write raw frames of a simulated mosaic camera, with everything about them known.

@@ -4,47 +4,15 @@ from __future__ import annotations
 
 __all__ = ["COMMANDS"]
 
-from typing import TYPE_CHECKING
-
 import click
 from rich.table import Table
 
-from vo_service.commands.common import (
-    CONSOLE,
-    choosing,
-    home_of,
-    opened,
-    progress_bar,
-    say_outcomes,
-)
+from vo_service.commands.common import CONSOLE, home_of, opened, progress_bar, say_outcomes
+from vo_service.commands.words import WHO, WHY, choosing, chosen, moment
 from vo_service.state import StateFile
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from reduction.archive import Archive
-    from schemas.tables import Target
-
-_WHY = click.option("--why", required=True, help="The reason, kept with the change.")
-_WHO = click.option("--who", default="", help="Who changes it; you, by default.")
-
-
-def _chosen(archive: Archive, class_name: str, words: dict[str, str | None]) -> Sequence[Target]:
-    """Targets that a command's options choose."""
-    from reduction.operate import targets_matching  # noqa: PLC0415  # --help stays fast
-
-    night = words.pop("night")
-    found = targets_matching(archive, class_name, **words)
-    chosen = [target for target in found if night is None or str(target.night) == night]
-    if not chosen:
-        message = (
-            f"there is no {class_name} of that kind; `vo-service status` counts what there is"
-        )
-        raise click.ClickException(message)
-    return chosen
-
-
-@click.command()
+@click.command(short_help="Show what would have to be made; make nothing.")
 @choosing
 @click.pass_context
 def plan(context: click.Context, /, class_name: str, **words: str | None) -> None:
@@ -53,24 +21,24 @@ def plan(context: click.Context, /, class_name: str, **words: str | None) -> Non
     CLASS is a class of targets such as BiasFrame or SourceList.
     """
     with opened(context) as archive:
-        chosen = _chosen(archive, class_name, words)
-        steps = archive.plan([target.target_id for target in chosen])
+        targets = chosen(archive, class_name, words)
+        steps = archive.plan([target.target_id for target in targets])
     for number, step in enumerate(steps.steps, 1):
         CONSOLE.print(f"{number:4d}  {step.name}  ({step.cost_s:.1f} s)")
         for reason in step.reasons:
             CONSOLE.print(f"        {reason.kind}: {reason.text}")
     CONSOLE.print(
-        f"{len(steps.steps)} steps for {len(chosen)} targets, about {steps.cost_s:.0f} s of work"
+        f"{len(steps.steps)} steps for {len(targets)} targets, about {steps.cost_s:.0f} s of work"
     )
 
 
-@click.command()
+@click.command(short_help="Say what is right, what not, and for which reasons.")
 @choosing
 @click.pass_context
 def why(context: click.Context, /, class_name: str, **words: str | None) -> None:
     """Say of each target whether it is right, and if not, for which reasons; make nothing."""
     with opened(context) as archive:
-        for target in _chosen(archive, class_name, words):
+        for target in chosen(archive, class_name, words):
             verdict = archive.why(target.target_id)
             CONSOLE.print(f"{target.identity}: {verdict.kind}")
             for reason in verdict.reasons:
@@ -86,7 +54,7 @@ def make(context: click.Context, /, class_name: str, **words: str | None) -> Non
     What is right already is left alone. Ends with status 1 if something cannot be made.
     """
     with opened(context) as archive:
-        numbers = [target.target_id for target in _chosen(archive, class_name, words)]
+        numbers = [target.target_id for target in chosen(archive, class_name, words)]
         total = len(archive.plan(numbers).steps)
         with progress_bar("making", total) as done:
             outcomes = archive.make(numbers, progress=lambda outcome: done(outcome.name))
@@ -98,8 +66,8 @@ def make(context: click.Context, /, class_name: str, **words: str | None) -> Non
 @click.command()
 @click.argument("object_id", type=int)
 @click.option("--undo", is_flag=True, help="Declare it valid again.")
-@_WHY
-@_WHO
+@WHY
+@WHO
 @click.pass_context
 def invalidate(context: click.Context, object_id: int, why: str, who: str, *, undo: bool) -> None:
     """Declare a raw frame or a product bad.
@@ -117,10 +85,16 @@ def invalidate(context: click.Context, object_id: int, why: str, who: str, *, un
 
 @click.command("set-validity")
 @click.argument("object_id", type=int)
-@click.option("--from", "start", type=float, help="First moment, MJD.")
-@click.option("--to", "end", type=float, help="Last moment, MJD.")
-@_WHY
-@_WHO
+@click.option(
+    "--from",
+    "start",
+    type=moment,
+    metavar="MOMENT",
+    help="First moment, UTC: a date, a date and time, or an MJD.",
+)
+@click.option("--to", "end", type=moment, metavar="MOMENT", help="Last moment, likewise.")
+@WHY
+@WHO
 @click.pass_context
 def set_validity(
     context: click.Context,
@@ -130,24 +104,25 @@ def set_validity(
     why: str,
     who: str,
 ) -> None:
-    """Change for which moments a calibration holds."""
-    from reduction.operate import edit  # noqa: PLC0415  # --help stays fast
+    """Change for which moments a calibration holds.
+
+    OBJECT_ID is its number in archive.products. Moments are in UTC; a date is its first instant.
+    What is not given stays as it is.
+    """
+    from reduction.operate import edit_validity  # noqa: PLC0415  # --help stays fast
 
     if start is None and end is None:
         message = "nothing to change: expected --from, --to or both"
         raise click.UsageError(message)
-    number = 0
     with opened(context) as archive:
-        for field, value in (("timestamp_start", start), ("timestamp_end", end)):
-            if value is not None:
-                number += edit(archive, object_id, field, value, why=why, who=who)
+        number = edit_validity(archive, object_id, start, end, why=why, who=who)
     CONSOLE.print(f"object {object_id}: validity changed; {number} targets are suspect")
 
 
 @click.command()
 @click.argument("class_name", metavar="CLASS")
-@_WHY
-@_WHO
+@WHY
+@WHO
 @click.pass_context
 def bump(context: click.Context, class_name: str, why: str, who: str) -> None:
     """Declare a recipe improved: all that it made is outdated."""
@@ -165,6 +140,7 @@ def status(context: click.Context) -> None:
     from reduction.operate import status  # noqa: PLC0415  # --help stays fast
 
     home = home_of(context)
+    home.require()
     running = StateFile(home.run).read()
     if running is None:
         CONSOLE.print("not serving: `vo-service serve` starts it")

@@ -23,7 +23,7 @@ _PORT = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="Run database, engine and web server until Ctrl-C.")
 @_PORT
 @click.pass_context
 def serve(context: click.Context, port: int | None) -> None:
@@ -39,7 +39,7 @@ def serve(context: click.Context, port: int | None) -> None:
     serve(home_of(context), port=port, when_ready=ready)
 
 
-@click.command()
+@click.command(short_help="End a service that runs on this folder.")
 @click.pass_context
 def stop(context: click.Context) -> None:
     """End a service that runs on this folder, wherever it was started, and its database."""
@@ -69,7 +69,7 @@ def engine() -> None:
     )
 
 
-@click.command()
+@click.command(short_help="Run one more worker of an engine on this machine.")
 @click.argument("address")
 @click.option("--threads", default=1, show_default=True, help="Targets made at the same time.")
 def worker(address: str, threads: int) -> None:
@@ -83,7 +83,7 @@ def worker(address: str, threads: int) -> None:
     run_worker(address, threads=threads)
 
 
-@click.command()
+@click.command(short_help="Open a Python prompt with the archive's classes.")
 @click.option("--execute", "-c", "code", help="Run this Python text and end.")
 @click.pass_context
 def prompt(context: click.Context, code: str | None) -> None:
@@ -95,11 +95,15 @@ def prompt(context: click.Context, code: str | None) -> None:
 
 
 @click.command()
-def settings() -> None:
-    """Print the settings in force, passwords hidden."""
-    from vo_service.prompt import settings_lines  # noqa: PLC0415  # --help stays fast
+@click.pass_context
+def settings(context: click.Context) -> None:
+    """Print the settings in force, passwords hidden.
 
-    for line in settings_lines(load_settings()):
+    It is a settings file (TOML) as VO_SETTINGS may name it. What nobody set is in comments.
+    """
+    from vo_service.settings_text import settings_lines  # noqa: PLC0415  # --help stays fast
+
+    for line in settings_lines(home_of(context)):
         CONSOLE.print(line, markup=False)
 
 

@@ -1,0 +1,147 @@
+"""Words that commands take: nights, moments, reasons, and the options that choose targets."""
+
+from __future__ import annotations
+
+__all__ = ["WHO", "WHY", "choosing", "chosen", "moment", "night"]
+
+import datetime as dt
+import math
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from schemas.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from reduction.archive import Archive
+    from schemas.tables import Target
+
+_MJD_EPOCH: Final = dt.datetime(1858, 11, 17, tzinfo=dt.UTC)
+_DAY_S: Final = 86400.0
+_FIRST_MJD: Final = 15000.0
+_LAST_MJD: Final = 500_000.0
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_VALUES_SHOWN: Final = 12
+
+
+def night(text: str) -> str:
+    """A date on which a night begins, ``YYYY-MM-DD``.
+
+    Raises
+    ------
+    click.BadParameter
+        If it is in another form, or no day.
+    """
+    try:
+        if _DATE.fullmatch(text):
+            return dt.date.fromisoformat(text).isoformat()
+    except ValueError:
+        pass  # said as any other wrong form
+    message = f"found {text!r}, expected a date YYYY-MM-DD such as 2025-03-01"
+    raise click.BadParameter(message)
+
+
+def moment(text: str) -> float:
+    """MJD (UTC) of a moment: an MJD itself, or an ISO date with or without a time.
+
+    A date alone is its first instant. Numbers that are no MJD of the last hundred years or the
+    next thousand are refused: they are years, Julian Dates or dates without dashes.
+
+    Raises
+    ------
+    click.BadParameter
+        If it is none of these.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = _mjd(text)
+    if not _FIRST_MJD <= number <= _LAST_MJD:
+        message = (
+            f"found {text!r}, expected a moment in UTC: YYYY-MM-DD (its first instant), "
+            "YYYY-MM-DDThh:mm:ss, or an MJD such as 60735.5"
+        )
+        raise click.BadParameter(message)
+    return number
+
+
+def _mjd(text: str) -> float:
+    """MJD of an ISO date; NaN if it is none."""
+    try:
+        when = dt.datetime.fromisoformat(text.strip())
+    except ValueError:
+        return math.nan
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=dt.UTC)
+    return (when - _MJD_EPOCH).total_seconds() / _DAY_S
+
+
+def _reason(context: click.Context, param: click.Parameter, value: str) -> str:
+    if not value.strip():
+        message = "it is blank: expected the reason, in words for those who read it years later"
+        raise click.BadParameter(message, context, param)
+    return value.strip()
+
+
+WHY: Final = click.option(
+    "--why", required=True, callback=_reason, help="The reason, kept with the change."
+)
+WHO: Final = click.option("--who", default="", help="Who changes it; you, by default.")
+
+
+def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that choose targets."""
+    options = (
+        click.argument("class_name", metavar="CLASS"),
+        click.option("--instrument", help="Name of the instrument, such as nickel."),
+        click.option("--chip", help="Name of the chip."),
+        click.option("--filter", help="Name of the filter."),
+        click.option(
+            "--night", type=night, metavar="YYYY-MM-DD", help="Date on which the night began."
+        ),
+        click.option("--raw", help="File name of the raw frame, for classes made per frame."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def chosen(archive: Archive, class_name: str, words: dict[str, str | None]) -> Sequence[Target]:
+    """Targets that the options of :func:`choosing` choose.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none; says what was asked, and what there is.
+    """
+    from reduction.operate import targets_matching  # noqa: PLC0415  # --help stays fast
+
+    asked = {name: value for name, value in words.items() if value is not None}
+    wanted = asked.pop("night", None)
+    found = targets_matching(archive, class_name, **asked)
+    of_night = [target for target in found if wanted in {None, str(target.night)}]
+    if of_night:
+        return of_night
+    everything = targets_matching(archive, class_name)
+    if not everything:
+        message = f"there is no {class_name} yet: `vo-service ingest` brings raw frames in"
+        raise NotFoundError(message)
+    if wanted is not None:
+        asked["night"] = wanted
+    said = ", ".join(f"{name} {value}" for name, value in asked.items())
+    there = "; ".join(_values(everything, name) for name in asked if name != "raw")
+    message = f"there is no {class_name} of {said}: there are {len(everything)}"
+    raise NotFoundError(f"{message}, of {there}" if there else message)
+
+
+def _values(targets: Sequence[Target], name: str) -> str:
+    """What the targets have for a word, such as ``chip ccd50, ccd51``."""
+    values = sorted({str(getattr(target, name)) for target in targets} - {"None"})
+    if not values:
+        return f"no {name}"
+    more = len(values) - _VALUES_SHOWN
+    shown = ", ".join(values[:_VALUES_SHOWN])
+    return f"{name} {shown}" + (f" and {more} more" if more > 0 else "")
