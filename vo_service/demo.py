@@ -287,7 +287,7 @@ def _invite(home: Home, url: str) -> None:
         "",
         "What to try next:",
         f"  a browser     {url}/",
-        f"  TOPCAT        VO > Table Access Protocol, TAP URL {url}/tap",
+        f"  TOPCAT        VO > Table Access Protocol, TAP URL {url}/tap, Mode: Synchronous",
         f"  Python        pyvo.dal.TAPService('{url}/tap').run_sync('{_SHORT}')",
         f"  a terminal    {program} --data {home.data} status",
         f"                {program} --data {home.data} why SourceList --chip {_CHIP}",
