@@ -162,7 +162,9 @@ class DaskEngine:
         for future in futures.values():
             fire_and_forget(future)
         try:
-            outcomes = [self._outcome(plan, n, f, deadline) for n, f in futures.items()]
+            outcomes = [
+                self._outcome(plan, number, future, deadline) for number, future in futures.items()
+            ]
         except _LOST:
             self._forget(client)
             raise
@@ -178,7 +180,23 @@ class DaskEngine:
         except DaskTimeoutError as error:
             raise _not_yet(plan) from error
         except KilledWorker:
-            # its workers died of it, as often as the engine tries: out of memory, most likely
+            return self._alone(plan, target_id, future, deadline)
+        return outcome
+
+    def _alone(self, plan: Plan, target_id: int, killed: Any, deadline: float) -> Outcome:  # noqa: ANN401  # a Future
+        """Try a step by itself that ended with its workers: it may only have been beside another.
+
+        Where it ends them again, as often as the engine tries, it is given up: most likely it
+        takes more memory than there is.
+        """
+        future = killed.client.submit(
+            make_step, target_id, [], key=f"{killed.key}-alone", pure=False
+        )
+        try:
+            outcome: Outcome = future.result(timeout=max(deadline - time.monotonic(), 0.01))
+        except DaskTimeoutError as error:
+            raise _not_yet(plan) from error
+        except KilledWorker:
             message = "its making ended the engine's workers, several times"
             return give_up(self._archive, target_id, message)
         return outcome

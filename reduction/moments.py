@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["MOMENT", "stamp"]
 
+import datetime as dt
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func, select
@@ -12,8 +13,6 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from schemas.tables import ServiceFact
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from sqlalchemy.orm import Session
 
 MOMENT: Final = "moment"
@@ -36,7 +35,8 @@ def stamp(session: Session) -> dt.datetime:
     """
     session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     moment: dt.datetime = session.scalars(select(func.clock_timestamp())).one()
-    statement = upsert(ServiceFact).values(name=MOMENT, value=moment.isoformat())
+    said = f"{moment.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+    statement = upsert(ServiceFact).values(name=MOMENT, value=said)
     session.execute(
         statement.on_conflict_do_update(
             index_elements=["name"], set_={"value": statement.excluded.value}

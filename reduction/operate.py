@@ -77,7 +77,8 @@ def initialise(settings: Settings, registry: Registry) -> None:
                     (name, value),
                 )
             cursor.execute(
-                "INSERT INTO vo.service_fact (name, value) VALUES (%s, clock_timestamp()::text) "
+                "INSERT INTO vo.service_fact (name, value) VALUES (%s, to_char(clock_timestamp() "
+                "AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')) "
                 "ON CONFLICT (name) DO NOTHING",
                 (MOMENT,),
             )

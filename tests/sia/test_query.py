@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from reduction.scope import Circle as ScopeCircle
 from schemas.errors import FatalError, ParameterError, TimeLimitError
 from schemas.obscore import OBSCORE_COLUMNS
 from schemas.tables import Target, TargetState
-from schemas.values import Polygon, Range
+from schemas.values import Polygon, Range, print_timestamp
 from sia.protocol import PARAMS
 from sia.query import Rows, run, scope_of, statement
 from sia.regions import Cap, contains, outline, to_vectors
@@ -191,7 +192,9 @@ def test_the_answer_says_how_fresh_it_is(archive, images) -> None:
 
 def test_an_answer_of_the_past_has_what_was_published_then(archive, images) -> None:
     assert names(archive, ASOF="2020-01-01T00:00:00") == set()
-    assert names(archive, ASOF="2999-01-01") == ALL
+    assert names(archive, ASOF=print_timestamp(datetime.now(UTC))) == ALL
+    with pytest.raises(ParameterError, match="a moment of the past"):
+        run(ask(PARAMS, ASOF="2999-01-01"), archive)
 
 
 def test_any_counts_what_is_stale_in_scope_only(archive, images) -> None:
