@@ -234,6 +234,7 @@ class Archive:
         fresh: Fresh = Fresh.MAKE,
         asof: dt.datetime | None = None,
         timeout_s: float,
+        make_budget_s: float | None = None,
     ) -> Iterator[Answering]:
         """Open the snapshot in which a question is answered.
 
@@ -247,6 +248,8 @@ class Archive:
             Answer as of a past moment; nothing is made then.
         timeout_s
             Seconds any statement may run.
+        make_budget_s
+            Seconds that making may take; None for what the settings say.
 
         Raises
         ------
@@ -261,7 +264,7 @@ class Archive:
             raise ParameterError("ASOF", asof.isoformat(), "a moment of the past (UTC)")
         moment = "" if asof is None else asof.isoformat()
         report = FreshnessReport(fresh, moment)
-        deadline = time.monotonic() + self.settings.limits.make_budget_s
+        deadline = time.monotonic() + (make_budget_s or self.settings.limits.make_budget_s)
         while True:
             with self.database.snapshot(asof=moment, timeout_s=timeout_s) as connection:
                 found = [] if asof else targets_in_scope(connection, scope)

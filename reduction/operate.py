@@ -19,6 +19,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
+from psycopg2 import sql
 from psycopg2.extensions import parse_dsn
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -32,6 +33,7 @@ from reduction.moments import MOMENT
 from reduction.parameters import ChipConstant, default_parameters
 from reduction.published import class_views
 from schemas.database import grant, migrate
+from schemas.errors import SettingsError
 from schemas.tables import (
     Product,
     Recipe,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from reduction.instruments.base import Instrument
     from reduction.registry import Registry
     from reduction.target import ProcessTarget
+    from schemas.columns import Schema
     from schemas.settings import Settings
 
 
@@ -87,7 +90,34 @@ def initialise(settings: Settings, registry: Registry) -> None:
             service=parse_dsn(settings.database.service_url)["user"],
             reader=parse_dsn(settings.database.reader_url)["user"],
         )
+        with connection.cursor() as cursor:
+            for schema in registry.published:
+                _let_read(cursor, schema, parse_dsn(settings.database.reader_url)["user"])
     connection.close()
+
+
+def _let_read(cursor: psycopg2.extensions.cursor, schema: Schema, reader: str) -> None:
+    """Let users' queries read the operator's own tables.
+
+    Raises
+    ------
+    SettingsError
+        If the database has no such table, or the owner role may not pass on the right to read it.
+    """
+    role = sql.Identifier(reader)
+    for table in schema.tables:
+        names = {"schema": sql.Identifier(table.schema), "role": role}
+        names["table"] = sql.Identifier(table.schema, table.name)
+        try:
+            cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA {schema} TO {role}").format(**names))
+            cursor.execute(sql.SQL("GRANT SELECT ON {table} TO {role}").format(**names))
+        except psycopg2.ProgrammingError as error:
+            said = str(error).strip().partition("\n")[0]
+            message = (
+                f"a plugin publishes the table {table.qualified_name}, which cannot be read "
+                f"({said}): expected a table that the owner role has made"
+            )
+            raise SettingsError(message) from error
 
 
 def sync_recipes(archive: Archive) -> list[str]:

@@ -87,12 +87,13 @@ def published_schemas(registry: Registry) -> tuple[Schema, ...]:
         )
         for number, cls in enumerate(_classes(registry))
     )
-    return tuple(
+    fixed = tuple(
         Schema(s.name, (*s.tables, *tables), s.description, s.utype, s.index)
         if s.name == "archive"
         else s
         for s in FIXED_SCHEMAS
     )
+    return (*fixed, *registry.published)
 
 
 def _column(a: Attribute) -> Column:

@@ -12,6 +12,7 @@ from reduction import instruments as instruments_package
 from reduction import targets as targets_package
 from reduction.instruments.base import Instrument
 from reduction.target import Anchor, DBObject, ProcessTarget
+from schemas.columns import Schema
 from schemas.discover import modules_of
 from schemas.errors import NotFoundError
 
@@ -30,10 +31,14 @@ class Registry:
         Every class of the archive by name.
     instruments
         Every camera by name.
+    published
+        Schemas of the operator's own tables, which plugins declare as ``PUBLISHED``. The tables
+        are the operator's: they are described and can be queried, and are never made or changed.
     """
 
     classes: Mapping[str, type[DBObject]]
     instruments: Mapping[str, Instrument]
+    published: tuple[Schema, ...] = ()
 
     @classmethod
     def load(cls, plugins: Sequence[str] = ()) -> Registry:
@@ -57,7 +62,13 @@ class Registry:
             module.INSTRUMENT
             for module in _with_instrument((*modules_of(instruments_package), *extra))
         ]
-        return cls(classes, {camera.name: camera for camera in cameras})
+        published = tuple(
+            schema
+            for module in extra
+            for schema in getattr(module, "PUBLISHED", ())
+            if isinstance(schema, Schema)
+        )
+        return cls(classes, {camera.name: camera for camera in cameras}, published)
 
     def target(self, name: str) -> type[ProcessTarget]:
         """Give the target class of a name.

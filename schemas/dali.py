@@ -12,12 +12,15 @@ __all__ = [
     "Params",
     "ServiceDescriptor",
     "TableResult",
+    "Terms",
+    "Transport",
+    "Upload",
     "parse_params",
 ]
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from schemas.errors import MissingParameterError, MultiValuedParameterError, ParameterError
 
@@ -33,6 +36,14 @@ class Mode(StrEnum):
 
     SYNC = "sync"
     ASYNC = "async"
+
+
+class Transport(StrEnum):
+    """How the database hands rows over: what the form of an answer is made from most cheaply."""
+
+    BINARY = "binary"
+    CSV = "csv"
+    TEXT = "text"
 
 
 class ErrorForm(StrEnum):
@@ -86,6 +97,50 @@ class Params:
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401  # the type is the Param's
         """Value of a declared parameter: its default where the request said nothing."""
         return self.values[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that came with a request.
+
+    Attributes
+    ----------
+    name
+        Name of its part: ``UPLOAD=stars,param:NAME`` points to it (DALI-1.1 3.4.5).
+    media_type
+        MIME type as the client says it; empty where it does not.
+    open
+        Gives its bytes from the start, as often as it is called; the caller closes the file.
+    """
+
+    name: str
+    media_type: str
+    open: Callable[[], BinaryIO]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under which terms a request is answered, besides what it says itself.
+
+    Attributes
+    ----------
+    transport
+        How rows come from the database, if they come from there in bulk.
+    uploads
+        Files of the request by the name of their part.
+    timeout_s
+        Seconds a statement may run; None for what the settings allow a sync request.
+    make_budget_s
+        Seconds that making may take; None likewise.
+    begun
+        Called, before a statement begins, with what cancels it (from any thread).
+    """
+
+    transport: Transport = Transport.BINARY
+    uploads: Mapping[str, Upload] = field(default_factory=dict)
+    timeout_s: float | None = None
+    make_budget_s: float | None = None
+    begun: Callable[[Callable[[], None]], None] = field(default=lambda cancel: None)  # noqa: ARG005  # its name says what it is
 
 
 def parse_params(declared: Sequence[Param], pairs: Iterable[tuple[str, str]]) -> Params:

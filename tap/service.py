@@ -6,10 +6,10 @@ __all__ = ["Context", "run"]
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from reduction.freshness import Fresh
-from schemas.dali import Info, TableResult
+from schemas.dali import Info, TableResult, Terms
 from schemas.errors import UnsupportedFeatureError
 from tap.adql.checker import check
 from tap.adql.parser import parse
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from schemas.settings import LimitSettings
     from tap.adql.catalogue import Catalogue
     from tap.adql.checker import Checked
+
+
+_PLAIN: Final = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Context:
     limits: LimitSettings
 
 
-def run(params: Params, context: Context) -> TableResult:
+def run(params: Params, context: Context, terms: Terms = _PLAIN) -> TableResult:
     """Answer a query; its statement is running and its first rows are there on return.
 
     Parameters
@@ -53,6 +56,8 @@ def run(params: Params, context: Context) -> TableResult:
         Values of :data:`tap.protocol.PARAMS`.
     context
         What it is answered from.
+    terms
+        How its rows come, its uploads, and its limits.
 
     Returns
     -------
@@ -78,7 +83,7 @@ def run(params: Params, context: Context) -> TableResult:
     limit = _row_limit(params["MAXREC"], context.limits)
     if params["MAXREC"] == 0:
         return TableResult(checked.columns, iter(()), infos, overflowed=lambda: True)
-    return _answer(checked, params, context, limit=limit, infos=infos)
+    return _answer(checked, params, context, terms, limit=limit, infos=infos)
 
 
 def _row_limit(maxrec: int | None, limits: LimitSettings) -> int:
@@ -87,9 +92,15 @@ def _row_limit(maxrec: int | None, limits: LimitSettings) -> int:
 
 
 def _answer(
-    checked: Checked, params: Params, context: Context, *, limit: int, infos: tuple[Info, ...]
+    checked: Checked,
+    params: Params,
+    context: Context,
+    terms: Terms,
+    *,
+    limit: int,
+    infos: tuple[Info, ...],
 ) -> TableResult:
-    timeout_s = context.limits.sync_timeout_s
+    timeout_s = terms.timeout_s or context.limits.sync_timeout_s
     statement = translate(checked, limit=limit + 1)
     with ExitStack() as stack:
         answering = stack.enter_context(
@@ -98,8 +109,10 @@ def _answer(
                 fresh=Fresh(params["FRESH"]),
                 asof=params["ASOF"],
                 timeout_s=timeout_s,
+                make_budget_s=terms.make_budget_s,
             )
         )
+        terms.begun(answering.connection.cancel)
         execution, blocks = execute(
             answering.connection,
             statement.text,

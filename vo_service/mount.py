@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, g, request
 
-from schemas.dali import ErrorForm, TableResult, parse_params
+from schemas.dali import ErrorForm, TableResult, Terms, parse_params
 from schemas.params import RUNID
 from vo_service.errors import error_response
 from vo_service.formats.choice import choose, same_type
@@ -81,13 +81,13 @@ class Mounted:
     protocol
         What is mounted.
     run
-        Values of its parameters to an answer.
+        Values of its parameters, and terms, to an answer.
     capabilities, availability
         Make the documents.
     """
 
     protocol: Protocol
-    run: Callable[[Params], TableResult | FileResult]
+    run: Callable[[Params, Terms], TableResult | FileResult]
     capabilities: Callable[[], bytes]
     availability: Callable[[], bytes]
 
@@ -135,7 +135,7 @@ def _answer(mounted: Mounted, base_url: str) -> Response:
     params = parse_params(protocol.params, given)
     form, mime = _form(protocol, params)
     begun = time.monotonic()
-    result = mounted.run(params)
+    result = mounted.run(params, Terms(transport=form.transport))
     _log.debug("answering", extra={"seconds": round(time.monotonic() - begun, 4)})
     if isinstance(result, TableResult):
         return table_response(result, form, mime=mime, base_url=base_url, name=protocol.name)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from reduction.archive import Archive
     from schemas.columns import Schema
-    from schemas.dali import FileResult, Params, TableResult
+    from schemas.dali import FileResult, Params, TableResult, Terms
     from vo_service.vosi import Health
 
 TAP: Final = Protocol(
@@ -101,11 +101,15 @@ def mounted_protocols(
     return tuple(mounted)
 
 
-def _ask_tap(context: tap_service.Context, params: Params) -> TableResult:
-    return tap_service.run(params, context)
+def _ask_tap(context: tap_service.Context, params: Params, terms: Terms) -> TableResult:
+    return tap_service.run(params, context, terms)
 
 
 def _ask(
-    run: Callable[[Params, Archive], TableResult | FileResult], archive: Archive, params: Params
+    run: Callable[[Params, Archive], TableResult | FileResult],
+    archive: Archive,
+    params: Params,
+    terms: Terms,
 ) -> TableResult | FileResult:
+    del terms  # of bulk answers
     return run(params, archive)

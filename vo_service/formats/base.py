@@ -7,6 +7,8 @@ __all__ = ["Format"]
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from schemas.dali import Transport
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -29,6 +31,8 @@ class Format:
         Of the names of its files.
     write
         Table and base URL of the service to pieces of the document.
+    transport
+        How rows that come from the database in bulk should come.
     """
 
     mime: str
@@ -36,3 +40,4 @@ class Format:
     ivo_id: str
     suffix: str
     write: Callable[[TableResult, str], Iterator[bytes]]
+    transport: Transport = Transport.BINARY
