@@ -168,6 +168,8 @@ class UnknownNameError(QueryError):
         As the query spells it.
     near
         Names that exist and look alike, best first.
+    advice
+        What else may have been meant.
     line, column
         Place in the query text, counted from 1.
     """
@@ -178,11 +180,13 @@ class UnknownNameError(QueryError):
         name: str,
         *,
         near: Sequence[str] = (),
+        advice: str = "",
         line: int | None = None,
         column: int | None = None,
     ) -> None:
         self.kind, self.name, self.near = kind, name, tuple(near)
         hint = f"; did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
+        hint += f"; {advice}" if advice else ""
         super().__init__(f"unknown {kind} `{name}`{hint}", line=line, column=column)
 
 

@@ -27,6 +27,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from schemas.catalogued import FUNCTIONS as _CATALOGUED
 from schemas.sphere_functions import FUNCTIONS as _ON_OUTLINES
 from schemas.sphere_healpix import FUNCTIONS as _ON_HEALPIX
 from schemas.sphere_predicates import FUNCTIONS as _ON_REGIONS
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: Statements that make schema ``vo``, in the order in which they can run; each may run again.
-FUNCTIONS: Final = (*_ON_OUTLINES, *_ON_REGIONS, *_ON_HEALPIX)
+FUNCTIONS: Final = (*_ON_OUTLINES, *_ON_REGIONS, *_ON_HEALPIX, *_CATALOGUED)
 #: Zones of declination in the index of a table's positions: 3 arcmin each.
 ZONES_PER_DEGREE: Final = 20
 #: Wider than rounding, in degrees: ranges for an index must not be too narrow.

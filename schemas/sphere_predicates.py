@@ -1,4 +1,4 @@
-"""The texts that make the functions of ``vo`` on whole regions, and those that ADQL needs besides.
+"""The texts that make the functions of ``vo`` on whole regions, and ADQL's remainder.
 
 They stand on those of :mod:`schemas.sphere_functions`; :mod:`schemas.sphere` says what all is.
 """
@@ -193,20 +193,11 @@ SELECT x - y * trunc(x / y)
 $$
 """
 
-_RANDOM: Final = f"""
-CREATE OR REPLACE FUNCTION vo.random(seed int8)
-RETURNS float8 {_SQL} STRICT AS $$
-SELECT (hashint8extended(seed, 0) & 9007199254740991)::float8 / 9007199254740992::float8
-$$
-"""
-
-_HASWORD: Final = f"""
-CREATE OR REPLACE FUNCTION vo.hasword(haystack text, needle text)
-RETURNS int {_SQL} STRICT AS $$
-SELECT (haystack ~* (
-    '(^|\\W)'
-    || regexp_replace(needle, '([^[:alnum:]_[:space:]])', '\\\\\\1', 'g')
-    || '(\\W|$)'))::int
+_STCS: Final = """
+CREATE OR REPLACE FUNCTION vo.stcs(region float8[])
+RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+SELECT CASE WHEN cardinality(region) > 3 THEN 'POLYGON ICRS ' WHEN cardinality(region) = 3
+    THEN 'CIRCLE ICRS ' ELSE 'POSITION ICRS ' END || array_to_string(region, ' ')
 $$
 """
 
@@ -219,6 +210,5 @@ FUNCTIONS: Final[tuple[str, ...]] = (
     _BOX,
     _REACH,
     _MODULO,
-    _RANDOM,
-    _HASWORD,
+    _STCS,
 )

@@ -181,7 +181,7 @@ def statement(params: Params, *, limit: int, prefix: str) -> tuple[str, dict[str
         request is ever part of the statement.
     """
     query = (
-        sa.select(*_VIEW.columns)
+        sa.select(*map(_sent, _VIEW.columns))
         .where(*_conditions(params, prefix))
         .order_by(_VIEW.c.obs_publisher_did)
         .limit(limit)
@@ -190,6 +190,13 @@ def statement(params: Params, *, limit: int, prefix: str) -> tuple[str, dict[str
         dialect=psycopg2.dialect(),  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
     )
     return str(compiled), dict(compiled.params)
+
+
+def _sent(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A column as the answer has it: outlines are stored as arrays and sent as STC-S."""
+    if column.key != "s_region":
+        return column
+    return sa.func.vo.stcs(column, type_=sa.Text).label(column.key)
 
 
 def _conditions(params: Params, prefix: str) -> list[ColumnElement[bool]]:

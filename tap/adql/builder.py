@@ -12,6 +12,7 @@ from lark import Token, Transformer, v_args
 
 from schemas.errors import QuerySyntaxError, UnsupportedFeatureError
 from tap.adql import nodes
+from tap.adql.literal_lists import literal_list
 from tap.adql.nodes import Condition, Expression, Name, Value
 
 if TYPE_CHECKING:
@@ -26,8 +27,15 @@ def _value(node: Expression) -> Expression:
 
 
 def _condition(node: Expression) -> Expression:
-    if not isinstance(node, Condition) or (isinstance(node, nodes.Call) and node.standard):
+    if isinstance(node, nodes.Call) and node.standard:
+        message = f"found {node.name}, expected a condition such as a comparison"
+        if node.name in {"CONTAINS", "INTERSECTS"}:
+            message += f"; write 1 = {node.name}(...)"
+        raise QuerySyntaxError(message, line=node.line, column=node.column)
+    if not isinstance(node, Condition):
         message = "found a value, expected a condition such as a comparison"
+        if isinstance(node, nodes.ColumnName):
+            message += f"; of booleans write {node.parts[-1].text} = TRUE"
         raise QuerySyntaxError(message, line=node.line, column=node.column)
     return node
 
@@ -244,8 +252,9 @@ class TreeBuilder(Transformer[Token, nodes.Query]):
         operand: Expression,
         negated: Token | None,
         word: Token,
-        items: tuple[Expression, ...],
+        items: tuple[Expression, ...] | Token,
     ) -> nodes.In:
+        items = literal_list(items) if isinstance(items, Token) else items
         return nodes.In(*_place(word), _value(operand), items, None, negated is not None)
 
     def like(
@@ -279,7 +288,10 @@ class TreeBuilder(Transformer[Token, nodes.Query]):
             body = body.body
         return nodes.Subquery(body.line, body.column, query)
 
-    def function(self, name: Token, arguments: tuple[Expression, ...] | None) -> nodes.Call:
+    def function(
+        self, name: Token, arguments: tuple[Expression, ...] | Token | None
+    ) -> nodes.Call:
+        arguments = literal_list(arguments) if isinstance(arguments, Token) else arguments
         standard = name.type != "REGULAR_IDENTIFIER"
         return nodes.Call(*_place(name), name.upper(), arguments or (), standard)
 

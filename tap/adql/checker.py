@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from schemas.errors import QueryError
 from tap.adql import nodes, typed
+from tap.adql.conversions import alike
 from tap.adql.expressions import ExpressionChecker
 from tap.adql.functions import OPERATORS, Function, Library
 from tap.adql.grouping import aggregates_in, check_grouping
 from tap.adql.kinds import Kind, column_of, common, kind_of
+from tap.adql.results import typed_as
 from tap.adql.scopes import Field, Visibility, Visible
 
 if TYPE_CHECKING:
@@ -307,10 +309,11 @@ class _QueryChecker:
 
     def _same(self, name: nodes.Name, one: typed.Expr, other: typed.Expr) -> typed.Expr:
         kinds = [kind_of(one.column), kind_of(other.column)]
-        if common(kinds) is None:
+        pair, kind = alike(nodes.ColumnName(name.line, name.column, (name,)), (one, other))
+        if kind is None:
             message = f"`{name.text}` is {kinds[0]} here and {kinds[1]} there: it cannot join"
             raise _fault(name, message)
-        return typed.Apply(column_of(Kind.BOOLEAN), _EQUAL, (one, other))
+        return typed.Apply(column_of(Kind.BOOLEAN), _EQUAL, tuple(pair))
 
 
 def _shared(
@@ -326,7 +329,8 @@ def _shared(
 
 def _merged(kind: str, one: typed.Expr, other: typed.Expr) -> typed.Expr:
     if kind == "FULL":
-        return typed.Apply(one.column, _COALESCE, (one, other))
+        common_kind = common([kind_of(one.column), kind_of(other.column)]) or Kind.UNKNOWN
+        return typed.Apply(typed_as(one.column, common_kind), _COALESCE, (one, other))
     return other if kind == "RIGHT" else one
 
 
@@ -368,10 +372,7 @@ def _unified(body: nodes.SetOperation, left: Column, right: Column, *, place: in
         raise _fault(body, message)
     base = right if kind_of(left) is Kind.NULL else left
     if kind is not kind_of(base):
-        bare = column_of(kind)
-        base = replace(
-            base, datatype=bare.datatype, arraysize=bare.arraysize, xtype=bare.xtype, sql_type=""
-        )
+        base = typed_as(base, kind)
     elif left.arraysize != right.arraysize and kind is Kind.TEXT:
         base = replace(base, arraysize="*")
     known = not left.unit or not right.unit or left.unit == right.unit

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 __all__ = ["ExpressionChecker"]
 
-import re
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from schemas.errors import QueryError, UnsupportedFeatureError
 from tap.adql import nodes
 from tap.adql.calls import cast_kind, geometry_arguments
+from tap.adql.conversions import alike, as_time, can_cast, suited
 from tap.adql.functions import OPERATORS, Library, arguments_fit
-from tap.adql.kinds import GEOMETRIC, INTEGRAL, NUMERIC, Kind, column_of, common, kind_of
+from tap.adql.kinds import GEOMETRIC, Kind, column_of, kind_of
 from tap.adql.regions import region_constant
+from tap.adql.results import coalesced, operated, result_of, typed_as
 from tap.adql.typed import (
     Apply,
     Constant,
@@ -25,12 +25,11 @@ from tap.adql.typed import (
     Query,
     QueryValue,
 )
-from tap.adql.units import factor, product, quotient, statistic
+from tap.adql.units import factor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from schemas.columns import Column
     from tap.adql.functions import Function
     from tap.adql.scopes import Visibility
 
@@ -169,12 +168,12 @@ class ExpressionChecker:
     def _cast(self, node: nodes.Cast) -> Expr:
         operand, kind = self.check(node.operand), cast_kind(node.target)
         found = kind_of(operand.column)
-        if not _can_cast(found, kind):
+        if not can_cast(found, kind):
             raise _fault(node, f"found {found}, which does not convert to {node.target}")
         if kind is Kind.TIME:
-            operand = _as_time(node, operand)
+            operand = as_time(node, operand)
         column = replace(operand.column, sql_type="")
-        column = replace(_typed(column, kind), utype="")
+        column = replace(typed_as(column, kind), utype="")
         if node.target == "CHAR":
             return Convert(column, operand, node.length or 1)
         return Convert(column, operand, node.length)
@@ -187,13 +186,13 @@ class ExpressionChecker:
             return self._in_unit(node, arguments)
         if function.name == "REGION":
             return self._region(node, arguments[0])
-        arguments = _suited(node, function, arguments)
-        column = _result(function, arguments)
         if function.name == "COALESCE":
-            kind = common(kinds)
+            arguments, kind = alike(node, arguments)
             if kind is None:
                 raise _fault(node, f"COALESCE has {' and '.join(kinds)}, expected one type")
-            column = _typed(arguments[0].column, kind)
+            return Apply(coalesced(arguments, kind), function, tuple(arguments))
+        arguments = suited(node, function, arguments)
+        column = result_of(function, arguments)
         return Apply(column, function, tuple(arguments), node.distinct)
 
     def _in_unit(self, node: nodes.Call, arguments: Sequence[Expr]) -> Expr:
@@ -204,7 +203,7 @@ class ExpressionChecker:
             number = factor(value.column.unit, unit.value)
         except ValueError as error:
             raise _fault(node, str(error)) from None
-        column = replace(_typed(value.column, Kind.DOUBLE), unit=unit.value)
+        column = replace(typed_as(value.column, Kind.DOUBLE), unit=unit.value)
         scale = Constant(column_of(Kind.DOUBLE), number)
         return Apply(column, OPERATORS["*"], (value, scale))
 
@@ -219,13 +218,13 @@ class ExpressionChecker:
         arguments = tuple(Constant(column_of(Kind.DOUBLE), number) for number in numbers)
         call = nodes.Call(node.line, node.column, name, (), standard=True)
         function = self._library.find(call, [Kind.DOUBLE] * len(arguments))
-        return Apply(_result(function, arguments), function, arguments)
+        return Apply(result_of(function, arguments), function, arguments)
 
     def _operate(self, node: nodes.Expression, word: str, arguments: list[Expr]) -> Expr:
         function = OPERATORS[word]
         self._fit(node, function, arguments)
-        arguments = _suited(node, function, arguments)
-        return Apply(_operated(word, arguments, function), function, tuple(arguments))
+        arguments = suited(node, function, arguments)
+        return Apply(operated(word, arguments, function), function, tuple(arguments))
 
     def _fit(self, node: nodes.Expression, function: Function, arguments: list[Expr]) -> None:
         kinds = [kind_of(argument.column) for argument in arguments]
@@ -236,17 +235,13 @@ class ExpressionChecker:
     def _comparable(
         self, node: nodes.Expression, found: list[Expr], *, ordered: bool
     ) -> tuple[Expr, ...]:
-        kinds = [kind_of(expression.column) for expression in found]
-        if Kind.TIME in kinds:
-            found = [_as_time(node, expression) for expression in found]
-            kinds = [kind_of(expression.column) for expression in found]
-        kind = common(kinds)
+        together, kind = alike(node, found)
         if kind is None:
-            names = " and ".join(dict.fromkeys(kinds))
+            names = " and ".join(dict.fromkeys(kind_of(each.column) for each in found))
             raise _fault(node, f"found {names}, which cannot be compared with each other")
         if ordered and kind in _UNORDERED:
             raise _fault(node, f"found {kind}, expected values that have an order")
-        return tuple(found)
+        return tuple(together)
 
     @staticmethod
     def _one_column(node: nodes.Expression, query: Query) -> None:
@@ -291,107 +286,3 @@ def _is_number(value: object) -> bool:
 
 def _negated(found: Expr, negated: bool) -> Expr:  # noqa: FBT001  # a node's flag
     return Apply(_BOOLEAN, OPERATORS["NOT"], (found,)) if negated else found
-
-
-def _typed(column: Column, kind: Kind) -> Column:
-    if kind is kind_of(column):
-        return column
-    bare = column_of(kind)
-    return replace(
-        column,
-        datatype=bare.datatype,
-        arraysize=bare.arraysize,
-        xtype=bare.xtype,
-        sql_type=bare.sql_type,
-    )
-
-
-_OF_NULL: Final = {
-    "BOOLEAN": Kind.BOOLEAN,
-    "INTEGER": Kind.INT,
-    "BIGINT": Kind.LONG,
-    "NUMERIC": Kind.DOUBLE,
-    "DOUBLE": Kind.DOUBLE,
-    "VARCHAR": Kind.TEXT,
-    "TIMESTAMP": Kind.TIME,
-    "POINT": Kind.POINT,
-    "REGION": Kind.REGION,
-    "GEOMETRY": Kind.REGION,
-}
-
-
-def _suited(node: nodes.Expression, function: Function, arguments: Sequence[Expr]) -> list[Expr]:
-    """Arguments, literals among them read as what the parameters want."""
-    suited = []
-    for argument, word in zip(arguments, _spread(function, len(arguments)), strict=True):
-        if word == "TIMESTAMP":
-            argument = _as_time(node, argument)  # noqa: PLW2901  # the same, read as a timestamp
-        if kind_of(argument.column) is Kind.NULL and word in _OF_NULL:
-            argument = replace(argument, column=column_of(_OF_NULL[word]))  # noqa: PLW2901
-        suited.append(argument)
-    return suited
-
-
-def _spread(function: Function, count: int) -> tuple[str, ...]:
-    return function.words + function.words[-1:] * (count - len(function.words))
-
-
-def _result(function: Function, arguments: Sequence[Expr]) -> Column:
-    first = arguments[0].column if arguments else column_of(Kind.DOUBLE)
-    if isinstance(function.result, Kind):
-        column = column_of(function.result)
-    else:
-        column = _typed(column_of(kind_of(first)), kind_of(arguments[function.result].column))
-        column = replace(column, arraysize=first.arraysize, sql_type=first.sql_type)
-    unit = first.unit if function.unit == "=" else function.unit
-    ucd = first.ucd if function.ucd == "=" else function.ucd
-    if ucd.startswith("stat."):
-        ucd = statistic(ucd, first.ucd)
-    return replace(column, name=function.name.lower(), unit=unit, ucd=ucd)
-
-
-def _operated(word: str, arguments: Sequence[Expr], function: Function) -> Column:
-    columns = [argument.column for argument in arguments]
-    if word in {"||", "LIKE", "ILIKE", "NEGATIVE", "~"}:
-        return replace(_result(function, arguments), name="")
-    kind = common(kind_of(column) for column in columns) or Kind.DOUBLE
-    if word in {"&", "|", "^"}:
-        return column_of(kind)
-    left, right = (column.unit for column in columns)
-    if word in {"+", "-"}:
-        same = left == right or not left or not right
-        unit = (left or right) if same else ""
-        ucds = {column.ucd for column in columns if column.ucd}
-        return column_of(kind, unit=unit, ucd=ucds.pop() if len(ucds) == 1 else "")
-    return column_of(kind, unit=product(left, right) if word == "*" else quotient(left, right))
-
-
-def _can_cast(found: Kind, wanted: Kind) -> bool:
-    if found in {wanted, Kind.NULL, Kind.UNKNOWN, Kind.TEXT} or wanted is Kind.TEXT:
-        return True
-    if wanted in NUMERIC:
-        return found in NUMERIC or (found is Kind.BOOLEAN and wanted in INTEGRAL)
-    return False
-
-
-_TIME: Final = re.compile(r"-?\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?Z?")
-
-
-def _as_time(node: nodes.Expression, expression: Expr) -> Expr:
-    """Read a literal text beside a timestamp as one (DALI-1.1 3.3.3)."""
-    if not isinstance(expression, Constant) or not isinstance(expression.value, str):
-        return expression
-    moment = _moment(expression.value.strip())
-    if moment is None:
-        message = f"found {expression.value!r}, expected a timestamp YYYY-MM-DDThh:mm:ss[.f]"
-        raise _fault(node, message)
-    return Constant(column_of(Kind.TIME), moment)
-
-
-def _moment(text: str) -> str | None:
-    if not _TIME.fullmatch(text):
-        return None
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=None).isoformat()
-    except ValueError:
-        return None

@@ -13,7 +13,9 @@ __all__ = [
     "sql_type",
 ]
 
+from dataclasses import replace
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from schemas.columns import Column
@@ -64,6 +66,8 @@ _REGIONS: Final = {
     "adql:REGION": Kind.REGION,
     "shape": Kind.REGION,
 }
+#: datatype, arraysize, xtype, and PostgreSQL's type; a region that may be any shape is sent as
+#: text (STC-S), and stored and compared as an array like the others.
 _DATATYPES: Final = {
     Kind.BOOLEAN: ("boolean", None, None, "boolean"),
     Kind.SHORT: ("short", None, None, "int2"),
@@ -76,7 +80,7 @@ _DATATYPES: Final = {
     Kind.POINT: ("double", "2", "point", "float8[]"),
     Kind.CIRCLE: ("double", "3", "circle", "float8[]"),
     Kind.POLYGON: ("double", "*", "polygon", "float8[]"),
-    Kind.REGION: ("double", "*", "shape", "float8[]"),
+    Kind.REGION: ("char", "*", "adql:REGION", "float8[]"),
     Kind.NULL: ("char", "*", None, "text"),
 }
 
@@ -96,10 +100,17 @@ def kind_of(column: Column) -> Kind:
 
 def column_of(kind: Kind, *, unit: str = "", ucd: str = "", description: str = "") -> Column:
     """Make the metadata of a value that is no column."""
+    if not (unit or ucd or description):
+        return _plain(kind)
+    return replace(_plain(kind), unit=unit, ucd=ucd, description=description)
+
+
+@cache
+def _plain(kind: Kind) -> Column:
     if kind in {Kind.NULL, Kind.UNKNOWN}:
         return Column("", "char", "*", sql_type="unknown")
-    datatype, arraysize, xtype, _ = _DATATYPES[kind]
-    return Column("", datatype, arraysize, xtype, unit, ucd, "", description)
+    datatype, arraysize, xtype, stored = _DATATYPES[kind]
+    return Column("", datatype, arraysize, xtype, sql_type=stored if kind is Kind.REGION else "")
 
 
 def sql_type(column: Column) -> str:

@@ -13,6 +13,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
 from schemas.errors import QuerySyntaxError
 from tap.adql.builder import TreeBuilder
+from tap.adql.hints import hint
 from tap.adql.words import terminal
 
 if TYPE_CHECKING:
@@ -25,10 +26,13 @@ MAX_DEPTH: Final = 50
 #: Characters of a query that are still read.
 MAX_LENGTH: Final = 1_000_000
 
+#: Characters of a word that is shown in a message.
+_SHOWN: Final = 60
 _SPELLED: Final = {
     "REGULAR_IDENTIFIER": "a name",
     "DELIMITED_IDENTIFIER": "a name",
     "STRING": "a string",
+    "LITERAL_LIST": "`(`",
     "UNSIGNED_INTEGER": "an integer",
     "UNSIGNED_DECIMAL": "a number",
     "APPROXIMATE": "a number",
@@ -97,9 +101,9 @@ def parse(text: str) -> Query:
             _check_depth(_lark().lex(text))
         query: Query = _lark().parse(text)  # type: ignore[assignment]  # made by TreeBuilder
     except UnexpectedCharacters as error:
-        raise _unreadable(error) from None
+        raise _unreadable(error, text) from None
     except UnexpectedToken as error:
-        raise _unexpected(error) from None
+        raise _unexpected(error, text) from None
     return query
 
 
@@ -112,29 +116,37 @@ def _check_depth(tokens: Iterable[Token]) -> None:
             raise QuerySyntaxError(message, line=token.line, column=token.column)
 
 
-def _unreadable(error: UnexpectedCharacters) -> QuerySyntaxError:
+def _unreadable(error: UnexpectedCharacters, text: str) -> QuerySyntaxError:
     found = str(error.char)
     closed = {"'": "a closing `'`", '"': 'a closing `"`'}
     if found in closed:
         message = f"found {found} that opens a text without end, expected {closed[found]}"
     else:
         message = f"found {found!r}, expected a word, a number, a string or an operator of ADQL"
+        message += _hinted(hint(text, error.pos_in_stream, found, comma=False))
     return QuerySyntaxError(message, line=error.line, column=error.column)
 
 
-def _unexpected(error: UnexpectedToken) -> QuerySyntaxError:
+def _unexpected(error: UnexpectedToken, text: str) -> QuerySyntaxError:
     token = error.token
-    expected = _expected(error.accepts or error.expected)
+    accepted = error.accepts or error.expected
+    expected = _expected(accepted)
     if token.type == "$END":
         line, column = (token.end_line or 1, token.end_column or 1) if token.line else (1, 1)
         message = f"found the end of the query, expected {expected}"
         return QuerySyntaxError(message, line=line, column=column)
-    found = f"`{token}`"
+    shown = token if len(token) <= _SHOWN else f"{token[:_SHOWN]}..."
+    found = f"`{shown}`"
     if terminal(token) and token.type not in {"STRING", "DELIMITED_IDENTIFIER"}:
         found += " (a reserved word"
         found += f': as a name it is written "{token}")' if "a name" in expected else ")"
     message = f"found {found}, expected {expected}"
+    message += _hinted(hint(text, token.start_pos or 0, token, comma="COMMA" in accepted))
     return QuerySyntaxError(message, line=token.line, column=token.column)
+
+
+def _hinted(said: str) -> str:
+    return f"; {said}" if said else ""
 
 
 def _expected(terminals: Iterable[str]) -> str:

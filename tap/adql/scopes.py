@@ -126,9 +126,10 @@ class Visibility:
         near = get_close_matches(name.text.lower(), known, n=3, cutoff=0.6)
         text = ".".join(part.text for part in parts)
         names = [known[word] for word in near]
-        return UnknownNameError(
-            "column", text, near=names, line=parts[0].line, column=parts[0].column
-        )
+        quoted = name.delimited and not qualifiers and not near
+        advice = f"texts are put between single quotes: '{name.text}'" if quoted else ""
+        place = {"line": parts[0].line, "column": parts[0].column}
+        return UnknownNameError("column", text, near=names, advice=advice, **place)
 
     def _unknown_table(self, qualifiers: tuple[Name, ...]) -> UnknownNameError:
         text = ".".join(part.text for part in qualifiers)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from schemas.errors import QueryError
 from tap.adql import literals, typed
 from tap.adql.functions import STANDARD
-from tap.adql.kinds import INTEGRAL, Kind, kind_of, sql_type
+from tap.adql.kinds import GEOMETRIC, INTEGRAL, Kind, kind_of, sql_type
 from tap.adql.matches import find_match, find_outer_match
 from tap.adql.regions import Regions, constant
 
@@ -29,6 +29,10 @@ _GEOMETRIC: Final = {
 _PREDICATES: Final = {"CONTAINS", "INTERSECTS"}
 #: Characters that all arguments of geometry may become, those in others counted again.
 _MOST_WRITTEN: Final = 50_000_000
+#: How many numbers a region of each kind has.
+_CORNERS: Final = {Kind.POINT: "= 2", Kind.CIRCLE: "= 3", Kind.POLYGON: "> 3"}
+#: Items of IN that are said as an array.
+_MANY_ITEMS: Final = 32
 _TURNED_ROUND: Final = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "=": "=", "<>": "<>"}
 
 
@@ -176,7 +180,7 @@ class _Translator:
     def _item(self, item: typed.Item, place: int, *, final: bool) -> str:
         written = self.expression(item.expression)
         if final:
-            if kind_of(item.column) is not Kind.TIME and _is_stored_so(item):
+            if _is_stored_so(item):
                 return f"{written} AS {literals.identifier(item.column.name)}"
             return f"{_sent(written, item.column)} AS {literals.identifier(item.column.name)}"
         if kind_of(item.column) is Kind.NULL:
@@ -278,6 +282,12 @@ class _Translator:
         return function.sql.format(*arguments)
 
     def _in(self, found: typed.Apply) -> str:
+        first, *rest = found.arguments
+        if kind_of(first.column) in INTEGRAL and len(rest) >= _MANY_ITEMS:
+            numbers = [item.value for item in rest if isinstance(item, typed.Constant)]
+            if len(numbers) == len(rest) and all(type(number) is int for number in numbers):
+                listed = ",".join(map(str, numbers))
+                return f"({self.expression(first)} = ANY ('{{{listed}}}'::int8[]))"
         operand, *items = (self.expression(argument) for argument in found.arguments)
         return f"({operand} IN ({', '.join(items)}))"
 
@@ -301,11 +311,15 @@ class _Translator:
         if new is not Kind.TEXT:
             if new in {Kind.POINT, Kind.CIRCLE, Kind.POLYGON} and old is Kind.TEXT:
                 return f"string_to_array(btrim({operand}), ' ')::float8[]"
+            if old is Kind.REGION and new in _CORNERS:
+                return f"(CASE WHEN cardinality({operand}) {_CORNERS[new]} THEN {operand} END)"
             if old is Kind.BOOLEAN and new in INTEGRAL:
                 return f"{operand}::int4::{sql_type(found.column)}"
             return f"{operand}::{sql_type(found.column)}"
         if old is Kind.TIME:
             operand = _dali(operand)
+        elif old is Kind.REGION:
+            operand = f"vo.stcs({operand})"
         elif sql_type(found.operand.column).endswith("[]"):
             operand = f"array_to_string({operand}, ' ')"
         else:
@@ -316,14 +330,20 @@ class _Translator:
 
 
 def _is_stored_so(item: typed.Item) -> bool:
-    return isinstance(item.expression, typed.Reference) and (
-        item.expression.column.sql_type == sql_type(item.column)
+    stored = item.expression.column
+    return (
+        isinstance(item.expression, typed.Reference)
+        and stored.sql_type == sql_type(stored)
+        and not (stored.datatype == "char" and kind_of(stored) in {Kind.TIME, *GEOMETRIC})
     )
 
 
 def _sent(written: str, column: Column) -> str:
-    if kind_of(column) is Kind.TIME:
+    kind = kind_of(column)
+    if kind is Kind.TIME:
         return _dali(written)
+    if kind in GEOMETRIC and column.datatype == "char":
+        return f"vo.stcs({written})"
     return f"{written}::{sql_type(column)}"
 
 

@@ -14,7 +14,9 @@ _COMPOUND: Final = frozenset("./* ()")
 
 def product(left: str, right: str) -> str:
     """Unit of a product, in VOUnits-1.0 syntax; a unit that is not known makes it unknown."""
-    return f"{_factor(left)}.{_factor(right)}" if left and right else left or right
+    if not left or not right:
+        return left or right
+    return f"{_factor(left)}2" if left == right else f"{_factor(left)}.{_factor(right)}"
 
 
 def quotient(left: str, right: str) -> str:

@@ -40,6 +40,17 @@ FIELDS = Table(
     ),
     freshness=("CalibratedScienceFrame",),
 )
+PLATES = Table(
+    "lab",
+    "plates",
+    (
+        Column("id", "int"),
+        Column("s_ra", "double", unit="deg"),
+        Column("s_dec", "double", unit="deg"),
+        Column("s_fov", "double", unit="deg"),
+        Column("s_region", "char", "*", "adql:REGION", sql_type="float8[]", ucd="pos.outline"),
+    ),
+)
 OTHER = Table("other", "stars2", (Column("id", "long"), Column("extent", "double", unit="arcsec")))
 
 MAKE = """
@@ -60,6 +71,9 @@ INSERT INTO lab."Fields" VALUES
     (2, 'zero', '{355,-5,5,-5,5,5,355,5}', '{0,0}', 'galaxy'),
     (3, 'O''Neill\\', '{100,10,130,10,130,40,115,20,100,40}', '{115,15}', NULL),
     (4, NULL, NULL, NULL, 'QSO');
+CREATE TABLE lab.plates (id int4, s_ra float8, s_dec float8, s_fov float8, s_region float8[]);
+INSERT INTO lab.plates VALUES (1, 0, 0, 15, '{355,-5,5,-5,5,5.5,355,5}'),
+    (2, 10.25, -1e-5, 2, '{10.25,-1e-5,1}'), (3, 200, 80, 1, NULL);
 CREATE TABLE other.stars2 (id int8, extent float8);
 INSERT INTO other.stars2 SELECT n, n * 0.5 FROM generate_series(1990, 2010) AS n;
 ANALYZE;
@@ -68,7 +82,7 @@ ANALYZE;
 
 @pytest.fixture(scope="session")
 def catalogue():
-    return Catalogue([STARS, FIELDS, OTHER])
+    return Catalogue([STARS, FIELDS, PLATES, OTHER])
 
 
 @pytest.fixture(scope="module")

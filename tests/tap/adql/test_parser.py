@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ BAD = [
     ("SELECT a FROM t WHERE a = 'x", 1, 27, "a closing `'`"),
     ('SELECT a FROM t WHERE "a = 1', 1, 23, 'a closing `"`'),
     ("SELECT a FROM t WHERE a = ?", 1, 27, "found '?'"),
-    ("SELECT a FROM t WHERE a", 1, 23, "a condition"),
+    ("SELECT a FROM t WHERE a + 1", 1, 25, "a condition"),
     ("SELECT a = 1 FROM t", 1, 10, "expected a value"),
     ("SELECT a FROM t WHERE (a = 1) = 2", 1, 26, "expected a value"),
     ("SELECT a FROM t WHERE CONTAINS(a, b)", 1, 23, "a condition"),
@@ -92,6 +93,86 @@ def test_a_text_that_is_none_is_refused_where_it_goes_wrong(text, line, column, 
         parse(text)
     assert (caught.value.line, caught.value.column) == (line, column), str(caught.value)
     assert says in str(caught.value)
+
+
+HINTS = [
+    ("SELECT a FROM t LIMIT 10", "SELECT TOP 10"),
+    ("SELECT a FROM t WHERE a = 1 LIMIT 10", "SELECT TOP 10"),
+    ("SELECT a FROM t ORDER BY a LIMIT 10 OFFSET 3", "SELECT TOP 10"),
+    ("SELECT a FROM t WHERE a == 1", "write one `=`"),
+    ("SELECT a FROM t WHERE a =< 1", "write `<=`"),
+    ("SELECT a FROM t WHERE a => 1", "write `>=`"),
+    ("SELECT a FROM t WHERE a = 1 && b = 2", "AND between conditions"),
+    ("SELECT a FROM t WHERE !a = 1", "write NOT"),
+    ("SELECT a b c FROM t", "is a comma missing before c?"),
+    ("SELECT a FROM t WHERE a IN (1 2)", "is a comma missing before 2?"),
+    ("SELECT f(a 'b') FROM t", "is a comma missing before 'b'?"),
+    ("SELECT a, FROM t", "a comma too many"),
+    ("SELECT a FROM t, WHERE a = 1", "a comma too many"),
+    ("SELECT a FROM t WHERE CONTAINS(p, CIRCLE(1, 2, 3))", "write 1 = CONTAINS(...)"),
+    ("SELECT a FROM t WHERE a = 1 AND INTERSECTS(p, q)", "write 1 = INTERSECTS(...)"),
+    ("SELECT a FROM t; SELECT b FROM u", "one query at a time"),
+    ("SELECT a /* b */ FROM t", "begins with --"),
+    ("SELECT a % 2 FROM t", "MOD(a, b)"),
+    ("SELECT a::int FROM t", "CAST(value AS type)"),
+    ("SELECT [a] FROM t", "between double ones"),
+    ("SELECT `a` FROM t", "between double ones"),
+    ("SELECT a FROM t WHERE b = \u2018x\u2019", "between single quotes"),
+    ("SELECT CASE WHEN a = 1 THEN 2 END FROM t", "COALESCE"),
+    ("WITH RECURSIVE q AS (SELECT a FROM t) SELECT a FROM q", "cannot be recursive"),
+    ("SELECT a FROM t CROSS JOIN u", "crossed by a comma"),
+    ("SELECT * TOP 10 FROM t", "right after SELECT"),
+    ("SELECT TOP 10 DISTINCT a FROM t", "before TOP"),
+    ("SELECT a FROM t GROUP BY a WHERE a = 1", "before GROUP BY"),
+    ("SELECT CAST(a AS FLOAT) FROM t", "DOUBLE PRECISION"),
+    ("SELECT a FROM t WHERE a", "write a = TRUE"),
+    ("SELECT a FROM t WHERE b = ?", "write the value"),
+    ("UPDATE t SET a = 1", "nothing can be changed"),
+    ("DROP TABLE t", "nothing can be changed"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), HINTS)
+def test_what_other_dialects_write_is_told_how_adql_says_it(text, says):
+    with pytest.raises(QuerySyntaxError) as caught:
+        parse(text)
+    assert says in str(caught.value)
+    assert caught.value.line == 1
+
+
+LITERALS = ["1", "-2", "+3.5", ".5", "1e5", "-1.5E-3", "0xfF", "'a'", "'it''s, (b)'", "''"]
+
+
+def test_a_long_list_of_literals_is_read_as_the_rules_would_read_it():
+    items = LITERALS * 5
+    for form in ("SELECT a FROM t WHERE a IN ({})", "SELECT ivo_f({}) FROM t"):
+        at_once = parse(form.format(",\n ".join(items)))
+        one_by_one = parse(form.format(",\n ".join(items).replace("(b)'", "(b)' -- c\n", 1)))
+        assert strip(at_once) == strip(one_by_one)
+        assert "line=7, column=2" in repr(at_once)
+
+
+@pytest.mark.parametrize("item", ["", "1 2", "1.2.3", "0xg", "'", "SELECT", "1e", ")"])
+def test_a_long_list_with_a_fault_is_refused(item):
+    with pytest.raises(QuerySyntaxError):
+        parse(f"SELECT a FROM t WHERE a IN ({'1,' * 60}{item}\n,2)")
+
+
+@pytest.mark.parametrize("item", ["a", "(1)", "--1\n3", "1 -- c", "'a' 'b'", "- 1", "NULL"])
+def test_a_long_list_of_other_things_too_is_read(item):
+    query = parse(f"SELECT a FROM t WHERE a IN ({'1,' * 60}{item}\n,2)")
+    assert len(query.body.where.items) == 62
+
+
+def test_a_list_of_a_hundred_thousand_numbers_is_no_work():
+    text = "SELECT a FROM t WHERE a IN (" + ",".join(["123456789"] * 99_000) + ")"
+    assert len(parse(text).body.where.items) == 99_000
+    with pytest.raises(QuerySyntaxError, match="found"):
+        parse(text[:-1] + ",")
+
+
+def strip(query):
+    return re.sub(r"line=\d+, column=\d+,? ?", "", repr(query))
 
 
 @pytest.mark.skipif(not LYONETIA.exists(), reason="needs ../shared/adql: lyonetia's queries")

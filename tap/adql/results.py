@@ -1,0 +1,79 @@
+"""What the value of a function or of an operator is: type, unit, UCD and the rest."""
+
+from __future__ import annotations
+
+__all__ = ["coalesced", "operated", "result_of", "typed_as"]
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from schemas.columns import Column
+from tap.adql.kinds import Kind, column_of, common, kind_of
+from tap.adql.units import product, quotient, statistic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tap.adql.functions import Function
+    from tap.adql.typed import Expr
+
+
+def typed_as(column: Column, kind: Kind) -> Column:
+    """A column's metadata with another type."""
+    if kind is kind_of(column):
+        return column
+    bare = column_of(kind)
+    return replace(
+        column,
+        datatype=bare.datatype,
+        arraysize=bare.arraysize,
+        xtype=bare.xtype,
+        sql_type=bare.sql_type,
+    )
+
+
+def result_of(function: Function, arguments: Sequence[Expr]) -> Column:
+    """What a function's value is; its name is the function's."""
+    first = arguments[0].column if arguments else column_of(Kind.DOUBLE)
+    if function.array:
+        datatype, arraysize, sql_type = function.array
+        column = Column("", datatype, arraysize, sql_type=sql_type)
+    elif isinstance(function.result, Kind):
+        column = column_of(function.result)
+    else:
+        column = typed_as(column_of(kind_of(first)), kind_of(arguments[function.result].column))
+        column = replace(column, arraysize=first.arraysize, sql_type=first.sql_type)
+    unit = first.unit if function.unit == "=" else function.unit
+    ucd = first.ucd if function.ucd == "=" else function.ucd
+    if ucd.startswith("stat."):
+        ucd = statistic(ucd, first.ucd)
+    return replace(column, name=function.name.lower(), unit=unit, ucd=ucd)
+
+
+def coalesced(arguments: Sequence[Expr], kind: Kind) -> Column:
+    """What COALESCE gives: the first argument's metadata, as far as the others agree."""
+    columns = [argument.column for argument in arguments]
+    return replace(
+        typed_as(columns[0], kind),
+        unit=_agreed(column.unit for column in columns),
+        ucd=_agreed(column.ucd for column in columns),
+    )
+
+
+def _agreed(words: Iterable[str]) -> str:
+    said = {word for word in words if word}
+    return said.pop() if len(said) == 1 else ""
+
+
+def operated(word: str, arguments: Sequence[Expr], function: Function) -> Column:
+    """What an operator's value is: units are multiplied, divided, or must agree."""
+    columns = [argument.column for argument in arguments]
+    if word in {"||", "LIKE", "ILIKE", "NEGATIVE", "~"}:
+        return replace(result_of(function, arguments), name="")
+    kind = common(kind_of(column) for column in columns) or Kind.DOUBLE
+    if word in {"&", "|", "^"}:
+        return column_of(kind)
+    units = [column.unit for column in columns]
+    if word in {"+", "-"}:
+        return column_of(kind, unit=_agreed(units), ucd=_agreed(c.ucd for c in columns))
+    return column_of(kind, unit=(product if word == "*" else quotient)(*units))
