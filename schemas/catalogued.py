@@ -5,6 +5,8 @@ Catalogue of ADQL User Defined Functions 1.2; :mod:`tap.adql.udfs` says which ca
 
 from __future__ import annotations
 
+# ruff: noqa: S608  # no word of these texts comes from outside
+
 __all__ = ["FUNCTIONS"]
 
 from typing import Final
@@ -63,7 +65,8 @@ DECLARE
     m2 float8 := a * a + d * d;
     f2 float8 := 1 / (1 + 2 * r * t + (m2 + r * r) * t * t);
     f float8 := sqrt(f2);
-    sa float8 := sind(ra); ca float8 := cosd(ra); sd float8 := sind("dec"); cd float8 := cosd("dec");
+    sa float8 := sind(ra); ca float8 := cosd(ra);
+    sd float8 := sind("dec"); cd float8 := cosd("dec");
     grown float8 := 1 + r * t;
     mx float8; my float8; mz float8; x float8; y float8; z float8; across float8;
     lon float8;

@@ -86,5 +86,5 @@ class Catalogue:
         near = get_close_matches(text.lower(), known, n=4, cutoff=0.6)
         near += get_close_matches(parts[-1].text.lower(), known, n=2, cutoff=0.75)
         names = tuple(dict.fromkeys(known[key] for key in near))[:3]
-        place = {"line": parts[0].line, "column": parts[0].column}
-        return UnknownNameError("table", text, near=names, **place)
+        first = parts[0]
+        return UnknownNameError("table", text, near=names, line=first.line, column=first.column)

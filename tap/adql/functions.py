@@ -161,8 +161,9 @@ class Library:
         if not known:
             near = get_close_matches(call.name, self._by_name, n=3, cutoff=0.6)
             near = [self._by_name[name][0].signature.partition("(")[0] for name in near]
-            place = {"line": call.line, "column": call.column}
-            raise UnknownNameError("function", call.name.lower(), near=near, **place)
+            raise UnknownNameError(
+                "function", call.name.lower(), near=near, line=call.line, column=call.column
+            )
         for function in known:
             if arguments_fit(function, kinds):
                 return function

@@ -123,7 +123,8 @@ def _unreadable(error: UnexpectedCharacters, text: str) -> QuerySyntaxError:
         message = f"found {found} that opens a text without end, expected {closed[found]}"
     else:
         message = f"found {found!r}, expected a word, a number, a string or an operator of ADQL"
-        message += _hinted(hint(text, error.pos_in_stream, found, comma=False))
+        place: int = error.pos_in_stream  # type: ignore[assignment]  # Lark says None
+        message += _hinted(hint(text, place, found, comma=False))
     return QuerySyntaxError(message, line=error.line, column=error.column)
 
 

@@ -128,8 +128,10 @@ class Visibility:
         names = [known[word] for word in near]
         quoted = name.delimited and not qualifiers and not near
         advice = f"texts are put between single quotes: '{name.text}'" if quoted else ""
-        place = {"line": parts[0].line, "column": parts[0].column}
-        return UnknownNameError("column", text, near=names, advice=advice, **place)
+        line, column = parts[0].line, parts[0].column
+        return UnknownNameError(
+            "column", text, near=names, advice=advice, line=line, column=column
+        )
 
     def _unknown_table(self, qualifiers: tuple[Name, ...]) -> UnknownNameError:
         text = ".".join(part.text for part in qualifiers)

@@ -1,7 +1,8 @@
 """Functions beyond the standard, one line each, as the capabilities say them.
 
-Those called ``ivo_`` are of the Catalogue of ADQL User Defined Functions 1.2, in its order and with
-its meaning; ``ivo_simbadpoint`` (asks a server elsewhere) and ``ivo_geom_transform`` are left out.
+Those called ``ivo_`` are of the Catalogue of ADQL User Defined Functions 1.2, in its order and
+with its meaning; ``ivo_simbadpoint``, which asks a server elsewhere, and ``ivo_geom_transform``
+are left out.
 """
 
 from __future__ import annotations
