@@ -68,6 +68,10 @@ class Table:
         fresh. Empty for tables that only report on the archive.
     position
         Names of the columns with the main position (ICRS degrees), or None.
+    footprint
+        Names of the columns with the covered region, its centre and the diameter of the circle
+        around it (region, ra, dec, diameter; ICRS degrees), where the table has the index of
+        footprints (:func:`schemas.footprints.size_expression`); or None.
     """
 
     schema: str
@@ -80,6 +84,7 @@ class Table:
     keys: tuple[ForeignKey, ...] = ()
     freshness: tuple[str, ...] = ()
     position: tuple[str, str] | None = None
+    footprint: tuple[str, str, str, str] | None = None
 
     @property
     def qualified_name(self) -> str:

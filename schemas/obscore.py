@@ -287,5 +287,6 @@ OBSCORE: Final = Table(
     kind="view",
     freshness=("CalibratedScienceFrame",),
     position=("s_ra", "s_dec"),
+    footprint=("s_region", "s_ra", "s_dec", "s_fov"),
 )
 """The published view of images."""

@@ -193,6 +193,37 @@ SELECT x - y * trunc(x / y)
 $$
 """
 
+# The cap around a region, {ra, dec, radius}: radius 180 where no useful one is found.
+_CAP: Final = f"""
+CREATE OR REPLACE FUNCTION vo.cap(region float8[])
+RETURNS float8[] {_LOOP} AS $$
+DECLARE
+    n int := cardinality(region);
+    x float8 := 0; y float8 := 0; z float8 := 0;
+    lon float8; lat float8;
+    farthest float8 := 0;
+BEGIN
+    IF n <= 3 THEN
+        RETURN region[1:2] || coalesce(region[3], 0);
+    END IF;
+    FOR i IN 1 .. n - 1 BY 2 LOOP
+        x := x + cosd(region[i + 1]) * cosd(region[i]);
+        y := y + cosd(region[i + 1]) * sind(region[i]);
+        z := z + sind(region[i + 1]);
+    END LOOP;
+    lon := atan2d(y, x);
+    lat := atan2d(z, sqrt(x * x + y * y));
+    IF lon < 0 THEN lon := lon + 360; END IF;
+    FOR i IN 1 .. n - 1 BY 2 LOOP
+        farthest := greatest(farthest, vo.distance(lon, lat, region[i], region[i + 1]));
+    END LOOP;
+    IF farthest > 80 OR x * x + y * y + z * z < 1e-12 * n THEN
+        RETURN ARRAY[lon, lat, 180];
+    END IF;
+    RETURN ARRAY[lon, lat, farthest * (1 + 1e-9) + 1e-9];
+END $$
+"""
+
 _STCS: Final = """
 CREATE OR REPLACE FUNCTION vo.stcs(region float8[])
 RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -210,5 +241,6 @@ FUNCTIONS: Final[tuple[str, ...]] = (
     _BOX,
     _REACH,
     _MODULO,
+    _CAP,
     _STCS,
 )

@@ -47,6 +47,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from schemas.footprints import size_expression
+from schemas.sphere import zone_expression
+
 _NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -328,6 +331,15 @@ class ObsCore(Base):
     """The ObsCore-1.1 facts of one published image; the view adds DID, URL and publication."""
 
     __tablename__ = "obscore"
+    __table_args__ = (
+        Index("ix_obscore_zone_ra", text(zone_expression("s_dec")), "s_ra"),
+        Index(
+            "ix_obscore_footprint",
+            text(size_expression("s_fov")),
+            text(zone_expression("s_dec")),
+            "s_ra",
+        ),
+    )
 
     product_id: Mapped[int] = mapped_column(ForeignKey("vo.product.product_id"), primary_key=True)
     obs_id: Mapped[str]

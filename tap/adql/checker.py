@@ -15,7 +15,7 @@ from tap.adql.expressions import ExpressionChecker
 from tap.adql.functions import OPERATORS, Function, Library
 from tap.adql.grouping import aggregates_in, check_grouping
 from tap.adql.kinds import Kind, column_of, common, kind_of
-from tap.adql.results import typed_as
+from tap.adql.results import typed_as, unified
 from tap.adql.scopes import Field, Visibility, Visible
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class _QueryChecker:
             message = f"{body.operator} of {len(left)} and {len(right)} columns, expected as many"
             raise _fault(body, message)
         columns = tuple(
-            _unified(body, *pair, place=n) for n, pair in enumerate(zip(left, right, strict=True))
+            _both(body, *pair, place=n) for n, pair in enumerate(zip(left, right, strict=True), 1)
         )
         return typed.SetOperation(body.operator, body.keep_all, one, other, columns)
 
@@ -362,21 +362,12 @@ def _renamed(
     return tuple(replace(column, name=name.text) for column, name in pairs)
 
 
-def _unified(body: nodes.SetOperation, left: Column, right: Column, *, place: int) -> Column:
-    kind = common([kind_of(left), kind_of(right)])
-    if kind is None:
-        message = (
-            f"column {place + 1} of this {body.operator} is {kind_of(left)} on one side and"
-            f" {kind_of(right)} on the other"
-        )
-        raise _fault(body, message)
-    base = right if kind_of(left) is Kind.NULL else left
-    if kind is not kind_of(base):
-        base = typed_as(base, kind)
-    elif left.arraysize != right.arraysize and kind is Kind.TEXT:
-        base = replace(base, arraysize="*")
-    known = not left.unit or not right.unit or left.unit == right.unit
-    return replace(base, name=left.name, unit=(left.unit or right.unit) if known else "")
+def _both(body: nodes.SetOperation, left: Column, right: Column, *, place: int) -> Column:
+    column = unified(left, right)
+    if column is None:
+        message = f"column {place} of this {body.operator} is {kind_of(left)} on one side and"
+        raise _fault(body, f"{message} {kind_of(right)} on the other")
+    return column
 
 
 def _place_in_answer(node: nodes.Expression, columns: Sequence[Column]) -> int:

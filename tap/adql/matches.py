@@ -3,20 +3,21 @@
 A plain join on "not farther than" falls to a sequential scan for every row, and ranges of right
 ascension joined by OR do not use the index either. So the table whose positions are looked up
 becomes a LATERAL subquery of three arms, one for each turn of the circle that the range may lie
-on, after all other tables in FROM.
+on, after all other tables in FROM. Regions are looked up by the cap around what they shall meet.
 """
 
 from __future__ import annotations
 
-__all__ = ["Match", "conjuncts", "find_match", "find_outer_match"]
+__all__ = ["Around", "Match", "Near", "conjuncts", "find_match", "find_outer_match"]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tap.adql import typed
+from tap.adql.functions import STANDARD
 from tap.adql.grouping import parts
-from tap.adql.kinds import Kind, kind_of
-from tap.adql.regions import constant, is_position
+from tap.adql.kinds import Kind, column_of, kind_of
+from tap.adql.regions import constant, is_footprint, is_position
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,26 +33,51 @@ class Match:
         The table; it comes last in FROM.
     others
         The relations before it.
-    condition
-        The condition that the look-up fulfils.
     rest
-        All other conditions.
-    place, centre
-        Coordinates in the table, and those around which is looked; two expressions each.
-    radius
-        Degrees.
-    operator
-        ``<`` or ``<=``.
+        The conditions that are still to be tested.
+    look
+        Where and around what.
     """
 
     source: typed.Source
     others: tuple[typed.Relation, ...]
-    condition: typed.Expr
     rest: tuple[typed.Expr, ...]
-    place: tuple[typed.Expr, typed.Expr]
+    look: Around | Near
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """Positions no farther than ``radius`` (degrees) from a centre, two expressions each.
+
+    The look-up is the condition: ``operator`` is ``<`` or ``<=``.
+    """
+
+    place: tuple[typed.Reference, typed.Reference]
     centre: tuple[typed.Expr, typed.Expr]
     radius: typed.Expr
     operator: str
+
+    @property
+    def relation(self) -> str:
+        """Alias of the table."""
+        return self.place[0].relation
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Positions, or footprints, that the cap around a region may meet.
+
+    The condition itself has still to be tested. ``place`` is one or the other: two coordinates, or
+    the column with the footprint.
+    """
+
+    place: tuple[typed.Reference, typed.Reference] | typed.Reference
+    region: typed.Expr
+
+    @property
+    def relation(self) -> str:
+        """Alias of the table."""
+        return (self.place if isinstance(self.place, typed.Reference) else self.place[0]).relation
 
 
 def conjuncts(found: typed.Expr | None) -> Iterator[typed.Expr]:
@@ -70,11 +96,17 @@ def find_outer_match(join: typed.Join) -> Match | None:
         return None
     conditions = tuple(conjuncts(join.condition))
     for condition in conditions:
-        for place, centre, radius, operator in _pairs(condition):
-            if place[0].relation == right.alias:
-                rest = tuple(each for each in conditions if each is not condition)
-                return Match(right, (left,), condition, rest, place, centre, radius, operator)
+        for look in _looks(condition):
+            if look.relation == right.alias:
+                return Match(right, (left,), _rest(conditions, condition, look), look)
     return None
+
+
+def _rest(
+    conditions: Iterable[typed.Expr], condition: typed.Expr, look: Around | Near
+) -> tuple[typed.Expr, ...]:
+    """Conditions that a look-up leaves to be tested."""
+    return tuple(each for each in conditions if isinstance(look, Near) or each is not condition)
 
 
 def find_match(select: typed.Select) -> Match | None:
@@ -90,23 +122,23 @@ def find_match(select: typed.Select) -> Match | None:
     conditions += conjuncts(select.where)
     sources = {each.alias: each for each in relations if isinstance(each, typed.Source)}
     candidates = [
-        (condition, *pair)
+        (condition, look)
         for condition in conditions
-        for pair in _pairs(condition)
-        if pair[0][0].relation in sources
+        for look in _looks(condition)
+        if look.relation in sources
     ]
     order = list(sources)
     candidates.sort(
         key=lambda each: (
-            sum(_aliases(other) == {each[1][0].relation} for other in conditions),
-            -order.index(each[1][0].relation),
+            sum(_aliases(other) == {each[1].relation} for other in conditions),
+            isinstance(each[1], Near),
+            -order.index(each[1].relation),
         )
     )
-    for condition, place, centre, radius, operator in candidates:
-        source = sources[place[0].relation]
+    for condition, look in candidates:
+        source = sources[look.relation]
         others = tuple(each for each in relations if each is not source)
-        rest = tuple(each for each in conditions if each is not condition)
-        return Match(source, others, condition, rest, place, centre, radius, operator)
+        return Match(source, others, _rest(conditions, condition, look), look)
     return None
 
 
@@ -121,11 +153,10 @@ def _flatten(
         relations.append(relation)
 
 
-_Place = tuple[typed.Reference, typed.Reference]
-_Pair = tuple[_Place, tuple[typed.Expr, typed.Expr], typed.Expr, str]
+_Pair: TypeAlias = tuple[typed.Expr, typed.Expr]
 
 
-def _pairs(condition: typed.Expr) -> Iterator[_Pair]:
+def _looks(condition: typed.Expr) -> Iterator[Around | Near]:
     """Ways to read a condition as a look-up in one table around what others say."""
     if not isinstance(condition, typed.Apply) or len(condition.arguments) != 2:
         return
@@ -137,36 +168,53 @@ def _pairs(condition: typed.Expr) -> Iterator[_Pair]:
         if not isinstance(call, typed.Apply):
             continue
         name = call.function.name
-        points: _Points | None = None
-        radius: typed.Expr | None = other
         if name == "DISTANCE" and operator in {"<", "<="} and call is left:
-            points = _points(call.arguments)
-        elif name in {"CONTAINS", "INTERSECTS"} and operator == "=" and constant(other) == 1:
-            points, radius = _point_and_circle(call)
-            operator = "<="
-        if points is None or radius is None:
-            continue
-        for place, centre in (points, points[::-1]):
-            mine = _aliases(place[0])
-            used = {*_aliases(centre[0]), *_aliases(centre[1]), *_aliases(radius)}
-            if is_position(place) and used and not used & mine:
-                yield place, centre, radius, operator  # type: ignore[misc]  # a position is
+            yield from _around(call.arguments, other, operator)
+        elif name in {"CONTAINS", "INTERSECTS"} and _is_met(operator, constant(other)):
+            circled = list(_in_circle(call))
+            yield from circled or _near(call)
 
 
-_Points = tuple[tuple[typed.Expr, typed.Expr], tuple[typed.Expr, typed.Expr]]
+def _is_met(operator: str, value: float | None) -> bool:
+    return (operator, value) in {("=", 1), ("<>", 0)}
 
 
-def _point_and_circle(call: typed.Apply) -> tuple[_Points | None, typed.Expr | None]:
+def _around(
+    arguments: Iterable[typed.Expr], radius: typed.Expr, operator: str
+) -> Iterator[Around]:
+    first, second = _points(arguments)
+    for place, centre in ((first, second), (second, first)):
+        mine = _aliases(place[0])
+        used = {*_aliases(centre[0]), *_aliases(centre[1]), *_aliases(radius)}
+        if is_position(place) and used and not used & mine:
+            yield Around(place, centre, radius, operator)  # type: ignore[arg-type]  # a position
+
+
+def _in_circle(call: typed.Apply) -> Iterator[Around]:
+    """Look-ups of a point in a circle, or of the circle's centre around the point."""
     one, other = call.arguments
     if call.function.name == "INTERSECTS" and kind_of(one.column) is not Kind.POINT:
         one, other = other, one
-    if not isinstance(other, typed.Apply) or other.function.name != "CIRCLE":
-        return None, None
-    *centre, radius = other.arguments
-    return _points((one, *centre)), radius
+    circle = isinstance(other, typed.Apply) and other.function.name == "CIRCLE"
+    if isinstance(other, typed.Apply) and circle and kind_of(one.column) is Kind.POINT:
+        *centre, radius = other.arguments
+        yield from _around((one, *centre), radius, "<=")
 
 
-def _points(arguments: Iterable[typed.Expr]) -> _Points | None:
+def _near(call: typed.Apply) -> Iterator[Near]:
+    """Look-ups of positions or of footprints around any region."""
+    for one, other in (call.arguments, call.arguments[::-1]):
+        place = one.arguments if isinstance(one, typed.Apply) else ()
+        used = _aliases(other)
+        if not used or used & _aliases(one):
+            continue
+        if is_footprint(one):
+            yield Near(one, other)
+        elif kind_of(one.column) is Kind.POINT and len(place) == 2 and is_position(place):
+            yield Near(place, other)  # type: ignore[arg-type]  # two columns
+
+
+def _points(arguments: Iterable[typed.Expr]) -> tuple[_Pair, _Pair]:
     flat: list[typed.Expr] = []
     for argument in arguments:
         if kind_of(argument.column) is not Kind.POINT:
@@ -174,8 +222,12 @@ def _points(arguments: Iterable[typed.Expr]) -> _Points | None:
         elif isinstance(argument, typed.Apply) and argument.function.name == "POINT":
             flat += argument.arguments
         else:
-            return None
-    return ((flat[0], flat[1]), (flat[2], flat[3])) if len(flat) == 4 else None
+            flat += (typed.Apply(_DEGREES, each, (argument,)) for each in _COORDINATES)
+    return (flat[0], flat[1]), (flat[2], flat[3])
+
+
+_DEGREES: Final = column_of(Kind.DOUBLE)
+_COORDINATES: Final = tuple(each for each in STANDARD if each.name in {"COORD1", "COORD2"})
 
 
 def _aliases(found: typed.Expr) -> set[str]:

@@ -7,12 +7,20 @@ the exact test.
 
 from __future__ import annotations
 
-__all__ = ["Regions", "constant", "constant_region", "is_position", "region_constant"]
+__all__ = [
+    "Regions",
+    "constant",
+    "constant_region",
+    "footprint_columns",
+    "is_footprint",
+    "is_position",
+    "region_constant",
+]
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
-from schemas import sphere
+from schemas import footprints, sphere
 from schemas.errors import QueryError
 from tap.adql import literals, typed
 from tap.adql.kinds import INTEGRAL, Kind, kind_of
@@ -20,12 +28,8 @@ from tap.adql.kinds import INTEGRAL, Kind, kind_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tap.adql.matches import Match
-
 #: More zones than this are said as a range, not as a list.
 _MANY_ZONES: Final = 200
-#: And, where each zone is an expression, than this.
-_FEW_ZONES: Final = 24
 _STCS: Final = {"POSITION": (2, "POINT"), "CIRCLE": (3, "CIRCLE"), "BOX": (4, "BOX")}
 _FRAME_WORDS: Final = {"ICRS", "UNKNOWNFRAME", "GEOCENTER", "BARYCENTER", "HELIOCENTER"} | {
     "TOPOCENTER",
@@ -135,7 +139,7 @@ class Regions:
         """SQL of a geometric function's value."""
         name, arguments = call.function.name, call.arguments
         if name in {"CONTAINS", "INTERSECTS"}:
-            return f"({self.predicate(call)})::int4"
+            return f"({self.predicate(call, found=False)})::int4"
         if name in _CONSTRUCTORS:
             return self._construct(call)
         if name == "DISTANCE":
@@ -147,8 +151,25 @@ class Regions:
             return f"(CASE WHEN {inner} IS NOT NULL THEN 'ICRS' END)"
         return f"vo.{name.lower()}({inner})"
 
-    def predicate(self, call: typed.Apply) -> str:
-        """SQL of CONTAINS or INTERSECTS as a condition."""
+    def predicate(self, call: typed.Apply, *, found: bool = True) -> str:
+        """SQL of CONTAINS or INTERSECTS as a condition.
+
+        Parameters
+        ----------
+        call
+            The function with its arguments.
+        found
+            Whether rows are wanted for which it holds, and no others: then it may be false where
+            the exact answer is NULL, and an index of footprints may be used.
+        """
+        exact = self._exactly(call)
+        for one, other in (call.arguments, call.arguments[::-1]):
+            if found and is_footprint(one):
+                near = self._footprints_near(one, other)
+                return f"({near}{exact})" if near else exact
+        return exact
+
+    def _exactly(self, call: typed.Apply) -> str:
         one, other = call.arguments
         kinds = kind_of(one.column), kind_of(other.column)
         if call.function.name == "INTERSECTS":
@@ -165,6 +186,19 @@ class Regions:
                 return self._in_polygon(one, other)
         return f"vo.contains({self._write(one)}, {self._write(other)})"
 
+    def _footprints_near(self, footprint: typed.Reference, region: typed.Expr) -> str:
+        """SQL that the index of footprints answers, for a constant region of use; else empty."""
+        if not isinstance(region, typed.Apply):
+            return ""
+        numbers = self._corners(region)
+        if numbers is None:
+            return ""
+        cap = _cap(numbers)
+        if cap is None or abs(cap.dec) > 90 or not 0 <= cap.radius < 90:
+            return ""
+        place = footprint_columns(footprint)
+        return f"({' OR '.join(_arm(place, each) for each in footprints.reaches(cap))}) AND "
+
     def distance_below(self, call: typed.Apply, radius: typed.Expr, operator: str) -> str:
         """SQL of ``DISTANCE(...) < radius`` or ``<=``, in a form that an index answers."""
         flat = self._flat(call.arguments)
@@ -180,12 +214,12 @@ class Regions:
         looked_up: bool = False,
     ) -> str:
         """SQL of: two positions are no farther from each other than a radius."""
-        points = ", ".join(self._text(part) for part in (*one, *other))
+        points = ", ".join(self.text(part) for part in (*one, *other))
         limit = None if isinstance(radius, str) else constant(radius)
         if limit is None:
-            exact = f"vo.within({points}, {self._text(radius)})"
+            exact = f"vo.within({points}, {self.text(radius)})"
             if operator == "<":
-                exact = f"vo.distance({points}) < {self._text(radius)}"
+                exact = f"vo.distance({points}) < {self.text(radius)}"
             return exact
         if limit < 0 or (limit == 0 and operator == "<"):
             return f"(vo.haversine({points}) < 0::float8)"
@@ -198,39 +232,10 @@ class Regions:
                 return f"({self._near(place, centre, limit)}{exact})"
         return f"({exact})"
 
-    def arms(self, match: Match) -> tuple[str, ...]:
-        """SQL of the look-ups in a table, for each turn of right ascension, as conditions."""
-        ra, dec = (self._text(part) for part in match.place)
-        around, latitude = (self._text(part) for part in match.centre)
-        if not is_position(match.centre):
-            around = f"({around} - 360 * floor({around} / 360))"
-        radius = self._text(match.radius)
-        exact = self.within(
-            match.place, match.centre, match.radius, operator=match.operator, looked_up=True
-        )
-        inside = self._zones_near(sphere.zone_expression(dec), latitude, match.radius)
-        reach = f"vo.ra_reach({latitude}, {radius}, {{}})"
-        return tuple(
-            f"{inside} AND {ra} BETWEEN {around}{turn} - {reach.format(pole)}"
-            f" AND {around}{turn} + {reach.format(pole)} AND {exact}"
-            for turn, pole in (("", "360"), (" + 360", "-1"), (" - 360", "-1"))
-        )
-
-    def _zones_near(self, zone: str, latitude: str, radius: typed.Expr) -> str:
-        limit = constant(radius)
-        text = self._text(radius)
-        low = sphere.zone_expression(f"({latitude} - {text} - 1e-9)")
-        count = 2 + math.floor(2 * (limit + 2e-9) * sphere.ZONES_PER_DEGREE) if limit else 0
-        if not 0 < count <= _FEW_ZONES:
-            high = sphere.zone_expression(f"({latitude} + {text} + 1e-9)")
-            return f"{zone} BETWEEN {low} AND {high}"
-        listed = ", ".join(f"{low} + {n}" for n in range(count))
-        return f"{zone} = ANY (ARRAY[{listed}])"
-
     def _near(
         self, place: Sequence[typed.Expr | str], centre: Sequence[typed.Expr | str], radius: float
     ) -> str:
-        ra, dec = (self._text(part) for part in place)
+        ra, dec = (self.text(part) for part in place)
         zone = sphere.zone_expression(dec)
         numbers = [None if isinstance(part, str) else constant(part) for part in centre]
         if numbers[0] is not None and numbers[1] is not None:
@@ -239,7 +244,7 @@ class Regions:
             return self._near_constant(ra, zone, sphere.Cap(numbers[0], numbers[1], radius))
         if radius > 10:
             return ""
-        other = self._text(centre[1])
+        other = self.text(centre[1])
         low, high = (
             sphere.zone_expression(f"({other} {sign} {literals.double(radius + 1e-9)})")
             for sign in "-+"
@@ -264,7 +269,7 @@ class Regions:
 
     def _in_polygon(self, point: typed.Expr, polygon: typed.Apply) -> str:
         place = self._flat((point,))
-        ra, dec = (self._text(part) for part in place)
+        ra, dec = (self.text(part) for part in place)
         exact = f"vo.outline_has(vo.outline({self._write(polygon)}), {ra}, {dec})"
         corners = self._corners(polygon)
         cap = sphere.bounding_cap(corners) if corners else None
@@ -287,14 +292,14 @@ class Regions:
         numbers = self._corners(call)
         if numbers is not None:
             return literals.array(numbers)
-        flat = [self._text(part) for part in self._flat(call.arguments)]
+        flat = [self.text(part) for part in self._flat(call.arguments)]
         if call.function.name == "BOX":
             return f"vo.box({', '.join(flat)})"
         known = " AND ".join(f"{part} IS NOT NULL" for part in flat)
         return f"(CASE WHEN {known} THEN ARRAY[{', '.join(flat)}] END)"
 
     def _pair(self, call: typed.Apply) -> list[str]:
-        return [self._text(part) for part in self._flat(call.arguments)]
+        return [self.text(part) for part in self._flat(call.arguments)]
 
     def _flat(self, arguments: Sequence[typed.Expr]) -> list[typed.Expr | str]:
         """Coordinates of points, and the numbers beside them, in order."""
@@ -310,12 +315,13 @@ class Regions:
 
     def _coordinates(self, point: typed.Expr) -> tuple[str, str]:
         if isinstance(point, typed.Apply) and point.function.name == "POINT":
-            first, second = (self._text(part) for part in point.arguments)
+            first, second = (self.text(part) for part in point.arguments)
             return first, second
         whole = self._write(point)
         return f"({whole})[1]", f"({whole})[2]"
 
-    def _text(self, part: typed.Expr | str) -> str:
+    def text(self, part: typed.Expr | str) -> str:
+        """SQL of a number as float8."""
         if isinstance(part, str):
             return part
         number = constant(part)
@@ -335,3 +341,50 @@ def is_position(place: Sequence[typed.Expr | str]) -> bool:
         and ra.table is not None
         and ra.table.position == (ra.name, dec.name)
     )
+
+
+def _cap(numbers: tuple[float, ...]) -> sphere.Cap | None:
+    if len(numbers) > 3:
+        return sphere.bounding_cap(numbers)
+    return sphere.Cap(numbers[0], numbers[1], numbers[2] if len(numbers) == 3 else 0.0)
+
+
+def is_footprint(found: typed.Expr) -> TypeGuard[typed.Reference]:
+    """Whether an expression is the column of regions for which a stored table has an index."""
+    return (
+        isinstance(found, typed.Reference)
+        and found.table is not None
+        and found.table.footprint is not None
+        and found.table.footprint[0] == found.name
+    )
+
+
+def footprint_columns(found: typed.Reference) -> tuple[str, str, str]:
+    """SQL of right ascension, zone and class of size of a footprint, as its index has them."""
+    if found.table is None or found.table.footprint is None:
+        message = f"the column {found.name} has no index of footprints"
+        raise ValueError(message)
+    ra, dec, diameter = (
+        f"{found.relation}.{literals.identifier(name)}" for name in found.table.footprint[1:]
+    )
+    return ra, sphere.zone_expression(dec), footprints.size_expression(diameter)
+
+
+def _arm(place: tuple[str, str, str], reach: footprints.Reach) -> str:
+    """SQL of: the centre is where those of some classes of size can be."""
+    ra, zone, size = place
+    first, last = reach.zones
+    sizes = ",".join(map(str, reach.sizes))
+    said = f"{size} = ANY ('{{{sizes}}}'::int[])"
+    if reach.listed:
+        listed = ",".join(map(str, range(first, last + 1)))
+        said += f" AND {zone} = ANY ('{{{listed}}}'::int[])"
+    else:
+        said += f" AND {zone} BETWEEN {first} AND {last}"
+    if not reach.ranges:
+        return f"({said})"
+    ranges = " OR ".join(
+        f"({said} AND {ra} BETWEEN {literals.double(low)} AND {literals.double(high)})"
+        for low, high in reach.ranges
+    )
+    return f"({ranges})" if len(reach.ranges) > 1 else ranges

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["coalesced", "operated", "result_of", "typed_as"]
+__all__ = ["coalesced", "operated", "result_of", "typed_as", "unified"]
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -58,6 +58,22 @@ def coalesced(arguments: Sequence[Expr], kind: Kind) -> Column:
         unit=_agreed(column.unit for column in columns),
         ucd=_agreed(column.ucd for column in columns),
     )
+
+
+def unified(left: Column, right: Column) -> Column | None:
+    """What a column of a set operation is: the left side's, in a type that takes both.
+
+    None if there is no such type; a unit that differs is left out (ADQL-2.1 4.6).
+    """
+    kind = common([kind_of(left), kind_of(right)])
+    if kind is None:
+        return None
+    base = right if kind_of(left) is Kind.NULL else left
+    if kind is not kind_of(base):
+        base = typed_as(base, kind)
+    elif left.arraysize != right.arraysize and kind is Kind.TEXT:
+        base = replace(base, arraysize="*")
+    return replace(base, name=left.name, unit=_agreed((left.unit, right.unit)))
 
 
 def _agreed(words: Iterable[str]) -> str:

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Final
 from schemas.errors import QueryError
 from tap.adql import literals, typed
 from tap.adql.functions import STANDARD
-from tap.adql.kinds import GEOMETRIC, INTEGRAL, Kind, kind_of, sql_type
+from tap.adql.kinds import INTEGRAL, Kind, kind_of, sql_type
+from tap.adql.lookups import Lookups
 from tap.adql.matches import find_match, find_outer_match
 from tap.adql.regions import Regions, constant
+from tap.adql.values import dali, is_stored_so, literal, reference, sent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from schemas.columns import Column
     from tap.adql.checker import Checked
-    from tap.adql.matches import Match
-
 _GEOMETRIC: Final = {
     function.name for function in STANDARD if not function.sql and function.name != "IN_UNIT"
 }
@@ -69,7 +69,10 @@ def translate(checked: Checked, *, limit: int | None) -> Sql:
 class _Translator:
     def __init__(self) -> None:
         self._regions = Regions(self._inside_geometry)
+        self._lookups = Lookups(self._regions, self._relation, self.expression)
         self._written = 0
+        self._fences = 0
+        self._denied = False  # whether what is written is inside NOT
 
     def _inside_geometry(self, found: typed.Expr) -> str:
         """SQL of an argument, which geometry writes several times: geometry in geometry grows."""
@@ -84,7 +87,7 @@ class _Translator:
         if isinstance(query.body, typed.Select):
             return self._query(query, final=True, limit=limit)
         items = ", ".join(
-            f"{_sent(f'u.c{n}', column)} AS {literals.identifier(column.name)}"
+            f"{sent(f'u.c{n}', column)} AS {literals.identifier(column.name)}"
             for n, column in enumerate(query.columns, start=1)
         )
         inner = self._query(query, final=False, limit=limit)
@@ -143,6 +146,12 @@ class _Translator:
         return f" ORDER BY {', '.join(terms)}" if terms else ""
 
     def _select(self, select: typed.Select, *, final: bool) -> str:
+        before, self._denied = self._denied, False
+        written = self._selected(select, final=final)
+        self._denied = before
+        return written
+
+    def _selected(self, select: typed.Select, *, final: bool) -> str:
         items = ", ".join(
             self._item(item, n, final=final) for n, item in enumerate(select.items, start=1)
         )
@@ -160,17 +169,9 @@ class _Translator:
             text = ", ".join(self._relation(source) for source in select.sources)
             return text if select.where is None else f"{text} WHERE {self.condition(select.where)}"
         relations = [self._relation(each) for each in match.others]
-        text = ", ".join([*relations, self._look_up(match)])
+        text = ", ".join([*relations, self._lookups.sql(match)])
         conditions = " AND ".join(self.condition(each) for each in match.rest)
         return f"{text} WHERE {conditions}" if conditions else text
-
-    def _look_up(self, match: Match) -> str:
-        alias = match.source.alias
-        arms = " UNION ALL ".join(
-            f"SELECT {alias}.* FROM {self._relation(match.source)} WHERE {arm}"
-            for arm in self._regions.arms(match)
-        )
-        return f"LATERAL ({arms}) AS {alias}"
 
     def _group(self, found: typed.Expr) -> str:
         written = self.expression(found)
@@ -180,9 +181,9 @@ class _Translator:
     def _item(self, item: typed.Item, place: int, *, final: bool) -> str:
         written = self.expression(item.expression)
         if final:
-            if _is_stored_so(item):
+            if is_stored_so(item):
                 return f"{written} AS {literals.identifier(item.column.name)}"
-            return f"{_sent(written, item.column)} AS {literals.identifier(item.column.name)}"
+            return f"{sent(written, item.column)} AS {literals.identifier(item.column.name)}"
         if kind_of(item.column) is Kind.NULL:
             written += "::text"
         return f"{written} AS c{place}"
@@ -199,11 +200,20 @@ class _Translator:
         if match is not None:
             (left,) = (self._relation(each) for each in match.others)
             on = " AND ".join(self.condition(each) for each in match.rest) or "TRUE"
-            return f"{left} LEFT JOIN {self._look_up(match)} ON {on}"
+            return f"{left} LEFT JOIN {self._lookups.sql(match)} ON {on}"
         left, right = self._relation(relation.left), self._relation(relation.right)
         if isinstance(relation.right, typed.Join):
             right = f"({right})"
         on = "TRUE" if relation.condition is None else self.condition(relation.condition)
+        if relation.kind == "FULL":
+            # PostgreSQL joins so where one value of each side equals one of the other: this one.
+            self._fences += 1
+            one, other = f"f{self._fences}", f"g{self._fences}"
+            left, right = (
+                f"({side} CROSS JOIN (SELECT 0 AS k OFFSET 0) AS {alias})"
+                for side, alias in ((left, one), (right, other))
+            )
+            on = f"{one}.k = {other}.k AND {on}"
         return f"{left} {relation.kind} JOIN {right} ON {on}"
 
     def condition(self, found: typed.Expr) -> str:
@@ -229,8 +239,9 @@ class _Translator:
             value = constant(right)
             if value not in {0, 1}:
                 return ""
-            predicate = self._regions.predicate(left)
-            return predicate if (value == 1) == (operator == "=") else f"(NOT {predicate})"
+            holds = (value == 1) == (operator == "=")
+            predicate = self._regions.predicate(left, found=holds and not self._denied)
+            return predicate if holds else f"(NOT {predicate})"
         if left.function.name == "DISTANCE" and operator in {"<", "<="}:
             return self._regions.distance_below(left, right, operator)
         return ""
@@ -238,9 +249,9 @@ class _Translator:
     def expression(self, found: typed.Expr) -> str:
         """SQL of any expression, in parentheses where it needs some."""
         if isinstance(found, typed.Reference):
-            return _reference(found)
+            return reference(found)
         if isinstance(found, typed.Constant):
-            return _literal(found)
+            return literal(found)
         if isinstance(found, typed.Apply):
             return self._apply(found)
         if isinstance(found, typed.Logical):
@@ -264,7 +275,7 @@ class _Translator:
         if function.name in _GEOMETRIC and not function.sql:
             return self._regions.value(found)
         if function.name == "NOT":
-            return f"(NOT {self.condition(found.arguments[0])})"
+            return self._not(found.arguments[0])
         if function.name in _TURNED_ROUND:
             special = self._geometric(found)
             if special:
@@ -280,6 +291,12 @@ class _Translator:
             rest = ", ".join(arguments[1:])
             return f"({arguments[0]} IN ({rest}))"
         return function.sql.format(*arguments)
+
+    def _not(self, operand: typed.Expr) -> str:
+        before, self._denied = self._denied, True
+        written = f"(NOT {self.condition(operand)})"
+        self._denied = before
+        return written
 
     def _in(self, found: typed.Apply) -> str:
         first, *rest = found.arguments
@@ -317,7 +334,7 @@ class _Translator:
                 return f"{operand}::int4::{sql_type(found.column)}"
             return f"{operand}::{sql_type(found.column)}"
         if old is Kind.TIME:
-            operand = _dali(operand)
+            operand = dali(operand)
         elif old is Kind.REGION:
             operand = f"vo.stcs({operand})"
         elif sql_type(found.operand.column).endswith("[]"):
@@ -327,56 +344,6 @@ class _Translator:
         if found.length is None:
             return operand
         return f"left({operand}, {found.length})"
-
-
-def _is_stored_so(item: typed.Item) -> bool:
-    stored = item.expression.column
-    return (
-        isinstance(item.expression, typed.Reference)
-        and stored.sql_type == sql_type(stored)
-        and not (stored.datatype == "char" and kind_of(stored) in {Kind.TIME, *GEOMETRIC})
-    )
-
-
-def _sent(written: str, column: Column) -> str:
-    kind = kind_of(column)
-    if kind is Kind.TIME:
-        return _dali(written)
-    if kind in GEOMETRIC and column.datatype == "char":
-        return f"vo.stcs({written})"
-    return f"{written}::{sql_type(column)}"
-
-
-def _dali(moment: str) -> str:
-    """SQL of a timestamp as text (DALI-1.1 3.3.3), without a fraction that is zero."""
-    form = "to_char({0}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
-    return f"regexp_replace({form.format(moment)}, '\\.0+$', '')"
-
-
-def _reference(found: typed.Reference) -> str:
-    text = f"{found.relation}.{literals.identifier(found.name)}"
-    if found.table is None or kind_of(found.column) is not Kind.TIME:
-        return text
-    stored = found.column.sql_type.lower()
-    if stored in {"timestamptz", "timestamp with time zone"}:
-        return f"({text} AT TIME ZONE 'UTC')"
-    return text if stored.startswith("timestamp") else f"{text}::timestamp"
-
-
-def _literal(found: typed.Constant) -> str:
-    value = found.value
-    if value is None:
-        untyped = kind_of(found.column) is Kind.NULL
-        return "NULL" if untyped else f"NULL::{sql_type(found.column)}"
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, str):
-        kind = "timestamp" if kind_of(found.column) is Kind.TIME else "text"
-        return f"{literals.text(value)}::{kind}"
-    if isinstance(value, int):
-        kind = sql_type(found.column)
-        return f"{value}" if value >= 0 and kind == "int4" else f"'{value}'::{kind}"
-    return literals.double(value)
 
 
 def _least(one: int | None, other: int | None) -> int | None:
