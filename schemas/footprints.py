@@ -22,7 +22,7 @@ SIZES: Final = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 MARGIN: Final = 1.01
 #: Classes are asked as one where that makes the search wider by no more than this.
 _TOGETHER: Final = 0.3
-_LISTED: Final = 200
+_LISTED: Final = 32
 
 
 @dataclass(frozen=True, slots=True)

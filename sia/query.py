@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, psycopg2
 from reduction.freshness import Fresh
 from reduction.scope import Circle as ScopeCircle
 from reduction.scope import Scope
+from schemas import footprints, sphere
 from schemas.dali import InputParam, ServiceDescriptor, TableResult
 from schemas.errors import BusyError, FatalError, TimeLimitError
 from schemas.obscore import OBSCORE, OBSCORE_COLUMNS
@@ -58,7 +59,7 @@ _EQUALS: Final = {
 
 PATH: Final = "/sia2/query"
 _BLOCK_ROWS: Final = 2000
-_MARGIN: Final = 1.01
+_LARGE: Final = 45.0  # degrees: from there on most images are looked at anyway
 _CANCELLED: Final = "57014"
 _BUSY: Final = ("08", "40", "53", "55", "57")
 
@@ -263,18 +264,37 @@ def _intersects(numbers: list[float]) -> ColumnElement[bool]:
 
 
 def _near(shape: Shape) -> ColumnElement[bool]:
-    """Whether the circles around image and shape meet: cheap, and never too few."""
+    """Whether the circles around image and shape meet: by the index, and never too few."""
     cap = bounding_cap(shape)
     if cap is None:
         return sa.true()
     c, circle = _VIEW.c, cap.circle
     within = (_number(circle.ra), _number(circle.dec), _number(circle.radius) + _reach())
-    return sa.func.vo.within(c.s_ra, c.s_dec, *within, type_=sa.Boolean)
+    meet = sa.func.vo.within(c.s_ra, c.s_dec, *within, type_=sa.Boolean)
+    if circle.radius >= _LARGE:
+        return meet
+    arms = footprints.reaches(sphere.Cap(circle.ra, circle.dec, circle.radius + 1e-6))
+    return sa.or_(*map(_centred, arms)) & meet
+
+
+def _centred(reach: footprints.Reach) -> ColumnElement[bool]:
+    """Whether an image's centre is where those of some classes of size can be."""
+    first, last = reach.zones
+    zone: ColumnElement[Any] = sa.literal_column(sphere.zone_expression("s_dec"))
+    size: ColumnElement[Any] = sa.literal_column(footprints.size_expression("s_fov"))
+    within: ColumnElement[bool] = zone.between(first, last)
+    if reach.listed:
+        within = zone == sa.any_(sa.literal(list(range(first, last + 1)), ARRAY(sa.Integer)))
+    place = (size == sa.any_(sa.literal(list(reach.sizes), ARRAY(sa.Integer)))) & within
+    if not reach.ranges:
+        return place
+    return sa.or_(*(place & _VIEW.c.s_ra.between(low, high) for low, high in reach.ranges))
 
 
 def _reach() -> ColumnElement[float]:
     """Degrees around its centre that an image stays within."""
-    return sa.func.coalesce(_VIEW.c.s_fov, _number(360.0)) * _number(_MARGIN / 2) + _number(1e-6)
+    diameter = sa.func.coalesce(_VIEW.c.s_fov, _number(360.0))
+    return diameter * _number(footprints.MARGIN / 2) + _number(1e-6)
 
 
 def _number(value: float) -> ColumnElement[float]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from schemas import footprints, sphere
 from tap.adql import typed
 from tap.adql.matches import Around
-from tap.adql.regions import constant, footprint_columns, is_position
+from tap.adql.regions import circles_meet, constant, footprint_columns, is_position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,14 +102,17 @@ class Lookups:
 
     def _footprints(self, place: typed.Reference, source: str) -> str:
         """Footprints whose centre is as far from the cap ``k.c`` as their size reaches."""
-        ra, zone, size = footprint_columns(place)
+        columns = footprint_columns(place)
+        ra, zone = columns[0], sphere.zone_expression(columns[1])
+        size = footprints.size_expression(columns[2])
+        meets = circles_meet(columns, "k.c[1]", "k.c[2]", "k.c[3]")
         bounds = [f"{diameter / 2 * footprints.MARGIN + 1e-6}" for diameter in footprints.SIZES]
         classes = ", ".join(f"({n}, {bound}::float8)" for n, bound in enumerate([*bounds, "360"]))
         radius = "least(k.c[3] + z.reach, 180)"
         inside = _zones(zone, radius)
         return " UNION ALL ".join(
             f"SELECT {place.relation}.* FROM (VALUES {classes}) AS z (size, reach), {source}"
-            f" WHERE {size} = z.size AND {inside} AND {_range(ra, turn, radius, pole)}"
+            f" WHERE {size} = z.size AND {inside} AND {_range(ra, turn, radius, pole)} AND {meets}"
             for turn, pole in _TURNS
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = [
     "Regions",
+    "circles_meet",
     "constant",
     "constant_region",
     "footprint_columns",
@@ -197,7 +198,9 @@ class Regions:
         if cap is None or abs(cap.dec) > 90 or not 0 <= cap.radius < 90:
             return ""
         place = footprint_columns(footprint)
-        return f"({' OR '.join(_arm(place, each) for each in footprints.reaches(cap))}) AND "
+        arms = " OR ".join(_arm(place, each) for each in footprints.reaches(cap))
+        ra, dec, radius = (literals.double(number) for number in (cap.ra, cap.dec, cap.radius))
+        return f"({arms}) AND {circles_meet(place, ra, dec, radius)} AND "
 
     def distance_below(self, call: typed.Apply, radius: typed.Expr, operator: str) -> str:
         """SQL of ``DISTANCE(...) < radius`` or ``<=``, in a form that an index answers."""
@@ -360,19 +363,26 @@ def is_footprint(found: typed.Expr) -> TypeGuard[typed.Reference]:
 
 
 def footprint_columns(found: typed.Reference) -> tuple[str, str, str]:
-    """SQL of right ascension, zone and class of size of a footprint, as its index has them."""
+    """SQL of centre and diameter of the circle around a footprint."""
     if found.table is None or found.table.footprint is None:
         message = f"the column {found.name} has no index of footprints"
         raise ValueError(message)
     ra, dec, diameter = (
         f"{found.relation}.{literals.identifier(name)}" for name in found.table.footprint[1:]
     )
-    return ra, sphere.zone_expression(dec), footprints.size_expression(diameter)
+    return ra, dec, diameter
+
+
+def circles_meet(place: tuple[str, str, str], ra: str, dec: str, radius: str) -> str:
+    """SQL of: the circle around a footprint meets another one; cheap, and never too seldom."""
+    around = f"{radius} + {footprints.MARGIN / 2} * {place[2]} + 1e-6"
+    return f"vo.within({place[0]}, {place[1]}, {ra}, {dec}, {around})"
 
 
 def _arm(place: tuple[str, str, str], reach: footprints.Reach) -> str:
     """SQL of: the centre is where those of some classes of size can be."""
-    ra, zone, size = place
+    ra, zone = place[0], sphere.zone_expression(place[1])
+    size = footprints.size_expression(place[2])
     first, last = reach.zones
     sizes = ",".join(map(str, reach.sizes))
     said = f"{size} = ANY ('{{{sizes}}}'::int[])"

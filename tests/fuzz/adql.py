@@ -1,8 +1,8 @@
 """Query texts at random through parser, checker, translator and PostgreSQL.
 
 ``python -m tests.fuzz.adql [--texts 100000] [--seed 1] [--jobs 2]`` asserts of each: it is
-answered, or refused by an error of the user's (UsageError) or of the moment (TransientError); never by
-another exception; within a limit of time; and of all together: nothing was written.
+answered, or refused by an error of the user (UsageError) or of the moment (TransientError); never
+by another exception; within a limit of time; and of all together: nothing was written.
 """
 
 from __future__ import annotations
