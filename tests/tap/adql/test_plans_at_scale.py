@@ -67,14 +67,16 @@ FORMS = [
     "SELECT t.id FROM {few} WHERE t.id IN (SELECT s.id FROM bench.stars AS s WHERE {on})",
     "SELECT t.id, (SELECT COUNT(*) FROM bench.stars AS s WHERE {on}) AS n FROM {few}",
 ]
+SELF = "SELECT s.id FROM bench.stars AS s, bench.stars AS t WHERE t.id < 10000000800"
+IMAGE = (
+    "o.obs_publisher_did = 'ivo://test/plates?7' AND 1=CONTAINS(POINT(s.ra, s.dec), o.s_region)"
+)
 OTHERS = [
     f"{CTE} SELECT s.id FROM few AS t {STAR} DISTANCE(s.ra, s.dec, t.ra, t.dec) < .01",
     f"{CTE} SELECT s.id FROM few AS t {STAR} DISTANCE(t.p, POINT(s.ra, s.dec)) < .01",
     f"{CTE} SELECT s.id FROM few AS t {STAR} 1=CONTAINS(POINT(s.ra, s.dec), CIRCLE(t.p, .01))",
-    "SELECT s.id FROM bench.stars AS s, bench.stars AS t"
-    " WHERE t.id < 10000000800 AND DISTANCE(s.ra, s.dec, t.ra, t.dec) < 0.001 AND s.id <> t.id",
-    f"SELECT COUNT(*) FROM ivoa.obscore AS o {STAR} 1=CONTAINS(POINT(s.ra, s.dec), o.s_region)"
-    " WHERE o.obs_publisher_did = 'ivo://test/plates?7'",
+    f"{SELF} AND DISTANCE(s.ra, s.dec, t.ra, t.dec) < 0.001 AND s.id <> t.id",
+    f"SELECT COUNT(*) FROM ivoa.obscore AS o {STAR} {IMAGE}",
 ]
 FOOTPRINTS = [
     "1=INTERSECTS(s_region, CIRCLE(120, 30, 0.1))",
@@ -159,7 +161,7 @@ def test_places_of_other_tables_are_looked_up_among_the_stars(sky, text):
 def test_a_place_among_a_hundred_thousand_images_is_looked_up(sky, where):
     found, scans = looked_at(sky, sql(f"SELECT obs_id FROM ivoa.obscore WHERE {where}"))
     assert scans == []
-    assert found < 2 * PART * pages(sky, "vo.obscore")
+    assert found < 4 * PART * pages(sky, "vo.obscore")
 
 
 @pytest.mark.parametrize("form", UNDER)
@@ -183,7 +185,7 @@ def test_a_search_of_images_reads_a_few_of_a_hundred_thousand(sky, position):
     text, values = statement(asked(PARAMS, POS=position), limit=1000, prefix="")
     found, scans = looked_at(sky, text, values)
     assert scans == []
-    assert found < 2 * PART * pages(sky, "vo.obscore")
+    assert found < 4 * PART * pages(sky, "vo.obscore")
 
 
 @pytest.mark.parametrize("where", [*FOOTPRINTS[:8], "1=CONTAINS(POINT(359.99, 89), s_region)"])
@@ -201,7 +203,7 @@ def test_what_does_not_meet_a_region_is_found_too_and_the_unknown_is_not(sky):
     counts = []
     for where in ("1=INTERSECTS", "0=INTERSECTS", "NOT 1=INTERSECTS", "1<>INTERSECTS"):
         text = f"SELECT COUNT(*) FROM ivoa.obscore WHERE {where}(s_region, CIRCLE(120, 30, 9))"
-        sky.execute(sql(text))
+        sky.execute(sql(text + " AND t_min < 52000"))
         counts += sky.fetchone()
     assert counts[0] + counts[1] == 1_999
     assert counts[1] == counts[2] == counts[3]
