@@ -96,6 +96,7 @@ def test_a_star_is_where_a_straight_line_through_space_takes_it(stars):
 
 def test_astropy_puts_the_stars_at_the_same_places(stars):
     rows = drawn(100)
+    rows[:, 2] += 20  # speeds that erfa's routine believes
     start = SkyCoord(
         ra=rows[:, 0] * u.deg,
         dec=rows[:, 1] * u.deg,
