@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from schemas.errors import ParameterError
 from vo_service.formats.separated import CSV, TSV
-from vo_service.formats.votable import BINARY2, TABLEDATA
+from vo_service.formats.votable import BINARY, BINARY2, TABLEDATA
 
 if TYPE_CHECKING:
     from vo_service.formats.base import Format
 
-FORMATS: Final[tuple[Format, ...]] = (BINARY2, TABLEDATA, CSV, TSV)
+FORMATS: Final[tuple[Format, ...]] = (BINARY2, BINARY, TABLEDATA, CSV, TSV)
 """In the order of preference; the first one is the default."""
 
 
