@@ -133,6 +133,16 @@ class Ragged:
         ends = (self.starts + self.sizes).tolist()
         return [raw[a:b] for a, b in zip(self.starts.tolist(), ends, strict=True)]
 
+    def compact(self) -> Ragged:
+        """One value after the other, nothing between."""
+        ends = np.cumsum(self.sizes)
+        starts = ends - self.sizes
+        total = int(ends[-1]) if len(ends) else 0
+        if np.array_equal(starts, self.starts):
+            return Ragged(self.data[:total], starts, self.sizes, self.nulls)
+        source = np.repeat(self.starts - starts, self.sizes) + np.arange(total)
+        return Ragged(self.data[source], starts, self.sizes, self.nulls)
+
 
 def packed(pieces: Sequence[bytes], nulls: Flags) -> Ragged:
     """Lay values one after the other."""

@@ -24,7 +24,7 @@ from schemas.kernel import KERNEL
 from schemas.tabledata import FORBIDDEN, table_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from schemas.columns import Column
     from schemas.dali import InputParam, Rows, ServiceDescriptor, TableResult
@@ -48,7 +48,7 @@ def write_votable(
     *,
     base_url: str,
     serialization: Serialization = Serialization.BINARY2,
-) -> Iterator[bytes]:
+) -> Generator[bytes]:
     """Write an answer piece by piece.
 
     Parameters

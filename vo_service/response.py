@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["file_response", "table_response"]
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from flask import Response
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def table_response(
     result: TableResult, form: Format, *, mime: str, base_url: str, name: str
 ) -> Response:
-    """Send a table as it comes.
+    """Send a table as it comes; what fails before its first bytes is raised.
 
     Parameters
     ----------
@@ -30,7 +31,14 @@ def table_response(
     name
         Of the file, without its suffix, for people who save it.
     """
-    body = ClosingIterator(form.write(result, base_url), result.close)
+    pieces = form.write(result, base_url)
+    try:
+        # a form that must know all rows first (FITS) fails here, and the failure has its status
+        first = next(pieces, b"")
+    except BaseException:
+        result.close()
+        raise
+    body = ClosingIterator(chain([first], pieces), [pieces.close, result.close])
     answer = Response(body, content_type=mime)
     answer.headers["Content-Disposition"] = f'inline; filename="{name}.{form.suffix}"'
     return answer

@@ -165,7 +165,9 @@ def main() -> None:
     with starry(given.rows) as held:
         server = server_of(held.url)
         answered(held.url, "votable", 1000)
-        print(f"{given.rows} rows of 16 columns", "without" if given.fallback else "with", "kernel")
+        print(
+            f"{given.rows} rows of 16 columns", "without" if given.fallback else "with", "kernel"
+        )
         print("form         seconds  first s       MB  memory MB  ratio to COPY", flush=True)
         for form in given.formats:
             taken = [measured(held, server, form, given.rows) for _ in range(given.repeats)]

@@ -18,7 +18,7 @@ from schemas.lines import Lines, unescaped
 from vo_service.formats.base import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from schemas.columns import Column
     from schemas.dali import Rows, TableResult
@@ -27,7 +27,7 @@ _QUOTED: Final = re.compile('[",\r\n]')
 _BROKEN: Final = re.compile("[\t\r\n]")
 
 
-def _csv(result: TableResult, base_url: str) -> Iterator[bytes]:
+def _csv(result: TableResult, base_url: str) -> Generator[bytes]:
     """Write RFC 4180, lines ended by a line feed: an empty text is ``""``, no value is nothing."""
     del base_url
     yield (",".join(_csv_cell(column.name) for column in result.columns) + "\n").encode()
@@ -53,7 +53,7 @@ def _csv_cell(text: str) -> str:
     return f'"{doubled}"'
 
 
-def _tsv(result: TableResult, base_url: str) -> Iterator[bytes]:
+def _tsv(result: TableResult, base_url: str) -> Generator[bytes]:
     """Write IANA's text/tab-separated-values, which has no quotes: blanks stand for tabs."""
     del base_url
     yield ("\t".join(_tsv_cell(column.name) for column in result.columns) + "\n").encode()

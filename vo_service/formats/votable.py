@@ -11,7 +11,7 @@ from schemas.votable import Serialization, write_votable
 from vo_service.formats.base import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from schemas.dali import TableResult
 
@@ -19,15 +19,15 @@ _TYPE: Final = "application/x-votable+xml"
 _IDS: Final = "ivo://ivoa.net/std/TAPRegExt#output-votable-"
 
 
-def _binary2(result: TableResult, base_url: str) -> Iterator[bytes]:
+def _binary2(result: TableResult, base_url: str) -> Generator[bytes]:
     return write_votable(result, base_url=base_url, serialization=Serialization.BINARY2)
 
 
-def _binary(result: TableResult, base_url: str) -> Iterator[bytes]:
+def _binary(result: TableResult, base_url: str) -> Generator[bytes]:
     return write_votable(result, base_url=base_url, serialization=Serialization.BINARY)
 
 
-def _tabledata(result: TableResult, base_url: str) -> Iterator[bytes]:
+def _tabledata(result: TableResult, base_url: str) -> Generator[bytes]:
     return write_votable(result, base_url=base_url, serialization=Serialization.TABLEDATA)
 
 
