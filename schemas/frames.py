@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from schemas import kernel
 from schemas.blocks import WIRE, Block, Fixed, Layout, Ragged, nothing, packed
 from schemas.errors import FatalError
-from schemas.kernel import KERNEL, spec_of
+from schemas.kernel import spec_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,14 +94,14 @@ class Frames:
         if self.starts is not None or not all(map(_is_plain, columns)):
             return None
         try:
-            done: bytes = KERNEL.pack(self.data, self.length, spec_of(columns), masked)
+            done: bytes = kernel.KERNEL.pack(self.data, self.length, spec_of(columns), masked)
         except ValueError as error:
             raise _fault(columns, error) from error
         return done
 
     def _by_kernel(self, columns: Sequence[Column]) -> Block:
         try:
-            parts = KERNEL.columns(self.data, self.length, spec_of(columns))
+            parts = kernel.KERNEL.columns(self.data, self.length, spec_of(columns))
         except ValueError as error:
             raise _fault(columns, error) from error
         return Block(self.length, tuple(map(_read_part, columns, parts)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 __all__ = ["KERNEL", "spec_of"]
 
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,8 +31,8 @@ def _kernel() -> Any:  # noqa: ANN401  # a module, or None
     return _frames
 
 
-#: The module ``schemas._frames``, or None.
-KERNEL: Final = _kernel()
+#: The module ``schemas._frames``, or None; asked for at every use.
+KERNEL: Any = _kernel()
 
 _FLAG, _WHOLE, _REAL, _TEXT, _WHOLES, _REALS = range(6)
 

@@ -125,6 +125,9 @@ def unescaped(data: bytes, *, blanks: bool = False) -> bytes:
     blanks
         Whether a blank stands for a tab or line end within a field.
     """
+    if b"\\\\" not in data:
+        # every N after a backslash says that there is no value
+        data = data.replace(b"\\N", b"")
     if b"\\" not in data:
         return data
     meant = _BLANKS if blanks else _LETTERS

@@ -15,10 +15,10 @@ __all__ = ["FORBIDDEN", "table_rows"]
 import re
 from typing import TYPE_CHECKING, Final
 
+from schemas import kernel
 from schemas.blocks import Block, Layout
 from schemas.cells import text_cells
 from schemas.errors import FatalError
-from schemas.kernel import KERNEL
 from schemas.lines import Lines, unescaped
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ def table_rows(columns: Sequence[Column], rows: Rows) -> bytes:
     if not isinstance(rows, Lines):
         return _of_block(columns, Block.of(columns, rows))
     nothing = tuple(map(_nothing, columns))
-    if KERNEL is None:
+    if kernel.KERNEL is None:
         return _of_lines(columns, rows.data, nothing)
     reals = bytes(map(_is_real, columns))
     try:
-        written: bytes = KERNEL.tabledata(rows.data, tuple(map(str.encode, nothing)), reals)
+        written: bytes = kernel.KERNEL.tabledata(rows.data, tuple(map(str.encode, nothing)), reals)
     except ValueError as error:
         message = f"the database's text cannot be read: {error}"
         raise FatalError(message) from error

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lxml import etree
 
+from schemas import kernel
 from schemas.binary2 import declared, lowest, pack
 from schemas.dali import Info
 from schemas.errors import VOError
-from schemas.kernel import KERNEL
 from schemas.tabledata import FORBIDDEN, table_rows
 
 if TYPE_CHECKING:
@@ -291,7 +291,7 @@ class _Base64:
 
     def __init__(self, serialization: Serialization) -> None:
         self._masked = serialization is Serialization.BINARY2
-        self._encode = binascii.b2a_base64 if KERNEL is None else KERNEL.base64
+        self._encode = binascii.b2a_base64 if kernel.KERNEL is None else kernel.KERNEL.base64
         self._kept = b""
 
     def __call__(self, columns: Sequence[Column], rows: Rows) -> bytes:

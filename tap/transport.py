@@ -13,11 +13,11 @@ import io
 import sys
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
+from schemas import kernel
 from schemas.blocks import Layout
 from schemas.dali import Transport
 from schemas.errors import FatalError, QueryError
 from schemas.frames import Frames
-from schemas.kernel import KERNEL
 from schemas.lines import Lines, whole_lines
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def cutter_for(columns: Sequence[Column], transport: Transport) -> Cutter:
         transport = Transport.BINARY
     if transport is not Transport.BINARY:
         return _Lines(transport)
-    return _Messages() if KERNEL is None else _Binary()
+    return _Messages() if kernel.KERNEL is None else _Binary()
 
 
 def statement_for(sql: str, columns: Sequence[Column], cutter: Cutter) -> str:
@@ -149,8 +149,8 @@ class _Binary(_Gathered):
                 return None, False
             self._started = True
             data = _headless(data)
-        end, rows, ended = KERNEL.split(data, 0, sys.maxsize if most is None else most)
-        more = rows == most and bool(KERNEL.split(data, end, 1)[1])
+        end, rows, ended = kernel.KERNEL.split(data, 0, sys.maxsize if most is None else most)
+        more = rows == most and bool(kernel.KERNEL.split(data, end, 1)[1])
         self._kept = b"" if ended or more else data[end:]
         return Frames(data, rows) if rows else None, more
 
