@@ -262,7 +262,8 @@ def test_the_limit_holds_and_overflows_only_if_more_rows_exist(
 def test_rows_that_come_slowly_are_handed_over_while_others_are_awaited(connection, transport):
     # PostgreSQL itself keeps 8 kB back
     columns = (Column("n", "int"), Column("t", "char", "*"))
-    sql = "SELECT n, repeat('x', 9000) FROM generate_series(1, 20) n WHERE pg_sleep(0.05) IS NOT NULL"
+    rows = "generate_series(1, 20) n WHERE pg_sleep(0.05) IS NOT NULL"
+    sql = f"SELECT n, repeat('x', 9000) FROM {rows}"
     execution, some = execute(
         connection, sql, columns, limit=None, timeout_s=10, transport=transport
     )

@@ -25,7 +25,7 @@ from vo_service.formats.spool import Spool
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from schemas.dali import TableResult
+    from schemas.dali import Info, TableResult
 
 _UNIT: Final = 2880
 _MOST_COLUMNS: Final = 999
@@ -56,7 +56,9 @@ def _write(result: TableResult, base_url: str) -> Generator[bytes]:
                 column.see(field)
             spool.add(block)
             rows += block.length
-        yield _primary() + _header(result, columns, rows)
+        trailing = trailing_info(result)
+        yield _primary((*result.infos, *trailing))
+        yield _header(columns, rows, trailing[0].value if trailing else "OK")
         yield from _table(columns, spool, rows)
 
 
@@ -88,16 +90,19 @@ def _table(columns: Sequence[FitsColumn], spool: Spool, rows: int) -> Generator[
     yield b"\0" * (-(rows * dtype.itemsize + heap) % _UNIT)
 
 
-def _primary() -> bytes:
+def _primary(infos: Sequence[Info]) -> bytes:
+    """The answer as a whole is spoken of here: STIL makes parameters of a table's comments."""
     header = fits.Header()
     header["SIMPLE"] = True
     header["BITPIX"] = 8
     header["NAXIS"] = 0
     header["EXTEND"] = True
+    for info in infos:
+        header.add_comment(_ascii(" ".join(filter(None, (info.name, "=", info.value, info.text)))))
     return str(header.tostring()).encode()
 
 
-def _header(result: TableResult, columns: Sequence[FitsColumn], rows: int) -> bytes:
+def _header(columns: Sequence[FitsColumn], rows: int, status: str) -> bytes:
     header = fits.Header()
     header["XTENSION"] = "BINTABLE"
     header["BITPIX"] = 8
@@ -108,12 +113,9 @@ def _header(result: TableResult, columns: Sequence[FitsColumn], rows: int) -> by
     header["GCOUNT"] = 1
     header["TFIELDS"] = len(columns)
     header["EXTNAME"] = "RESULT"
-    trailing = trailing_info(result)
-    header["QSTATUS"] = trailing[0].value if trailing else "OK", "status of the query (DALI)"
+    header["QSTATUS"] = status, "status of the query (DALI)"
     for number, column in enumerate(columns, 1):
         _describe(header, column, number)
-    for info in (*result.infos, *trailing):
-        header.add_comment(_ascii(" ".join(filter(None, (info.name, "=", info.value, info.text)))))
     return str(header.tostring()).encode()
 
 
