@@ -31,8 +31,9 @@ class Format:
         Of the names of its files.
     write
         Table and base URL of the service to pieces of the document. What fails before the first
-        piece is raised there; later failures are said in the document where it has a place for
-        them, and are raised where it has none or where readers do not look.
+        bytes is raised there (pieces may be empty while rows are awaited); later failures are
+        said in the document where it has a place for them, and are raised where it has none or
+        where readers do not look.
     transport
         How rows that come from the database in bulk should come.
     """

@@ -56,6 +56,7 @@ def _write(result: TableResult, base_url: str) -> Generator[bytes]:
                 column.see(field)
             spool.add(block)
             rows += block.length
+            yield b""  # nothing leaves yet, but who waits may look whether the client still does
         trailing = trailing_info(result)
         yield _primary((*result.infos, *trailing))
         yield _header(columns, rows, trailing[0].value if trailing else "OK")
