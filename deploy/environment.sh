@@ -84,6 +84,27 @@ install_part() {
     printf '%s\n' "$sum" >"$stamp"
 }
 
+# The part of bulk answers that is worth compiling; where that cannot be, numpy does its work.
+compile_part() {
+    stamp="$VENV/vo-compiled.sum"
+    sum=$(cd "$ROOT" && cat setup.py schemas/_frames*.c | cksum)
+    compiled=$(find "$ROOT/schemas" -name '_frames*.so' | head -n 1)
+    if [ -n "$compiled" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum $compiled" ]; then
+        return 0
+    fi
+    if [ -n "$compiled" ]; then
+        rm -f "$compiled" 2>/dev/null || return 0
+    fi
+    (cd "$ROOT" && "$VENV/bin/python" setup.py --quiet build_ext --inplace) >"$ROOT_LOG" 2>&1 || :
+    compiled=$(find "$ROOT/schemas" -name '_frames*.so' | head -n 1)
+    if [ -n "$compiled" ]; then
+        say "compiled the part that packs bulk answers"
+        printf '%s\n' "$sum $compiled" >"$stamp"
+    else
+        say "no C compiler with Python's headers: bulk answers are packed by numpy, somewhat slower"
+    fi
+}
+
 # prepare NAME: NAME is runtime, or test for everything.
 prepare() {
     VENV=${VO_VENV:-$ROOT/.venv}
@@ -110,6 +131,7 @@ EOF
             fail "Installing the project from $ROOT failed."
         }
     fi
+    compile_part
     rm -f "$ROOT_LOG" "$part"
     trap - EXIT
 }

@@ -1,4 +1,4 @@
-"""Values as the text that TABLEDATA, CSV and TSV hold."""
+"""Values as text, for the forms that hold text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from schemas.columns import Column
 
 
-def text_cells(column: Column, field: Fixed | Ragged) -> list[str | None]:
+def text_cells(
+    column: Column, field: Fixed | Ragged, *, infinity: str = "Infinity"
+) -> list[str | None]:
     """Say each value of a column.
 
     Parameters
@@ -26,6 +28,9 @@ def text_cells(column: Column, field: Fixed | Ragged) -> list[str | None]:
         Its declaration.
     field
         Its values.
+    infinity
+        The word for it: ``Infinity``, which programs and languages read, or ``Inf``, which is
+        VOTable's; then with a sign, always.
 
     Returns
     -------
@@ -41,18 +46,19 @@ def text_cells(column: Column, field: Fixed | Ragged) -> list[str | None]:
     """
     nulls = field.nulls.tolist()
     if isinstance(field, Fixed):
-        said = _numbers(field.values)
+        said = _numbers(field.values, infinity)
     else:
         layout = Layout.of(column)
         pieces = field.pieces()
         if layout.dtype is None:
             said = [piece.decode() for piece in pieces]
         else:
-            said = [" ".join(_numbers(np.frombuffer(p, layout.dtype))) for p in pieces]
+            items = (np.frombuffer(piece, layout.dtype) for piece in pieces)
+            said = [" ".join(_numbers(each, infinity)) for each in items]
     return [None if null else text for null, text in zip(nulls, said, strict=True)]
 
 
-def _numbers(values: NDArray[Any]) -> list[str]:
+def _numbers(values: NDArray[Any], infinity: str) -> list[str]:
     if values.dtype.kind == "b":
         return ["true" if value else "false" for value in values.tolist()]
     if values.dtype.kind in "iu":
@@ -62,12 +68,14 @@ def _numbers(values: NDArray[Any]) -> list[str]:
     if np.isfinite(values).all():
         return said
     return [
-        text if math.isfinite(value) else _special(value)
+        text if math.isfinite(value) else _special(value, infinity)
         for text, value in zip(said, values.tolist(), strict=True)
     ]
 
 
-def _special(value: float) -> str:
+def _special(value: float, infinity: str) -> str:
     if math.isnan(value):
         return "NaN"
-    return "+Inf" if value > 0 else "-Inf"
+    if value < 0:
+        return "-" + infinity
+    return "+Inf" if infinity == "Inf" else infinity

@@ -10,6 +10,7 @@ __all__ = [
     "Mode",
     "Param",
     "Params",
+    "Rows",
     "ServiceDescriptor",
     "TableResult",
     "Terms",
@@ -20,7 +21,7 @@ __all__ = [
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from schemas.errors import MissingParameterError, MultiValuedParameterError, ParameterError
 
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 
     from schemas.blocks import Block
     from schemas.columns import Column
+    from schemas.frames import Frames
+    from schemas.lines import Lines
+
+
+Rows: TypeAlias = "Sequence[tuple[Any, ...]] | Block | Frames | Lines"
+"""Some rows of a table; see :class:`TableResult`."""
 
 
 class Mode(StrEnum):
@@ -39,7 +46,11 @@ class Mode(StrEnum):
 
 
 class Transport(StrEnum):
-    """How the database hands rows over: what the form of an answer is made from most cheaply."""
+    """How the database hands rows over: what the form of an answer is made from most cheaply.
+
+    BINARY gives :class:`schemas.frames.Frames`, TEXT and CSV give :class:`schemas.lines.Lines`. It
+    is a wish: what cannot be said as text comes as BINARY, so who asks for text reads both.
+    """
 
     BINARY = "binary"
     CSV = "csv"
@@ -253,9 +264,11 @@ class TableResult:
     columns
         What each value of a row is.
     rows
-        Blocks of rows: a list of tuples of Python values in the order of ``columns``, None where
-        there is no value, or a :class:`schemas.blocks.Block`, which is what the database's bulk
-        transport gives. The statement has been run when the result is handed over.
+        Rows, some at a time. Protocols with few rows give lists of tuples of Python values in
+        the order of ``columns``, None where there is no value. The database's bulk transports
+        give :class:`schemas.frames.Frames`, or :class:`schemas.lines.Lines` where the form of the
+        answer asked for text. :meth:`schemas.blocks.Block.of` makes a block of any but the last.
+        The statement has been run when the result is handed over.
     infos
         Said before the rows.
     descriptors
@@ -267,7 +280,7 @@ class TableResult:
     """
 
     columns: Sequence[Column]
-    rows: Iterator[Sequence[tuple[Any, ...]] | Block]
+    rows: Iterator[Rows]
     infos: tuple[Info, ...] = ()
     descriptors: tuple[ServiceDescriptor, ...] = ()
     overflowed: Callable[[], bool] = field(default=lambda: False)

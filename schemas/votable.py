@@ -2,13 +2,13 @@
 
 Texts of ``char`` columns are UTF-8, the same bytes as ASCII wherever ASCII says it, and are read
 so by astropy, STILTS and TOPCAT; a column declared ``unicodeChar`` goes out in 16-bit units. Rows
-are BINARY2 (the default) or TABLEDATA. The markup is serialised by lxml around a marker, and only
-rows are put in the marker's place. Reading VOTables is not done here.
+are BINARY2 (the default), BINARY or TABLEDATA. The markup is serialised by lxml around a marker,
+and only rows are put in the marker's place. Reading VOTables is not done here.
 """
 
 from __future__ import annotations
 
-__all__ = ["Serialization", "error_document", "write_votable"]
+__all__ = ["Serialization", "bare_document", "error_document", "trailing_info", "write_votable"]
 
 import binascii
 import re
@@ -17,30 +17,29 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lxml import etree
 
-from schemas.binary2 import pack
-from schemas.blocks import Block, Layout
-from schemas.cells import text_cells
+from schemas import kernel
+from schemas.binary2 import declared, lowest, pack
 from schemas.dali import Info
 from schemas.errors import VOError
+from schemas.tabledata import FORBIDDEN, table_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from schemas.columns import Column
-    from schemas.dali import InputParam, ServiceDescriptor, TableResult
+    from schemas.dali import InputParam, Rows, ServiceDescriptor, TableResult
 
 _NS: Final = "http://www.ivoa.net/xml/VOTable/v1.3"
 _XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 _LOCATION: Final = f"{_NS} http://www.ivoa.net/xml/VOTable/VOTable-1.4.xsd"
 _MARKER: Final = "@rows@"
-_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_MARKUP: Final = re.compile("[&<>\r]")
 
 
 class Serialization(StrEnum):
     """How rows are written (VOTable-1.4 5)."""
 
     BINARY2 = "BINARY2"
+    BINARY = "BINARY"
     TABLEDATA = "TABLEDATA"
 
 
@@ -49,7 +48,7 @@ def write_votable(
     *,
     base_url: str,
     serialization: Serialization = Serialization.BINARY2,
-) -> Iterator[bytes]:
+) -> Generator[bytes]:
     """Write an answer piece by piece.
 
     Parameters
@@ -60,7 +59,7 @@ def write_votable(
     base_url
         Of the service; put before the paths of service descriptors.
     serialization
-        BINARY2 or TABLEDATA.
+        How rows are written.
 
     Yields
     ------
@@ -71,20 +70,34 @@ def write_votable(
     -----
     Standard: VOTable-1.4 5; DALI-1.1 4.4.
     """
-    head, _ = _skeleton(result, base_url, serialization, ())
+    columns = result.columns
+    if serialization is Serialization.BINARY:
+        columns = declared(columns)
+    head, _ = _skeleton(result, columns, base_url, serialization, ())
     yield head
-    encode = _Base64() if serialization is Serialization.BINARY2 else _Rows()
+    encode = _Rows() if serialization is Serialization.TABLEDATA else _Base64(serialization)
     trailing: tuple[Info, ...] = ()
     try:
         for rows in result.rows:
-            yield encode(result.columns, Block.of(result.columns, rows))
-        if result.overflowed():
-            text = "there are more rows than this answer's limit"
-            trailing = (Info("QUERY_STATUS", "OVERFLOW", text),)
+            yield encode(columns, rows)
+        trailing = trailing_info(result)
     except VOError as error:
         trailing = (Info("QUERY_STATUS", "ERROR", str(error)),)
     yield encode.rest()
-    yield _skeleton(result, base_url, serialization, trailing)[1]
+    yield _skeleton(result, columns, base_url, serialization, trailing)[1]
+
+
+def trailing_info(result: TableResult) -> tuple[Info, ...]:
+    """What is to be said after the last row (DALI-1.1 4.4.1)."""
+    if not result.overflowed():
+        return ()
+    return (Info("QUERY_STATUS", "OVERFLOW", "there are more rows than this answer's limit"),)
+
+
+def bare_document(result: TableResult, base_url: str, trailing: Sequence[Info] = ()) -> bytes:
+    """Describe a table without its rows, for a form of answers that holds them in its own way."""
+    head, tail = _skeleton(result, result.columns, base_url, None, trailing)
+    return head + tail
 
 
 def error_document(message: str, infos: Sequence[Info] = ()) -> bytes:
@@ -111,8 +124,9 @@ def error_document(message: str, infos: Sequence[Info] = ()) -> bytes:
 
 def _skeleton(
     result: TableResult,
+    columns: Sequence[Column],
     base_url: str,
-    serialization: Serialization,
+    serialization: Serialization | None,
     trailing: Sequence[Info],
 ) -> tuple[bytes, bytes]:
     """The document before and after its rows."""
@@ -123,20 +137,26 @@ def _skeleton(
         _info(resource, info)
     table = etree.SubElement(resource, _tag("TABLE"))
     ids = _ids(result)
-    for index, column in enumerate(result.columns):
-        _field(table, column, ids.get(column.name, ""), first=_is_first(result.columns, index))
-    data = etree.SubElement(table, _tag("DATA"))
-    if serialization is Serialization.BINARY2:
-        binary = etree.SubElement(data, _tag("BINARY2"))
-        etree.SubElement(binary, _tag("STREAM"), encoding="base64").text = _MARKER
-    else:
-        etree.SubElement(data, _tag("TABLEDATA")).text = _MARKER
+    for index, column in enumerate(columns):
+        field = _field(table, column, ids.get(column.name, ""), first=_is_first(columns, index))
+        least = lowest(column) if serialization is Serialization.BINARY else None
+        if least is not None:
+            etree.SubElement(field, _tag("VALUES"), null=str(least))
+    if serialization is not None:
+        _data(table, serialization)
     for info in trailing:
         _info(resource, info)
     for descriptor in result.descriptors:
         _descriptor(root, descriptor, base_url, ids)
-    head, tail = _serialised(root).split(_MARKER.encode(), 1)
+    head, _, tail = _serialised(root).partition(_MARKER.encode())
     return head, tail
+
+
+def _data(table: etree._Element, serialization: Serialization) -> None:
+    place = etree.SubElement(etree.SubElement(table, _tag("DATA")), _tag(serialization))
+    if serialization is not Serialization.TABLEDATA:
+        place = etree.SubElement(place, _tag("STREAM"), encoding="base64")
+    place.text = _MARKER
 
 
 def _tag(name: str) -> str:
@@ -156,7 +176,7 @@ def _serialised(root: etree._Element) -> bytes:
 
 def _clean(text: str) -> str:
     """Without the characters that no XML document may hold, and without the marker."""
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text).replace(_MARKER, "rows")
+    return FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text).replace(_MARKER, "rows")
 
 
 def _info(parent: etree._Element, info: Info) -> None:
@@ -179,7 +199,7 @@ def _is_first(columns: Sequence[Column], index: int) -> bool:
     return all(columns[index].name != column.name for column in columns[:index])
 
 
-def _field(table: etree._Element, column: Column, xml_id: str, *, first: bool) -> None:
+def _field(table: etree._Element, column: Column, xml_id: str, *, first: bool) -> etree._Element:
     facts = {
         "ID": xml_id if first else "",
         "name": column.name,
@@ -194,6 +214,7 @@ def _field(table: etree._Element, column: Column, xml_id: str, *, first: bool) -
     element = etree.SubElement(table, _tag("FIELD"), given)
     if column.description:
         etree.SubElement(element, _tag("DESCRIPTION")).text = _clean(column.description)
+    return element
 
 
 def _descriptor(
@@ -254,54 +275,33 @@ def _input(group: etree._Element, inp: InputParam, ids: dict[str, str]) -> None:
 
 
 class _Rows:
-    """TABLEDATA (VOTable-1.4 5.1): a null is an empty TD, in arrays of fixed size all NaN."""
+    """TABLEDATA."""
 
-    def __call__(self, columns: Sequence[Column], block: Block) -> bytes:
-        """XML of the block's rows."""
-        cells = [
-            _escaped(column, text_cells(column, field))
-            for column, field in zip(columns, block.fields, strict=True)
-        ]
-        rows = ("</TD><TD>".join(row) for row in zip(*cells, strict=True))
-        return "".join([f"<TR><TD>{row}</TD></TR>\n" for row in rows]).encode()
+    def __call__(self, columns: Sequence[Column], rows: Rows) -> bytes:
+        """XML of the rows."""
+        return table_rows(columns, rows)
 
     def rest(self) -> bytes:
         """Nothing is kept back."""
         return b""
 
 
-def _escaped(column: Column, cells: Sequence[str | None]) -> list[str]:
-    layout = Layout.of(column)
-    if layout.dtype is not None:
-        arrays = layout.count is not None and layout.count > 1 and layout.dtype.kind == "f"
-        nothing = " ".join(["NaN"] * (layout.count or 0)) if arrays else ""
-        return [cell or nothing for cell in cells]
-    return [_escape(cell) if cell else "" for cell in cells]
-
-
-def _escape(cell: str) -> str:
-    if _FORBIDDEN.search(cell):
-        cell = _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", cell)
-    if not _MARKUP.search(cell):
-        return cell
-    cell = cell.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return cell.replace("\r", "&#13;")
-
-
 class _Base64:
-    """BINARY2 (VOTable-1.4 5.4) as base64, whole groups of three bytes at a time."""
+    """BINARY2 or BINARY as base64, whole groups of three bytes at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, serialization: Serialization) -> None:
+        self._masked = serialization is Serialization.BINARY2
+        self._encode = binascii.b2a_base64 if kernel.KERNEL is None else kernel.KERNEL.base64
         self._kept = b""
 
-    def __call__(self, columns: Sequence[Column], block: Block) -> bytes:
-        """Text of the block's rows but for the last one or two bytes, which are kept back."""
-        raw = self._kept + pack(columns, block)
+    def __call__(self, columns: Sequence[Column], rows: Rows) -> bytes:
+        """Text of the rows but for the last one or two bytes, which are kept back."""
+        raw = self._kept + pack(columns, rows, masked=self._masked)
         whole = len(raw) - len(raw) % 3
         self._kept = raw[whole:]
-        return binascii.b2a_base64(raw[:whole]) if whole else b""
+        return self._encode(raw[:whole]) if whole else b""
 
     def rest(self) -> bytes:
         """What was kept back."""
         kept, self._kept = self._kept, b""
-        return binascii.b2a_base64(kept) if kept else b""
+        return self._encode(kept) if kept else b""

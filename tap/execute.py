@@ -1,9 +1,9 @@
 """Run a translated query as the reader role and hand its rows over as they come.
 
-The transport is COPY (FORMAT binary): it uses parallel plans, costs the server little, and its
-frames are nearly BINARY2. A thread reads it into a bounded queue of blocks; the first block is
-awaited before the caller has its answer, so that what fails at once fails before anything is sent.
-This is one of the two modules that speak to the database driver.
+The transport is COPY: it uses parallel plans and costs the server little. A thread reads it into a
+bounded queue of pieces; the first piece is awaited before the caller has its answer, so that what
+fails at once fails before anything is sent. This is one of the two modules that speak to the
+database driver; what its pieces hold is the matter of ``tap/transport.py``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ __all__ = ["Execution", "execute", "voiced"]
 import logging
 import queue
 import threading
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import psycopg2
 from psycopg2 import errorcodes
 
-from schemas.blocks import Block
+from schemas.dali import Transport
 from schemas.errors import (
     AuthorizationError,
     BusyError,
@@ -27,6 +27,7 @@ from schemas.errors import (
     TimeLimitError,
     VOError,
 )
+from tap.transport import cutter_for, statement_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,17 +35,14 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812  # it is a class
 
     from schemas.columns import Column
+    from schemas.frames import Frames
+    from schemas.lines import Lines
+    from tap.transport import Piece
 
 _log = logging.getLogger(__name__)
-_SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0"
-_HEADER: Final = 19
-_TRAILER: Final = b"\xff\xff"
-_FIRST_ROWS: Final = 256
-_BLOCK_ROWS: Final = 8192
-_BLOCK_BYTES: Final = 1 << 20
-_ROW_BYTES: Final = 1 << 26
 _QUEUED: Final = 4
-_PATIENCE_S: Final = 0.2
+_PATIENCE_S: Final = 0.05
+_HURRY_S: Final = 0.05
 
 
 class Execution:
@@ -62,6 +60,8 @@ class Execution:
         Rows handed over at most; the statement should ask for one more.
     timeout_s
         Seconds the statement may run; for what is said where it does not suffice.
+    transport
+        How rows should come.
     """
 
     def __init__(
@@ -72,18 +72,24 @@ class Execution:
         *,
         limit: int | None,
         timeout_s: float,
+        transport: Transport = Transport.BINARY,
     ) -> None:
         self._connection = connection
-        self._sql = sql
-        self._columns = columns
+        self._cutter = cutter_for(columns, transport)
+        self._statement = statement_for(sql, columns, self._cutter)
         self._limit = limit
         self._timeout_s = timeout_s
-        self._queue: queue.Queue[list[bytes] | BaseException | None] = queue.Queue(_QUEUED)
+        self._queue: queue.SimpleQueue[tuple[Piece | BaseException | None, bool]] = (
+            queue.SimpleQueue()
+        )
+        self._slots = threading.Semaphore(_QUEUED)
+        self._sink = self._cutter.sink(self._put)
+        self._hurried = threading.Event()
         self._gone = threading.Event()
         self._overflowed = False
         self._thread = threading.Thread(target=self._copy, name="copy", daemon=True)
 
-    def rows(self) -> Iterator[Block]:
+    def rows(self) -> Iterator[Frames | Lines]:
         """Start the query, wait for its first rows, and hand over what gives them all.
 
         Raises
@@ -107,21 +113,19 @@ class Execution:
             self._connection.cancel()
             self._thread.join(_PATIENCE_S)
 
-    def _blocks(self, frames: list[bytes] | None) -> Iterator[Block]:
+    def _blocks(self, piece: Piece | None) -> Iterator[Frames | Lines]:
         left = self._limit
-        while frames is not None:
-            if left is not None and len(frames) > left:
-                self._overflowed = True
-                frames = frames[:left]
-            if frames:
-                yield Block.from_copy(self._columns, frames)
+        while piece is not None:
+            rows, self._overflowed = self._cutter.cut(piece, left)
+            if rows is not None:
+                left = None if left is None else left - rows.length
+                yield rows
             if self._overflowed:
                 return
-            left = None if left is None else left - len(frames)
-            frames = self._next()
+            piece = self._next()
 
-    def _next(self) -> list[bytes] | None:
-        item = self._queue.get()
+    def _next(self) -> Piece | None:
+        item = self._wait()
         if isinstance(item, VOError):
             raise item
         if isinstance(item, BaseException):
@@ -129,12 +133,29 @@ class Execution:
             raise FatalError(message) from item
         return item
 
+    def _wait(self) -> Piece | BaseException | None:
+        """The next item; where rows come slowly, those that are there."""
+        while True:
+            try:
+                item, counted = self._queue.get(timeout=_HURRY_S)
+            except queue.Empty:
+                if self._cutter.can_be_hurried:
+                    # the sink may be waiting in _put just now, holding its lock: it goes on
+                    self._hurried.set()
+                    self._sink.flush()
+                    self._hurried.clear()
+                continue
+            if counted:
+                self._slots.release()
+            return item
+
     def _copy(self) -> None:
-        sink = _Frames(self._put)
         try:
             with self._connection.cursor() as cursor:
-                cursor.copy_expert(f"COPY ({self._sql}) TO STDOUT (FORMAT binary)", sink)
-            sink.flush()
+                # numbers as text read back as the same numbers
+                cursor.execute("SET LOCAL extra_float_digits = 1")
+                cursor.copy_expert(self._statement, self._sink)
+            self._sink.flush()
             self._put(None)
         except psycopg2.Error as error:
             self._put(self._as_ours(error))
@@ -147,55 +168,13 @@ class Execution:
         except VOError as ours:
             return ours
 
-    def _put(self, item: list[bytes] | BaseException | None) -> None:
+    def _put(self, item: Piece | BaseException | None) -> None:
         """Queue it; drop it once nobody reads, so that the driver can end the COPY in order."""
         while not self._gone.is_set():
-            try:
-                self._queue.put(item, timeout=_PATIENCE_S)
-            except queue.Full:
-                continue
-            return
-
-
-class _Frames:
-    """The file that COPY writes into: the driver calls ``write`` with one message, one row."""
-
-    def __init__(self, put: Any) -> None:  # noqa: ANN401  # the queue's own put
-        self._put = put
-        self._frames: list[bytes] = []
-        self._bytes = 0
-        self._rows = _FIRST_ROWS
-        self._started = False
-
-    def write(self, message: bytes) -> int:
-        """Take a message; the first begins with the header, the last is the trailer."""
-        size = len(message)
-        if not self._started:
-            self._started = True
-            if not message.startswith(_SIGNATURE):
-                text = "COPY does not begin as it should"
-                raise FatalError(text)
-            message = message[_HEADER:]
-        if not message or message == _TRAILER:
-            return size
-        if size > _ROW_BYTES:
-            self.flush()
-            text = f"a row has {size >> 20} MB, expected at most {_ROW_BYTES >> 20}: ask for less"
-            self._put(QueryError(text))
-            return size
-        self._frames.append(message)
-        self._bytes += size
-        if len(self._frames) >= self._rows or self._bytes >= _BLOCK_BYTES:
-            self.flush()
-            self._rows = _BLOCK_ROWS
-        return size
-
-    def flush(self) -> None:
-        """Hand over what has come."""
-        if self._frames:
-            self._put(self._frames)
-        self._frames = []
-        self._bytes = 0
+            counted = self._slots.acquire(timeout=_PATIENCE_S)
+            if counted or self._hurried.is_set():
+                self._queue.put((item, counted))
+                return
 
 
 def execute(
@@ -205,12 +184,15 @@ def execute(
     *,
     limit: int | None,
     timeout_s: float,
-) -> tuple[Execution, Iterator[Block]]:
+    transport: Transport = Transport.BINARY,
+) -> tuple[Execution, Iterator[Frames | Lines]]:
     """Run a statement and wait for its first rows; see :class:`Execution`."""
     if connection.info.parameter_status("standard_conforming_strings") != "on":
         message = "the database has standard_conforming_strings off: expected on"
         raise FatalError(message)
-    execution = Execution(connection, sql, columns, limit=limit, timeout_s=timeout_s)
+    execution = Execution(
+        connection, sql, columns, limit=limit, timeout_s=timeout_s, transport=transport
+    )
     try:
         return execution, execution.rows()
     except BaseException:

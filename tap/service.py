@@ -119,6 +119,7 @@ def _answer(
             checked.columns,
             limit=limit,
             timeout_s=timeout_s,
+            transport=terms.transport,
         )
         stack.callback(execution.close)
         return TableResult(

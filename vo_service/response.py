@@ -4,12 +4,17 @@ from __future__ import annotations
 
 __all__ = ["file_response", "table_response"]
 
+import socket
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from flask import Response
+from flask import Response, request
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import ClosingIterator
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from schemas.dali import FileResult, TableResult
     from vo_service.formats.base import Format
 
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
 def table_response(
     result: TableResult, form: Format, *, mime: str, base_url: str, name: str
 ) -> Response:
-    """Send a table as it comes.
+    """Send a table as it comes; what fails before its first bytes is raised.
 
     Parameters
     ----------
@@ -30,10 +35,46 @@ def table_response(
     name
         Of the file, without its suffix, for people who save it.
     """
-    body = ClosingIterator(form.write(result, base_url), result.close)
+    pieces = form.write(result, base_url)
+    try:
+        # a form that must know all rows first (FITS) fails here, and the failure has its status
+        first = _first(pieces)
+    except BaseException:
+        result.close()
+        raise
+    body = ClosingIterator(chain([first], pieces), [pieces.close, result.close])
     answer = Response(body, content_type=mime)
     answer.headers["Content-Disposition"] = f'inline; filename="{name}.{form.suffix}"'
     return answer
+
+
+def _first(pieces: Iterator[bytes]) -> bytes:
+    """The first bytes; while a form awaits rows it gives none, and it is seen who still waits.
+
+    Raises
+    ------
+    ClientDisconnected
+        If nobody does.
+    """
+    for piece in pieces:
+        if piece:
+            return piece
+        if _client_left():
+            raise ClientDisconnected
+    return b""
+
+
+def _client_left() -> bool:
+    """Whether the other side has closed the connection (Gunicorn hands it over)."""
+    connection: socket.socket | None = request.environ.get("gunicorn.socket")
+    if connection is None:
+        return False
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def file_response(result: FileResult) -> Response:

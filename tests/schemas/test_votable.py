@@ -44,7 +44,7 @@ ROWS = [
         7,
         -3,
         2**31 - 1,
-        -(2**63),
+        -(2**63) + 1,
         1.25,
         0.1,
         "a <b> & c",
@@ -71,7 +71,7 @@ ROWS = [
         (0.0, 0.0),
     ),
 ]
-BOTH = pytest.mark.parametrize("serialization", list(Serialization))
+ALL = pytest.mark.parametrize("serialization", list(Serialization))
 
 
 def document(serialization, *, rows=ROWS, columns=COLUMNS, block=1, **more) -> bytes:
@@ -93,7 +93,7 @@ def query_status(text: bytes) -> list[str]:
     )
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize("block", [1, 2, 3])
 def test_every_datatype_and_its_null_come_back_as_they_were(serialization, block):
     array = table_of(document(serialization, block=block)).array
@@ -101,7 +101,7 @@ def test_every_datatype_and_its_null_come_back_as_they_were(serialization, block
     assert array["tiny"].tolist() == [7, None, 255]
     assert array["small"].tolist() == [-3, None, 0]
     assert array["number"].tolist() == [2**31 - 1, None, 0]
-    assert array["big"].tolist() == [-(2**63), None, 0]
+    assert array["big"].tolist() == [-(2**63) + 1, None, 0]
     assert array["mag"][0] == np.float32(1.25)
     assert np.ma.is_masked(array["mag"][1])
     assert array["ra"][0] == 0.1
@@ -114,6 +114,24 @@ def test_every_datatype_and_its_null_come_back_as_they_were(serialization, block
     assert array["region"][0].tolist() == [1.0, 2.0, 3.5, 4.0, 5.0, 6.0]
     assert array["point"][0].tolist() == [10.0, -20.5]
     assert np.ma.getmaskarray(array["point"])[1].all()
+
+
+def test_the_lowest_number_is_a_value_where_there_is_a_mask_and_refused_where_there_is_none():
+    columns, rows = [Column("big", "long"), Column("n", "int")], [(-(2**63), None)]
+    array = table_of(document(Serialization.BINARY2, rows=rows, columns=columns)).array
+    assert array["big"].tolist() == [-(2**63)]
+    text = document(Serialization.BINARY, rows=rows, columns=columns)
+    assert query_status(text) == ["OK", "ERROR"]
+    assert b"column big: holds the value that stands for no value" in text
+
+
+def test_binary_has_room_for_no_value_beside_every_unsigned_byte():
+    rows = [(value,) for value in (None, *range(256))]
+    table = table_of(
+        document(Serialization.BINARY, rows=rows, columns=[Column("u", "unsignedByte")])
+    )
+    assert table.fields[0].datatype == "short"
+    assert table.array["u"].tolist() == [None, *range(256)]
 
 
 def test_long_rows_come_back_and_take_little_memory():
@@ -139,7 +157,7 @@ def test_binary2_tells_an_empty_text_from_no_text():
     assert base64.b64decode(stream) == b"\x00\0\0\0\0" + b"\x80\0\0\0\0"
 
 
-@BOTH
+@ALL
 def test_fields_say_what_the_columns_declare(serialization):
     fields = {field.name: field for field in table_of(document(serialization)).fields}
     assert fields["mag"].unit == "mag"
@@ -149,28 +167,32 @@ def test_fields_say_what_the_columns_declare(serialization):
     assert fields["point"].arraysize == "2"
 
 
-@BOTH
+@ALL
 def test_text_with_what_xml_forbids_stays_readable(serialization):
     rows = [("bell\x07 \u20ac \r\n]]>",)]
     text = document(serialization, rows=rows, columns=[Column("t", "char", "*")])
     etree.fromstring(text)
 
 
-@BOTH
+@ALL
 def test_more_rows_than_the_limit_end_with_overflow(serialization):
     text = document(serialization, overflowed=lambda: True)
     assert query_status(text) == ["OK", "OVERFLOW"]
 
 
-@BOTH
-def test_an_error_half_way_is_the_last_status(serialization):
+def failing(serialization) -> bytes:
     def rows():
-        yield ROWS
+        yield [row[:11] for row in ROWS]
         message = "the query took longer than 60 s"
         raise TimeLimitError(message)
 
-    result = TableResult(COLUMNS, rows())
-    text = b"".join(write_votable(result, base_url="", serialization=serialization))
+    result = TableResult(COLUMNS[:11], rows())
+    return b"".join(write_votable(result, base_url="", serialization=serialization))
+
+
+@ALL
+def test_an_error_half_way_is_the_last_status(serialization):
+    text = failing(serialization)
     assert query_status(text) == ["OK", "ERROR"]
     assert b"longer than 60 s" in text
 
@@ -221,15 +243,21 @@ def test_error_document_has_its_status_within_the_results():
 
 @pytest.mark.skipif(shutil.which("stilts") is None, reason="needs stilts")
 def test_votlint_has_nothing_to_say(tmp_path):
-    # votlint 3.4.7 loses its place in BINARY2 after a polygon whose arraysize varies
+    # votlint 3.4.7 does not read polygons whose arraysize varies in a binary stream, nor no value
+    # for one in TABLEDATA, also where STILTS itself has written them: see docs/decisions/0011
     region = Column("region", "double", "6", xtype="polygon")
     columns = tuple(region if c.name == "region" else c for c in COLUMNS)
     descriptor = ServiceDescriptor(
         "soda", "/soda/sync", "", (InputParam(Param("ID"), column="name"),)
     )
-    more = {"columns": columns, "rows": ROWS[:2]}
-    texts = [document(s, descriptors=(descriptor,), **more) for s in Serialization]
-    texts += [document(s, overflowed=lambda: True, **more) for s in Serialization]
+    texts = []
+    for serialization in Serialization:
+        more = {"columns": columns, "rows": ROWS[:2]}
+        texts.append(document(serialization, descriptors=(descriptor,), **more))
+        texts.append(document(serialization, overflowed=lambda: True, **more))
+        texts.append(document(serialization, columns=columns, rows=[]))
+    texts.append(failing(Serialization.BINARY2))
+    texts.append(document(Serialization.TABLEDATA, rows=ROWS[:1]))
     for text in [*texts, error_document("no")]:
         file = tmp_path / "t.xml"
         file.write_bytes(text)

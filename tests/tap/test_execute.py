@@ -29,7 +29,9 @@ def answer(connection, sql, columns=NUMBER, limit=None):
     try:
         table = []
         for block in blocks:
-            cells = [text_cells(c, f) for c, f in zip(columns, block.fields, strict=True)]
+            cells = [
+                text_cells(c, f) for c, f in zip(columns, block.block(columns).fields, strict=True)
+            ]
             table += list(zip(*cells, strict=True))
         return table, execution.overflowed()
     finally:
@@ -62,7 +64,7 @@ def test_every_type_comes_through_with_its_nulls(connection):
         *("Skłodowska", "1.0 2.5 NaN", "1 0 3", ""),
     )
     assert table[1] == (None,) * len(columns)
-    assert table[2] == ("false", "0", "0", "0", "0", "NaN", "-Inf", "x", "", "", "y")
+    assert table[2] == ("false", "0", "0", "0", "0", "NaN", "-Infinity", "x", "", "", "y")
     assert not overflowed
 
 
@@ -103,7 +105,7 @@ def test_a_failing_statement_raises_before_there_are_rows(connection, sql, kind,
 
 
 def test_an_error_after_the_first_rows_raises_where_they_end(connection):
-    sql = "SELECT 1 / (1000 - n)::int4 FROM generate_series(1, 2000) n"
+    sql = "SELECT 1 / (300000 - n)::int4 FROM generate_series(1, 400000) n"
     execution, blocks = execute(connection, sql, NUMBER, limit=None, timeout_s=1.0)
     next(blocks)
     with pytest.raises(QueryError, match="division by zero"):
@@ -143,5 +145,5 @@ def test_a_client_that_leaves_stops_the_query_and_frees_the_connection(connectio
 
 
 def test_types_other_than_declared_are_our_fault_and_say_so(connection):
-    with pytest.raises(FatalError, match="sent 8 bytes for a int"):
+    with pytest.raises(FatalError, match="a value of another width"):
         answer(connection, "SELECT 1::int8")

@@ -62,7 +62,12 @@ def answer(context: Context, query: str, fresh: Fresh) -> tuple[list[tuple], int
             row
             for block in result.rows
             for row in zip(
-                *(text_cells(c, f) for c, f in zip(result.columns, block.fields, strict=True)),
+                *(
+                    text_cells(c, f)
+                    for c, f in zip(
+                        result.columns, block.block(result.columns).fields, strict=True
+                    )
+                ),
                 strict=True,
             )
         ]

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import csv
 import io
+import socket
 
 import pytest
+from flask import Flask
+from werkzeug.exceptions import ClientDisconnected
 
 from schemas.columns import Column
 from schemas.dali import TableResult
 from schemas.errors import ParameterError
+from vo_service.formats.arrow import ARROW
 from vo_service.formats.choice import FORMATS, choose
+from vo_service.formats.fits import FITS
+from vo_service.formats.html import HTML
+from vo_service.formats.json import JSON
+from vo_service.formats.parquet import PARQUET
 from vo_service.formats.separated import CSV, TSV
-from vo_service.formats.votable import BINARY2, TABLEDATA
+from vo_service.formats.votable import BINARY, BINARY2, TABLEDATA
+from vo_service.response import table_response
 
 COLUMNS = (
     Column("n", "int"),
@@ -43,7 +52,7 @@ def test_csv_reads_back_as_rfc_4180_says():
 
 
 def test_csv_tells_an_empty_text_from_no_text():
-    lines = written(CSV).split("\r\n")
+    lines = written(CSV).split("\n")
     assert lines[2] == ",,,,"
     assert lines[3].startswith('-5,"",')
 
@@ -64,7 +73,16 @@ def test_tsv_has_one_line_a_row_and_one_tab_between():
         ("application/x-votable+xml", BINARY2, "application/x-votable+xml"),
         ('Application/X-VOTable+xml; serialization="TABLEDATA"', TABLEDATA, TABLEDATA.mime),
         ("text/xml", BINARY2, "text/xml"),
+        ("votable/b", BINARY, BINARY.mime),
+        ("VOTable/B2", BINARY2, BINARY2.mime),
+        ("application/x-votable+xml; version=1.4; Serialization=BINARY", BINARY, BINARY.mime),
+        ("text/csv; charset=utf-8;header=present", CSV, "text/csv;header=present"),
         ("CSV", CSV, "text/csv;header=present"),
+        ("application/fits", FITS, "application/fits"),
+        ("Parquet", PARQUET, "application/vnd.apache.parquet"),
+        ("application/vnd.apache.arrow.stream", ARROW, "application/vnd.apache.arrow.stream"),
+        ("json", JSON, "application/json"),
+        ("text/html", HTML, "text/html;charset=utf-8"),
         ("text/csv", CSV, "text/csv;header=present"),
         ("tsv", TSV, "text/tab-separated-values"),
     ],
@@ -81,3 +99,21 @@ def test_an_unknown_form_is_refused_with_those_that_there_are():
 def test_no_two_forms_share_a_name():
     names = [name.lower() for form in FORMATS for name in (form.mime, *form.aliases)]
     assert len(names) == len(set(names))
+
+
+def test_a_client_that_leaves_while_fits_awaits_its_rows_stops_the_query():
+    ours, theirs = socket.socketpair()
+    closed = []
+
+    def rows():
+        for number in range(1000):
+            if number == 3:
+                theirs.close()
+            yield ROWS
+        pytest.fail("all rows were read")
+
+    result = TableResult(COLUMNS, rows(), close=lambda: closed.append(True))
+    context = Flask("test").test_request_context(environ_overrides={"gunicorn.socket": ours})
+    with context, ours, pytest.raises(ClientDisconnected):
+        table_response(result, FITS, mime=FITS.mime, base_url="", name="tap")
+    assert closed == [True]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from schemas.dali import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from schemas.dali import TableResult
 
@@ -30,7 +30,10 @@ class Format:
     suffix
         Of the names of its files.
     write
-        Table and base URL of the service to pieces of the document.
+        Table and base URL of the service to pieces of the document. What fails before the first
+        bytes is raised there (pieces may be empty while rows are awaited); later failures are
+        said in the document where it has a place for them, and are raised where it has none or
+        where readers do not look.
     transport
         How rows that come from the database in bulk should come.
     """
@@ -39,5 +42,5 @@ class Format:
     aliases: tuple[str, ...]
     ivo_id: str
     suffix: str
-    write: Callable[[TableResult, str], Iterator[bytes]]
+    write: Callable[[TableResult, str], Generator[bytes]]
     transport: Transport = Transport.BINARY

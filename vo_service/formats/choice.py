@@ -7,19 +7,44 @@ __all__ = ["FORMATS", "choose", "same_type"]
 from typing import TYPE_CHECKING, Final
 
 from schemas.errors import ParameterError
+from vo_service.formats.arrow import ARROW
+from vo_service.formats.fits import FITS
+from vo_service.formats.html import HTML
+from vo_service.formats.json import JSON
+from vo_service.formats.parquet import PARQUET
 from vo_service.formats.separated import CSV, TSV
-from vo_service.formats.votable import BINARY2, TABLEDATA
+from vo_service.formats.votable import BINARY, BINARY2, TABLEDATA
 
 if TYPE_CHECKING:
     from vo_service.formats.base import Format
 
-FORMATS: Final[tuple[Format, ...]] = (BINARY2, TABLEDATA, CSV, TSV)
+FORMATS: Final[tuple[Format, ...]] = (
+    BINARY2,
+    BINARY,
+    TABLEDATA,
+    CSV,
+    TSV,
+    FITS,
+    PARQUET,
+    ARROW,
+    JSON,
+    HTML,
+)
 """In the order of preference; the first one is the default."""
 
 
+_UNSAYING: Final = ("charset=", "version=")
+
+
 def _key(text: str) -> str:
-    """MIME types compare without regard to case, blanks and quotes."""
-    return "".join(text.lower().split()).replace('"', "")
+    """MIME types compare without regard to case, blanks, quotes and the order of parameters.
+
+    Character set and version say nothing of the form: there is one of each.
+    """
+    bare = "".join(text.lower().split()).replace('"', "").replace("'", "")
+    kind, *parameters = bare.split(";")
+    telling = sorted(one for one in parameters if one and not one.startswith(_UNSAYING))
+    return ";".join([kind, *telling])
 
 
 _BY_NAME: Final = {_key(name): form for form in FORMATS for name in (form.mime, *form.aliases)}

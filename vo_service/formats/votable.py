@@ -1,16 +1,17 @@
-"""VOTable, its rows as BINARY2 or TABLEDATA."""
+"""VOTable, its rows as BINARY2, BINARY or TABLEDATA."""
 
 from __future__ import annotations
 
-__all__ = ["BINARY2", "TABLEDATA"]
+__all__ = ["BINARY", "BINARY2", "TABLEDATA"]
 
 from typing import TYPE_CHECKING, Final
 
+from schemas.dali import Transport
 from schemas.votable import Serialization, write_votable
 from vo_service.formats.base import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from schemas.dali import TableResult
 
@@ -18,11 +19,15 @@ _TYPE: Final = "application/x-votable+xml"
 _IDS: Final = "ivo://ivoa.net/std/TAPRegExt#output-votable-"
 
 
-def _binary2(result: TableResult, base_url: str) -> Iterator[bytes]:
+def _binary2(result: TableResult, base_url: str) -> Generator[bytes]:
     return write_votable(result, base_url=base_url, serialization=Serialization.BINARY2)
 
 
-def _tabledata(result: TableResult, base_url: str) -> Iterator[bytes]:
+def _binary(result: TableResult, base_url: str) -> Generator[bytes]:
+    return write_votable(result, base_url=base_url, serialization=Serialization.BINARY)
+
+
+def _tabledata(result: TableResult, base_url: str) -> Generator[bytes]:
     return write_votable(result, base_url=base_url, serialization=Serialization.TABLEDATA)
 
 
@@ -33,6 +38,14 @@ BINARY2: Final = Format(
     "vot",
     _binary2,
 )
+BINARY: Final = Format(
+    f"{_TYPE};serialization=binary", ("votable/b",), _IDS + "binary", "vot", _binary
+)
 TABLEDATA: Final = Format(
-    f"{_TYPE};serialization=tabledata", ("votable/td",), _IDS + "td", "vot", _tabledata
+    f"{_TYPE};serialization=tabledata",
+    ("votable/td",),
+    _IDS + "td",
+    "vot",
+    _tabledata,
+    Transport.TEXT,
 )
