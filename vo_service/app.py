@@ -6,7 +6,7 @@ __all__ = ["create_app"]
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Response, g, request
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from reduction.archive import Archive
 
 _log = logging.getLogger(__name__)
+_FORM_BYTES: Final = 16_000_000
 
 
 def create_app(archive: Archive) -> Flask:
@@ -41,7 +42,8 @@ def create_app(archive: Archive) -> Flask:
     health = Health(archive.database)
     app = Flask("vo_service")
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.upload_bytes
-    app.config["MAX_FORM_MEMORY_SIZE"] = settings.limits.upload_bytes
+    # Of texts alone: files of a form go to disk.
+    app.config["MAX_FORM_MEMORY_SIZE"] = min(settings.limits.upload_bytes, _FORM_BYTES)
     app.before_request(_begin)
     app.after_request(_end)
     for mounted in mounted_protocols(archive, schemas, base_url=base_url, health=health):

@@ -1,16 +1,24 @@
-"""What a request says: its name-value pairs, the same for GET and POST, and its number."""
+"""What a request says: its name-value pairs, the same for GET and POST, its files, its number."""
 
 from __future__ import annotations
 
-__all__ = ["new_request_id", "pairs"]
+__all__ = ["new_request_id", "pairs", "uploads"]
 
+import io
 import secrets
-from typing import TYPE_CHECKING
+import shutil
+import tempfile
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-from schemas.errors import ParameterError
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from schemas.dali import Upload
+from schemas.errors import ParameterError, TooLargeError
+from schemas.spools import opener_of
 
 if TYPE_CHECKING:
     from flask import Request
+    from werkzeug.datastructures import FileStorage
 
 
 def pairs(request: Request) -> list[tuple[str, str]]:
@@ -20,17 +28,61 @@ def pairs(request: Request) -> list[tuple[str, str]]:
     ------
     ParameterError
         If a value has a NUL character, which neither XML nor the database can hold.
+    TooLargeError
+        If the request has more bytes than the service takes; no more than those are read.
 
     Notes
     -----
     Standard: DALI-1.1 3: GET and POST (both form encodings) mean the same.
     """
     address = [(name, value) for name, value in request.args.items(multi=True)]
-    form = [(name, value) for name, value in request.form.items(multi=True)]
+    try:
+        form = [(name, value) for name, value in request.form.items(multi=True)]
+    except RequestEntityTooLarge as error:
+        raise _too_large(request) from error
     for name, value in address + form:
         if "\0" in value:
             raise ParameterError(name, value, "a text without NUL characters")
     return address + form
+
+
+def _too_large(request: Request) -> TooLargeError:
+    limit = request.max_content_length
+    found = "more" if request.content_length is None else f"{request.content_length} bytes"
+    return TooLargeError(
+        f"the request has {found}, this service takes at most {limit} bytes "
+        "(limits.upload_bytes): send less in one request"
+    )
+
+
+def uploads(request: Request) -> dict[str, Upload]:
+    """Files of a multipart form by the name of their part; texts of the form are files as well.
+
+    Notes
+    -----
+    Standard: DALI-1.1 3.4.5. The files are on disk, unless they are small, and gone with the
+    request.
+    """
+    texts = {
+        name: Upload(name, "", lambda value=value: io.BytesIO(value.encode()))  # type: ignore[misc]  # bound in the loop
+        for name, value in request.form.items()
+    }
+    return {**texts, **{name: _upload(name, part) for name, part in request.files.items()}}
+
+
+def _upload(name: str, part: FileStorage) -> Upload:
+    return Upload(name, part.mimetype or "", opener_of(_file_of(part)))
+
+
+def _file_of(part: FileStorage) -> BinaryIO:
+    """A file of the system with a part's bytes: what Werkzeug keeps may be in memory."""
+    spooled = part.stream
+    if isinstance(spooled, tempfile.SpooledTemporaryFile):
+        spooled.rollover()
+        return cast("BinaryIO", spooled)
+    file = tempfile.TemporaryFile()
+    shutil.copyfileobj(spooled, file)
+    return file
 
 
 def new_request_id() -> str:
