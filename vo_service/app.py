@@ -6,6 +6,7 @@ __all__ = ["create_app"]
 
 import logging
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Response, g, request
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _FORM_BYTES: Final = 16_000_000
+_LINGER_S: Final = 20.0
+_LINGER_PIECE: Final = 1 << 16
 
 
 def create_app(archive: Archive) -> Flask:
@@ -82,7 +85,29 @@ def _end(response: Response) -> Response:
         _log.info("request", extra={**facts, "seconds": round(time.monotonic() - begun, 4)})
 
     response.call_on_close(say)
+    if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        _refuse_body(response)
     return response
+
+
+def _refuse_body(response: Response) -> None:
+    """Let a client that still sends hear why it is refused.
+
+    The answer is out at once and the connection is closed after it; what comes meanwhile is thrown
+    away for a while, since closing at once would take the answer from a client that only sends.
+    """
+    response.headers["Connection"] = "close"
+    body = request.environ["wsgi.input"]
+
+    def linger() -> None:
+        deadline = time.monotonic() + _LINGER_S
+        try:
+            while time.monotonic() < deadline and body.read(_LINGER_PIECE):
+                pass
+        except (OSError, EOFError):
+            return
+
+    response.call_on_close(linger)
 
 
 def _failed(error: Exception) -> Response:

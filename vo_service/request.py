@@ -47,11 +47,16 @@ def pairs(request: Request) -> list[tuple[str, str]]:
 
 
 def _too_large(request: Request) -> TooLargeError:
-    limit = request.max_content_length
-    found = "more" if request.content_length is None else f"{request.content_length} bytes"
+    limit, length = request.max_content_length, request.content_length
+    if limit is not None and length is not None and length <= limit:
+        return TooLargeError(
+            f"the texts of the request have more than {request.max_form_memory_size} bytes: "
+            "expected long ones, such as tables, as files of a multipart form"
+        )
+    found = "a longer request" if length is None else f"a request of {length} bytes"
     return TooLargeError(
-        f"the request has {found}, this service takes at most {limit} bytes "
-        "(limits.upload_bytes): send less in one request"
+        f"found {found}, this service takes at most {limit} bytes (limits.upload_bytes): send "
+        "less in one request"
     )
 
 
@@ -80,7 +85,7 @@ def _file_of(part: FileStorage) -> BinaryIO:
     if isinstance(spooled, tempfile.SpooledTemporaryFile):
         spooled.rollover()
         return cast("BinaryIO", spooled)
-    file = tempfile.TemporaryFile()
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the request's own
     shutil.copyfileobj(spooled, file)
     return file
 

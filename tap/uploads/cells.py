@@ -1,4 +1,4 @@
-"""Values written as text, as TABLEDATA and ECSV hold them: a column of texts to a column of numbers."""
+"""Values written as text, as TABLEDATA holds them: a column of texts to one of numbers."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ def _layout(header: fits.Header, data: int) -> _Table:
         place += taken
     if place != width or not 0 <= width <= _ROW_BYTES or rows < 0:
         raise UploadError(
-            f"rows of the FITS table have {width} bytes and columns of {place}: expected the same, "
+            f"rows of the FITS table have {width} bytes, their columns {place}: expected as many, "
             f"and at most {_ROW_BYTES >> 20} MB"
         )
     pcount = int(header.get("PCOUNT", 0))

@@ -53,7 +53,7 @@ class Reading:
     blocks: Callable[[], Iterator[Block]]
 
 
-def declared(  # noqa: PLR0913  # what a FIELD says
+def declared(
     name: str,
     datatype: str,
     arraysize: str | None = None,
@@ -82,25 +82,25 @@ def declared(  # noqa: PLR0913  # what a FIELD says
         raise UploadError("a column has no name: expected one for each")
     if "\0" in name:
         raise UploadError(f"column {name!r}: expected a name without NUL characters")
-    facts = {"unit": unit, "ucd": ucd, "utype": utype, "description": description}
     if datatype in _TEXTS:
         moment = xtype in _TIMESTAMPS
         said = "timestamp" if moment else xtype or None
-        return Column(
-            name, datatype, "*", said, sql_type="timestamp" if moment else "text", **facts
-        )
+        stored = "timestamp" if moment else "text"
+        return Column(name, datatype, "*", said, unit, ucd, utype, description, sql_type=stored)
     if datatype not in _SCALARS:
         raise UploadError(
             f"column {name} has the datatype {datatype!r}, which no query can use: expected one "
             f"of {', '.join((*_SCALARS, *sorted(_TEXTS)))}"
         )
+    stored = _SCALARS[datatype]
     if arraysize in {None, "", "1"}:
-        return Column(name, datatype, None, xtype or None, sql_type=_SCALARS[datatype], **facts)
-    if xtype in _GEOMETRIES and datatype == "float":
-        datatype = "double"
-    return Column(
-        name, datatype, arraysize, xtype or None, sql_type=_SCALARS[datatype] + "[]", **facts
-    )
+        arraysize = None
+    else:
+        if xtype in _GEOMETRIES and datatype == "float":
+            datatype = "double"
+        stored = _SCALARS[datatype] + "[]"
+    said = xtype or None
+    return Column(name, datatype, arraysize, said, unit, ucd, utype, description, sql_type=stored)
 
 
 def packed(pieces: Sequence[bytes], nulls: NDArray[np.bool_]) -> Ragged:

@@ -231,7 +231,7 @@ def _whole_type(cells: pa.Array) -> CellType:
     except pa.ArrowInvalid:
         return CellType.TEXT
     limits = pc.min_max(values).as_py()
-    small = -(2**31) <= limits["min"] and limits["max"] < 2**31
+    small = limits["min"] >= -(2**31) and limits["max"] < 2**31
     return CellType.INT if small else CellType.LONG
 
 

@@ -67,9 +67,9 @@ class Document(DefusedExpatParser):
         self._in_table = False
 
     def reset(self) -> None:
-        """Begin a document; the handlers are set on the parser itself, which spares a call each."""
+        """Begin a document; handlers on the parser itself spare SAX's calls between."""
         super().reset()
-        parser: Any = self._parser
+        parser: Any = vars(self)["_parser"]
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -96,7 +96,7 @@ class Document(DefusedExpatParser):
                 f"well-formed XML ({error.getMessage()}), expected a complete VOTable"
             ) from error
         self._fed += len(piece)
-        parser: Any = self._parser
+        parser: Any = vars(self)["_parser"]
         if self._fed - parser.CurrentByteIndex > _LONGEST_TAG:
             raise UploadError(
                 f"line {parser.CurrentLineNumber}: a single tag is longer than "
@@ -112,13 +112,14 @@ class Document(DefusedExpatParser):
             raise UploadError(f"found the root element {name[:60]}, expected VOTABLE")
         above = path[-1] if path else ""
         path.append(name)
-        if self.ended:
-            return
         if name == "TABLE" and above == "RESOURCE":
-            self._in_table = True
-        elif not self._in_table:
-            return
-        elif name == "TD":
+            self._in_table = not self.ended
+        elif self._in_table:
+            self._begin(name, above, attributes)
+
+    def _begin(self, name: str, above: str, attributes: dict[str, str]) -> None:
+        """Begin an element within the table."""
+        if name == "TD":
             self._begin_cell(attributes)
         elif name == "TR":
             self._row = []
@@ -179,7 +180,7 @@ class Document(DefusedExpatParser):
             self._text_size += len(text)
             if self._text_size > (_LONGEST_CELL if self.form else _LONGEST_TEXT):
                 raise UploadError("a single text is too long: expected a table of short values")
-        elif self._path[-1] == "STREAM" and self._in_table:
+        elif self._in_table and self._path[-1] == "STREAM":
             self._decode(text)
 
     def _decode(self, text: str, *, last: bool = False) -> None:
@@ -193,9 +194,9 @@ class Document(DefusedExpatParser):
             raise UploadError(message) from error
         self._base64 = letters[whole:]
 
-    def _end(self, tag: str) -> None:
+    def _end(self, _tag: str) -> None:
         name = self._path.pop()
-        if self.ended or not self._in_table:
+        if not self._in_table:
             return
         if name == "TD":
             text = "".join(self._text or ())
@@ -216,3 +217,4 @@ class Document(DefusedExpatParser):
             if not self.form:
                 self._settle()
             self.ended = True
+            self._in_table = False
