@@ -19,7 +19,7 @@ from vo_service.logs import request_id, run_id
 from vo_service.mount import mount
 from vo_service.pages import pages_blueprint
 from vo_service.protocols import TAP, mounted_protocols
-from vo_service.request import new_request_id
+from vo_service.request import mend_boundary, new_request_id
 from vo_service.vosi import Health, tables_blueprint
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def create_app(archive: Archive) -> Flask:
 def _begin() -> None:
     g.request_id = new_request_id()
     g.begun = time.monotonic()
+    mend_boundary(request.environ)
     request_id.set(g.request_id)
     run_id.set("")
 

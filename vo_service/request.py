@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["new_request_id", "pairs", "uploads"]
+__all__ = ["mend_boundary", "new_request_id", "pairs", "uploads"]
 
 import io
+import re
 import secrets
 import shutil
 import tempfile
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -19,6 +20,11 @@ from schemas.spools import opener_of
 if TYPE_CHECKING:
     from flask import Request
     from werkzeug.datastructures import FileStorage
+
+
+_BOUNDARY: Final = re.compile(
+    r'(multipart/form-data;\s*boundary=)([^";\s\\]*=[^";\s\\]*)', re.IGNORECASE
+)
 
 
 def pairs(request: Request) -> list[tuple[str, str]]:
@@ -46,6 +52,18 @@ def pairs(request: Request) -> list[tuple[str, str]]:
     return address + form
 
 
+def mend_boundary(environ: dict[str, Any]) -> None:
+    """Put quotes around a multipart boundary that needs them and has none.
+
+    Notes
+    -----
+    RFC 2045 5.1: a value with ``=`` is quoted. The clients of TapPlus (astroquery) do not do that.
+    """
+    found = _BOUNDARY.fullmatch(environ.get("CONTENT_TYPE", ""))
+    if found is not None:
+        environ["CONTENT_TYPE"] = f'{found[1]}"{found[2]}"'
+
+
 def _too_large(request: Request) -> TooLargeError:
     limit, length = request.max_content_length, request.content_length
     if limit is not None and length is not None and length <= limit:
@@ -61,18 +79,26 @@ def _too_large(request: Request) -> TooLargeError:
 
 
 def uploads(request: Request) -> dict[str, Upload]:
-    """Files of a multipart form by the name of their part; texts of the form are files as well.
+    """Files of a multipart form by the name of their part; they are gone with the request.
+
+    A text of the form is one as well if UPLOAD names it: not every client says a file's name.
 
     Notes
     -----
-    Standard: DALI-1.1 3.4.5. The files are on disk, unless they are small, and gone with the
-    request.
+    Standard: DALI-1.1 3.4.5.
     """
-    texts = {
-        name: Upload(name, "", lambda value=value: io.BytesIO(value.encode()))  # type: ignore[misc]  # bound in the loop
+    named = ";".join(value for name, value in request.form.items() if name.upper() == "UPLOAD")
+    found = {
+        name: _text_upload(name, value.encode())
         for name, value in request.form.items()
+        if f"param:{name}" in named
     }
-    return {**texts, **{name: _upload(name, part) for name, part in request.files.items()}}
+    found.update((name, _upload(name, part)) for name, part in request.files.items())
+    return found
+
+
+def _text_upload(name: str, text: bytes) -> Upload:
+    return Upload(name, "", lambda: io.BytesIO(text))
 
 
 def _upload(name: str, part: FileStorage) -> Upload:

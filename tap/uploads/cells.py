@@ -45,7 +45,8 @@ def field_of_texts(
     first
         Number of the first of these rows, from 1.
     null
-        The text that stands for no value (VOTable's VALUES null), None if none does.
+        The text that stands for no value (VOTable's VALUES null), None if none does. Of truth
+        values it is ``?``.
 
     Raises
     ------
@@ -60,6 +61,8 @@ def field_of_texts(
     if layout.dtype is None:
         nulls = np.fromiter((t is None for t in texts), np.bool_, len(texts))
         return packed([b"" if t is None else t.encode("utf-8", "replace") for t in texts], nulls)
+    if layout.dtype.kind == "b":
+        null = "?"
     if null is not None:
         texts = [None if text is None or text.strip() == null else text for text in texts]
     if layout.scalar:

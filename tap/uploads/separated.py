@@ -6,7 +6,7 @@ and once for the rows, so that no type rests on a guess from the first rows.
 
 from __future__ import annotations
 
-__all__ = ["CellType", "batches_of_texts", "read_separated"]
+__all__ = ["CellType", "read_separated"]
 
 import itertools
 from contextlib import closing
@@ -80,18 +80,18 @@ def read_separated(opener: Opener, *, separator: str) -> Reading:
     numbers that no long holds stay texts, since a double would round them.
     """
     with closing(opener()) as stream:
-        names = _names(stream, separator)
+        names, begin = _names(stream, separator)
     types = [CellType.NOTHING] * len(names)
-    for _, batch in batches_of_texts(opener, names, separator):
+    for batch in _batches(opener, len(names), separator, begin):
         types = [_widened(*pair) for pair in zip(types, batch.columns, strict=True)]
     columns = tuple(
         declared(name, *_DATATYPES[found]) for name, found in zip(names, types, strict=True)
     )
-    return Reading(columns, lambda: _blocks(opener, columns, separator))
+    return Reading(columns, lambda: _blocks(opener, columns, separator, begin))
 
 
-def _names(stream: BinaryIO, separator: str) -> list[str]:
-    """Cells of the first line; a byte order mark before it is no part of it."""
+def _names(stream: BinaryIO, separator: str) -> tuple[list[str], int]:
+    """Cells of the first line, and its length in bytes; a byte order mark is no part of a name."""
     line = stream.readline(_PIECE)
     while line.count(b'"') % 2 and len(line) < _PIECE and not line.endswith(b"\0"):
         more = stream.readline(_PIECE)
@@ -107,7 +107,7 @@ def _names(stream: BinaryIO, separator: str) -> list[str]:
     [record] = itertools.islice(_records(text, separator), 1)
     if len(record) > MOST_COLUMNS:
         raise UploadError(f"the first line names more than {MOST_COLUMNS} columns")
-    return [name.strip() for name in record]
+    return [name.strip() for name in record], len(line)
 
 
 def _records(text: str, separator: str) -> Iterator[list[str]]:
@@ -126,7 +126,7 @@ class _Ragged:
     fault: str = ""
 
     def __call__(self, row: csv.InvalidRow) -> str:
-        place = f"line {row.number}" if row.number else "a line"
+        place = f"row {row.number}" if row.number else "a row"
         text = row.text if len(row.text) <= 60 else row.text[:60] + "..."
         self.fault = self.fault or (
             f"{place} has {row.actual_columns} cells, expected {row.expected_columns}: {text!r}"
@@ -134,54 +134,33 @@ class _Ragged:
         return "error"
 
 
-def batches_of_texts(
-    opener: Opener,
-    names: Sequence[str],
-    separator: str,
-    *,
-    skip: int = 1,
-    quoted_null: bool = False,
-) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Rows as texts, with the number of the first row of each batch, from 1.
-
-    Parameters
-    ----------
-    opener, separator
-        As for :func:`read_separated`.
-    names
-        Of the columns.
-    skip
-        Rows to leave out at the beginning.
-    quoted_null
-        Whether ``""`` is no value.
-    """
+def _batches(opener: Opener, width: int, separator: str, begin: int) -> Iterator[pa.RecordBatch]:
+    """Rows as texts: cells of so many columns, from so many bytes on."""
     ragged = _Ragged()
-    inside = [f"c{number}" for number in range(len(names))]
+    names = [f"c{number}" for number in range(width)]
     with closing(opener()) as stream:
         size = stream.seek(0, 2)
-        stream.seek(0)
+        stream.seek(begin)
+        if begin >= size:
+            return
         options = {
             "read_options": csv.ReadOptions(
                 use_threads=False,
                 block_size=min(max(_PIECE, size // 64), _MOST_OF_A_ROW),
-                column_names=inside,
-                skip_rows_after_names=skip,
+                column_names=names,
             ),
             "parse_options": csv.ParseOptions(
                 delimiter=separator, newlines_in_values=True, invalid_row_handler=ragged
             ),
             "convert_options": csv.ConvertOptions(
-                column_types=dict.fromkeys(inside, pa.string()),
+                column_types=dict.fromkeys(names, pa.string()),
                 null_values=[""],
                 strings_can_be_null=True,
-                quoted_strings_can_be_null=quoted_null,
+                quoted_strings_can_be_null=False,
             ),
         }
-        first = 1
         try:
-            for batch in csv.open_csv(stream, **options):
-                yield first, batch
-                first += batch.num_rows
+            yield from csv.open_csv(stream, **options)
         except pa.ArrowInvalid as error:
             if "Empty CSV" in str(error):
                 return
@@ -240,9 +219,10 @@ def _unsigned(cells: pa.Array) -> pa.Array:
     return pc.utf8_ltrim(cells, "+")
 
 
-def _blocks(opener: Opener, columns: Sequence[Column], separator: str) -> Iterator[Block]:
-    names = [column.name for column in columns]
-    for _, batch in batches_of_texts(opener, names, separator):
+def _blocks(
+    opener: Opener, columns: Sequence[Column], separator: str, begin: int
+) -> Iterator[Block]:
+    for batch in _batches(opener, len(columns), separator, begin):
         pairs = zip(columns, batch.columns, strict=True)
         fields = tuple(field_of_arrow(one, _typed(one, texts)) for one, texts in pairs)
         yield Block(batch.num_rows, fields)
