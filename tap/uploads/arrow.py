@@ -64,7 +64,7 @@ def column_of_arrow(name: str, kind: pa.DataType, **facts: str) -> Column:
     """
     kind = _plain(kind)
     if _is_text(kind):
-        return declared(name, "char", "*", **facts)
+        return declared(name, "unicodeChar", "*", **facts)
     if _is_moment(kind):
         return declared(name, "char", "*", **{**facts, "xtype": "timestamp"})
     inner = _plain(kind.value_type) if _is_list(kind) else kind

@@ -199,6 +199,8 @@ def _ask(
             preload_content=False,
             decode_content=False,
         )
+    except urllib3.exceptions.NewConnectionError as error:
+        raise UploadError(f"the host {parts.hostname} cannot be reached") from error
     except urllib3.exceptions.TimeoutError as error:
         message = f"the host {parts.hostname} did not answer within {rules.timeout_s:g} s"
         raise UploadError(message) from error

@@ -7,7 +7,7 @@ __all__ = ["blocks_of_fits", "read_fits"]
 import re
 import warnings
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
@@ -105,12 +105,27 @@ def read_fits(opener: Opener) -> Reading:
     """
     with closing(opener()) as stream:
         table = _table(stream)
+        columns = tuple(_widened(stream, table))
 
     def blocks() -> Iterator[Block]:
         with closing(opener()) as again:
             yield from _blocks(again, table)
 
-    return Reading(tuple(cells.column for cells in table.cells), blocks)
+    return Reading(columns, blocks)
+
+
+def _widened(stream: BinaryIO, table: _Table) -> Iterator[Column]:
+    """Columns as they are declared, but texts that are not ASCII: those are unicodeChar."""
+    beyond: set[int] = set()
+    texts = [
+        (number, slice(one.place, one.place + one.count))
+        for number, one in enumerate(table.cells)
+        if one.code == "A" and one.descriptor is None
+    ]
+    for _, rows in _pieces(stream, table) if texts else ():
+        beyond.update(number for number, cells in texts if (rows[:, cells] > 127).any())
+    for number, one in enumerate(table.cells):
+        yield replace(one.column, datatype="unicodeChar") if number in beyond else one.column
 
 
 def blocks_of_fits(stream: BinaryIO, columns: Sequence[Column]) -> Iterator[Block]:
@@ -265,6 +280,13 @@ def _shape(tdim: object, count: int) -> str:
 
 
 def _blocks(stream: BinaryIO, table: _Table) -> Iterator[Block]:
+    for first, rows in _pieces(stream, table):
+        fields = tuple(_field(stream, table, one, rows, first + 1) for one in table.cells)
+        yield Block(len(rows), fields)
+
+
+def _pieces(stream: BinaryIO, table: _Table) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Bytes of some rows at a time, shape (n, width), and the number of the first, from 0."""
     if not table.width:
         return
     step = max(1, _PIECE // table.width)
@@ -275,9 +297,7 @@ def _blocks(stream: BinaryIO, table: _Table) -> Iterator[Block]:
         if len(raw) < length * table.width:
             row = first + len(raw) // table.width + 1
             raise UploadError(f"the file ends within row {row}, expected {table.rows} rows")
-        rows = np.frombuffer(raw, np.uint8).reshape(length, table.width)
-        fields = tuple(_field(stream, table, one, rows, first + 1) for one in table.cells)
-        yield Block(length, fields)
+        yield first, np.frombuffer(raw, np.uint8).reshape(length, table.width)
 
 
 def _field(

@@ -96,8 +96,8 @@ def _column(name: str, kind: pa.DataType, said: Column | None) -> Column:
         "description": said.description,
     }
     xtype = said.xtype or ""
-    if column.datatype == "char":
-        datatype = said.datatype if said.datatype in {"char", "unicodeChar"} else "char"
+    if column.datatype in {"char", "unicodeChar"}:
+        datatype = said.datatype if said.datatype in {"char", "unicodeChar"} else column.datatype
         moment = "timestamp" if column.xtype == "timestamp" else xtype
         return declared(name, datatype, "*", xtype=moment, **facts)
     return declared(name, column.datatype, column.arraysize, xtype=xtype, **facts)

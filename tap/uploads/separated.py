@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = ["CellType", "read_separated"]
 
+import codecs
 import itertools
 from contextlib import closing
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class CellType(IntEnum):
     LONG = 3
     DOUBLE = 4
     TEXT = 5
+    WIDE = 6
 
 
 _DATATYPES: Final = {
@@ -55,6 +57,7 @@ _DATATYPES: Final = {
     CellType.LONG: ("long", None),
     CellType.DOUBLE: ("double", None),
     CellType.TEXT: ("char", "*"),
+    CellType.WIDE: ("unicodeChar", "*"),
 }
 
 
@@ -77,9 +80,11 @@ def read_separated(opener: Opener, *, separator: str) -> Reading:
     -----
     RFC 4180. A cell without anything is no value; ``""`` is an empty text. A column is boolean
     (true, false), int, long, double or text, the first of them that takes all its values: whole
-    numbers that no long holds stay texts, since a double would round them.
+    numbers that no long holds stay texts, since a double would round them. Texts beyond ASCII are
+    unicodeChar.
     """
     with closing(opener()) as stream:
+        _check_text(stream)
         names, begin = _names(stream, separator)
     types = [CellType.NOTHING] * len(names)
     for batch in _batches(opener, len(names), separator, begin):
@@ -88,6 +93,22 @@ def read_separated(opener: Opener, *, separator: str) -> Reading:
         declared(name, *_DATATYPES[found]) for name, found in zip(names, types, strict=True)
     )
     return Reading(columns, lambda: _blocks(opener, columns, separator, begin))
+
+
+def _check_text(stream: BinaryIO) -> None:
+    """Look at all bytes once: Arrow tells of wrong ones in a way of its own."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    line, piece = 1, b" "
+    while piece:
+        piece = stream.read(_PIECE)
+        try:
+            decoder.decode(piece, final=not piece)
+        except UnicodeDecodeError as error:
+            line += error.object[: error.start].count(b"\n")
+            found = error.object[error.start : error.start + 1]
+            raise UploadError(f"line {line}: found {found!r}, expected UTF-8") from error
+        line += piece.count(b"\n")
+    stream.seek(0)
 
 
 def _names(stream: BinaryIO, separator: str) -> tuple[list[str], int]:
@@ -100,10 +121,7 @@ def _names(stream: BinaryIO, separator: str) -> tuple[list[str], int]:
         line += more
     if not line.strip(b"\xef\xbb\xbf \t\r\n"):
         raise UploadError("the text is empty: expected a first line with the columns' names")
-    try:
-        text = line.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UploadError("the first line is not UTF-8: expected names of columns") from error
+    text = line.decode("utf-8-sig", "replace")
     [record] = itertools.islice(_records(text, separator), 1)
     if len(record) > MOST_COLUMNS:
         raise UploadError(f"the first line names more than {MOST_COLUMNS} columns")
@@ -169,18 +187,19 @@ def _batches(opener: Opener, width: int, separator: str, begin: int) -> Iterator
 
 def _said(error: Exception) -> str:
     text = str(error).partition("\n")[0][:200]
-    if "UTF8" in text:
-        return "the text is not UTF-8"
     return f"the text cannot be cut into cells ({text})"
 
 
 def _widened(known: CellType, texts: pa.Array) -> CellType:
     """The narrowest type that takes what was known before and these cells."""
+    texts = texts.drop_null()
+    if known is CellType.WIDE or not len(texts):
+        return known
+    if not pc.all(pc.string_is_ascii(texts)).as_py():
+        return CellType.WIDE
     if known is CellType.TEXT:
         return known
-    cells = pc.utf8_trim_whitespace(texts.drop_null())
-    if not len(cells):
-        return known
+    cells = pc.utf8_trim_whitespace(texts)
     found = _type_of(cells)
     if CellType.NOTHING in {known, found}:
         return max(known, found)
@@ -229,7 +248,7 @@ def _blocks(
 
 
 def _typed(column: Column, texts: pa.Array) -> pa.Array:
-    if column.datatype == "char":
+    if column.datatype in {"char", "unicodeChar"}:
         return texts
     cells = pc.utf8_trim_whitespace(texts)
     if column.datatype == "boolean":

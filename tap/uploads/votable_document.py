@@ -90,6 +90,8 @@ class Document(DefusedExpatParser):
                 "the VOTable has a document type or entities, which are not read: expected "
                 "elements and text alone"
             ) from error
+        except (LookupError, ValueError) as error:
+            raise UploadError(f"the VOTable's encoding is not read ({error})") from error
         except SAXParseException as error:
             raise UploadError(
                 f"line {error.getLineNumber()}, column {(error.getColumnNumber() or 0) + 1}: not "

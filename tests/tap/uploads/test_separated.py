@@ -49,7 +49,7 @@ def test_numbers_that_are_not_finite_are_numbers_and_nan_is_no_value():
     "text", ["a\n1_0\n", "a\n0x10\n", "a\n1e\n", "a\n1 2\n", "a\nyes\n", "a\n٣\n"]
 )
 def test_what_only_resembles_a_number_is_a_text(text):
-    assert types_of(text)[0] == ["char"]
+    assert types_of(text)[0][0] in {"char", "unicodeChar"}
 
 
 def test_quotes_hold_separators_line_ends_and_quotes():
@@ -83,8 +83,8 @@ def test_a_first_line_alone_is_a_table_without_rows():
         (b"a,b\n1,2\n3\n", "row 2 has 1 cells, expected 2: '3'"),
         (b"a,b\n1,2,3\n", "row 1 has 3 cells, expected 2"),
         (b"a,\n1,2\n", "a column has no name"),
-        (b"a\n\xff\xfe\n", "not UTF-8"),
-        (b"\xfc\n1\n", "the first line is not UTF-8"),
+        (b"a\n1\n\xff\xfe\n", "line 3: found b'\\xff', expected UTF-8"),
+        (b"\xfc\n1\n", "line 1: found"),
         (b"\n\n", "the text is empty"),
         (b"", "the file is empty"),
         (b"a\0b\n1\n", "in no format that is read"),
