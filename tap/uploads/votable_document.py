@@ -65,6 +65,9 @@ class Document(DefusedExpatParser):
         self._count = 0
         self._base64 = b""
         self._in_table = False
+        self._cell = ""
+        self._width = 0
+        self._tag = ""
 
     def reset(self) -> None:
         """Begin a document; handlers on the parser itself spare SAX's calls between."""
@@ -106,6 +109,10 @@ class Document(DefusedExpatParser):
             )
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag == self._cell and self._is_plain_cell(attributes):
+            self._path.append("TD")  # the way of most elements by far
+            self._text, self._text_size = [], 0
+            return
         name = tag.rpartition(":")[2]
         path = self._path
         if len(path) >= _DEEPEST:
@@ -117,7 +124,11 @@ class Document(DefusedExpatParser):
         if name == "TABLE" and above == "RESOURCE":
             self._in_table = not self.ended
         elif self._in_table:
+            self._tag = tag
             self._begin(name, above, attributes)
+
+    def _is_plain_cell(self, attributes: dict[str, str]) -> bool:
+        return not attributes and self._path[-1] == "TR" and len(self._row) < self._width
 
     def _begin(self, name: str, above: str, attributes: dict[str, str]) -> None:
         """Begin an element within the table."""
@@ -162,6 +173,7 @@ class Document(DefusedExpatParser):
                 "column"
             )
         self._text, self._text_size = [], 0
+        self._cell, self._width = self._tag, len(self.fields)
 
     def _begin_stream(self, attributes: dict[str, str]) -> None:
         if attributes.get("href"):
@@ -203,7 +215,7 @@ class Document(DefusedExpatParser):
         if name == "TD":
             text = "".join(self._text or ())
             self._text = None
-            self._row.append(text if text and not text.isspace() else None)
+            self._row.append(None if text.isspace() else text or None)
         elif name == "TR":
             if len(self._row) != len(self.fields):
                 raise UploadError(
@@ -220,3 +232,4 @@ class Document(DefusedExpatParser):
                 self._settle()
             self.ended = True
             self._in_table = False
+            self._cell = ""
