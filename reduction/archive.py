@@ -235,6 +235,7 @@ class Archive:
         asof: dt.datetime | None = None,
         timeout_s: float,
         make_budget_s: float | None = None,
+        prepare: Callable[[psycopg2.extensions.connection], None] | None = None,
     ) -> Iterator[Answering]:
         """Open the snapshot in which a question is answered.
 
@@ -250,6 +251,8 @@ class Archive:
             Seconds any statement may run.
         make_budget_s
             Seconds that making may take; None for what the settings say.
+        prepare
+            As for :meth:`schemas.database.Database.snapshot`; called again for each attempt.
 
         Raises
         ------
@@ -266,7 +269,9 @@ class Archive:
         report = FreshnessReport(fresh, moment)
         deadline = time.monotonic() + (make_budget_s or self.settings.limits.make_budget_s)
         while True:
-            with self.database.snapshot(asof=moment, timeout_s=timeout_s) as connection:
+            with self.database.snapshot(
+                asof=moment, timeout_s=timeout_s, prepare=prepare
+            ) as connection:
                 found = [] if asof else targets_in_scope(connection, scope)
                 unverified = [number for number, state in found if state != "failed"]
                 report.failed = len(found) - len(unverified)

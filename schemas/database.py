@@ -24,7 +24,7 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 from schemas.errors import BusyError, SettingsError, TimeLimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy.exc import DBAPIError
 
@@ -79,7 +79,11 @@ class Database:
 
     @contextmanager
     def snapshot(
-        self, *, asof: str = "", timeout_s: float
+        self,
+        *,
+        asof: str = "",
+        timeout_s: float,
+        prepare: Callable[[psycopg2.extensions.connection], None] | None = None,
     ) -> Iterator[psycopg2.extensions.connection]:
         """Open a read-only repeatable-read transaction as the reader role.
 
@@ -89,6 +93,9 @@ class Database:
             Moment (ISO 8601) as of which the views answer; empty for the present.
         timeout_s
             Seconds any statement may run.
+        prepare
+            Called before, in a transaction of its own that may make temporary tables: the snapshot
+            sees them, nobody else does, and they are gone afterwards.
 
         Raises
         ------
@@ -104,6 +111,8 @@ class Database:
             raise BusyError(message) from error
         raw: Any = pooled.driver_connection
         try:
+            if prepare is not None:
+                _prepared(raw, prepare, timeout_s)
             raw.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
             with raw.cursor() as cursor:
                 cursor.execute(
@@ -120,7 +129,7 @@ class Database:
                 raise BusyError(_GONE, retry_after_s=5) from error
             raise
         finally:
-            _give_back(pooled, raw)
+            _give_back(pooled, raw, temporary=prepare is not None)
 
     def close(self) -> None:
         """Close all idle connections."""
@@ -128,10 +137,28 @@ class Database:
         self.reader.dispose()
 
 
-def _give_back(pooled: PoolProxiedConnection, raw: Any) -> None:  # noqa: ANN401  # psycopg2's connection
+def _prepared(
+    raw: Any,  # noqa: ANN401  # psycopg2's connection
+    prepare: Callable[[psycopg2.extensions.connection], None],
+    timeout_s: float,
+) -> None:
+    """Let a session be made ready, in one transaction."""
+    raw.set_session(isolation_level="READ COMMITTED", readonly=False, autocommit=False)
+    with raw.cursor() as cursor:
+        limit = str(int(timeout_s * 1000))
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", (limit,))
+    prepare(raw)
+    raw.commit()
+
+
+def _give_back(pooled: PoolProxiedConnection, raw: Any, *, temporary: bool) -> None:  # noqa: ANN401  # psycopg2's connection
     """End a snapshot; a connection that cannot do that is thrown away."""
     try:
         raw.rollback()
+        if temporary:
+            raw.set_session(readonly=False, autocommit=True)
+            with raw.cursor() as cursor:
+                cursor.execute("DISCARD TEMP")
     except psycopg2.Error:
         pooled.invalidate()
     pooled.close()
@@ -180,6 +207,11 @@ def grant(connection: psycopg2.extensions.connection, *, service: str, reader: s
     """
     roles = {"service": sql.Identifier(service), "reader": sql.Identifier(reader)}
     with connection.cursor() as cursor:
+        # uploads become temporary tables of the session that runs the query
+        database = sql.Identifier(connection.info.dbname)
+        cursor.execute(
+            sql.SQL("GRANT TEMPORARY ON DATABASE {} TO {}").format(database, roles["reader"])
+        )
         for schema in _READER_SCHEMAS:
             named = {**roles, "schema": sql.Identifier(schema)}
             cursor.execute(

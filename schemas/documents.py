@@ -85,11 +85,12 @@ class OutputFormat:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one query may use: seconds, and rows by default and at most."""
+    """What one query may use: seconds, rows by default and at most, bytes of uploads."""
 
     duration_s: int
     rows_default: int
     rows_hard: int
+    upload_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class TableAccess:
     formats: tuple[OutputFormat, ...]
     limits: Limits
     models: tuple[tuple[str, str], ...] = ()
+    upload_methods: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +158,17 @@ def _table_access(access: TableAccess) -> tr.TableAccess:
             tr.OutputFormat(mime=one.mime, alias=list(one.aliases), ivo_id=one.ivo_id or None)
             for one in access.formats
         ],
+        upload_method=[tr.UploadMethod(ivo_id=ivo_id) for ivo_id in access.upload_methods],
         execution_duration=tr.TimeLimits(
             default=access.limits.duration_s, hard=access.limits.duration_s
         ),
         output_limit=tr.DataLimits(
             default=tr.DataLimit(value=access.limits.rows_default, unit="row"),
             hard=tr.DataLimit(value=access.limits.rows_hard, unit="row"),
+        ),
+        upload_limit=tr.DataLimits(
+            default=tr.DataLimit(value=access.limits.upload_bytes, unit="byte"),
+            hard=tr.DataLimit(value=access.limits.upload_bytes, unit="byte"),
         ),
     )
 

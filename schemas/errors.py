@@ -9,6 +9,7 @@
     |  + QueryError
     |  |  + QuerySyntaxError | UnknownNameError | UnsupportedFeatureError
     |  + UploadError
+    |  |  + TooLargeError       more bytes or rows than are taken
     |  + IngestError             a file cannot become a raw frame
     |  + SettingsError           the operator's settings are at fault
     + NotFoundError              unknown job, dataset or table
@@ -42,6 +43,7 @@ __all__ = [
     "SettingsError",
     "StorageError",
     "TimeLimitError",
+    "TooLargeError",
     "TransientError",
     "UnknownNameError",
     "UnprocessableError",
@@ -192,6 +194,12 @@ class UnknownNameError(QueryError):
 
 class UploadError(UsageError):
     """An uploaded table cannot be read."""
+
+
+class TooLargeError(UploadError):
+    """What is sent has more bytes or rows than the service takes; says how many that are."""
+
+    http_status = 413
 
 
 class IngestError(UsageError):

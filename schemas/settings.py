@@ -68,7 +68,18 @@ class LimitSettings(_Section):
     sync_timeout_s: float = Field(60.0, gt=0, description="Seconds a sync query may run.")
     maxrec_default: int = Field(20_000, ge=0, description="Rows of an answer without MAXREC.")
     maxrec_hard: int = Field(20_000_000, ge=0, description="Rows of an answer at most.")
-    upload_bytes: int = Field(50_000_000, ge=0, description="Bytes of a request at most.")
+    upload_bytes: int = Field(
+        50_000_000, ge=0, description="Bytes of a request, or of a table fetched for it, at most."
+    )
+    upload_rows: int = Field(1_000_000, ge=0, description="Rows of an uploaded table at most.")
+    upload_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds in which a table that is uploaded by URI must have come."
+    )
+    upload_hosts: tuple[str, ...] = Field(
+        (),
+        description="Hosts (NAME or NAME:PORT) that uploads by URI may name although their "
+        "addresses are not public.",
+    )
 
 
 class PublisherSettings(_Section):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["LANGUAGES", "PARAMS", "STANDARD_ID", "UPLOAD"]
+__all__ = ["LANGUAGES", "PARAMS", "STANDARD_ID", "UPLOAD", "UPLOAD_METHODS"]
 
 from typing import Final
 
 from schemas.dali import Param
 from schemas.params import ASOF, FRESH, MAXREC, REQUEST, RESPONSEFORMAT, RUNID
+from tap.upload import parse_upload
 
 STANDARD_ID: Final = "ivo://ivoa.net/std/TAP"
 
@@ -16,6 +17,11 @@ LANGUAGES: Final = (
     ("2.1", "ivo://ivoa.net/std/ADQL#v2.1"),
 )
 """Versions of ADQL, each with its identifier."""
+
+UPLOAD_METHODS: Final = tuple(
+    f"ivo://ivoa.net/std/TAPRegExt#upload-{method}" for method in ("inline", "http", "https")
+)
+"""Ways in which a table may be uploaded (TAPRegExt-1.0 2.5)."""
 
 _NAMES: Final = ("ADQL", *(f"ADQL-{version}" for version, _ in LANGUAGES))
 
@@ -34,8 +40,10 @@ FORMAT: Final = Param(
 )
 UPLOAD: Final = Param(
     "UPLOAD",
+    parse_upload,
     multiple=True,
-    description="Tables of the user's own; not offered yet (TAP-1.1 2.7.6)",
+    description="A table of the user's own, TAP_UPLOAD.NAME in the query: NAME,param:PART for a "
+    "file part of the request, or NAME,URI (TAP-1.1 2.7.6)",
 )
 
 PARAMS: Final = (

@@ -5,25 +5,27 @@ from __future__ import annotations
 __all__ = ["Context", "run"]
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from reduction.freshness import Fresh
 from schemas.dali import Info, TableResult, Terms
-from schemas.errors import UnsupportedFeatureError
 from tap.adql.checker import check
 from tap.adql.parser import parse
 from tap.adql.translator import translate
 from tap.execute import execute
 from tap.scope import scope_of
+from tap.upload import opened_uploads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from psycopg2.extensions import connection as Connection  # noqa: N812  # it is a class
+
     from reduction.archive import Archive
     from schemas.dali import Params
     from schemas.settings import LimitSettings
     from tap.adql.catalogue import Catalogue
-    from tap.adql.checker import Checked
-
 
 _PLAIN: Final = Terms()
 
@@ -68,6 +70,8 @@ def run(params: Params, context: Context, terms: Terms = _PLAIN) -> TableResult:
     ------
     QueryError
         If the query is wrong or fails; says where and what would be right.
+    UploadError
+        If an uploaded table cannot be read; says which, and where.
     TransientError
         If what it needs cannot be made, or answered, in time.
 
@@ -75,15 +79,14 @@ def run(params: Params, context: Context, terms: Terms = _PLAIN) -> TableResult:
     -----
     Standard: TAP-1.1 2.7 and 3; DALI-1.1 3.4.4 (with MAXREC=0 nothing is executed or made).
     """
-    if params["UPLOAD"]:
-        message = "UPLOAD is not offered: query the published tables, listed in TAP_SCHEMA.tables"
-        raise UnsupportedFeatureError(message)
-    checked = check(parse(params["QUERY"]), context.catalogue)
-    infos = (Info("QUERY", params["QUERY"]), Info("LANG", params["LANG"]))
-    limit = _row_limit(params["MAXREC"], context.limits)
-    if params["MAXREC"] == 0:
-        return TableResult(checked.columns, iter(()), infos, overflowed=lambda: True)
-    return _answer(checked, params, context, terms, limit=limit, infos=infos)
+    requested = [one for value in params["UPLOAD"] for one in value]
+    if not requested:
+        return _answer(params, context, terms)
+    timeout_s = terms.timeout_s or context.limits.sync_timeout_s
+    opened = opened_uploads(requested, terms.uploads, context.limits, timeout_s=timeout_s)
+    with opened as uploads:
+        catalogue = context.catalogue.with_tables(uploads.tables, uploads.stored)
+        return _answer(params, replace(context, catalogue=catalogue), terms, prepare=uploads.load)
 
 
 def _row_limit(maxrec: int | None, limits: LimitSettings) -> int:
@@ -92,14 +95,17 @@ def _row_limit(maxrec: int | None, limits: LimitSettings) -> int:
 
 
 def _answer(
-    checked: Checked,
     params: Params,
     context: Context,
     terms: Terms,
     *,
-    limit: int,
-    infos: tuple[Info, ...],
+    prepare: Callable[[Connection], None] | None = None,
 ) -> TableResult:
+    checked = check(parse(params["QUERY"]), context.catalogue)
+    infos = (Info("QUERY", params["QUERY"]), Info("LANG", params["LANG"]))
+    limit = _row_limit(params["MAXREC"], context.limits)
+    if params["MAXREC"] == 0:
+        return TableResult(checked.columns, iter(()), infos, overflowed=lambda: True)
     timeout_s = terms.timeout_s or context.limits.sync_timeout_s
     statement = translate(checked, limit=limit + 1)
     with ExitStack() as stack:
@@ -110,6 +116,7 @@ def _answer(
                 asof=params["ASOF"],
                 timeout_s=timeout_s,
                 make_budget_s=terms.make_budget_s,
+                prepare=prepare,
             )
         )
         terms.begun(answering.connection.cancel)

@@ -6,7 +6,8 @@ __all__ = ["create_app"]
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Response, g, request
 
@@ -18,13 +19,16 @@ from vo_service.logs import request_id, run_id
 from vo_service.mount import mount
 from vo_service.pages import pages_blueprint
 from vo_service.protocols import TAP, mounted_protocols
-from vo_service.request import new_request_id
+from vo_service.request import mend_boundary, new_request_id
 from vo_service.vosi import Health, tables_blueprint
 
 if TYPE_CHECKING:
     from reduction.archive import Archive
 
 _log = logging.getLogger(__name__)
+_FORM_BYTES: Final = 16_000_000
+_LINGER_S: Final = 20.0
+_LINGER_PIECE: Final = 1 << 16
 
 
 def create_app(archive: Archive) -> Flask:
@@ -41,7 +45,8 @@ def create_app(archive: Archive) -> Flask:
     health = Health(archive.database)
     app = Flask("vo_service")
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.upload_bytes
-    app.config["MAX_FORM_MEMORY_SIZE"] = settings.limits.upload_bytes
+    # Of texts alone: files of a form go to disk.
+    app.config["MAX_FORM_MEMORY_SIZE"] = min(settings.limits.upload_bytes, _FORM_BYTES)
     app.before_request(_begin)
     app.after_request(_end)
     for mounted in mounted_protocols(archive, schemas, base_url=base_url, health=health):
@@ -56,6 +61,7 @@ def create_app(archive: Archive) -> Flask:
 def _begin() -> None:
     g.request_id = new_request_id()
     g.begun = time.monotonic()
+    mend_boundary(request.environ)
     request_id.set(g.request_id)
     run_id.set("")
 
@@ -80,7 +86,29 @@ def _end(response: Response) -> Response:
         _log.info("request", extra={**facts, "seconds": round(time.monotonic() - begun, 4)})
 
     response.call_on_close(say)
+    if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        _refuse_body(response)
     return response
+
+
+def _refuse_body(response: Response) -> None:
+    """Let a client that still sends hear why it is refused.
+
+    The answer is out at once and the connection is closed after it; what comes meanwhile is thrown
+    away for a while, since closing at once would take the answer from a client that only sends.
+    """
+    response.headers["Connection"] = "close"
+    body = request.environ["wsgi.input"]
+
+    def linger() -> None:
+        deadline = time.monotonic() + _LINGER_S
+        try:
+            while time.monotonic() < deadline and body.read(_LINGER_PIECE):
+                pass
+        except (OSError, EOFError):
+            return
+
+    response.call_on_close(linger)
 
 
 def _failed(error: Exception) -> Response:

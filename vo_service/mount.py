@@ -20,7 +20,7 @@ from vo_service.errors import error_response
 from vo_service.formats.choice import choose, same_type
 from vo_service.formats.votable import BINARY2, TABLEDATA
 from vo_service.logs import run_id
-from vo_service.request import pairs
+from vo_service.request import pairs, uploads
 from vo_service.response import file_response, table_response
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _answer(mounted: Mounted, base_url: str) -> Response:
     params = parse_params(protocol.params, given)
     form, mime = _form(protocol, params)
     begun = time.monotonic()
-    result = mounted.run(params, Terms(transport=form.transport))
+    result = mounted.run(params, Terms(transport=form.transport, uploads=uploads(request)))
     _log.debug("answering", extra={"seconds": round(time.monotonic() - begun, 4)})
     if isinstance(result, TableResult):
         return table_response(result, form, mime=mime, base_url=base_url, name=protocol.name)

@@ -1,16 +1,30 @@
-"""What a request says: its name-value pairs, the same for GET and POST, and its number."""
+"""What a request says: its name-value pairs, the same for GET and POST, its files, its number."""
 
 from __future__ import annotations
 
-__all__ = ["new_request_id", "pairs"]
+__all__ = ["mend_boundary", "new_request_id", "pairs", "uploads"]
 
+import io
+import re
 import secrets
-from typing import TYPE_CHECKING
+import shutil
+import tempfile
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
-from schemas.errors import ParameterError
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from schemas.dali import Upload
+from schemas.errors import ParameterError, TooLargeError
+from schemas.spools import opener_of
 
 if TYPE_CHECKING:
     from flask import Request
+    from werkzeug.datastructures import FileStorage
+
+
+_BOUNDARY: Final = re.compile(
+    r'(multipart/form-data;\s*boundary=)([^";\s\\]*=[^";\s\\]*)', re.IGNORECASE
+)
 
 
 def pairs(request: Request) -> list[tuple[str, str]]:
@@ -20,17 +34,86 @@ def pairs(request: Request) -> list[tuple[str, str]]:
     ------
     ParameterError
         If a value has a NUL character, which neither XML nor the database can hold.
+    TooLargeError
+        If the request has more bytes than the service takes; no more than those are read.
 
     Notes
     -----
     Standard: DALI-1.1 3: GET and POST (both form encodings) mean the same.
     """
     address = [(name, value) for name, value in request.args.items(multi=True)]
-    form = [(name, value) for name, value in request.form.items(multi=True)]
+    try:
+        form = [(name, value) for name, value in request.form.items(multi=True)]
+    except RequestEntityTooLarge as error:
+        raise _too_large(request) from error
     for name, value in address + form:
         if "\0" in value:
             raise ParameterError(name, value, "a text without NUL characters")
     return address + form
+
+
+def mend_boundary(environ: dict[str, Any]) -> None:
+    """Put quotes around a multipart boundary that needs them and has none.
+
+    Notes
+    -----
+    RFC 2045 5.1: a value with ``=`` is quoted. The clients of TapPlus (astroquery) do not do that.
+    """
+    found = _BOUNDARY.fullmatch(environ.get("CONTENT_TYPE", ""))
+    if found is not None:
+        environ["CONTENT_TYPE"] = f'{found[1]}"{found[2]}"'
+
+
+def _too_large(request: Request) -> TooLargeError:
+    limit, length = request.max_content_length, request.content_length
+    if limit is not None and length is not None and length <= limit:
+        return TooLargeError(
+            f"the texts of the request have more than {request.max_form_memory_size} bytes: "
+            "expected long ones, such as tables, as files of a multipart form"
+        )
+    found = "a longer request" if length is None else f"a request of {length} bytes"
+    return TooLargeError(
+        f"found {found}, this service takes at most {limit} bytes (limits.upload_bytes): send "
+        "less in one request"
+    )
+
+
+def uploads(request: Request) -> dict[str, Upload]:
+    """Files of a multipart form by the name of their part; they are gone with the request.
+
+    A text of the form is one as well if UPLOAD names it: not every client says a file's name.
+
+    Notes
+    -----
+    Standard: DALI-1.1 3.4.5.
+    """
+    named = ";".join(value for name, value in request.form.items() if name.upper() == "UPLOAD")
+    found = {
+        name: _text_upload(name, value.encode())
+        for name, value in request.form.items()
+        if f"param:{name}" in named
+    }
+    found.update((name, _upload(name, part)) for name, part in request.files.items())
+    return found
+
+
+def _text_upload(name: str, text: bytes) -> Upload:
+    return Upload(name, "", lambda: io.BytesIO(text))
+
+
+def _upload(name: str, part: FileStorage) -> Upload:
+    return Upload(name, part.mimetype or "", opener_of(_file_of(part)))
+
+
+def _file_of(part: FileStorage) -> BinaryIO:
+    """A file of the system with a part's bytes: what Werkzeug keeps may be in memory."""
+    spooled = part.stream
+    if isinstance(spooled, tempfile.SpooledTemporaryFile):
+        spooled.rollover()
+        return cast("BinaryIO", spooled)
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the request's own
+    shutil.copyfileobj(spooled, file)
+    return file
 
 
 def new_request_id() -> str:

@@ -28,7 +28,7 @@ from schemas.documents import (
 from schemas.errors import NotFoundError
 from tap.adql.functions import STANDARD, USER_DEFINED
 from tap.metadata import MODELS, delimited
-from tap.protocol import LANGUAGES
+from tap.protocol import LANGUAGES, UPLOAD_METHODS
 from vo_service.formats.choice import FORMATS
 
 if TYPE_CHECKING:
@@ -129,8 +129,14 @@ def tap_capabilities(
         LANGUAGES,
         _features(),
         tuple(OutputFormat(one.mime, one.aliases, one.ivo_id) for one in FORMATS),
-        Limits(int(limits.sync_timeout_s), limits.maxrec_default, limits.maxrec_hard),
+        Limits(
+            int(limits.sync_timeout_s),
+            limits.maxrec_default,
+            limits.maxrec_hard,
+            limits.upload_bytes,
+        ),
         tuple((name, ivorn) for name, ivorn, table in MODELS if table in published),
+        UPLOAD_METHODS,
     )
     return capabilities_document(
         own=[access],

@@ -12,7 +12,7 @@ from schemas.errors import QueryError, UnknownNameError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from schemas.columns import Table
+    from schemas.columns import Column, Table
     from tap.adql.nodes import Name
 
 
@@ -25,7 +25,7 @@ class Catalogue:
         What may be queried.
     stored
         Identifiers under which PostgreSQL knows a table, by its qualified name, where these differ
-        from schema and name: an uploaded table is a temporary one.
+        from schema and name: an uploaded table is a temporary one, with columns c1, c2 ...
     """
 
     def __init__(
@@ -48,6 +48,12 @@ class Catalogue:
     def stored_name(self, table: Table) -> tuple[str, ...]:
         """Identifiers of a table in PostgreSQL, not yet quoted."""
         return self._stored.get(table.qualified_name, (table.schema, table.name))
+
+    def stored_columns(self, table: Table) -> tuple[tuple[Column, str], ...]:
+        """Columns of a table, each with its identifier in PostgreSQL."""
+        if table.qualified_name in self._stored:
+            return tuple((one, f"c{place}") for place, one in enumerate(table.columns, start=1))
+        return tuple((one, one.name) for one in table.columns)
 
     def find(self, parts: tuple[Name, ...]) -> Table:
         """Find the table of a ``[[catalog.]schema.]table`` name.

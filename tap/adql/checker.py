@@ -259,8 +259,8 @@ class _QueryChecker:
             table = self._catalogue.find(source.parts)
             self.tables[table] = None
             fields = tuple(
-                Field(column.name, typed.Reference(column, alias, column.name, table))
-                for column in table.columns
+                Field(column.name, typed.Reference(column, alias, stored, table))
+                for column, stored in self._catalogue.stored_columns(table)
             )
             qualifiers = (table.schema, table.name)
             relation = typed.Source(alias, table, self._catalogue.stored_name(table))

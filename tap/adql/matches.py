@@ -112,8 +112,8 @@ def _rest(
 def find_match(select: typed.Select) -> Match | None:
     """Find a match in WHERE or in the ON of inner joins; None if there is none.
 
-    Of two tables that could both be looked up in, the one with fewer conditions of its own is
-    taken, and the later one if both have as many.
+    Of two tables that could both be looked up in, a published one is taken rather than an upload,
+    then the one with fewer conditions of its own, and the later one if both have as many.
     """
     relations: list[typed.Relation] = []
     conditions: list[typed.Expr] = []
@@ -130,6 +130,7 @@ def find_match(select: typed.Select) -> Match | None:
     order = list(sources)
     candidates.sort(
         key=lambda each: (
+            sources[each[1].relation].uploaded,
             sum(_aliases(other) == {each[1].relation} for other in conditions),
             isinstance(each[1], Near),
             -order.index(each[1].relation),

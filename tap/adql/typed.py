@@ -113,6 +113,11 @@ class Source:
     table: Table
     stored: tuple[str, ...]
 
+    @property
+    def uploaded(self) -> bool:
+        """Whether it came with the query, and is small beside what is published."""
+        return self.stored[0] == "pg_temp"
+
 
 @dataclass(frozen=True, slots=True)
 class Derived:

@@ -57,7 +57,6 @@ def test_the_reader_can_neither_write_nor_see_what_is_not_published(archive: Arc
         "SELECT * FROM vo.product",
         "SELECT vo.mark_suspect(ARRAY[1]::bigint[])",
         "CREATE TABLE archive.mine (i int)",
-        "CREATE TEMPORARY TABLE mine (i int)",
         "SELECT pg_read_file('/etc/passwd')",
         "COPY archive.products TO PROGRAM 'cat'",
     )

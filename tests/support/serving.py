@@ -77,7 +77,7 @@ class Observatory:
 def _told(settings: Settings) -> dict[str, str]:
     """Environment in which a process of the service finds these settings."""
     limits = {
-        f"VO_LIMITS__{name.upper()}": str(value)
+        f"VO_LIMITS__{name.upper()}": json.dumps(value)
         for name, value in settings.limits.model_dump().items()
     }
     return {

@@ -146,7 +146,7 @@ def test_top_is_no_overflow(observatory, made):
         ({"ASOF": "yesterday"}, 400, "timestamp"),
         ({"RESPONSEFORMAT": "gif"}, 400, "votable"),
         ({"REQUEST": "getCapabilities"}, 400, "doQuery"),
-        ({"UPLOAD": "t,http://127.0.0.1/"}, 400, "UPLOAD is not offered"),
+        ({"UPLOAD": "t,http://127.0.0.1/"}, 400, "is not public"),
     ],
 )
 def test_wrong_input_is_told_with_place_and_hint(observatory, given, status, sentence):

@@ -1,0 +1,69 @@
+"""A temporary file that is read by several at once, each from its start."""
+
+from __future__ import annotations
+
+__all__ = ["opener_of"]
+
+import io
+import os
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _typeshed import WriteableBuffer
+
+
+class _View(io.RawIOBase):
+    """Reads a file by its number without moving the file's own place."""
+
+    def __init__(self, number: int, size: int) -> None:
+        self._number = os.dup(number)
+        self._size = size
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        target = memoryview(buffer)
+        count = os.preadv(self._number, [target], self._place)
+        self._place += count
+        return count
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        if start + offset < 0:
+            message = "a place before the file's start"
+            raise ValueError(message)
+        self._place = start + offset
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._number)
+        super().close()
+
+
+def opener_of(file: BinaryIO) -> Callable[[], BinaryIO]:
+    """Make what opens a whole file anew, as often as it is called while the file is open.
+
+    Parameters
+    ----------
+    file
+        A file of the system, written to its end. What has been opened outlives it.
+    """
+    file.flush()
+
+    def opened() -> BinaryIO:
+        number = file.fileno()
+        view = _View(number, os.fstat(number).st_size)
+        return cast("BinaryIO", io.BufferedReader(view, 1 << 16))
+
+    return opened
