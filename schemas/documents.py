@@ -85,11 +85,22 @@ class OutputFormat:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one query may use: seconds, and rows by default and at most."""
+    """What one query may use, by default and at most (TAPRegExt-1.0 2.5).
 
-    duration_s: int
+    Attributes
+    ----------
+    duration_s
+        Seconds that a job may run.
+    rows_default, rows_hard
+        Of an answer.
+    retention_s
+        Seconds after which a job is destroyed; None where there are no jobs.
+    """
+
+    duration_s: tuple[int, int]
     rows_default: int
     rows_hard: int
+    retention_s: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +167,17 @@ def _table_access(access: TableAccess) -> tr.TableAccess:
             tr.OutputFormat(mime=one.mime, alias=list(one.aliases), ivo_id=one.ivo_id or None)
             for one in access.formats
         ],
-        execution_duration=tr.TimeLimits(
-            default=access.limits.duration_s, hard=access.limits.duration_s
-        ),
+        retention_period=_time_limits(access.limits.retention_s),
+        execution_duration=_time_limits(access.limits.duration_s),
         output_limit=tr.DataLimits(
             default=tr.DataLimit(value=access.limits.rows_default, unit="row"),
             hard=tr.DataLimit(value=access.limits.rows_hard, unit="row"),
         ),
     )
+
+
+def _time_limits(limits: tuple[int, int] | None) -> tr.TimeLimits | None:
+    return None if limits is None else tr.TimeLimits(default=limits[0], hard=limits[1])
 
 
 def _language(access: TableAccess) -> tr.Language:

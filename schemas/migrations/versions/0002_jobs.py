@@ -18,7 +18,7 @@ DO $$
 DECLARE one regprocedure;
 BEGIN
     FOR one IN SELECT oid FROM pg_proc WHERE pronamespace = '{QUEUE_SCHEMA}'::regnamespace LOOP
-        EXECUTE format('ALTER FUNCTION %s SET search_path = {QUEUE_SCHEMA}, pg_temp', one);
+        EXECUTE 'ALTER FUNCTION ' || one::text || ' SET search_path = {QUEUE_SCHEMA}, pg_temp';
     END LOOP;
 END
 $$
@@ -32,8 +32,8 @@ def upgrade() -> None:
         op.execute(f"CREATE SCHEMA {schema}")
     JOBS.create_all(connection)
     connection.exec_driver_sql(f"SET LOCAL search_path = {QUEUE_SCHEMA}")
-    with connection.connection.cursor() as cursor:  # its text has percent signs
-        cursor.execute(SchemaManager.get_schema())
+    # its text has percent signs, which only a cursor without parameters leaves alone
+    connection.connection.cursor().execute(SchemaManager.get_schema())
     connection.exec_driver_sql("RESET search_path")
     connection.exec_driver_sql(_AT_HOME)
 
