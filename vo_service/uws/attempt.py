@@ -6,21 +6,22 @@ __all__ = ["Attempt", "Written"]
 
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from schemas.blocks import Block
 from schemas.dali import Params, TableResult, Terms, Upload, parse_params
 from schemas.errors import BusyError
 from vo_service.mount import form_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from schemas.blocks import Block
     from schemas.dali import FileResult
     from schemas.jobs import Job
     from vo_service.mount import Mounted
@@ -182,7 +183,7 @@ class Attempt:
         try:
             for block in rows:
                 self._check()
-                self._rows += block.length if isinstance(block, Block) else len(block)
+                self._rows += len(block) if isinstance(block, Sequence) else block.length
                 yield block
         except Exception as error:
             self._broken = error
