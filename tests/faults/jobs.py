@@ -82,15 +82,19 @@ def main() -> None:
         ]
         for client in clients:
             client.start()
-        killed = _kill(data, asked.kills, engine=asked.engine)
-        ending.set()
-        for client in clients:
-            client.join()
+        try:
+            killed = _kill(data, asked.kills, engine=asked.engine)
+        finally:
+            ending.set()
+            for client in clients:
+                client.join()
         faults = _left(data) + ledger.wrong
         over = sum(ledger.phases.values())
         print(f"killed: {dict(killed)}")
-        print(f"acknowledged {len(ledger.made)}, over {over}: {dict(ledger.phases)}; "
-              f"requests without an answer: {ledger.unanswered}")
+        print(
+            f"acknowledged {len(ledger.made)}, over {over}: {dict(ledger.phases)}; "
+            f"requests without an answer: {ledger.unanswered}"
+        )
         for reason, count in ledger.reasons.most_common():
             print(f"  {count} x {reason}")
         for fault in faults:
@@ -145,7 +149,7 @@ def _kill(data, kills, *, engine):
             if process.status() == psutil.STATUS_ZOMBIE:
                 continue
             process.send_signal(signal.SIGKILL)
-        except (psutil.Error, IndexError):
+        except (psutil.Error, IndexError, KeyError):  # it dies or is born just now
             continue
         killed[re.sub(r" \d+", "", kind)] += 1
         if sum(killed.values()) % 10 == 0:

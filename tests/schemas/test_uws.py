@@ -123,7 +123,9 @@ def test_a_completed_job_tells_its_result_and_no_other_does():
 
 
 def test_a_list_tells_of_each_job_where_it_is():
-    root = etree.fromstring(jobs_document([job(), job(job_id="d")], lambda j: f"http://{j.job_id}"))
+    root = etree.fromstring(
+        jobs_document([job(), job(job_id="d")], lambda j: f"http://{j.job_id}")
+    )
     assert [one.get("id") for one in root] == ["abc", "d"]
     assert root.get("version") == "1.1"
 
