@@ -76,7 +76,7 @@ class JobSettings(_Section):
     """Asynchronous jobs: who runs them, and what they may use."""
 
     folder: Path = Field(Path("data/jobs"), description="Folder of uploads and results.")
-    workers: int = Field(2, ge=1, description="Processes that run jobs.")
+    workers: int = Field(2, ge=0, description="Processes that run jobs.")
     short_slots: int = Field(
         1, ge=1, description="Jobs of a process at a time that are expected to be short."
     )

@@ -221,7 +221,7 @@ class JobService:
         if phase is Phase.EXECUTING and job.started is not None:
             return max(job.started + own, _now())
         slots = self._settings.short_slots if job.queue == SHORT else self._settings.slots
-        ahead_s = self._store.ahead_s(job) / (slots * self._settings.workers)
+        ahead_s = self._store.ahead_s(job) / (slots * max(self._settings.workers, 1))
         return _now() + own + dt.timedelta(seconds=min(ahead_s, 86_400.0))
 
     # parts
