@@ -7,6 +7,7 @@ __all__ = ["estimate"]
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg2
+import psycopg2.extensions
 
 from reduction.freshness import Fresh, targets_in_scope
 from schemas.errors import QueryError
@@ -17,8 +18,6 @@ from tap.adql.translator import translate
 from tap.scope import scope_of
 
 if TYPE_CHECKING:
-    import psycopg2.extensions
-
     from schemas.dali import Params
     from tap.service import Context
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 _SCRIPT = Path(__file__).parents[3] / "shared" / "xsd" / "validate.sh"
-_ASYNC_IS_NOT_OFFERED = {"QAS", "UWS"}
 # taplint 3.4.7 knows outlines as STC-S text alone, not as DALI's polygon
 _OLDER_THAN_DALI = {("OBS", "TYPX")}
 
@@ -106,7 +105,6 @@ def test_taplint_finds_no_fault(observatory):
         for section in json.loads(ran.stdout)["sections"]
         for report in section["reports"]
         if report["level"] in {"ERROR", "WARNING"}
-        and section["code"] not in _ASYNC_IS_NOT_OFFERED
         and (section["code"], report["code"]) not in _OLDER_THAN_DALI
     ]
     assert faults == []

@@ -1,10 +1,10 @@
 """Kill processes of a service while clients have jobs there; then account for every job.
 
 ``python -m tests.faults.jobs [--kills 100] [--clients 8] [--engine]`` serves an archive as
-``vo-service serve`` does, and kills (SIGKILL) a web server, one of its workers, or a job worker, at
-random, again and again. In the end every job whose making was acknowledged must be COMPLETED, with
-a result that is byte for byte the right one, or ERROR with a reason; no file may be left that no
-job has, no query may run, the queue must be empty.
+``vo-service serve`` does, and kills (SIGKILL) a web server, one of its workers, or a job worker,
+at random, again and again. In the end every job whose making was acknowledged must be COMPLETED,
+with a result that is byte for byte the right one, or ERROR with a reason; no file may be left
+that no job has, no query may run, the queue must be empty.
 """
 
 from __future__ import annotations
@@ -42,12 +42,16 @@ _QUERIES = (
     # at once
     "SELECT table_name, column_name FROM tap_schema.columns ORDER BY 1, 2",
     # about a second, and a result of some megabytes
-    "SELECT a.column_name AS x, b.column_name AS y FROM tap_schema.columns AS a, "
-    "tap_schema.columns AS b WHERE b.table_name LIKE 'ivoa.%' "
-    "ORDER BY a.table_name, x, b.table_name, y",
+    (
+        "SELECT a.column_name AS x, b.column_name AS y FROM tap_schema.columns AS a, "
+        "tap_schema.columns AS b WHERE b.table_name LIKE 'ivoa.%' "
+        "ORDER BY a.table_name, x, b.table_name, y"
+    ),
     # some seconds without a row
-    "SELECT COUNT(*) AS n FROM tap_schema.columns AS a, tap_schema.columns AS b, "
-    "tap_schema.columns AS c WHERE a.column_index + b.column_index > c.column_index",
+    (
+        "SELECT COUNT(*) AS n FROM tap_schema.columns AS a, tap_schema.columns AS b, "
+        "tap_schema.columns AS c WHERE a.column_index + b.column_index > c.column_index"
+    ),
 )
 
 

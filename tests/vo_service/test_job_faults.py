@@ -111,8 +111,8 @@ def test_jobs_and_answers_survive_a_restart_of_the_database(own):
 
 
 def test_owners_are_limited_and_told_how_to_go_further(held):
-    with site(fresh_database, tmp_path, running_per_owner=1, queued_per_owner=2, slots=2) as held:
-        jobs = held.jobs
+    jobs = Jobs(held.jobs.url)
+    with working(held.settings, held.log):
         long = [jobs.make(LONG) for _ in range(2)]
         executing(jobs, long[0])
         time.sleep(0.5)

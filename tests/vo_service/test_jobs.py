@@ -1,4 +1,4 @@
-"""Jobs over HTTP: every resource and parameter of UWS 1.1, as a client without a library sees it."""
+"""Jobs over HTTP: every resource and parameter of UWS 1.1, as plain requests see it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import requests
 from astropy.io.votable import parse_single_table
 from lxml import etree
 
-from tests.support.jobs import LONG, QUICK, Jobs, backends, until
 from reduction.archive import Archive
+from tests.support.jobs import LONG, QUICK, Jobs, backends, until
 from vo_service.uws.owners import Accounts
 
 UWS = {"uws": "http://www.ivoa.net/xml/UWS/v1.0"}

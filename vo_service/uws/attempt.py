@@ -151,9 +151,7 @@ class Attempt:
         uploads = {}
         for kept in self.job.uploads:
             path = self._files.path(self.job.job_id, kept["file"])
-            uploads[kept["name"]] = Upload(
-                kept["name"], kept["media_type"], partial(_open, path)
-            )
+            uploads[kept["name"]] = Upload(kept["name"], kept["media_type"], partial(_open, path))
         return uploads
 
     def _write_table(

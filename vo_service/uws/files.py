@@ -1,4 +1,4 @@
-"""Files of jobs: one folder a job, named by its id; uploads, and a result that is whole or not there.
+"""Files of jobs, one folder a job: uploads, and a result that is whole or not there.
 
 A result is written aside, forced to the disk and renamed; only then does its job become COMPLETED.
 """

@@ -91,7 +91,7 @@ class Runner:
 
     @contextmanager
     def _held(self, job_id: str) -> Iterator[Connection | None]:
-        """A connection that holds the job's lock; None where the job is gone, or another has it."""
+        """A connection that holds the job's lock; None where another does, or the job is gone."""
         engine = self._archive.database.service.execution_options(isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             number = connection.scalar(select(Job.number).where(Job.job_id == job_id))
@@ -113,7 +113,7 @@ class Runner:
     # watching
 
     def _attend(self, attempt: Attempt, held: Connection) -> str:
-        """Wait for the end of an attempt, or stop it; the reason why, empty where it ended itself."""
+        """Wait for the end of an attempt, or stop it; the reason, empty where it ended itself."""
         while not attempt.done.wait(_LOOK_S):
             why = self._why_stop(attempt, held)
             if why:

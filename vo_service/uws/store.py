@@ -111,7 +111,7 @@ class JobStore:
             return float(session.scalar(before) or 0.0)
 
     def seconds_of_cost(self) -> float | None:
-        """Seconds that one unit of a plan's cost took, the median of the last jobs; None at first."""
+        """Seconds of a unit of a plan's cost, the median of the last jobs; None at first."""
         seconds = func.extract("epoch", Job.ended - Job.started)
         recent = (
             select((seconds / Job.estimated_cost).label("ratio"))
@@ -144,8 +144,8 @@ class JobStore:
             kept = session.scalar(select(func.count()).where(Job.client == job.client)) or 0
             if kept >= self._settings.kept_per_owner:
                 message = (
-                    f"you have {kept} jobs, as many as one may have: delete some of them (DELETE on "
-                    "their addresses) and ask again"
+                    f"you have {kept} jobs, as many as one may have: delete some of them (DELETE "
+                    "on their addresses) and ask again"
                 )
                 raise QuotaError(message, retry_after_s=60)
             session.add(job)
@@ -214,7 +214,7 @@ class JobStore:
     # whoever runs it
 
     def start(self, job_id: str, queue_id: int | None, worker: str) -> Job | None:
-        """Begin a job that was taken from the queue; None where that place is no longer its own."""
+        """Begin a job that was taken from the queue; None where its place is another now."""
         with self._archive.transaction() as session:
             job = session.get(Job, job_id, with_for_update=True)
             if job is None or job.phase != Phase.QUEUED or job.queue_id != queue_id:
@@ -339,8 +339,8 @@ class JobStore:
             )
             if (going_on or 0) >= self._settings.queued_per_owner:
                 message = (
-                    f"{going_on} of your jobs run or wait, as many as one may have: ask again when "
-                    "some of them are over, or abort some"
+                    f"{going_on} of your jobs run or wait, as many as one may have: ask again "
+                    "when some of them are over, or abort some"
                 )
                 raise QuotaError(message, retry_after_s=30)
         running = self._settings.running_per_owner

@@ -56,7 +56,7 @@ class Tender:
                     self.sweep()
             except VOError as error:
                 _log.warning("cannot look after the jobs: %s", error)
-            except Exception:
+            except Exception:  # noqa: BLE001  # an edge: it is logged, and looks again
                 _log.exception("cannot look after the jobs")
 
     def look(self) -> None:

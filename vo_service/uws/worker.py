@@ -146,7 +146,7 @@ def _app(conninfo: str, run: Callable[[str, int | None], None]) -> procrastinate
         except (VOError, SQLAlchemyError) as error:
             # what was not said of the job, the tender says: its lock is free now
             _log.warning("a job is left to others: %s", error)
-        except Exception:
+        except Exception:  # noqa: BLE001  # an edge: it is logged, the tender does the rest
             _log.exception("a job is left to others")
 
     return app

@@ -22,7 +22,7 @@ BEGIN
     END LOOP;
 END
 $$
-"""
+"""  # noqa: S608  # a constant
 
 
 def upgrade() -> None:
