@@ -117,7 +117,9 @@ class Database:
             with raw.cursor() as cursor:
                 cursor.execute(
                     "SELECT set_config('statement_timeout', %s, true), "
-                    "set_config('vo.asof', %s, true)",
+                    "set_config('vo.asof', %s, true), "
+                    # a query whose asker is dead ends within a second
+                    "set_config('client_connection_check_interval', '1000', true)",
                     (str(int(timeout_s * 1000)), asof),
                 )
             yield raw
@@ -233,6 +235,9 @@ def grant(connection: psycopg2.extensions.connection, *, service: str, reader: s
             "GRANT DELETE ON vo.dependency TO {service}",
             "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tap_schema TO {service}",
             "GRANT USAGE ON ALL SEQUENCES IN SCHEMA vo TO {service}",
+            "GRANT USAGE ON SCHEMA uws, queue TO {service}",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA uws, queue TO {service}",
+            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA uws, queue TO {service}",
             "REVOKE ALL ON SCHEMA public FROM PUBLIC",
             "REVOKE EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) FROM PUBLIC",
             "GRANT EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) TO {service}",

@@ -85,12 +85,25 @@ class OutputFormat:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one query may use: seconds, rows by default and at most, bytes of uploads."""
+    """What one query may use, by default and at most (TAPRegExt-1.0 2.5).
 
-    duration_s: int
+    Attributes
+    ----------
+    duration_s
+        Seconds that a job may run.
+    rows_default, rows_hard
+        Of an answer.
+    upload_bytes
+        Of all uploads of a request.
+    retention_s
+        Seconds after which a job is destroyed; None where there are no jobs.
+    """
+
+    duration_s: tuple[int, int]
     rows_default: int
     rows_hard: int
     upload_bytes: int
+    retention_s: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +172,8 @@ def _table_access(access: TableAccess) -> tr.TableAccess:
             for one in access.formats
         ],
         upload_method=[tr.UploadMethod(ivo_id=ivo_id) for ivo_id in access.upload_methods],
-        execution_duration=tr.TimeLimits(
-            default=access.limits.duration_s, hard=access.limits.duration_s
-        ),
+        retention_period=_time_limits(access.limits.retention_s),
+        execution_duration=_time_limits(access.limits.duration_s),
         output_limit=tr.DataLimits(
             default=tr.DataLimit(value=access.limits.rows_default, unit="row"),
             hard=tr.DataLimit(value=access.limits.rows_hard, unit="row"),
@@ -171,6 +183,10 @@ def _table_access(access: TableAccess) -> tr.TableAccess:
             hard=tr.DataLimit(value=access.limits.upload_bytes, unit="byte"),
         ),
     )
+
+
+def _time_limits(limits: tuple[int, int] | None) -> tr.TimeLimits | None:
+    return None if limits is None else tr.TimeLimits(default=limits[0], hard=limits[1])
 
 
 def _language(access: TableAccess) -> tr.Language:

@@ -10,12 +10,15 @@
     |  |  + QuerySyntaxError | UnknownNameError | UnsupportedFeatureError
     |  + UploadError
     |  |  + TooLargeError       more bytes or rows than are taken
+    |  + PhaseError              a job cannot do that now
     |  + IngestError             a file cannot become a raw frame
     |  + SettingsError           the operator's settings are at fault
     + NotFoundError              unknown job, dataset or table
+    + AuthenticationError        nobody that the service knows
     + AuthorizationError
     + TransientError             may succeed later
     |  + BusyError | TimeLimitError | NotMadeYetError
+    |  + QuotaError              the caller has too much going on
     + FatalError
        + StorageError
        + ReductionError
@@ -27,6 +30,7 @@ An error is plain: how it is said on the wire is looked up at the edge (``vo_ser
 from __future__ import annotations
 
 __all__ = [
+    "AuthenticationError",
     "AuthorizationError",
     "BusyError",
     "FatalError",
@@ -36,9 +40,11 @@ __all__ = [
     "NotFoundError",
     "NotMadeYetError",
     "ParameterError",
+    "PhaseError",
     "ProgenitorMissingError",
     "QueryError",
     "QuerySyntaxError",
+    "QuotaError",
     "ReductionError",
     "SettingsError",
     "StorageError",
@@ -202,6 +208,25 @@ class TooLargeError(UploadError):
     http_status = 413
 
 
+class PhaseError(UsageError):
+    """A job cannot do that in its phase.
+
+    Parameters
+    ----------
+    phase, event
+        Where the job is, and what was asked.
+    allowed
+        What may be asked instead.
+    """
+
+    http_status = 409
+
+    def __init__(self, phase: str, event: str, allowed: Sequence[str]) -> None:
+        self.phase, self.event, self.allowed = phase, event, tuple(allowed)
+        instead = f"PHASE={' or PHASE='.join(allowed)} may be" if allowed else "nothing can be"
+        super().__init__(f"the job is {phase}: {event} is not possible now, {instead} asked of it")
+
+
 class IngestError(UsageError):
     """A file cannot become a raw frame.
 
@@ -228,6 +253,13 @@ class NotFoundError(VOError):
     http_status = 404
     soda_word = "UsageError"
     fault = "NotFoundFault"
+
+
+class AuthenticationError(VOError):
+    """The request's name or token is nobody's that the service knows."""
+
+    http_status = 401
+    soda_word = "AuthenticationError"
 
 
 class AuthorizationError(VOError):
@@ -264,6 +296,12 @@ class BusyError(TransientError):
 
 class TimeLimitError(TransientError):
     """The work took longer than its limit."""
+
+
+class QuotaError(TransientError):
+    """The caller has as much going on as one caller may have."""
+
+    http_status = 429
 
 
 class NotMadeYetError(TransientError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "DatabaseSettings",
     "EngineSettings",
+    "JobSettings",
     "LimitSettings",
     "PublisherSettings",
     "ReductionSettings",
@@ -82,6 +83,40 @@ class LimitSettings(_Section):
     )
 
 
+class JobSettings(_Section):
+    """Asynchronous jobs: who runs them, and what they may use."""
+
+    folder: Path = Field(Path("data/jobs"), description="Folder of uploads and results.")
+    workers: int = Field(2, ge=0, description="Processes that run jobs.")
+    short_slots: int = Field(
+        1, ge=1, description="Jobs of a process at a time that are expected to be short."
+    )
+    slots: int = Field(1, ge=1, description="Jobs of a process at a time besides, of any length.")
+    short_s: float = Field(10.0, gt=0, description="Seconds up to which a job is a short one.")
+    duration_default_s: int = Field(
+        3600, ge=1, description="Seconds a job may run that does not ask for less or more."
+    )
+    duration_hard_s: int = Field(86_400, ge=1, description="Seconds a job may run at most.")
+    retention_default_s: int = Field(
+        7 * 86_400, ge=1, description="Seconds after which a job and its result are destroyed."
+    )
+    retention_hard_s: int = Field(
+        30 * 86_400, ge=1, description="Seconds after which they are destroyed at the latest."
+    )
+    attempts: int = Field(
+        3, ge=1, description="How often a job is begun whose process dies, before it is given up."
+    )
+    result_bytes: int = Field(10_000_000_000, ge=1, description="Bytes of a result at most.")
+    running_per_owner: int = Field(
+        2, ge=1, description="Jobs of an owner that run at a time, of the short and the others."
+    )
+    queued_per_owner: int = Field(
+        100, ge=1, description="Jobs of an owner that run or wait to be run."
+    )
+    kept_per_owner: int = Field(10_000, ge=1, description="Jobs of an owner that are kept.")
+    wait_s: float = Field(60.0, ge=0, description="Seconds that WAIT waits at most.")
+
+
 class PublisherSettings(_Section):
     """Who publishes the archive."""
 
@@ -129,6 +164,7 @@ class Settings(BaseSettings):
     storage: StorageSettings = StorageSettings()
     engine: EngineSettings = EngineSettings()
     limits: LimitSettings = LimitSettings()
+    jobs: JobSettings = JobSettings()
     publisher: PublisherSettings = PublisherSettings()
     web: WebSettings = WebSettings()
     reduction: ReductionSettings = ReductionSettings()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from flask import Flask, Response, g, request
 
 from reduction.published import published_schemas
-from schemas.dali import ErrorForm
+from schemas.dali import ErrorForm, Mode
 from vo_service.errors import error_response
 from vo_service.files import files_blueprint
 from vo_service.logs import request_id, run_id
@@ -20,6 +20,7 @@ from vo_service.mount import mount
 from vo_service.pages import pages_blueprint
 from vo_service.protocols import TAP, mounted_protocols
 from vo_service.request import mend_boundary, new_request_id
+from vo_service.uws.handlers import jobs_blueprint
 from vo_service.vosi import Health, tables_blueprint
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def create_app(archive: Archive) -> Flask:
     app.after_request(_end)
     for mounted in mounted_protocols(archive, schemas, base_url=base_url, health=health):
         app.register_blueprint(mount(mounted, base_url=base_url))
+        if Mode.ASYNC in mounted.protocol.modes:
+            app.register_blueprint(jobs_blueprint(mounted, archive))
     app.register_blueprint(tables_blueprint(f"{TAP.path}/tables", schemas))
     app.register_blueprint(files_blueprint(archive))
     app.register_blueprint(pages_blueprint(archive, schemas, health))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["error_response"]
+__all__ = ["Failure", "error_response", "failure_of"]
 
 import logging
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from flask import Response
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from schemas.dali import ErrorForm, Info
-from schemas.errors import TransientError, UsageError, VOError
+from schemas.errors import AuthenticationError, TransientError, UsageError, VOError
 from schemas.votable import error_document
 
 if TYPE_CHECKING:
@@ -22,6 +23,31 @@ _log = logging.getLogger(__name__)
 _VOTABLE: Final = "application/x-votable+xml"
 _TEXT: Final = "text/plain;charset=utf-8"
 _TOO_LONG: Final = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failure in words.
+
+    Attributes
+    ----------
+    status
+        Of the HTTP answer.
+    fault, word
+        That begin a VOTable's message, and a text.
+    message
+        What the user can act on.
+    """
+
+    status: int
+    fault: str
+    word: str
+    message: str
+
+    @property
+    def sentence(self) -> str:
+        """What a VOTable says."""
+        return f"{self.fault}: {self.message}"
 
 
 def error_response(
@@ -45,17 +71,27 @@ def error_response(
     -----
     Standard: DALI-1.1 4.2; SIA-2.0 3.2; SODA-1.0 5.2; DataLink-1.1 3.4.
     """
-    status, fault, word, message = _words(error, request_id)
-    if len(message) > _TOO_LONG:
-        message = message[:_TOO_LONG] + " ..."
+    failure = failure_of(error, request_id)
     if form is ErrorForm.TEXT:
-        answer = Response(f"{word}: {message}\n", status, content_type=_TEXT)
+        text = f"{failure.word}: {failure.message}\n"
+        answer = Response(text, failure.status, content_type=_TEXT)
     else:
-        document = error_document(f"{fault}: {message}", infos)
-        answer = Response(document, status, content_type=_VOTABLE)
+        document = error_document(failure.sentence, infos)
+        answer = Response(document, failure.status, content_type=_VOTABLE)
+    if isinstance(error, AuthenticationError):
+        answer.headers.add("WWW-Authenticate", 'Basic realm="vo-service", charset="UTF-8"')
+        answer.headers.add("WWW-Authenticate", 'Bearer realm="vo-service"')
     if isinstance(error, TransientError):
         answer.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     return answer
+
+
+def failure_of(error: Exception, incident: str) -> Failure:
+    """Say a failure; what is ours goes to the log with its traceback, under the incident."""
+    status, fault, word, message = _words(error, incident)
+    if len(message) > _TOO_LONG:
+        message = message[:_TOO_LONG] + " ..."
+    return Failure(status, fault, word, message)
 
 
 def _words(error: Exception, request_id: str) -> tuple[int, str, str, str]:

@@ -33,9 +33,9 @@ class Home:
 
     Notes
     -----
-    ``postgres/`` holds the private database, ``files/`` frames and products, ``logs/`` what the
-    processes say, ``run/`` who they are. A database or a storage folder named in the settings is
-    used instead of the private one.
+    ``postgres/`` holds the private database, ``files/`` frames and products, ``jobs/`` uploads
+    and results of jobs, ``logs/`` what the processes say, ``run/`` who they are. A database or a
+    folder named in the settings is used instead of the private one.
     """
 
     def __init__(self, data: Path) -> None:
@@ -120,6 +120,8 @@ class Home:
             raise SettingsError(message)
         if "root" not in settings.storage.model_fields_set:
             changes["storage"] = settings.storage.model_copy(update={"root": self.data / "files"})
+        if "folder" not in settings.jobs.model_fields_set:
+            changes["jobs"] = settings.jobs.model_copy(update={"folder": self.data / "jobs"})
         return settings.model_copy(update=changes)
 
 
@@ -134,6 +136,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "VO_DATABASE__SERVICE_URL": settings.database.service_url,
         "VO_DATABASE__READER_URL": settings.database.reader_url,
         "VO_STORAGE__ROOT": str(settings.storage.root.absolute()),
+        "VO_JOBS__FOLDER": str(settings.jobs.folder.absolute()),
         "VO_ENGINE__ADDRESS": settings.engine.address,
         "VO_WEB__HOST": settings.web.host,
         "VO_WEB__PORT": str(settings.web.port),

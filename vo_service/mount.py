@@ -5,7 +5,7 @@ A protocol is mounted because it is declared in :data:`PROTOCOLS`; nothing here 
 
 from __future__ import annotations
 
-__all__ = ["Mounted", "Protocol", "mount"]
+__all__ = ["Mounted", "Protocol", "form_of", "mount"]
 
 import logging
 import time
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, g, request
 
-from schemas.dali import ErrorForm, TableResult, Terms, parse_params
+from schemas.dali import ErrorForm, Mode, TableResult, Terms, parse_params
 from schemas.params import RUNID
 from vo_service.errors import error_response
 from vo_service.formats.choice import choose, same_type
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from schemas.dali import FileResult, Param, Params
+    from schemas.estimates import Estimate
     from vo_service.formats.base import Format
 
 _log = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ class Protocol:
     asks_form
         Parameters that name the form of the answer, the first one given counts. (FORMAT of SIA is
         none of them: it is about the images that are searched.)
+    modes
+        Whether it may be asked as a job too, beside the sync resource at ``async``.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Protocol:
     form: Format = BINARY2
     media_type: str = BINARY2.mime
     asks_form: tuple[str, ...] = ("RESPONSEFORMAT",)
+    modes: frozenset[Mode] = frozenset({Mode.SYNC})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,15 @@ class Mounted:
         Values of its parameters, and terms, to an answer.
     capabilities, availability
         Make the documents.
+    estimate
+        What a job is expected to take; None where nobody can say.
     """
 
     protocol: Protocol
     run: Callable[[Params, Terms], TableResult | FileResult]
     capabilities: Callable[[], bytes]
     availability: Callable[[], bytes]
+    estimate: Callable[[Params], Estimate] | None = None
 
 
 def mount(mounted: Mounted, *, base_url: str) -> Blueprint:
@@ -133,7 +140,7 @@ def _answer(mounted: Mounted, base_url: str) -> Response:
     given = pairs(request)
     _keep_run_id(given)
     params = parse_params(protocol.params, given)
-    form, mime = _form(protocol, params)
+    form, mime = form_of(protocol, params)
     begun = time.monotonic()
     result = mounted.run(params, Terms(transport=form.transport, uploads=uploads(request)))
     _log.debug("answering", extra={"seconds": round(time.monotonic() - begun, 4)})
@@ -142,7 +149,7 @@ def _answer(mounted: Mounted, base_url: str) -> Response:
     return file_response(result)
 
 
-def _form(protocol: Protocol, params: Params) -> tuple[Format, str]:
+def form_of(protocol: Protocol, params: Params) -> tuple[Format, str]:
     """Form and MIME type of a table; protocols that answer with files check theirs themselves."""
     asked = next((params[name] for name in protocol.asks_form if params[name]), None)
     own = protocol.form, protocol.media_type

@@ -12,9 +12,10 @@ import sia.protocol
 import sia.query
 import sia.soda
 import tap.protocol
-from schemas.dali import ErrorForm
+from schemas.dali import ErrorForm, Mode
 from tap import service as tap_service
 from tap.adql.catalogue import Catalogue
+from tap.estimate import estimate
 from vo_service.formats.votable import TABLEDATA
 from vo_service.mount import Mounted, Protocol
 from vo_service.vosi import plain_capabilities, tap_capabilities
@@ -36,6 +37,7 @@ TAP: Final = Protocol(
     tap.protocol.PARAMS,
     base=True,
     asks_form=("RESPONSEFORMAT", "FORMAT"),
+    modes=frozenset({Mode.SYNC, Mode.ASYNC}),
 )
 SIA: Final = Protocol(
     "sia2",
@@ -87,9 +89,17 @@ def mounted_protocols(
     limits = archive.settings.limits
     tables = [table for schema in schemas for table in schema.tables]
     context = tap_service.Context(archive, Catalogue(tables), limits)
-    tap_document = tap_capabilities(TAP, base_url=base_url, limits=limits, schemas=schemas)
+    tap_document = tap_capabilities(
+        TAP, base_url=base_url, limits=limits, jobs=archive.settings.jobs, schemas=schemas
+    )
     mounted = [
-        Mounted(TAP, partial(_ask_tap, context), lambda: tap_document, health.document),
+        Mounted(
+            TAP,
+            partial(_ask_tap, context),
+            lambda: tap_document,
+            health.document,
+            partial(estimate, context=context),
+        ),
     ]
     for protocol, run in (
         (SIA, sia.query.run),

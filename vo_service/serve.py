@@ -25,7 +25,7 @@ _LOCAL: Final = "127.0.0.1"
 
 
 def serve(home: Home, *, port: int | None, when_ready: Callable[[Settings], None]) -> None:
-    """Run database, engine and web server until told to stop.
+    """Run database, engine, web server and job workers until told to stop.
 
     Parameters
     ----------
@@ -56,6 +56,7 @@ def serve(home: Home, *, port: int | None, when_ready: Callable[[Settings], None
             settings = settings.model_copy(update={"engine": _local_engine(settings.engine)})
             children.append(_engine(home, settings))
         children.append(_web(home, settings))
+        children += [_worker(home, settings, n + 1) for n in range(settings.jobs.workers)]
         supervisor = Supervisor(children, cluster=home.cluster, state=state)
     except BaseException:
         state.clear()
@@ -91,6 +92,19 @@ def _web(home: Home, settings: Settings) -> Child:
         environment=environment(settings),
         log=home.logs / "web.log",
         is_ready=lambda: _answers(f"http://{settings.web.host}:{settings.web.port}/health"),
+    )
+
+
+def _worker(home: Home, settings: Settings, number: int) -> Child:
+    ready = home.run / f"job-worker-{number}.ready"
+    ready.unlink(missing_ok=True)
+    command = (sys.executable, "-m", "vo_service", "--data", str(home.data), "job-worker")
+    return Child(
+        name=f"job worker {number}",
+        command=(*command, "--ready", str(ready)),
+        environment=environment(settings),
+        log=home.logs / f"jobs-{number}.log",
+        is_ready=ready.exists,
     )
 
 

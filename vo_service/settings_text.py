@@ -51,6 +51,8 @@ def _unsaid(home: Home, name: str, value: Any) -> tuple[Any, str]:  # noqa: ANN4
     """What holds where a setting is not set, and why."""
     if name == "storage.root":
         return home.data / "files", "of the data folder"
+    if name == "jobs.folder":
+        return home.data / "jobs", "of the data folder"
     if name.startswith("database.") and name.endswith("_url") and home.cluster is not None:
         return value, f"a private database, in {str(home.data / 'postgres')!r}"
     if name == "engine.address":

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from schemas.columns import Schema
     from schemas.database import Database
-    from schemas.settings import LimitSettings
+    from schemas.settings import JobSettings, LimitSettings
     from vo_service.mount import Protocol
 
 _FEATURES: Final = "ivo://ivoa.net/std/TAPRegExt#features-"
@@ -119,7 +119,12 @@ def _features() -> tuple[Feature, ...]:
 
 
 def tap_capabilities(
-    protocol: Protocol, *, base_url: str, limits: LimitSettings, schemas: Sequence[Schema]
+    protocol: Protocol,
+    *,
+    base_url: str,
+    limits: LimitSettings,
+    jobs: JobSettings,
+    schemas: Sequence[Schema],
 ) -> bytes:
     """Capabilities of the TAP service (TAPRegExt-1.0)."""
     url = base_url + protocol.path
@@ -130,10 +135,11 @@ def tap_capabilities(
         _features(),
         tuple(OutputFormat(one.mime, one.aliases, one.ivo_id) for one in FORMATS),
         Limits(
-            int(limits.sync_timeout_s),
+            (jobs.duration_default_s, jobs.duration_hard_s),
             limits.maxrec_default,
             limits.maxrec_hard,
             limits.upload_bytes,
+            (jobs.retention_default_s, jobs.retention_hard_s),
         ),
         tuple((name, ivorn) for name, ivorn, table in MODELS if table in published),
         UPLOAD_METHODS,

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-__all__ = ["SIMULATED", "Observatory", "kill_tree", "observed", "running_engine", "served"]
+__all__ = [
+    "SIMULATED",
+    "Observatory",
+    "kill_tree",
+    "observed",
+    "running_engine",
+    "served",
+    "working",
+]
 
 import json
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -24,6 +33,7 @@ from reduction.archive import Archive
 from reduction.simulate import SimulationConfig, simulate
 from schemas.settings import (
     EngineSettings,
+    JobSettings,
     LimitSettings,
     ReductionSettings,
     Settings,
@@ -77,8 +87,9 @@ class Observatory:
 def _told(settings: Settings) -> dict[str, str]:
     """Environment in which a process of the service finds these settings."""
     limits = {
-        f"VO_LIMITS__{name.upper()}": json.dumps(value)
-        for name, value in settings.limits.model_dump().items()
+        f"VO_{section}__{name}".upper(): value if isinstance(value, str) else json.dumps(value)
+        for section in ("limits", "jobs")
+        for name, value in getattr(settings, section).model_dump(mode="json").items()
     }
     return {
         **environment(settings),
@@ -104,6 +115,28 @@ def served(settings: Settings, log: Path) -> Iterator[str]:
             yield settings.web.url
         finally:
             process.send_signal(signal.SIGINT)  # at once: clients keep their connections
+            try:
+                process.wait(_ENDING_S)
+            except subprocess.TimeoutExpired:
+                kill_tree(process)
+
+
+@contextmanager
+def working(settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a job worker beside the server; its process, once it takes jobs."""
+    with tempfile.TemporaryDirectory() as folder, log.open("ab") as stream:
+        ready = Path(folder) / "ready"
+        command = [sys.executable, "-m", "vo_service", "job-worker", "--ready", str(ready)]
+        process = subprocess.Popen(command, env=_told(settings), stdout=stream, stderr=stream)
+        try:
+            deadline = time.monotonic() + _READY_S
+            while not ready.exists():
+                assert process.poll() is None, log.read_text()[-2000:]
+                assert time.monotonic() < deadline, "the job worker does not begin"
+                time.sleep(0.05)
+            yield process
+        finally:
+            process.terminate()
             try:
                 process.wait(_ENDING_S)
             except subprocess.TimeoutExpired:
@@ -183,6 +216,7 @@ def observed(
     settings = Settings(
         database=database,
         storage=StorageSettings(root=folder / "files"),
+        jobs=JobSettings(folder=folder / "jobs", workers=1),
         engine=EngineSettings(address=engine),
         limits=LimitSettings(
             maxrec_default=1000, maxrec_hard=100_000, sync_timeout_s=5, make_budget_s=120
@@ -199,5 +233,5 @@ def observed(
     finally:
         archive.close()
     log = folder / "server.log"
-    with served(settings, log) as url:
+    with served(settings, log) as url, working(settings, folder / "jobs.log"):
         yield Observatory(url, settings, SIMULATED.ra, SIMULATED.dec, log, [folder / "simulated"])

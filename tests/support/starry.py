@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from schemas.settings import LimitSettings, Settings, StorageSettings, WebSettings
+from schemas.settings import JobSettings, LimitSettings, Settings, StorageSettings, WebSettings
 from tests.support.clusters import Databases, throw_away_cluster
 from tests.support.serving import served
 from tests.support.stars import make_stars
@@ -60,6 +60,7 @@ def starry(rows: int, *, workers: int = 2, threads: int = 8) -> Iterator[Starry]
         settings = Settings(
             database=database,
             storage=StorageSettings(root=Path(name) / "files"),
+            jobs=JobSettings(folder=Path(name) / "jobs"),
             limits=LimitSettings(sync_timeout_s=600, upload_bytes=200_000_000),
             web=WebSettings(port=free_port("127.0.0.1"), workers=workers, threads=threads),
             reduction={"plugins": ["tests.support.stars"]},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["COMMANDS"]
 
+import logging
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,6 +84,21 @@ def worker(address: str, threads: int) -> None:
     run_worker(address, threads=threads)
 
 
+@click.command("job-worker", hidden=True)
+@click.option("--ready", type=click.Path(path_type=Path), help="File made once it takes jobs.")
+def job_worker(ready: Path | None) -> None:
+    """Run asynchronous jobs until SIGTERM (`serve` does this)."""
+    from reduction.archive import Archive  # noqa: PLC0415  # --help stays fast
+    from vo_service.logs import configure  # noqa: PLC0415
+    from vo_service.uws.worker import run_worker  # noqa: PLC0415
+
+    logging.getLogger().handlers.clear()  # of people's commands
+    configure()
+    archive = Archive(load_settings())
+    Archive.use(archive)
+    run_worker(archive, ready=ready)
+
+
 @click.command(short_help="Open a Python prompt with the archive's classes.")
 @click.option("--execute", "-c", "code", help="Run this Python text and end.")
 @click.pass_context
@@ -135,4 +151,4 @@ def demo(
     context.exit(code)
 
 
-COMMANDS = (demo, serve, engine, worker, stop, prompt, settings)
+COMMANDS = (demo, serve, engine, job_worker, worker, stop, prompt, settings)

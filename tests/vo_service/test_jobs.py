@@ -1,0 +1,361 @@
+"""Jobs over HTTP: every resource and parameter of UWS 1.1, as plain requests see it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import time
+
+import pytest
+import requests
+from astropy.io.votable import parse_single_table
+from lxml import etree
+
+from reduction.archive import Archive
+from tests.support.jobs import LONG, QUICK, Jobs, backends, until
+from vo_service.uws.owners import Accounts
+
+UWS = {"uws": "http://www.ivoa.net/xml/UWS/v1.0"}
+
+
+@pytest.fixture
+def jobs(observatory):
+    """Somebody new, without cookies."""
+    return Jobs(observatory.url + "/tap/async")
+
+
+def ident(where):
+    return where.rpartition("/")[2]
+
+
+def test_a_job_that_is_run_at_once_gives_the_result_that_sync_gives(observatory, jobs):
+    where = jobs.make(RESPONSEFORMAT="csv", RUNID="night 7")
+    assert jobs.over(where) == "COMPLETED"
+    result = jobs.get(where + "/results/result")
+    sync = requests.get(
+        observatory.url + "/tap/sync",
+        params={"LANG": "ADQL", "QUERY": QUICK, "RESPONSEFORMAT": "csv"},
+        timeout=60,
+    )
+    assert result.content == sync.content
+    assert result.headers["Content-Type"] == sync.headers["Content-Type"]
+    assert jobs.told(where, "uws:runId") == "night 7"
+    rows = len(result.text.splitlines()) - 1
+    assert jobs.told(where, "uws:jobInfo/result_rows") == str(rows)
+    href = etree.fromstring(jobs.get(where + "/results").content)[0].get(
+        "{http://www.w3.org/1999/xlink}href"
+    )
+    assert href == where + "/results/result"
+
+
+def test_a_job_waits_for_its_parameters_until_it_is_run(jobs):
+    where = jobs.post("").headers["Location"]
+    assert jobs.phase(where) == "PENDING"
+    assert jobs.post(where + "/parameters", QUERY="SELECT", lang="ADQL").status_code == 303
+    assert jobs.post(where + "/parameters", query=QUICK, MAXREC="2").status_code == 303
+    said = etree.fromstring(jobs.get(where + "/parameters").content)
+    assert {(p.get("id"), p.text) for p in said} == {
+        ("QUERY", QUICK),
+        ("LANG", "ADQL"),
+        ("MAXREC", "2"),
+    }
+    answer = jobs.post(where + "/phase", PHASE="RUN")
+    assert (answer.status_code, answer.headers["Location"]) == (303, where)
+    assert jobs.over(where) == "COMPLETED"
+    table = parse_single_table(io.BytesIO(jobs.get(where + "/results/result").content))
+    assert len(table.array) == 2
+    late = jobs.post(where + "/parameters", QUERY="SELECT 1")
+    assert late.status_code == 409
+    assert "the job is COMPLETED" in late.text
+
+
+def test_parameters_in_the_address_and_in_parts_are_the_same(jobs):
+    query = {"LANG": "ADQL", "QUERY": QUICK, "PHASE": "RUN"}
+    address = jobs.session.post(jobs.url, params=query, allow_redirects=False, timeout=60)
+    assert jobs.over(address.headers["Location"]) == "COMPLETED"
+    where = jobs.make(files={"stars": ("a.csv", b"ra,dec\n1,2\n", "text/csv")})
+    assert jobs.over(where) == "COMPLETED"
+
+
+def test_files_of_a_job_are_kept_until_it_is_deleted(observatory, jobs):
+    files = {"stars": ("../../a.csv", b"ra,dec\n1,2\n", "text/csv")}
+    where = jobs.make(run=False, files=files)
+    folder = observatory.settings.jobs.folder / ident(where)
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"ra,dec\n1,2\n"]
+    jobs.post(where + "/parameters", files={"more": ("b", b"x", "text/csv")}, MAXREC="1")
+    assert sorted(path.name for path in folder.iterdir()) == ["upload-1", "upload-2"]
+    gone = jobs.session.delete(where, allow_redirects=False, timeout=60)
+    assert (gone.status_code, gone.headers["Location"]) == (303, jobs.url)
+    assert not folder.exists()
+    assert jobs.get(where).status_code == 404
+
+
+def test_running_twice_is_not_an_error_and_loses_nothing(jobs):
+    where = jobs.make()
+    assert jobs.post(where + "/phase", PHASE="RUN").status_code in {303, 409}
+    assert jobs.over(where) == "COMPLETED"
+    again = jobs.post(where + "/phase", PHASE="RUN")
+    assert again.status_code == 409
+    assert "the job is COMPLETED: RUN is not possible now, nothing can be asked" in again.text
+    assert jobs.get(where + "/results/result").status_code == 200
+
+
+def test_a_wrong_query_ends_in_error_and_says_why_in_a_votable(jobs):
+    where = jobs.make("SELECT nothing FROM tap_schema.tables")
+    assert jobs.over(where) == "ERROR"
+    error = jobs.get(where + "/error")
+    assert error.status_code == 200
+    assert b'value="ERROR"' in error.content
+    assert b"unknown column `nothing`" in error.content
+    assert "nothing" in jobs.told(where, "uws:errorSummary/uws:message")
+    assert jobs.get(where + "/results/result").status_code == 404
+    assert len(etree.fromstring(jobs.get(where + "/results").content)) == 0
+
+
+def test_a_failure_after_the_first_rows_is_an_error_and_leaves_nothing(observatory, jobs):
+    where = jobs.make(
+        "SELECT 1 / (4000 - a.column_index * 40 - b.column_index) AS x FROM "
+        "tap_schema.columns AS a, tap_schema.columns AS b, tap_schema.columns AS c",
+        MAXREC="100000",
+    )
+    phase = jobs.over(where)
+    folder = observatory.settings.jobs.folder / ident(where)
+    left = [path.name for path in folder.iterdir()] if folder.exists() else []
+    if phase == "ERROR":
+        assert left == []
+        assert b"division by zero" in jobs.get(where + "/error").content
+
+
+def test_overflow_and_the_policy_of_freshness_are_said_as_in_sync(jobs):
+    where = jobs.make("SELECT * FROM tap_schema.columns", MAXREC="3", FRESH="any")
+    assert jobs.over(where) == "COMPLETED"
+    body = jobs.get(where + "/results/result").content
+    infos = {
+        one.get("name"): one.get("value")
+        for one in etree.fromstring(body).iter("{http://www.ivoa.net/xml/VOTable/v1.3}INFO")
+    }
+    assert infos["FRESH"] == "any"
+    assert b'value="OVERFLOW"' in body
+
+
+def test_a_result_can_be_had_in_parts_and_need_not_be_had_twice(jobs):
+    where = jobs.make(RESPONSEFORMAT="csv") + "/results/result"
+    jobs.over(where.removesuffix("/results/result"))
+    whole = jobs.get(where)
+    part = jobs.session.get(where, headers={"Range": "bytes=5-11"}, timeout=60)
+    assert (part.status_code, part.content) == (206, whole.content[5:12])
+    assert part.headers["Content-Range"] == f"bytes 5-11/{len(whole.content)}"
+    assert part.headers["Content-Type"] == whole.headers["Content-Type"]
+    far = jobs.session.get(where, headers={"Range": "bytes=999999-"}, timeout=60)
+    assert far.status_code == 416
+    known = {"If-None-Match": whole.headers["ETag"]}
+    assert jobs.session.get(where, headers=known, timeout=60).status_code == 304
+    head = jobs.session.head(where, timeout=60)
+    assert int(head.headers["Content-Length"]) == len(whole.content)
+    assert "tap.csv" in whole.headers["Content-Disposition"]
+
+
+def test_the_list_has_ones_own_jobs_alone_and_can_be_filtered(observatory, jobs):
+    first = jobs.make()
+    jobs.over(first)
+    second = jobs.make(run=False)
+    created = jobs.told(second, "uws:creationTime")
+    third = jobs.make(run=False)
+    assert jobs.listed() == [ident(third), ident(second), ident(first)]
+    assert jobs.listed(PHASE="COMPLETED") == [ident(first)]
+    assert jobs.listed(PHASE=["COMPLETED", "PENDING"], LAST=2) == [ident(third), ident(second)]
+    # moments are told in milliseconds
+    assert ident(third) in jobs.listed(AFTER=created)
+    assert ident(first) not in jobs.listed(AFTER=created)
+    assert jobs.listed(PHASE="HELD") == []
+    assert Jobs(jobs.url).listed() == []
+    assert Jobs(jobs.url).phase(first) == "COMPLETED"  # whoever knows the address may use it
+    for wrong in ({"PHASE": "RUNNING"}, {"LAST": "0"}, {"LAST": "x"}, {"AFTER": "soon"}):
+        answer = jobs.get(**wrong)
+        assert answer.status_code == 400
+        assert "expected" in answer.text
+
+
+def test_the_cookie_is_for_the_browser_alone(jobs):
+    answer = jobs.post("")
+    cookie = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert "Set-Cookie" not in jobs.post("").headers
+
+
+def test_limits_of_a_job_are_set_within_those_of_the_service(observatory, jobs):
+    where = jobs.make(run=False)
+    most = observatory.settings.jobs.duration_hard_s
+    for asked, held in (("100", "100"), ("0", str(most)), ("999999999", str(most))):
+        answer = jobs.post(where + "/executionduration", EXECUTIONDURATION=asked)
+        assert (answer.status_code, answer.headers["Location"]) == (303, where)
+        assert jobs.get(where + "/executionduration").text == held
+        assert jobs.told(where, "uws:executionDuration") == held
+    jobs.post(where + "/destruction", DESTRUCTION="2999-01-01T00:00:00Z")
+    held = dt.datetime.fromisoformat(jobs.get(where + "/destruction").text)
+    longest = dt.timedelta(seconds=observatory.settings.jobs.retention_hard_s)
+    assert abs(held - dt.datetime.now(dt.UTC) - longest) < dt.timedelta(minutes=1)
+    for part, name in (("executionduration", "EXECUTIONDURATION"), ("destruction", "DESTRUCTION")):
+        for value in ("-1", "soon"):
+            assert jobs.post(f"{where}/{part}", **{name: value}).status_code == 400
+        assert jobs.post(f"{where}/{part}").status_code == 400
+    assert jobs.get(where + "/owner").text == ""
+
+
+def test_the_quote_is_a_moment_in_the_future_before_a_job_and_its_end_after(jobs):
+    where = jobs.make(run=False)
+    quoted = dt.datetime.fromisoformat(jobs.get(where + "/quote").text)
+    assert quoted > dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1)
+    jobs.post(where + "/phase", PHASE="RUN")
+    jobs.over(where)
+    assert jobs.get(where + "/quote").text == jobs.told(where, "uws:endTime")
+    slow = jobs.make(LONG, run=False)
+    assert float(jobs.told(slow, "uws:jobInfo/estimated_s")) > 10
+    later = dt.datetime.fromisoformat(jobs.get(slow + "/quote").text)
+    assert later > dt.datetime.now(dt.UTC) + dt.timedelta(seconds=10)
+
+
+def test_aborting_cancels_the_query_in_the_database_at_once(observatory, jobs):
+    dsn = observatory.settings.database.reader_url
+    where = jobs.make(LONG)
+    until(lambda: backends(dsn))
+    begun = time.monotonic()
+    assert jobs.post(where + "/phase", PHASE="ABORT").status_code == 303
+    assert jobs.phase(where) == "ABORTED"
+    until(lambda: not backends(dsn), 10)
+    assert time.monotonic() - begun < 5
+    assert jobs.post(where + "/phase", PHASE="ABORT").status_code == 303
+    assert jobs.post(where + "/phase", PHASE="RUN").status_code == 409
+
+
+def test_deleting_cancels_the_query_and_leaves_nothing(observatory, jobs):
+    dsn = observatory.settings.database.reader_url
+    where = jobs.make(LONG)
+    until(lambda: backends(dsn))
+    assert jobs.post(where, ACTION="DELETE").headers["Location"] == jobs.url
+    until(lambda: not backends(dsn), 10)
+    for part in ("", "/phase", "/results", "/results/result", "/error", "/quote", "/parameters"):
+        answer = jobs.get(where + part)
+        assert answer.status_code == 404
+        assert "there is no job" in answer.text
+    assert not (observatory.settings.jobs.folder / ident(where)).exists()
+
+
+def test_a_job_that_takes_longer_than_its_execution_duration_is_aborted(observatory, jobs):
+    where = jobs.make(LONG, EXECUTIONDURATION="1")
+    assert jobs.over(where) == "ABORTED"
+    assert "after its execution duration of 1 s" in jobs.told(
+        where, "uws:errorSummary/uws:message"
+    )
+    assert b"EXECUTIONDURATION" in jobs.get(where + "/error").content
+    until(lambda: not backends(observatory.settings.database.reader_url), 10)
+
+
+def test_short_jobs_are_not_stuck_behind_long_ones(observatory, jobs):
+    long = [jobs.make(LONG) for _ in range(4)]
+    until(lambda: backends(observatory.settings.database.reader_url))
+    short = [jobs.make() for _ in range(3)]
+    assert [jobs.over(where, 20) for where in short] == ["COMPLETED"] * 3
+    phases = [jobs.phase(where) for where in long]
+    assert set(phases) <= {"QUEUED", "EXECUTING"}
+    for where in long:
+        jobs.session.delete(where, allow_redirects=False, timeout=60)
+
+
+def test_wait_answers_when_the_phase_changes(observatory, jobs):
+    where = jobs.make(LONG)
+    until(lambda: jobs.phase(where) == "EXECUTING")
+    begun = time.monotonic()
+    assert jobs.get(where, WAIT="1").status_code == 200
+    assert 0.9 < time.monotonic() - begun < 5
+    begun = time.monotonic()
+    jobs.get(where, WAIT="30", PHASE="QUEUED")  # it is no longer that
+    assert time.monotonic() - begun < 5
+    with requests.Session() as other:
+        other.post(where + "/phase", data={"PHASE": "ABORT"}, timeout=60)
+    begun = time.monotonic()
+    jobs.get(where, WAIT="-1")  # nothing will change
+    assert time.monotonic() - begun < 5
+    assert jobs.get(where, WAIT="soon").status_code == 400
+    short = jobs.make(run=False)
+    jobs.post(short + "/phase", PHASE="RUN")
+    found = etree.fromstring(jobs.get(short, WAIT="-1", PHASE="QUEUED").content)
+    assert found.findtext("uws:phase", namespaces=UWS) != "QUEUED"
+
+
+def test_wrong_requests_are_told_what_would_be_right(jobs):
+    where = jobs.make(run=False)
+    assert jobs.post("", PHASE="START").status_code == 400
+    assert jobs.post("", PHASE="ABORT").status_code == 400
+    assert jobs.post(where, ACTION="BURN").status_code == 400
+    assert "one of RUN, ABORT" in jobs.post(where + "/phase", PHASE="HOLD").text
+    assert jobs.post(where + "/phase").status_code == 400
+    assert jobs.post("", QUERY="a\x01b").status_code == 400
+    assert jobs.post(where + "/quote").status_code == 405
+    assert jobs.get(where + "/nothing").status_code == 404
+    assert jobs.get(where + "/results/other").status_code == 404
+    assert jobs.get(where + "/error").status_code == 404
+    assert jobs.get(jobs.url + "/../../etc/passwd").status_code == 404
+    assert jobs.get(jobs.url + "/nobody").status_code == 404
+
+
+def test_a_job_is_destroyed_on_time_with_its_files(observatory, jobs):
+    where = jobs.make()
+    jobs.over(where)
+    folder = observatory.settings.jobs.folder / ident(where)
+    assert list(folder.iterdir())
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1)
+    jobs.post(where + "/destruction", DESTRUCTION=soon.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    until(lambda: jobs.get(where).status_code == 404, 10)
+    until(lambda: not folder.exists(), 5)
+
+
+def test_an_account_has_jobs_that_nobody_else_may_use(observatory, jobs):
+    archive = Archive(observatory.settings)
+    try:
+        ann, bob = (Accounts(archive).add(name) for name in ("ann", "bob"))
+    finally:
+        archive.close()
+    hers = Jobs(jobs.url)
+    hers.session.auth = ("ann", ann)
+    where = hers.make()
+    assert hers.over(where) == "COMPLETED"
+    assert hers.get(where + "/owner").text == "ann"
+    assert hers.told(where, "uws:ownerId") == "ann"
+    bearer = Jobs(jobs.url)
+    bearer.session.headers["Authorization"] = f"Bearer {ann}"
+    assert bearer.listed() == [ident(where)]
+    answer = jobs.get(where)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+    his = Jobs(jobs.url)
+    his.session.auth = ("bob", bob)
+    assert his.get(where + "/results/result").status_code == 403
+    assert his.session.delete(where, timeout=60).status_code == 403
+    for wrong in (("ann", bob), ("ann", "x"), ("nobody", ann)):
+        his.session.auth = wrong
+        assert his.get().status_code == 401
+        assert his.post("").status_code == 401
+
+
+def test_the_capabilities_tell_how_long_jobs_may_run_and_are_kept(observatory):
+    body = requests.get(observatory.url + "/tap/capabilities", timeout=60).content
+    root = etree.fromstring(body)
+    settings = observatory.settings.jobs
+    for name, default, hard in (
+        ("executionDuration", settings.duration_default_s, settings.duration_hard_s),
+        ("retentionPeriod", settings.retention_default_s, settings.retention_hard_s),
+    ):
+        told = [int(one.text) for one in root.find(f".//{name}")]
+        assert told == [default, hard]
+
+
+def test_the_reader_cannot_see_jobs(observatory):
+    for table in ("uws.job", "uws.account", "queue.procrastinate_jobs"):
+        answer = requests.get(
+            observatory.url + "/tap/sync",
+            params={"LANG": "ADQL", "QUERY": f"SELECT * FROM {table}"},
+            timeout=60,
+        )
+        assert answer.status_code == 400
