@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     Said = TypeVar("Said", bound=BaseXmlModel)
 
 _VOSI: Final = "ivo://ivoa.net/std/VOSI#"
+_EXAMPLES: Final = "ivo://ivoa.net/std/DALI#examples"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ def capabilities_document(
     capabilities_url: str,
     availability_url: str,
     tables_url: str = "",
+    examples_url: str = "",
 ) -> bytes:
     """Say what is offered beside these addresses (VOSI-1.1 3)."""
     vosi = [
@@ -127,6 +129,8 @@ def capabilities_document(
     ]
     if tables_url:
         vosi.append(Mount(_VOSI + "tables-1.1", tables_url, version="1.1"))
+    if examples_url:
+        vosi.append(Mount(_EXAMPLES, examples_url))
     said = [
         _table_access(one) if isinstance(one, TableAccess) else _capability(one) for one in own
     ]

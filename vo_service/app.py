@@ -12,7 +12,9 @@ from flask import Flask, Response, g, request
 
 from reduction.published import published_schemas
 from schemas.dali import ErrorForm
+from tap.examples import offered
 from vo_service.errors import error_response
+from vo_service.examples import ExamplesPage, examples_blueprint
 from vo_service.files import files_blueprint
 from vo_service.logs import request_id, run_id
 from vo_service.mount import mount
@@ -47,8 +49,14 @@ def create_app(archive: Archive) -> Flask:
     for mounted in mounted_protocols(archive, schemas, base_url=base_url, health=health):
         app.register_blueprint(mount(mounted, base_url=base_url))
     app.register_blueprint(tables_blueprint(f"{TAP.path}/tables", schemas))
+    examples = ExamplesPage(
+        archive.database,
+        offered(table.qualified_name for schema in schemas for table in schema.tables),
+        base_url + TAP.path,
+    )
+    app.register_blueprint(examples_blueprint(examples, f"{TAP.path}/examples"))
     app.register_blueprint(files_blueprint(archive))
-    app.register_blueprint(pages_blueprint(archive, schemas, health))
+    app.register_blueprint(pages_blueprint(archive, schemas, health, examples))
     app.register_error_handler(Exception, _failed)
     return app
 

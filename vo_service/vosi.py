@@ -137,6 +137,7 @@ def tap_capabilities(
         capabilities_url=url + "/capabilities",
         availability_url=url + "/availability",
         tables_url=url + "/tables",
+        examples_url=url + "/examples",
     )
 
 
