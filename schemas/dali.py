@@ -134,6 +134,10 @@ class Terms:
         Seconds that making may take; None likewise.
     begun
         Called, before a statement begins, with what cancels it (from any thread).
+    admit
+        Called, before a statement begins, with what estimates its cost as the database's planner
+        counts. Gives the seconds that it may run, or None for ``timeout_s``; raises a BusyError
+        where there is no room for it.
     """
 
     transport: Transport = Transport.BINARY
@@ -141,6 +145,7 @@ class Terms:
     timeout_s: float | None = None
     make_budget_s: float | None = None
     begun: Callable[[Callable[[], None]], None] = field(default=lambda cancel: None)  # noqa: ARG005  # its name says what it is
+    admit: Callable[[Callable[[], float]], float | None] = field(default=lambda cost: None)  # noqa: ARG005  # likewise
 
 
 def parse_params(declared: Sequence[Param], pairs: Iterable[tuple[str, str]]) -> Params:

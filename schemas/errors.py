@@ -9,12 +9,15 @@
     |  + QueryError
     |  |  + QuerySyntaxError | UnknownNameError | UnsupportedFeatureError
     |  + UploadError
+    |  + TimeLimitError          it takes longer than it may: only another request helps
+    |  + StaleError              what may not be remade (FRESH=require) is stale
     |  + IngestError             a file cannot become a raw frame
     |  + SettingsError           the operator's settings are at fault
     + NotFoundError              unknown job, dataset or table
     + AuthorizationError
     + TransientError             may succeed later
-    |  + BusyError | TimeLimitError | NotMadeYetError
+    |  + BusyError | NotMadeYetError
+    |     + CrowdingError        one client asks too much at once
     + FatalError
        + StorageError
        + ReductionError
@@ -28,6 +31,7 @@ from __future__ import annotations
 __all__ = [
     "AuthorizationError",
     "BusyError",
+    "CrowdingError",
     "FatalError",
     "IngestError",
     "MissingParameterError",
@@ -40,6 +44,7 @@ __all__ = [
     "QuerySyntaxError",
     "ReductionError",
     "SettingsError",
+    "StaleError",
     "StorageError",
     "TimeLimitError",
     "TransientError",
@@ -190,6 +195,24 @@ class UploadError(UsageError):
     """An uploaded table cannot be read."""
 
 
+class TimeLimitError(UsageError):
+    """The work takes longer than its limit: the same request would meet the same limit again.
+
+    Not transient, and so not 503 with Retry-After: clients that heed those would only repeat what
+    is too expensive.
+    """
+
+
+class StaleError(UsageError):
+    """Something that the answer needs is stale, and the request forbids to remake it.
+
+    RFC 9110 15.5.10: in conflict with the state of the resource, and the client can do something
+    about it.
+    """
+
+    http_status = 409
+
+
 class IngestError(UsageError):
     """A file cannot become a raw frame.
 
@@ -250,8 +273,10 @@ class BusyError(TransientError):
     """Too much is asked of the service at this moment."""
 
 
-class TimeLimitError(TransientError):
-    """The work took longer than its limit."""
+class CrowdingError(BusyError):
+    """One client asks for more at once than its share (RFC 6585 4)."""
+
+    http_status = 429
 
 
 class NotMadeYetError(TransientError):

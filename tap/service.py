@@ -6,14 +6,16 @@ __all__ = ["Context", "run"]
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from reduction.freshness import Fresh
 from schemas.dali import Info, TableResult, Terms
-from schemas.errors import UnsupportedFeatureError
+from schemas.errors import BusyError, TimeLimitError, UnsupportedFeatureError
 from tap.adql.checker import check
 from tap.adql.parser import parse
 from tap.adql.translator import translate
+from tap.cost import planned_cost, shorten
 from tap.execute import execute
 from tap.scope import scope_of
 
@@ -86,6 +88,14 @@ def run(params: Params, context: Context, terms: Terms = _PLAIN) -> TableResult:
     return _answer(checked, params, context, terms, limit=limit, infos=infos)
 
 
+def _not_short(allowed_s: float) -> BusyError:
+    message = (
+        f"all places for long queries are taken, and this one did not end in {allowed_s:g} s: ask "
+        "again later, or run it as an asynchronous job (TAP's async)"
+    )
+    return BusyError(message, retry_after_s=15)
+
+
 def _row_limit(maxrec: int | None, limits: LimitSettings) -> int:
     wanted = limits.maxrec_default if maxrec is None else maxrec
     return min(wanted, limits.maxrec_hard)
@@ -112,14 +122,25 @@ def _answer(
                 make_budget_s=terms.make_budget_s,
             )
         )
-        terms.begun(answering.connection.cancel)
-        execution, blocks = execute(
-            answering.connection,
-            statement.text,
-            checked.columns,
-            limit=limit,
-            timeout_s=timeout_s,
+        connection = answering.connection
+        allowed_s = terms.admit(
+            partial(planned_cost, connection, statement.text, timeout_s=timeout_s)
         )
+        if allowed_s is not None and allowed_s < timeout_s:
+            shorten(connection, allowed_s)
+        terms.begun(connection.cancel)
+        try:
+            execution, blocks = execute(
+                connection,
+                statement.text,
+                checked.columns,
+                limit=limit,
+                timeout_s=timeout_s,
+            )
+        except TimeLimitError as error:
+            if allowed_s is None or allowed_s >= timeout_s:
+                raise
+            raise _not_short(allowed_s) from error
         stack.callback(execution.close)
         return TableResult(
             checked.columns,

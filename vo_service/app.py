@@ -6,27 +6,32 @@ __all__ = ["create_app"]
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Response, g, request
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from reduction.published import published_schemas
 from schemas.dali import ErrorForm
 from tap.examples import offered
+from vo_service.admission import Admission
 from vo_service.errors import error_response
 from vo_service.examples import ExamplesPage, examples_blueprint
 from vo_service.files import files_blueprint
 from vo_service.logs import request_id, run_id
 from vo_service.mount import mount
 from vo_service.pages import pages_blueprint
-from vo_service.protocols import TAP, mounted_protocols
+from vo_service.protocols import DATALINK, SIA, SODA, TAP, mounted_protocols
 from vo_service.request import new_request_id
 from vo_service.vosi import Health, tables_blueprint
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reduction.archive import Archive
 
 _log = logging.getLogger(__name__)
+_ADMITTED: Final = {f"{one.name}.answer" for one in (TAP, SIA, SODA, DATALINK)} | {"files.file"}
 
 
 def create_app(archive: Archive) -> Flask:
@@ -44,7 +49,9 @@ def create_app(archive: Archive) -> Flask:
     app = Flask("vo_service")
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.upload_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.limits.upload_bytes
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.web.proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]  # as Flask's manual says
     app.before_request(_begin)
+    app.before_request(_entrance(Admission(settings.limits, threads=settings.web.threads)))
     app.after_request(_end)
     for mounted in mounted_protocols(archive, schemas, base_url=base_url, health=health):
         app.register_blueprint(mount(mounted, base_url=base_url))
@@ -68,6 +75,16 @@ def _begin() -> None:
     run_id.set("")
 
 
+def _entrance(admission: Admission) -> Callable[[], None]:
+    """Let in what holds a thread for as long as it takes; the rest is never refused."""
+
+    def enter() -> None:
+        if request.endpoint in _ADMITTED:
+            g.ticket = admission.enter(request.remote_addr or "")
+
+    return enter
+
+
 def _end(response: Response) -> Response:
     """Log the request when its last byte is out, and tell its number to the caller."""
     response.headers["X-Request-Id"] = g.request_id
@@ -88,7 +105,14 @@ def _end(response: Response) -> Response:
         _log.info("request", extra={**facts, "seconds": round(time.monotonic() - begun, 4)})
 
     response.call_on_close(say)
+    if "ticket" in g:
+        leave = response.call_on_close if response.is_streamed else _at_once
+        leave(g.ticket.close)
     return response
+
+
+def _at_once(act: Callable[[], None]) -> None:
+    act()
 
 
 def _failed(error: Exception) -> Response:

@@ -135,7 +135,7 @@ def _answer(mounted: Mounted, base_url: str) -> Response:
     params = parse_params(protocol.params, given)
     form, mime = _form(protocol, params)
     begun = time.monotonic()
-    result = mounted.run(params, Terms(transport=form.transport))
+    result = mounted.run(params, Terms(transport=form.transport, admit=g.ticket.admit))
     _log.debug("answering", extra={"seconds": round(time.monotonic() - begun, 4)})
     if isinstance(result, TableResult):
         return table_response(result, form, mime=mime, base_url=base_url, name=protocol.name)
