@@ -267,6 +267,8 @@ class TableResult:
         Services that can be called for the rows (resources of type ``meta`` in a VOTable).
     overflowed
         Asked after the last row: were there more than the limit (DALI-1.1 4.4.1)?
+    overflow
+        What is said where there were: the limit, and how to go further.
     close
         Called once when the answer is sent or the client is gone.
     """
@@ -276,6 +278,7 @@ class TableResult:
     infos: tuple[Info, ...] = ()
     descriptors: tuple[ServiceDescriptor, ...] = ()
     overflowed: Callable[[], bool] = field(default=lambda: False)
+    overflow: str = "there are more rows than this answer's limit"
     close: Callable[[], None] = field(default=lambda: None)
 
 

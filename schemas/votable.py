@@ -79,8 +79,7 @@ def write_votable(
         for rows in result.rows:
             yield encode(result.columns, Block.of(result.columns, rows))
         if result.overflowed():
-            text = "there are more rows than this answer's limit"
-            trailing = (Info("QUERY_STATUS", "OVERFLOW", text),)
+            trailing = (Info("QUERY_STATUS", "OVERFLOW", result.overflow),)
     except VOError as error:
         trailing = (Info("QUERY_STATUS", "ERROR", str(error)),)
     yield encode.rest()

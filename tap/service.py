@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from reduction.freshness import Fresh
 from schemas.dali import Info, TableResult, Terms
 from schemas.errors import BusyError, TimeLimitError, UnsupportedFeatureError
+from schemas.maxrec import NO_ROWS, overflow_text, row_limit
 from tap.adql.checker import check
 from tap.adql.parser import parse
 from tap.adql.translator import translate
@@ -82,9 +83,11 @@ def run(params: Params, context: Context, terms: Terms = _PLAIN) -> TableResult:
         raise UnsupportedFeatureError(message)
     checked = check(parse(params["QUERY"]), context.catalogue)
     infos = (Info("QUERY", params["QUERY"]), Info("LANG", params["LANG"]))
-    limit = _row_limit(params["MAXREC"], context.limits)
+    limit = row_limit(params["MAXREC"], context.limits)
     if params["MAXREC"] == 0:
-        return TableResult(checked.columns, iter(()), infos, overflowed=lambda: True)
+        return TableResult(
+            checked.columns, iter(()), infos, overflowed=lambda: True, overflow=NO_ROWS
+        )
     return _answer(checked, params, context, terms, limit=limit, infos=infos)
 
 
@@ -94,11 +97,6 @@ def _not_short(allowed_s: float) -> BusyError:
         "again later, or run it as an asynchronous job (TAP's async)"
     )
     return BusyError(message, retry_after_s=15)
-
-
-def _row_limit(maxrec: int | None, limits: LimitSettings) -> int:
-    wanted = limits.maxrec_default if maxrec is None else maxrec
-    return min(wanted, limits.maxrec_hard)
 
 
 def _answer(
@@ -147,5 +145,6 @@ def _answer(
             blocks,
             (*infos, *answering.report.infos()),
             overflowed=execution.overflowed,
+            overflow=overflow_text(params["MAXREC"], context.limits),
             close=stack.pop_all().close,
         )

@@ -123,6 +123,23 @@ def test_maxrec_overflows_only_where_more_rows_exist(observatory, made):
     assert len(table(observatory, query, MAXREC=3)) == 3
 
 
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"MAXREC": 1}, "than the 1 of MAXREC: ask with a higher MAXREC, 100000 at most"),
+        ({"MAXREC": 0}, "MAXREC=0 asks for columns alone"),
+        ({}, "than the 1000 of an answer without MAXREC"),
+        ({"MAXREC": 9_000_000}, "than 100000, the most that one answer may have: ask in parts"),
+    ],
+)
+def test_an_overflow_says_the_limit_and_how_to_lift_it(observatory, given, sentence):
+    query = "SELECT a.std FROM tap_schema.columns AS a, tap_schema.columns AS b"
+    _, _, body = ask(observatory, query, **given)
+    status, text = status_of(body)[-1]
+    assert status == "OVERFLOW"
+    assert sentence in text
+
+
 def test_top_is_no_overflow(observatory, made):
     _, _, body = ask(observatory, "SELECT TOP 2 source_id FROM archive.sources")
     assert [status for status, _ in status_of(body)] == ["OK"]
