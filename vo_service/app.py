@@ -14,6 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from reduction.published import published_schemas
 from schemas.dali import ErrorForm
 from tap.examples import offered
+from tap.row_counts import RowCounts
 from vo_service.admission import Admission
 from vo_service.errors import error_response
 from vo_service.examples import ExamplesPage, examples_blueprint
@@ -55,7 +56,9 @@ def create_app(archive: Archive) -> Flask:
     app.after_request(_end)
     for mounted in mounted_protocols(archive, schemas, base_url=base_url, health=health):
         app.register_blueprint(mount(mounted, base_url=base_url))
-    app.register_blueprint(tables_blueprint(f"{TAP.path}/tables", schemas))
+    app.register_blueprint(
+        tables_blueprint(f"{TAP.path}/tables", RowCounts(archive.database, schemas))
+    )
     examples = ExamplesPage(
         archive.database,
         offered(table.qualified_name for schema in schemas for table in schema.tables),

@@ -32,11 +32,12 @@ from tap.protocol import LANGUAGES
 from vo_service.formats.choice import FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from schemas.columns import Schema
     from schemas.database import Database
     from schemas.settings import LimitSettings
+    from tap.row_counts import RowCounts
     from vo_service.mount import Protocol
 
 _FEATURES: Final = "ivo://ivoa.net/std/TAPRegExt#features-"
@@ -156,21 +157,25 @@ _DETAIL: Final = Param(
 )
 
 
-def tables_blueprint(path: str, schemas: Sequence[Schema]) -> Blueprint:
+def tables_blueprint(path: str, counts: RowCounts) -> Blueprint:
     """Views of the published tables, all of them or one (VOSI-1.1 4)."""
     views = Blueprint("tables", __name__, url_prefix=path)
-    documents = {
-        detail: tables_document(schemas, quoted=delimited, columns=detail == "max")
-        for detail in _DETAIL.values
-    }
+    said: dict[str, tuple[Mapping[str, int], bytes]] = {}
     by_name = {
-        table.qualified_name.lower(): table for schema in schemas for table in schema.tables
+        table.qualified_name.lower(): table for schema in counts.schemas for table in schema.tables
     }
 
     @views.get("")
     def tables() -> Response:
-        params = parse_params([_DETAIL], request.args.items(multi=True))
-        return Response(documents[params["DETAIL"]], content_type=_XML)
+        detail = parse_params([_DETAIL], request.args.items(multi=True))["DETAIL"]
+        rows = counts.known()
+        held, document = said.get(detail, (None, b""))
+        if held is not rows:
+            document = tables_document(
+                counts.schemas, quoted=delimited, columns=detail == "max", rows=rows
+            )
+            said[detail] = rows, document
+        return Response(document, content_type=_XML)
 
     @views.get("/<name>")
     def table(name: str) -> Response:
@@ -178,6 +183,7 @@ def tables_blueprint(path: str, schemas: Sequence[Schema]) -> Blueprint:
         if found is None:
             message = f"there is no table {name!r}: expected one of those that /tables lists"
             raise NotFoundError(message)
-        return Response(table_document(found, quoted=delimited), content_type=_XML)
+        document = table_document(found, quoted=delimited, rows=counts.known())
+        return Response(document, content_type=_XML)
 
     return views
