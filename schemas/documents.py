@@ -88,11 +88,22 @@ class OutputFormat:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one query may use: seconds, and rows by default and at most."""
+    """What one query may use.
+
+    Attributes
+    ----------
+    duration_s
+        Seconds that it may run.
+    rows_default, rows_hard
+        Rows of its answer without MAXREC, and at most.
+    upload_bytes
+        Bytes of all it sends.
+    """
 
     duration_s: int
     rows_default: int
     rows_hard: int
+    upload_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +179,10 @@ def _table_access(access: TableAccess) -> tr.TableAccess:
         output_limit=tr.DataLimits(
             default=tr.DataLimit(value=access.limits.rows_default, unit="row"),
             hard=tr.DataLimit(value=access.limits.rows_hard, unit="row"),
+        ),
+        upload_limit=tr.DataLimits(
+            default=tr.DataLimit(value=access.limits.upload_bytes, unit="byte"),
+            hard=tr.DataLimit(value=access.limits.upload_bytes, unit="byte"),
         ),
     )
 

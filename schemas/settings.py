@@ -70,7 +70,7 @@ class LimitSettings(_Section):
     maxrec_hard: int = Field(20_000_000, ge=0, description="Rows of an answer at most.")
     upload_bytes: int = Field(50_000_000, ge=0, description="Bytes of a request at most.")
     client_requests: int = Field(
-        8, ge=1, description="Requests of one client that a web process answers at a time."
+        16, ge=1, description="Requests of one client that a web process answers at a time."
     )
     long_queries: int = Field(
         4,
@@ -109,7 +109,7 @@ class WebSettings(_Section):
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on.")
     base_url: str = Field("", description="URL users see; derived from host and port if empty.")
     workers: int = Field(2, ge=1, description="Gunicorn worker processes.")
-    threads: int = Field(16, ge=2, description="Threads of each worker process.")
+    threads: int = Field(32, ge=2, description="Threads of each worker process.")
     proxies: int = Field(
         0,
         ge=0,

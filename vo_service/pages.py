@@ -48,6 +48,7 @@ def pages_blueprint(
             publisher=settings.publisher,
             base_url=settings.web.url,
             limits=settings.limits,
+            processes=settings.web.workers,
             schemas=schemas,
             examples=examples.queries(),
             states=[] if faults else _states(archive),

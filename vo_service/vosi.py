@@ -45,7 +45,8 @@ _GEOMETRY: Final = """
     AREA BOX CENTROID CIRCLE CONTAINS COORD1 COORD2 COORDSYS DISTANCE INTERSECTS POINT POLYGON
     REGION
 """
-# COALESCE is offered, but not announced: STILTS 3.4.7 knows no key for it
+# COALESCE is offered, but not announced: its key (#features-adql-conditional) came into ADQL-2.1
+# last, and taplint of STILTS 3.4.7 calls a capability with it wrong
 _OPTIONAL: Final = (
     Feature(_FEATURES + "adql-string", "LOWER"),
     Feature(_FEATURES + "adql-string", "UPPER"),
@@ -130,7 +131,12 @@ def tap_capabilities(
         LANGUAGES,
         _features(),
         tuple(OutputFormat(one.mime, one.aliases, one.ivo_id) for one in FORMATS),
-        Limits(int(limits.sync_timeout_s), limits.maxrec_default, limits.maxrec_hard),
+        Limits(
+            int(limits.sync_timeout_s),
+            limits.maxrec_default,
+            limits.maxrec_hard,
+            limits.upload_bytes,
+        ),
         tuple((name, ivorn) for name, ivorn, table in MODELS if table in published),
     )
     return capabilities_document(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import urllib.error
@@ -13,9 +12,6 @@ from pathlib import Path
 import pytest
 
 _SCRIPT = Path(__file__).parents[3] / "shared" / "xsd" / "validate.sh"
-_ASYNC_IS_NOT_OFFERED = {"QAS", "UWS"}
-# taplint 3.4.7 knows outlines as STC-S text alone, not as DALI's polygon
-_OLDER_THAN_DALI = {("OBS", "TYPX")}
 
 needs_stilts = pytest.mark.skipif(shutil.which("stilts") is None, reason="needs stilts")
 
@@ -87,29 +83,6 @@ def test_votlint_has_nothing_to_say(observatory, name, tmp_path):
         check=False,
     )
     assert ran.stdout + ran.stderr == ""
-
-
-@needs_stilts
-@pytest.mark.slow
-def test_taplint_finds_no_fault(observatory):
-    ran = subprocess.run(
-        [
-            *("stilts", "taplint", f"tapurl={observatory.url}/tap"),
-            *("format=json", "report=EWF", "maxrepeat=5"),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    faults = [
-        (section["code"], report["code"], report["text"])
-        for section in json.loads(ran.stdout)["sections"]
-        for report in section["reports"]
-        if report["level"] in {"ERROR", "WARNING"}
-        and section["code"] not in _ASYNC_IS_NOT_OFFERED
-        and (section["code"], report["code"]) not in _OLDER_THAN_DALI
-    ]
-    assert faults == []
 
 
 @needs_stilts
