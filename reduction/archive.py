@@ -40,7 +40,13 @@ from reduction.published import published_schemas
 from reduction.registry import Registry
 from reduction.storage import Storage
 from schemas.database import Database, is_gone
-from schemas.errors import BusyError, NotMadeYetError, ParameterError, ReductionError
+from schemas.errors import (
+    BusyError,
+    NotMadeYetError,
+    ParameterError,
+    ReductionError,
+    StaleError,
+)
 from schemas.settings import load_settings
 from schemas.tables import File, Product, Publication, Target
 
@@ -259,7 +265,9 @@ class Archive:
         ParameterError
             If ``asof`` is in the future.
         NotMadeYetError
-            If making takes longer than the budget, or something is stale under ``require``.
+            If making takes longer than the budget.
+        StaleError
+            If something is stale under ``require``.
         BusyError
             If neither the database nor the engine has room.
         """
@@ -297,7 +305,7 @@ class Archive:
                 f"stale targets: {len(plan.steps)} ({first.name}: {why}); FRESH=require "
                 "allows no making: ask with FRESH=make or FRESH=any"
             )
-            raise NotMadeYetError(message)
+            raise StaleError(message)
         left = deadline - time.monotonic()
         report.outcomes += flattened(self.engine.run(plan, budget_s=max(left, 0.01)))
 

@@ -114,10 +114,10 @@ def expand(name: str, declared: object) -> tuple[Attribute, ...]:
     if isinstance(declared, _ImStatDeclaration):
         unit = declared.unit
         words = {
-            "min": "stat.min",
-            "max": "stat.max",
-            "mean": "stat.mean",
-            "median": "stat.median",
+            "min": "phot.count;stat.min",
+            "max": "phot.count;stat.max",
+            "mean": "phot.count;stat.mean",
+            "median": "phot.count;stat.median",
             "stdev": "stat.stdev",
         }
         return (

@@ -145,6 +145,10 @@ class Terms:
         Seconds that making may take; None likewise.
     begun
         Called, before a statement begins, with what cancels it (from any thread).
+    admit
+        Called, before a statement begins, with what estimates its cost as the database's planner
+        counts. Gives the seconds that it may run, or None for ``timeout_s``; raises a BusyError
+        where there is no room for it.
     """
 
     transport: Transport = Transport.BINARY
@@ -152,6 +156,7 @@ class Terms:
     timeout_s: float | None = None
     make_budget_s: float | None = None
     begun: Callable[[Callable[[], None]], None] = field(default=lambda cancel: None)  # noqa: ARG005  # its name says what it is
+    admit: Callable[[Callable[[], float]], float | None] = field(default=lambda cost: None)  # noqa: ARG005  # likewise
 
 
 def parse_params(declared: Sequence[Param], pairs: Iterable[tuple[str, str]]) -> Params:
@@ -275,6 +280,8 @@ class TableResult:
         Services that can be called for the rows (resources of type ``meta`` in a VOTable).
     overflowed
         Asked after the last row: were there more than the limit (DALI-1.1 4.4.1)?
+    overflow
+        What is said where there were: the limit, and how to go further.
     close
         Called once when the answer is sent or the client is gone.
     """
@@ -284,6 +291,7 @@ class TableResult:
     infos: tuple[Info, ...] = ()
     descriptors: tuple[ServiceDescriptor, ...] = ()
     overflowed: Callable[[], bool] = field(default=lambda: False)
+    overflow: str = "there are more rows than this answer's limit"
     close: Callable[[], None] = field(default=lambda: None)
 
 

@@ -76,6 +76,7 @@ class Database:
         self.settings = settings
         self.service = _engine(settings.service_url, settings.pool_size)
         self.reader = _engine(settings.reader_url, settings.pool_size)
+        self._snapshots = _engine(settings.reader_url, settings.pool_size, looked_at=False)
 
     @contextmanager
     def snapshot(
@@ -104,24 +105,13 @@ class Database:
         TimeLimitError
             If a statement takes too long.
         """
-        try:
-            pooled = self.reader.raw_connection()
-        except Exception as error:
-            message = "the database takes no further connection"
-            raise BusyError(message) from error
+        pooled = self._opened(asof, timeout_s)
         raw: Any = pooled.driver_connection
         try:
             if prepare is not None:
+                raw.rollback()
                 _prepared(raw, prepare, timeout_s)
-            raw.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
-            with raw.cursor() as cursor:
-                cursor.execute(
-                    "SELECT set_config('statement_timeout', %s, true), "
-                    "set_config('vo.asof', %s, true), "
-                    # a query whose asker is dead ends within a second
-                    "set_config('client_connection_check_interval', '1000', true)",
-                    (str(int(timeout_s * 1000)), asof),
-                )
+                _begin(raw, asof, timeout_s)
             yield raw
         except psycopg2.errors.QueryCanceled as error:
             message = f"a statement took longer than its limit of {timeout_s:g} s"
@@ -133,10 +123,50 @@ class Database:
         finally:
             _give_back(pooled, raw, temporary=prepare is not None)
 
+    def _opened(self, asof: str, timeout_s: float) -> PoolProxiedConnection:
+        """A connection within a new transaction.
+
+        Idle connections are not looked at before they are used, which would be a round trip of
+        every question. Where the server has gone meanwhile, all of them have, and the question is
+        begun again on a new one: nothing was asked yet.
+        """
+        pooled = self._connected()
+        try:
+            _begin(pooled.driver_connection, asof, timeout_s)
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            pooled.invalidate()
+            self._snapshots.dispose()
+            pooled = self._connected()
+            try:
+                _begin(pooled.driver_connection, asof, timeout_s)
+            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+                pooled.invalidate()
+                raise BusyError(_GONE, retry_after_s=5) from error
+        return pooled
+
+    def _connected(self) -> PoolProxiedConnection:
+        try:
+            return self._snapshots.raw_connection()
+        except Exception as error:
+            message = "the database takes no further connection"
+            raise BusyError(message) from error
+
     def close(self) -> None:
         """Close all idle connections."""
         self.service.dispose()
         self.reader.dispose()
+        self._snapshots.dispose()
+
+
+def _begin(raw: Any, asof: str, timeout_s: float) -> None:  # noqa: ANN401  # psycopg2's connection
+    raw.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
+    with raw.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('statement_timeout', %s, true), set_config('vo.asof', %s, true), "
+            # a query whose asker is dead ends within a second
+            "set_config('client_connection_check_interval', '1000', true)",
+            (str(int(timeout_s * 1000)), asof),
+        )
 
 
 def _prepared(
@@ -166,7 +196,7 @@ def _give_back(pooled: PoolProxiedConnection, raw: Any, *, temporary: bool) -> N
     pooled.close()
 
 
-def _engine(dsn: str, size: int) -> Engine:
+def _engine(dsn: str, size: int, *, looked_at: bool = True) -> Engine:
     def connect() -> psycopg2.extensions.connection:
         connection = psycopg2.connect(dsn, application_name="vo-service")
         connection.set_client_encoding("UTF8")
@@ -179,7 +209,7 @@ def _engine(dsn: str, size: int) -> Engine:
         pool_size=size,
         max_overflow=size,
         pool_timeout=10,
-        pool_pre_ping=True,
+        pool_pre_ping=looked_at,
     )
 
 

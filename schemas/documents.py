@@ -19,6 +19,7 @@ __all__ = [
 ]
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from lxml import etree
@@ -31,7 +32,7 @@ from vo_models.vosi import capabilities as vc
 from vo_models.vosi import tables as vt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from pydantic_xml import BaseXmlModel
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     Said = TypeVar("Said", bound=BaseXmlModel)
 
 _VOSI: Final = "ivo://ivoa.net/std/VOSI#"
+_NOT_COUNTED: Final[Mapping[str, int]] = MappingProxyType({})
+_EXAMPLES: Final = "ivo://ivoa.net/std/DALI#examples"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ def capabilities_document(
     capabilities_url: str,
     availability_url: str,
     tables_url: str = "",
+    examples_url: str = "",
 ) -> bytes:
     """Say what is offered beside these addresses (VOSI-1.1 3)."""
     vosi = [
@@ -142,6 +146,8 @@ def capabilities_document(
     ]
     if tables_url:
         vosi.append(Mount(_VOSI + "tables-1.1", tables_url, version="1.1"))
+    if examples_url:
+        vosi.append(Mount(_EXAMPLES, examples_url))
     said = [
         _table_access(one) if isinstance(one, TableAccess) else _capability(one) for one in own
     ]
@@ -210,7 +216,11 @@ def _language(access: TableAccess) -> tr.Language:
 
 
 def tables_document(
-    schemas: Sequence[Schema], *, quoted: Callable[[str], str], columns: bool = True
+    schemas: Sequence[Schema],
+    *,
+    quoted: Callable[[str], str],
+    columns: bool = True,
+    rows: Mapping[str, int] = _NOT_COUNTED,
 ) -> bytes:
     """Describe all published tables (VOSI-1.1 4).
 
@@ -222,10 +232,15 @@ def tables_document(
         A column's name as a query writes it.
     columns
         False for names and descriptions alone (``detail=min``).
+    rows
+        About how many rows each table has, by qualified name, where that is known
+        (VODataService-1.2 3.4).
     """
     said = []
     for schema in schemas:
-        tables = [_table(vs.Table, table, quoted, columns=columns) for table in schema.tables]
+        tables = [
+            _table(vs.Table, table, quoted, columns=columns, rows=rows) for table in schema.tables
+        ]
         one = vs.TableSchema(schema_name=schema.name, table=tables)
         said.append(_told(one, description=schema.description, utype=schema.utype))
     declared = [
@@ -234,9 +249,11 @@ def tables_document(
     return _xml(vt.VOSITableSet(tableset_schema=said), declared if columns else ())
 
 
-def table_document(table: Table, *, quoted: Callable[[str], str]) -> bytes:
+def table_document(
+    table: Table, *, quoted: Callable[[str], str], rows: Mapping[str, int] = _NOT_COUNTED
+) -> bytes:
     """Describe one table (VOSI-1.1 4)."""
-    return _xml(_table(vt.VOSITable, table, quoted, columns=True), table.columns)
+    return _xml(_table(vt.VOSITable, table, quoted, columns=True, rows=rows), table.columns)
 
 
 def _told(model: Said, **texts: str) -> Said:
@@ -248,9 +265,15 @@ def _told(model: Said, **texts: str) -> Said:
 
 
 def _table(
-    kind: type[Any], table: Table, quoted: Callable[[str], str], *, columns: bool
+    kind: type[Any],
+    table: Table,
+    quoted: Callable[[str], str],
+    *,
+    columns: bool,
+    rows: Mapping[str, int],
 ) -> vs.Table:
     model: vs.Table = kind(table_name=table.qualified_name, table_type=_kind(table))
+    model.nrows = rows.get(table.qualified_name)
     if columns:
         model.column = [_column(column, quoted) for column in table.columns]
         model.foreign_key = [_foreign_key(key, quoted) for key in table.keys]

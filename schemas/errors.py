@@ -11,13 +11,15 @@
     |  + UploadError
     |  |  + TooLargeError       more bytes or rows than are taken
     |  + PhaseError              a job cannot do that now
+    |  + TimeLimitError          it takes longer than it may: only another request helps
+    |  + StaleError              what may not be remade (FRESH=require) is stale
     |  + IngestError             a file cannot become a raw frame
     |  + SettingsError           the operator's settings are at fault
     + NotFoundError              unknown job, dataset or table
     + AuthenticationError        nobody that the service knows
     + AuthorizationError
     + TransientError             may succeed later
-    |  + BusyError | TimeLimitError | NotMadeYetError
+    |  + BusyError | NotMadeYetError
     |  + QuotaError              the caller has too much going on
     + FatalError
        + StorageError
@@ -47,6 +49,7 @@ __all__ = [
     "QuotaError",
     "ReductionError",
     "SettingsError",
+    "StaleError",
     "StorageError",
     "TimeLimitError",
     "TooLargeError",
@@ -227,6 +230,24 @@ class PhaseError(UsageError):
         super().__init__(f"the job is {phase}: {event} is not possible now, {instead} asked of it")
 
 
+class TimeLimitError(UsageError):
+    """The work takes longer than its limit: the same request would meet the same limit again.
+
+    Not transient, and so not 503 with Retry-After: clients that heed those would only repeat what
+    is too expensive.
+    """
+
+
+class StaleError(UsageError):
+    """Something that the answer needs is stale, and the request forbids to remake it.
+
+    RFC 9110 15.5.10: in conflict with the state of the resource, and the client can do something
+    about it.
+    """
+
+    http_status = 409
+
+
 class IngestError(UsageError):
     """A file cannot become a raw frame.
 
@@ -294,12 +315,8 @@ class BusyError(TransientError):
     """Too much is asked of the service at this moment."""
 
 
-class TimeLimitError(TransientError):
-    """The work took longer than its limit."""
-
-
 class QuotaError(TransientError):
-    """The caller has as much going on as one caller may have."""
+    """The caller has as much going on as one caller may have (RFC 6585 4)."""
 
     http_status = 429
 

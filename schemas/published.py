@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["COMMON_COLUMNS", "FIXED_SCHEMAS"]
 
+from dataclasses import replace
 from typing import Final
 
 from schemas.columns import Column, ForeignKey, Schema, Table
@@ -22,7 +23,13 @@ def _number(
 
 
 _OBJECT = _number(
-    "object_id", "long", "", "meta.id", "number of the object in the archive", principal=True
+    "object_id",
+    "long",
+    "",
+    "meta.id",
+    "number of the object in the archive",
+    principal=True,
+    indexed=True,
 )
 _INSTRUMENT = _text("instrument", "meta.id;instr", "camera", principal=True)
 _CHIP = _text("chip", "meta.id;instr.det", "CCD")
@@ -34,7 +41,7 @@ _VALID = _number(
 _FLAGS = _number("quality_flags", "int", "", "meta.code.qual", "bits set by verify; 0: no problem")
 _START = _number("timestamp_start", "double", "d", "time.start", "begin of validity, MJD UTC")
 _END = _number("timestamp_end", "double", "d", "time.end", "end of validity, MJD UTC")
-_RECIPE = _text("recipe_version", "meta.version;meta.code", "version of the recipe")
+_RECIPE = _text("recipe_version", "meta.version", "version of the recipe")
 
 
 def _time(name: str, ucd: str, description: str) -> Column:
@@ -43,7 +50,7 @@ def _time(name: str, ucd: str, description: str) -> Column:
 
 COMMON_COLUMNS: Final = (
     _OBJECT,
-    _INSTRUMENT,
+    replace(_INSTRUMENT, indexed=True),
     _CHIP,
     _FILTER,
     _NIGHT,
@@ -63,7 +70,9 @@ PRODUCTS: Final = Table(
     "products",
     (
         _OBJECT,
-        _text("class_name", "meta.code.class", "class of the object", principal=True),
+        _text(
+            "class_name", "meta.code.class", "class of the object", principal=True, indexed=True
+        ),
         _INSTRUMENT,
         _CHIP,
         _FILTER,
@@ -83,9 +92,11 @@ PRODUCTS: Final = Table(
         _END,
         _RECIPE,
         _text("process_params", "meta.code", "process parameters, JSON"),
-        _text("key", "meta.id", "SHA-256 of class, recipe, parameters and progenitors"),
+        _text(
+            "key", "meta.id", "SHA-256 of class, recipe, parameters and progenitors", indexed=True
+        ),
         _text("content_hash", "meta.checksum", "SHA-256 of what it contains"),
-        _text("file_sha256", "meta.checksum;meta.file", "SHA-256 of its file"),
+        _text("file_sha256", "meta.checksum;meta.file", "SHA-256 of its file", indexed=True),
         _number("file_size", "long", "byte", "phys.size;meta.file", "size of its file"),
         _number("is_current", "int", "", "meta.code", "1 if the archive answers with it, else 0"),
     ),
@@ -101,8 +112,15 @@ LINEAGE: Final = Table(
         _OBJECT,
         _text("role", "meta.code", "input that the progenitor filled"),
         _number("position", "int", "", "meta.number", "number in an input of many, from 0"),
-        _number("progenitor_id", "long", "", "meta.id.parent", "object it was made from"),
-        _text("progenitor_class", "meta.code.class;meta.id.parent", "class of the progenitor"),
+        _number(
+            "progenitor_id", "long", "", "meta.id.parent", "object it was made from", indexed=True
+        ),
+        _text(
+            "progenitor_class",
+            "meta.code.class",
+            "class of the progenitor",
+            indexed=True,
+        ),
     ),
     "What each product was made from, one step back",
     kind="view",
@@ -117,7 +135,7 @@ ANCESTORS: Final = Table(
         _OBJECT,
         _text("role", "meta.code", "input through which the ancestor came in"),
         _number("ancestor_id", "long", "", "meta.id.parent", "object somewhere behind it"),
-        _text("ancestor_class", "meta.code.class;meta.id.parent", "class of the ancestor"),
+        _text("ancestor_class", "meta.code.class", "class of the ancestor"),
         _number("depth", "int", "", "meta.number", "steps back, the shortest way"),
     ),
     "Everything behind an object down to the raw frames; ask with object_id = ...",
@@ -145,13 +163,25 @@ TARGETS: Final = Table(
     "archive",
     "targets",
     (
-        _number("target_id", "long", "", "meta.id", "number of the target", principal=True),
-        _text("class_name", "meta.code.class", "class of the target", principal=True),
+        _number(
+            "target_id",
+            "long",
+            "",
+            "meta.id",
+            "number of the target",
+            principal=True,
+            indexed=True,
+        ),
+        _text(
+            "class_name", "meta.code.class", "class of the target", principal=True, indexed=True
+        ),
         _INSTRUMENT,
         _CHIP,
         _FILTER,
         _NIGHT,
-        _number("raw_object_id", "long", "", "meta.id.parent", "raw frame it belongs to"),
+        _number(
+            "raw_object_id", "long", "", "meta.id.parent", "raw frame it belongs to", indexed=True
+        ),
         _text(
             "state",
             "meta.code.status",
@@ -159,8 +189,15 @@ TARGETS: Final = Table(
             principal=True,
         ),
         _text("reasons", "meta.note", "why it cannot be made, JSON"),
-        _number("object_id", "long", "", "meta.id", "product the archive answers with"),
-        _text("obs_publisher_did", "meta.ref.ivoid", "dataset identifier, published images only"),
+        _number(
+            "object_id", "long", "", "meta.id", "product the archive answers with", indexed=True
+        ),
+        _text(
+            "obs_publisher_did",
+            "meta.ref.ivoid",
+            "dataset identifier, published images only",
+            indexed=True,
+        ),
         _number("validity_start", "double", "d", "time.start", "begin of validity, MJD UTC"),
         _number("validity_end", "double", "d", "time.end", "end of validity, MJD UTC"),
     ),
@@ -174,10 +211,14 @@ PUBLICATIONS: Final = Table(
     "archive",
     "publications",
     (
-        _number("publication_id", "long", "", "meta.id", "number of the publication"),
+        _number(
+            "publication_id", "long", "", "meta.id", "number of the publication", indexed=True
+        ),
         _OBJECT,
-        _text("class_name", "meta.code.class", "class of the object"),
-        _number("target_id", "long", "", "meta.id", "target that it is a version of"),
+        _text("class_name", "meta.code.class", "class of the object", indexed=True),
+        _number(
+            "target_id", "long", "", "meta.id", "target that it is a version of", indexed=True
+        ),
         _time("published_from", "time.start", "since when the archive answered with it, UTC"),
         _time("published_to", "time.end", "until when, UTC; no value: it still does"),
         _text("reasons", "meta.note", "why it was made, JSON"),
@@ -192,7 +233,7 @@ EDITS: Final = Table(
     "archive",
     "edits",
     (
-        _number("edit_id", "long", "", "meta.id", "number of the edit"),
+        _number("edit_id", "long", "", "meta.id", "number of the edit", indexed=True),
         _OBJECT,
         _text("subject", "meta.code.class", "class of what was edited"),
         _text("field", "meta.code", "what was changed"),
@@ -213,7 +254,7 @@ RAW_FRAMES: Final = Table(
     "raw_frames",
     (
         _OBJECT,
-        _text("class_name", "meta.code.class", "class of the frame", principal=True),
+        _text("class_name", "meta.code.class", "class of the frame", principal=True, indexed=True),
         _INSTRUMENT,
         _CHIP,
         _FILTER,
@@ -226,7 +267,7 @@ RAW_FRAMES: Final = Table(
         _number("dec", "double", "deg", "pos.eq.dec", "pointing (ICRS)"),
         _number("airmass", "double", "", "obs.airMass", "airmass at mid-exposure"),
         _VALID,
-        _text("file_sha256", "meta.checksum;meta.file", "SHA-256 of the file"),
+        _text("file_sha256", "meta.checksum;meta.file", "SHA-256 of the file", indexed=True),
     ),
     "Raw CCD frames as the telescopes wrote them",
     kind="view",
@@ -240,7 +281,9 @@ SOURCES: Final = Table(
     (
         _number("source_id", "long", "", "meta.id;meta.main", "number of the row", principal=True),
         _OBJECT,
-        _text("obs_publisher_did", "meta.ref.ivoid", "image the source was found on"),
+        _text(
+            "obs_publisher_did", "meta.ref.ivoid", "image the source was found on", indexed=True
+        ),
         _number(
             "ra",
             "double",
@@ -291,8 +334,12 @@ REFERENCE_STARS: Final = Table(
         _OBJECT,
         _text("catalogue", "meta.id;meta.dataset", "reference catalogue"),
         _text("name", "meta.id;meta.main", "name of the star"),
-        _number("ra", "double", "deg", "pos.eq.ra;meta.main", "right ascension (ICRS)"),
-        _number("dec", "double", "deg", "pos.eq.dec;meta.main", "declination (ICRS)"),
+        _number(
+            "ra", "double", "deg", "pos.eq.ra;meta.main", "right ascension (ICRS)", indexed=True
+        ),
+        _number(
+            "dec", "double", "deg", "pos.eq.dec;meta.main", "declination (ICRS)", indexed=True
+        ),
         *(
             _number(f"mag_{b.lower()}", "float", "mag", f"phot.mag;em.opt.{b}", f"{b} magnitude")
             for b in ("B", "V", "R", "I")

@@ -81,6 +81,28 @@ class LimitSettings(_Section):
         description="Hosts (NAME or NAME:PORT) that uploads by URI may name although their "
         "addresses are not public.",
     )
+    client_requests: int = Field(
+        16, ge=1, description="Requests of one client that a web process answers at a time."
+    )
+    long_queries: int = Field(
+        4,
+        ge=1,
+        description=(
+            "Queries of any length that a web process runs at a time; past that only short ones "
+            "are let in."
+        ),
+    )
+    long_queries_of_client: int = Field(
+        3, ge=1, description="How many of these may be of one client."
+    )
+    short_cost: float = Field(
+        50_000.0,
+        gt=0,
+        description="Cost, as PostgreSQL's planner counts, up to which a query is a short one.",
+    )
+    short_timeout_s: float = Field(
+        5.0, gt=0, description="Seconds a query may run that was let in as a short one."
+    )
 
 
 class JobSettings(_Section):
@@ -133,7 +155,15 @@ class WebSettings(_Section):
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on.")
     base_url: str = Field("", description="URL users see; derived from host and port if empty.")
     workers: int = Field(2, ge=1, description="Gunicorn worker processes.")
-    threads: int = Field(8, ge=1, description="Threads of each worker process.")
+    threads: int = Field(32, ge=2, description="Threads of each worker process.")
+    proxies: int = Field(
+        0,
+        ge=0,
+        description=(
+            "Reverse proxies in front, one behind the other: the client's address is what the "
+            "first of them says in X-Forwarded-For. 0: that header is not believed."
+        ),
+    )
 
     @property
     def url(self) -> str:

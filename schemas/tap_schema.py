@@ -30,14 +30,49 @@ _REQUIRED: Final = {
 }
 
 
-def _text(name: str, description: str, *, std: bool = True, principal: bool = False) -> Column:
+#: UCDs of the columns by the end of their names.
+_UCDS: Final = {
+    "name": "meta.id",
+    "id": "meta.id",
+    "table": "meta.id;meta.table",
+    "column": "meta.id",
+    "description": "meta.note",
+    "index": "meta.number",
+    "nrows": "meta.number;meta.table",
+    "size": "meta.number",
+    "ivorn": "meta.ref.ivoid",
+    "ucd": "meta.ucd",
+    "unit": "meta.unit",
+    "sourcerd": "meta.ref",
+}
+
+
+def _ucd(name: str) -> str:
+    return next((ucd for end, ucd in _UCDS.items() if name.endswith(end)), "meta.code")
+
+
+def _text(
+    name: str,
+    description: str,
+    *,
+    std: bool = True,
+    principal: bool = False,
+    indexed: bool = False,
+) -> Column:
     return Column(
-        name, "char", "*", description=description, std=std, principal=principal, indexed=False
+        name,
+        "char",
+        "*",
+        ucd=_ucd(name),
+        description=description,
+        std=std,
+        principal=principal,
+        indexed=indexed,
     )
 
 
 def _number(name: str, description: str, datatype: str = "int", *, std: bool = True) -> Column:
-    return Column(name, datatype, description=description, std=std)
+    return Column(name, datatype, ucd=_ucd(name), description=description, std=std)
 
 
 _SOURCE: Final = _text("sourcerd", "Where the entry is declared", std=False)
@@ -47,7 +82,7 @@ _SCHEMAS: Final = Table(
     "tap_schema",
     "schemas",
     (
-        _text("schema_name", "Fully qualified name of the schema", principal=True),
+        _text("schema_name", "Fully qualified name of the schema", principal=True, indexed=True),
         _text("description", "What the schema holds", principal=True),
         _UTYPE,
         _number("schema_index", "Order in which schemas are best shown"),
@@ -60,7 +95,7 @@ _TABLES: Final = Table(
     "tables",
     (
         _text("schema_name", "Schema that the table is in", principal=True),
-        _text("table_name", "Name as a query writes it", principal=True),
+        _text("table_name", "Name as a query writes it", principal=True, indexed=True),
         _text("table_type", "table or view"),
         _text("description", "What the table holds", principal=True),
         _UTYPE,
@@ -76,7 +111,7 @@ _COLUMNS: Final = Table(
     "tap_schema",
     "columns",
     (
-        _text("table_name", "Table that the column is in", principal=True),
+        _text("table_name", "Table that the column is in", principal=True, indexed=True),
         _text("column_name", "Name as a query writes it", principal=True),
         _text("description", "What the column holds", principal=True),
         _text("unit", "Unit in VOUnits", principal=True),
@@ -100,7 +135,7 @@ _KEYS: Final = Table(
     "tap_schema",
     "keys",
     (
-        _text("key_id", "Identifier of the key", principal=True),
+        _text("key_id", "Identifier of the key", principal=True, indexed=True),
         _text("from_table", "Table with the key", principal=True),
         _text("target_table", "Table that it points into", principal=True),
         _text("description", "What the relation means"),
@@ -134,7 +169,7 @@ _GROUPS: Final = Table(
         _text("table_name", "Table that the group is in", std=False),
         _text("column_name", "Column in the group", std=False),
         _text("column_utype", "What the column means in the group", std=False),
-        _text("group_name", "Name of the group", std=False),
+        _text("group_name", "Name of the group", std=False, principal=True),
         _text("group_utype", "What the group represents", std=False),
         _SOURCE,
     ),
@@ -146,8 +181,10 @@ _MODELS: Final = Table(
     "supportedmodels",
     (
         _SOURCE,
-        _text("dmname", "Name of the data model", std=False),
-        _text("dmivorn", "IVOA identifier of the data model", std=False),
+        _text("dmname", "Name of the data model", std=False, principal=True),
+        _text(
+            "dmivorn", "IVOA identifier of the data model", std=False, principal=True, indexed=True
+        ),
     ),
     description="Data models that published tables follow",
     index=7,

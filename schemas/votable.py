@@ -91,7 +91,7 @@ def trailing_info(result: TableResult) -> tuple[Info, ...]:
     """What is to be said after the last row (DALI-1.1 4.4.1)."""
     if not result.overflowed():
         return ()
-    return (Info("QUERY_STATUS", "OVERFLOW", "there are more rows than this answer's limit"),)
+    return (Info("QUERY_STATUS", "OVERFLOW", result.overflow),)
 
 
 def bare_document(result: TableResult, base_url: str, trailing: Sequence[Info] = ()) -> bytes:

@@ -151,6 +151,8 @@ def run(params: Params, archive: Archive) -> TableResult:
         infos,
         tuple(descriptors),
         overflowed=lambda: len(asked) > MOST_IDS,
+        overflow=f"links of the first {MOST_IDS} identifiers, the most of one request: ask for "
+        "the others in another one",
     )
 
 

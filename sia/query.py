@@ -19,6 +19,7 @@ from reduction.scope import Scope
 from schemas import footprints, sphere
 from schemas.dali import InputParam, ServiceDescriptor, TableResult
 from schemas.errors import BusyError, FatalError, TimeLimitError
+from schemas.maxrec import NO_ROWS, overflow_text, row_limit
 from schemas.obscore import OBSCORE, OBSCORE_COLUMNS
 from schemas.values import Circle, Interval, Polygon, Range, Shape
 from sia.datalink import links_descriptor, soda_descriptor
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from reduction.archive import Archive
     from schemas.dali import Params
-    from schemas.settings import LimitSettings
 
 _FLOATS: Final[ARRAY[Any]] = ARRAY(sa.Double())
 _VIEW: Final = sa.table(
@@ -101,8 +101,10 @@ def run(params: Params, archive: Archive) -> TableResult:
     limits = archive.settings.limits
     described = (links_descriptor(), soda_descriptor(), DESCRIPTOR)
     if params["MAXREC"] == 0:
-        return TableResult(OBSCORE_COLUMNS, iter(()), (), described, overflowed=lambda: True)
-    limit = _row_limit(params["MAXREC"], limits)
+        return TableResult(
+            OBSCORE_COLUMNS, iter(()), (), described, overflowed=lambda: True, overflow=NO_ROWS
+        )
+    limit = row_limit(params["MAXREC"], limits)
     prefix = archive.dataset_id("")
     text, values = statement(params, limit=limit + 1, prefix=prefix)
     with ExitStack() as stack:
@@ -121,13 +123,9 @@ def run(params: Params, archive: Archive) -> TableResult:
             answering.report.infos(),
             described,
             overflowed=rows.overflowed,
+            overflow=overflow_text(params["MAXREC"], limits),
             close=stack.pop_all().close,
         )
-
-
-def _row_limit(maxrec: int | None, limits: LimitSettings) -> int:
-    wanted = limits.maxrec_default if maxrec is None else maxrec
-    return min(wanted, limits.maxrec_hard)
 
 
 def scope_of(params: Params, prefix: str) -> Scope:

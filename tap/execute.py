@@ -241,7 +241,8 @@ def voiced(error: psycopg2.Error, *, timeout_s: float) -> NoReturn:
     if code == errorcodes.QUERY_CANCELED:
         message = (
             f"the query was stopped after its limit of {timeout_s:g} s: ask for less with "
-            "conditions on indexed columns"
+            "conditions on indexed columns (TAP_SCHEMA.columns says which are), or run it as an "
+            "asynchronous job (TAP's async), whose limit is higher"
         )
         raise TimeLimitError(message) from error
     if code in _SENTENCES:

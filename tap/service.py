@@ -6,13 +6,17 @@ __all__ = ["Context", "run"]
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from reduction.freshness import Fresh
 from schemas.dali import Info, TableResult, Terms
+from schemas.errors import BusyError, TimeLimitError
+from schemas.maxrec import NO_ROWS, overflow_text, row_limit
 from tap.adql.checker import check
 from tap.adql.parser import parse
 from tap.adql.translator import translate
+from tap.cost import planned_cost, shorten
 from tap.execute import execute
 from tap.scope import scope_of
 from tap.upload import opened_uploads
@@ -89,9 +93,12 @@ def run(params: Params, context: Context, terms: Terms = _PLAIN) -> TableResult:
         return _answer(params, replace(context, catalogue=catalogue), terms, prepare=uploads.load)
 
 
-def _row_limit(maxrec: int | None, limits: LimitSettings) -> int:
-    wanted = limits.maxrec_default if maxrec is None else maxrec
-    return min(wanted, limits.maxrec_hard)
+def _not_short(allowed_s: float) -> BusyError:
+    message = (
+        f"all places for long queries are taken, and this one did not end in {allowed_s:g} s: ask "
+        "again later, or run it as an asynchronous job (TAP's async)"
+    )
+    return BusyError(message, retry_after_s=15)
 
 
 def _answer(
@@ -103,9 +110,11 @@ def _answer(
 ) -> TableResult:
     checked = check(parse(params["QUERY"]), context.catalogue)
     infos = (Info("QUERY", params["QUERY"]), Info("LANG", params["LANG"]))
-    limit = _row_limit(params["MAXREC"], context.limits)
+    limit = row_limit(params["MAXREC"], context.limits)
     if params["MAXREC"] == 0:
-        return TableResult(checked.columns, iter(()), infos, overflowed=lambda: True)
+        return TableResult(
+            checked.columns, iter(()), infos, overflowed=lambda: True, overflow=NO_ROWS
+        )
     timeout_s = terms.timeout_s or context.limits.sync_timeout_s
     statement = translate(checked, limit=limit + 1)
     with ExitStack() as stack:
@@ -119,20 +128,32 @@ def _answer(
                 prepare=prepare,
             )
         )
-        terms.begun(answering.connection.cancel)
-        execution, blocks = execute(
-            answering.connection,
-            statement.text,
-            checked.columns,
-            limit=limit,
-            timeout_s=timeout_s,
-            transport=terms.transport,
+        connection = answering.connection
+        allowed_s = terms.admit(
+            partial(planned_cost, connection, statement.text, timeout_s=timeout_s)
         )
+        if allowed_s is not None and allowed_s < timeout_s:
+            shorten(connection, allowed_s)
+        terms.begun(connection.cancel)
+        try:
+            execution, blocks = execute(
+                connection,
+                statement.text,
+                checked.columns,
+                limit=limit,
+                timeout_s=timeout_s,
+                transport=terms.transport,
+            )
+        except TimeLimitError as error:
+            if allowed_s is None or allowed_s >= timeout_s:
+                raise
+            raise _not_short(allowed_s) from error
         stack.callback(execution.close)
         return TableResult(
             checked.columns,
             blocks,
             (*infos, *answering.report.infos()),
             overflowed=execution.overflowed,
+            overflow=overflow_text(params["MAXREC"], context.limits),
             close=stack.pop_all().close,
         )

@@ -10,26 +10,34 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Response, g, request
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from reduction.published import published_schemas
 from schemas.dali import ErrorForm, Mode
+from tap.examples import offered
+from tap.row_counts import RowCounts
+from vo_service.admission import Admission
 from vo_service.errors import error_response
+from vo_service.examples import ExamplesPage, examples_blueprint
 from vo_service.files import files_blueprint
 from vo_service.logs import request_id, run_id
 from vo_service.mount import mount
 from vo_service.pages import pages_blueprint
-from vo_service.protocols import TAP, mounted_protocols
+from vo_service.protocols import DATALINK, SIA, SODA, TAP, mounted_protocols
 from vo_service.request import mend_boundary, new_request_id
 from vo_service.uws.handlers import jobs_blueprint
 from vo_service.vosi import Health, tables_blueprint
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reduction.archive import Archive
 
 _log = logging.getLogger(__name__)
 _FORM_BYTES: Final = 16_000_000
 _LINGER_S: Final = 20.0
 _LINGER_PIECE: Final = 1 << 16
+_ADMITTED: Final = {f"{one.name}.answer" for one in (TAP, SIA, SODA, DATALINK)} | {"files.file"}
 
 
 def create_app(archive: Archive) -> Flask:
@@ -48,15 +56,25 @@ def create_app(archive: Archive) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.upload_bytes
     # Of texts alone: files of a form go to disk.
     app.config["MAX_FORM_MEMORY_SIZE"] = min(settings.limits.upload_bytes, _FORM_BYTES)
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.web.proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]  # as Flask's manual says
     app.before_request(_begin)
+    app.before_request(_entrance(Admission(settings.limits, threads=settings.web.threads)))
     app.after_request(_end)
     for mounted in mounted_protocols(archive, schemas, base_url=base_url, health=health):
         app.register_blueprint(mount(mounted, base_url=base_url))
         if Mode.ASYNC in mounted.protocol.modes:
             app.register_blueprint(jobs_blueprint(mounted, archive))
-    app.register_blueprint(tables_blueprint(f"{TAP.path}/tables", schemas))
+    app.register_blueprint(
+        tables_blueprint(f"{TAP.path}/tables", RowCounts(archive.database, schemas))
+    )
+    examples = ExamplesPage(
+        archive.database,
+        offered(table.qualified_name for schema in schemas for table in schema.tables),
+        base_url + TAP.path,
+    )
+    app.register_blueprint(examples_blueprint(examples, f"{TAP.path}/examples"))
     app.register_blueprint(files_blueprint(archive))
-    app.register_blueprint(pages_blueprint(archive, schemas, health))
+    app.register_blueprint(pages_blueprint(archive, schemas, health, examples))
     app.register_error_handler(Exception, _failed)
     return app
 
@@ -67,6 +85,16 @@ def _begin() -> None:
     mend_boundary(request.environ)
     request_id.set(g.request_id)
     run_id.set("")
+
+
+def _entrance(admission: Admission) -> Callable[[], None]:
+    """Let in what holds a thread for as long as it takes; the rest is never refused."""
+
+    def enter() -> None:
+        if request.endpoint in _ADMITTED:
+            g.ticket = admission.enter(request.remote_addr or "")
+
+    return enter
 
 
 def _end(response: Response) -> Response:
@@ -91,7 +119,14 @@ def _end(response: Response) -> Response:
     response.call_on_close(say)
     if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         _refuse_body(response)
+    if "ticket" in g:
+        leave = response.call_on_close if response.is_streamed else _at_once
+        leave(g.ticket.close)
     return response
+
+
+def _at_once(act: Callable[[], None]) -> None:
+    act()
 
 
 def _refuse_body(response: Response) -> None:

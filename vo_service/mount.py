@@ -142,7 +142,8 @@ def _answer(mounted: Mounted, base_url: str) -> Response:
     params = parse_params(protocol.params, given)
     form, mime = form_of(protocol, params)
     begun = time.monotonic()
-    result = mounted.run(params, Terms(transport=form.transport, uploads=uploads(request)))
+    terms = Terms(transport=form.transport, uploads=uploads(request), admit=g.ticket.admit)
+    result = mounted.run(params, terms)
     _log.debug("answering", extra={"seconds": round(time.monotonic() - begun, 4)})
     if isinstance(result, TableResult):
         return table_response(result, form, mime=mime, base_url=base_url, name=protocol.name)

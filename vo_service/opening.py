@@ -11,6 +11,7 @@ from reduction.operate import initialise, sync_recipes
 from reduction.published import published_schemas
 from reduction.registry import Registry
 from tap.metadata import fill_tap_schema
+from tap.row_counts import count_rows, note_row_counts
 from vo_service.state import StateFile
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ def prepare_database(settings: Settings) -> list[str]:
     archive = Archive(settings)
     try:
         said = sync_recipes(archive)
-        fill_tap_schema(archive.database.service, published_schemas(registry))
+        schemas = published_schemas(registry)
+        fill_tap_schema(archive.database.service, schemas)
+        note_row_counts(archive.database.service, count_rows(archive.database.reader, schemas))
     finally:
         archive.close()
     return said

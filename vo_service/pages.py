@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
     from reduction.archive import Archive
     from schemas.columns import Schema
+    from vo_service.examples import ExamplesPage
     from vo_service.vosi import Health
 
 
-def pages_blueprint(archive: Archive, schemas: Sequence[Schema], health: Health) -> Blueprint:
+def pages_blueprint(
+    archive: Archive, schemas: Sequence[Schema], health: Health, examples: ExamplesPage
+) -> Blueprint:
     """Views of the first page and of ``/health``.
 
     Parameters
@@ -31,6 +34,8 @@ def pages_blueprint(archive: Archive, schemas: Sequence[Schema], health: Health)
         What is published.
     health
         Asked on both pages.
+    examples
+        Shown on the first page.
     """
     views = Blueprint("pages", __name__, template_folder="templates")
     settings = archive.settings
@@ -43,7 +48,9 @@ def pages_blueprint(archive: Archive, schemas: Sequence[Schema], health: Health)
             publisher=settings.publisher,
             base_url=settings.web.url,
             limits=settings.limits,
+            processes=settings.web.workers,
             schemas=schemas,
+            examples=examples.queries(),
             states=[] if faults else _states(archive),
             faults=faults,
         )

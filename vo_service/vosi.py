@@ -32,11 +32,12 @@ from tap.protocol import LANGUAGES, UPLOAD_METHODS
 from vo_service.formats.choice import FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from schemas.columns import Schema
     from schemas.database import Database
     from schemas.settings import JobSettings, LimitSettings
+    from tap.row_counts import RowCounts
     from vo_service.mount import Protocol
 
 _FEATURES: Final = "ivo://ivoa.net/std/TAPRegExt#features-"
@@ -44,7 +45,8 @@ _GEOMETRY: Final = """
     AREA BOX CENTROID CIRCLE CONTAINS COORD1 COORD2 COORDSYS DISTANCE INTERSECTS POINT POLYGON
     REGION
 """
-# COALESCE is offered, but not announced: STILTS 3.4.7 knows no key for it
+# COALESCE is offered, but not announced: its key (#features-adql-conditional) came into ADQL-2.1
+# last, and taplint of STILTS 3.4.7 calls a capability with it wrong
 _OPTIONAL: Final = (
     Feature(_FEATURES + "adql-string", "LOWER"),
     Feature(_FEATURES + "adql-string", "UPPER"),
@@ -149,6 +151,7 @@ def tap_capabilities(
         capabilities_url=url + "/capabilities",
         availability_url=url + "/availability",
         tables_url=url + "/tables",
+        examples_url=url + "/examples",
     )
 
 
@@ -167,21 +170,25 @@ _DETAIL: Final = Param(
 )
 
 
-def tables_blueprint(path: str, schemas: Sequence[Schema]) -> Blueprint:
+def tables_blueprint(path: str, counts: RowCounts) -> Blueprint:
     """Views of the published tables, all of them or one (VOSI-1.1 4)."""
     views = Blueprint("tables", __name__, url_prefix=path)
-    documents = {
-        detail: tables_document(schemas, quoted=delimited, columns=detail == "max")
-        for detail in _DETAIL.values
-    }
+    said: dict[str, tuple[Mapping[str, int], bytes]] = {}
     by_name = {
-        table.qualified_name.lower(): table for schema in schemas for table in schema.tables
+        table.qualified_name.lower(): table for schema in counts.schemas for table in schema.tables
     }
 
     @views.get("")
     def tables() -> Response:
-        params = parse_params([_DETAIL], request.args.items(multi=True))
-        return Response(documents[params["DETAIL"]], content_type=_XML)
+        detail = parse_params([_DETAIL], request.args.items(multi=True))["DETAIL"]
+        rows = counts.known()
+        held, document = said.get(detail, (None, b""))
+        if held is not rows:
+            document = tables_document(
+                counts.schemas, quoted=delimited, columns=detail == "max", rows=rows
+            )
+            said[detail] = rows, document
+        return Response(document, content_type=_XML)
 
     @views.get("/<name>")
     def table(name: str) -> Response:
@@ -189,6 +196,7 @@ def tables_blueprint(path: str, schemas: Sequence[Schema]) -> Blueprint:
         if found is None:
             message = f"there is no table {name!r}: expected one of those that /tables lists"
             raise NotFoundError(message)
-        return Response(table_document(found, quoted=delimited), content_type=_XML)
+        document = table_document(found, quoted=delimited, rows=counts.known())
+        return Response(document, content_type=_XML)
 
     return views

@@ -58,10 +58,16 @@ class AstrometricParameters(FrameTarget):
         float, "error of the frame's position, one axis", unit="arcsec", ucd="stat.error;pos"
     )
     mean_dra = attribute(
-        float, "mean of measured minus reference, east", unit="arcsec", ucd="stat.mean"
+        float,
+        "mean of measured minus reference, east",
+        unit="arcsec",
+        ucd="pos.eq.ra;arith.diff;stat.mean",
     )
     mean_ddec = attribute(
-        float, "mean of measured minus reference, north", unit="arcsec", ucd="stat.mean"
+        float,
+        "mean of measured minus reference, north",
+        unit="arcsec",
+        ucd="pos.eq.dec;arith.diff;stat.mean",
     )
     sigma_dra = attribute(float, "scatter of the same", unit="arcsec", ucd="stat.stdev")
     sigma_ddec = attribute(float, "scatter of the same", unit="arcsec", ucd="stat.stdev")

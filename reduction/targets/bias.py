@@ -32,12 +32,15 @@ class BiasFrame(CalibrationTarget):
     raw_bias_frames = raw_frames("RawBiasFrame", at_least=2)
     read_noise = calibration("ReadNoise")
     imstat = imstat("adu")
-    level = attribute(float, "mean without hot pixels", unit="adu", ucd="stat.mean")
+    level = attribute(float, "mean without hot pixels", unit="adu", ucd="phot.count;stat.mean")
     scatter = attribute(
         float, "standard deviation without hot pixels", unit="adu", ucd="stat.stdev"
     )
     flatness = attribute(
-        float, "largest minus smallest median of 32 sub-windows", unit="adu", ucd="stat.max"
+        float,
+        "largest minus smallest median of 32 sub-windows",
+        unit="adu",
+        ucd="phot.count;arith.diff;stat.max",
     )
     overscan_correction = attribute(
         int, "overscan method; frames that the bias is subtracted from use it", ucd="meta.code"

@@ -39,11 +39,11 @@ class GainLinearity(CalibrationTarget):
     hot = calibration("HotPixelMap")
     gain = attribute(float, "electrons per adu", unit="adu**-1", ucd="arith.factor;instr.det")
     gain_error = attribute(
-        float, "its standard error", unit="adu**-1", ucd="stat.error;arith.factor;instr.det"
+        float, "its standard error", unit="adu**-1", ucd="stat.error;instr.param"
     )
     pairs = attribute(int, "number of pairs of flats", ucd="meta.number")
     median_sum = attribute(
-        float, "mean of the pairs' medians of the sum", unit="adu", ucd="stat.median"
+        float, "mean of the pairs' medians of the sum", unit="adu", ucd="phot.count;stat.median"
     )
     rms_diff = attribute(
         float, "mean of the pairs' rms of the difference", unit="adu", ucd="stat.rms"
@@ -51,7 +51,7 @@ class GainLinearity(CalibrationTarget):
     nonlinearity = attribute(
         float,
         "largest fractional deviation of dome flats' levels from exposure time",
-        ucd="stat.max;arith.ratio",
+        ucd="phot.count;arith.ratio;stat.max",
     )
 
     @dataclass(frozen=True, slots=True)

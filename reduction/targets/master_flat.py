@@ -35,7 +35,11 @@ class MasterFlatFrame(CalibrationTarget):
     combine_type = attribute(
         int, "made of: 1 dome and twilight, 2 dome only, 3 twilight only", ucd="meta.code"
     )
-    flatness = attribute(float, "largest minus smallest median of 32 sub-windows", ucd="stat.max")
+    flatness = attribute(
+        float,
+        "largest minus smallest median of 32 sub-windows",
+        ucd="phot.count;arith.diff;stat.max",
+    )
 
     @dataclass(frozen=True, slots=True)
     class Parameters:

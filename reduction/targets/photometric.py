@@ -49,7 +49,9 @@ class PhotometricParameters(FrameTarget):
     zero_point_err = attribute(float, "its error", unit="mag", ucd="stat.error;phot.mag;arith.zp")
     scatter = attribute(float, "standard deviation of the stars", unit="mag", ucd="stat.stdev")
     n_stars = attribute(int, "standard stars used", ucd="meta.number")
-    extinction = attribute(float, "extinction taken off, mag per airmass", unit="mag")
+    extinction = attribute(
+        float, "extinction taken off, mag per airmass", unit="mag", ucd="obs.atmos.extinction"
+    )
     airmass = attribute(float, "airmass of the frame", ucd="obs.airMass")
     band = attribute(str, "band of the standard magnitudes", ucd="meta.id;instr.bandpass")
     aperture_radius = attribute(

@@ -28,14 +28,18 @@ class ReadNoise(CalibrationTarget):
     read_noise = attribute(
         float, "read noise, from the central 68.27 per cent", unit="adu", ucd="instr.det.noise"
     )
-    rms = attribute(
-        float, "read noise, from the clipped rms", unit="adu", ucd="instr.det.noise;stat.rms"
-    )
+    rms = attribute(float, "read noise, from the clipped rms", unit="adu", ucd="instr.det.noise")
     mean_diff = attribute(
-        float, "mean difference of neighbouring biases", unit="adu", ucd="stat.mean"
+        float,
+        "mean difference of neighbouring biases",
+        unit="adu",
+        ucd="phot.count;arith.diff;stat.mean",
     )
     median_diff = attribute(
-        float, "median difference of neighbouring biases", unit="adu", ucd="stat.median"
+        float,
+        "median difference of neighbouring biases",
+        unit="adu",
+        ucd="phot.count;arith.diff;stat.median",
     )
 
     @dataclass(frozen=True, slots=True)

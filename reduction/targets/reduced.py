@@ -49,7 +49,7 @@ class ReducedScienceFrame(FrameTarget):
     )
     cosmic_pixels = attribute(int, "number of pixels hit by cosmic rays", ucd="meta.number")
     good_fraction = attribute(
-        float, "part of the pixels that can be used", ucd="arith.ratio;instr.pixel"
+        float, "part of the pixels that can be used", ucd="meta.number;arith.ratio;instr.pixel"
     )
 
     @dataclass(frozen=True, slots=True)

@@ -32,10 +32,14 @@ class TwilightFlatFrame(CalibrationTarget):
     gain = calibration("GainLinearity", required=False)
     hot = calibration("HotPixelMap")
     imstat = imstat("")
-    level = attribute(float, "mean level of the raw flats", unit="adu", ucd="stat.mean")
+    level = attribute(float, "mean level of the raw flats", unit="adu", ucd="phot.count;stat.mean")
     frames_used = attribute(int, "number of raw flats used", ucd="meta.number;obs.image")
     outliers = attribute(int, "number of values rejected", ucd="meta.number;instr.pixel")
-    flatness = attribute(float, "largest minus smallest median of 32 sub-windows", ucd="stat.max")
+    flatness = attribute(
+        float,
+        "largest minus smallest median of 32 sub-windows",
+        ucd="phot.count;arith.diff;stat.max",
+    )
 
     @dataclass(frozen=True, slots=True)
     class Parameters:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import urllib.error
@@ -84,27 +83,6 @@ def test_votlint_has_nothing_to_say(observatory, name, tmp_path):
         check=False,
     )
     assert ran.stdout + ran.stderr == ""
-
-
-@needs_stilts
-@pytest.mark.slow
-def test_taplint_finds_no_fault(observatory):
-    ran = subprocess.run(
-        [
-            *("stilts", "taplint", f"tapurl={observatory.url}/tap"),
-            *("format=json", "report=EWF", "maxrepeat=5"),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    faults = [
-        (section["code"], report["code"], report["text"])
-        for section in json.loads(ran.stdout)["sections"]
-        for report in section["reports"]
-        if report["level"] in {"ERROR", "WARNING"}
-    ]
-    assert faults == []
 
 
 @needs_stilts

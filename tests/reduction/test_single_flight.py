@@ -17,7 +17,7 @@ from sqlalchemy import text
 from reduction.archive import Archive, Fresh
 from reduction.operate import edit, find_target
 from reduction.scope import Scope
-from schemas.errors import NotMadeYetError
+from schemas.errors import NotMadeYetError, StaleError
 from schemas.settings import LimitSettings
 from tests.support.toy import ToyBias, ToyImage, work_done
 
@@ -136,7 +136,7 @@ def test_policies_make_take_or_refuse(archive: Archive, night: Path, work_log: P
             return cursor.fetchall(), answering.report.remade, answering.report.stale
 
     assert levels(Fresh.ANY) == ([], 0, 1)
-    with pytest.raises(NotMadeYetError, match="FRESH=require"):
+    with pytest.raises(StaleError, match="FRESH=require"):
         levels(Fresh.REQUIRE)
     assert work_done(work_log) == []
     rows, remade, stale = levels(Fresh.MAKE)
@@ -145,7 +145,7 @@ def test_policies_make_take_or_refuse(archive: Archive, night: Path, work_log: P
     edit(archive, ToyBias.get().raw_bias_frames[0].object_id, "is_valid", 0, why="x")
     work_done(work_log)
     assert levels(Fresh.ANY) == (rows, 0, 1)
-    with pytest.raises(NotMadeYetError, match=r"was rejected|has to be made"):
+    with pytest.raises(StaleError, match=r"was rejected|has to be made"):
         levels(Fresh.REQUIRE)
     assert work_done(work_log) == []
 

@@ -75,14 +75,14 @@ def cutout(stage, dataset, circle):
 
 
 def until_answered(question):
-    """Ask again while the service is away, or says 503."""
+    """Ask again while the service is away, or says that it has too much to do."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
             status, headers, body = question()
         except OSError:
             status, headers, body = 503, {"Retry-After": "1"}, b""
-        if status != 503:
+        if status not in {429, 503}:
             return status, headers, body
         assert time.monotonic() < deadline, body
         time.sleep(min(float(headers["Retry-After"]), 2))

@@ -97,6 +97,7 @@ def _told(settings: Settings) -> dict[str, str]:
         "VO_REDUCTION__PLUGINS": json.dumps(settings.reduction.plugins),
         "VO_WEB__WORKERS": str(settings.web.workers),
         "VO_WEB__THREADS": str(settings.web.threads),
+        "VO_WEB__PROXIES": str(settings.web.proxies),
         "PYTHONPATH": str(_ROOT),
     }
 

@@ -49,7 +49,7 @@ class Starry:
 
 
 @contextmanager
-def starry(rows: int, *, workers: int = 2, threads: int = 8) -> Iterator[Starry]:
+def starry(rows: int, *, workers: int = 2, threads: int = 32) -> Iterator[Starry]:
     """Make ``bench.stars`` in a throw-away cluster and serve it."""
     with (
         throw_away_cluster() as cluster,

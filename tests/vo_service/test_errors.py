@@ -28,6 +28,8 @@ MADE = [
     errors.TransientError("no"),
     errors.BusyError("no"),
     errors.TimeLimitError("no"),
+    errors.StaleError("no"),
+    errors.QuotaError("no"),
     errors.NotMadeYetError("no", retry_after_s=1.2),
     errors.FatalError("no"),
     errors.StorageError("no"),
@@ -62,7 +64,7 @@ def test_an_error_is_said_in_the_words_of_each_form(error):
 def test_what_is_transient_says_when_to_come_back():
     for error in MADE:
         answer = error_response(error, ErrorForm.TEXT, request_id="")
-        assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
+        assert ("Retry-After" in answer.headers) == (answer.status_code in {429, 503})
     late = errors.NotMadeYetError("no", retry_after_s=1.2)
     assert error_response(late, ErrorForm.TEXT, request_id="").headers["Retry-After"] == "2"
 

@@ -116,7 +116,8 @@ def test_fifty_who_ask_at_once_have_each_target_made_once(
 
     def ask_with_all(number):
         together.wait(60)
-        return get((stage.url, url)[number % 2] + "/tap/sync", **QUERY)
+        server = (stage.url, url)[number % 2]
+        return until_answered(lambda: get(server + "/tap/sync", **QUERY))
 
     with (
         served(making_itself(stage), tmp_path / "itself.log") as url,

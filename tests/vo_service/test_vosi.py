@@ -54,7 +54,14 @@ def test_capabilities_name_every_form_function_and_limit(client):
     forms = document.xpath("//languageFeatures[contains(@type, 'udf')]/feature/form/text()")
     assert forms == [function.signature for function in USER_DEFINED]
     assert document.xpath("//outputLimit/default/text()") == ["20000"]
+    assert document.xpath("//outputLimit/hard/text()") == ["20000000"]
+    assert document.xpath("//executionDuration/hard/text()") == ["60"]
+    assert document.xpath("//uploadLimit/hard[@unit='byte']/text()") == ["50000000"]
     assert document.xpath("//version/text()") == ["2.0", "2.1"]
+    examples = document.xpath("//capability[@standardID='ivo://ivoa.net/std/DALI#examples']")
+    assert [one.findtext(".//accessURL") for one in examples] == [
+        "http://127.0.0.1:8080/tap/examples"
+    ]
 
 
 def test_an_interface_is_said_where_it_is(client):
@@ -64,6 +71,12 @@ def test_an_interface_is_said_where_it_is(client):
         urls = document.xpath("//accessURL/text()")
         assert urls[0] == f"{base}/{path}/{resource}"
         assert urls[1:] == [f"{base}/{path}/capabilities", f"{base}/{path}/availability"]
+
+
+def test_tables_are_described_though_their_rows_cannot_be_counted(client):
+    document = etree.fromstring(client.get("/tap/tables").data)
+    assert document.xpath("//table/name[. = 'ivoa.obscore']")
+    assert not document.xpath("//nrows")
 
 
 def test_a_table_that_is_not_there_is_404(client):

@@ -8,7 +8,7 @@ from schemas.footprints import size_expression
 from schemas.sphere import FUNCTIONS, zone_expression
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 

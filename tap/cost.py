@@ -1,0 +1,51 @@
+"""What a statement is expected to cost, as the database's planner counts."""
+
+from __future__ import annotations
+
+__all__ = ["planned_cost", "shorten"]
+
+from typing import TYPE_CHECKING, Any
+
+from tap.execute import voiced
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection  # noqa: N812  # it is a class
+
+
+def planned_cost(connection: Connection, sql: str, *, timeout_s: float) -> float:
+    """Ask the planner; nothing is run.
+
+    Parameters
+    ----------
+    connection
+        Of the reader role, within the transaction that the answer comes from.
+    sql
+        One SELECT statement.
+    timeout_s
+        Seconds that statements may run there; for what is said where planning takes longer.
+
+    Returns
+    -------
+    float
+        Total cost in the planner's units: one is about the time to read a page in sequence.
+
+    Raises
+    ------
+    QueryError, BusyError, FatalError
+        As :func:`tap.execute.voiced`.
+    """
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}")
+            row: Any = cursor.fetchone()
+    except connection.Error as error:
+        voiced(error, timeout_s=timeout_s)
+    return float(row[0][0]["Plan"]["Total Cost"])
+
+
+def shorten(connection: Connection, seconds: float) -> None:
+    """Let the statements of this transaction run no longer than that."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('statement_timeout', %s, true)", (str(int(seconds * 1000)),)
+        )
