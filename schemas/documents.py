@@ -85,12 +85,12 @@ class OutputFormat:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one query may use: seconds, rows by default and at most, bytes of uploads."""
+    """What one query may use: seconds, rows by default and at most, bytes of uploads if any."""
 
     duration_s: int
     rows_default: int
     rows_hard: int
-    upload_bytes: int
+    upload_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +166,15 @@ def _table_access(access: TableAccess) -> tr.TableAccess:
             default=tr.DataLimit(value=access.limits.rows_default, unit="row"),
             hard=tr.DataLimit(value=access.limits.rows_hard, unit="row"),
         ),
-        upload_limit=tr.DataLimits(
-            default=tr.DataLimit(value=access.limits.upload_bytes, unit="byte"),
-            hard=tr.DataLimit(value=access.limits.upload_bytes, unit="byte"),
-        ),
+        upload_limit=_upload_limit(access.limits),
     )
+
+
+def _upload_limit(limits: Limits) -> tr.DataLimits | None:
+    if limits.upload_bytes is None:
+        return None
+    most = tr.DataLimit(value=limits.upload_bytes, unit="byte")
+    return tr.DataLimits(default=most, hard=most)
 
 
 def _language(access: TableAccess) -> tr.Language:

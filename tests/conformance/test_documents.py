@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 _SCRIPT = Path(__file__).parents[3] / "shared" / "xsd" / "validate.sh"
-_ASYNC_IS_NOT_OFFERED = {"QAS", "UWS"}
+_ASYNC_IS_NOT_OFFERED = {"QAS", "UPL", "UWS"}
 # taplint 3.4.7 knows outlines as STC-S text alone, not as DALI's polygon
 _OLDER_THAN_DALI = {("OBS", "TYPX")}
 
