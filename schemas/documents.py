@@ -105,7 +105,7 @@ class Limits:
     duration_s: tuple[int, int]
     rows_default: int
     rows_hard: int
-    upload_bytes: int
+    upload_bytes: int | None = None
     retention_s: tuple[int, int] | None = None
 
 
@@ -184,15 +184,19 @@ def _table_access(access: TableAccess) -> tr.TableAccess:
             default=tr.DataLimit(value=access.limits.rows_default, unit="row"),
             hard=tr.DataLimit(value=access.limits.rows_hard, unit="row"),
         ),
-        upload_limit=tr.DataLimits(
-            default=tr.DataLimit(value=access.limits.upload_bytes, unit="byte"),
-            hard=tr.DataLimit(value=access.limits.upload_bytes, unit="byte"),
-        ),
+        upload_limit=_upload_limit(access.limits),
     )
 
 
 def _time_limits(limits: tuple[int, int] | None) -> tr.TimeLimits | None:
     return None if limits is None else tr.TimeLimits(default=limits[0], hard=limits[1])
+
+
+def _upload_limit(limits: Limits) -> tr.DataLimits | None:
+    if limits.upload_bytes is None:
+        return None
+    most = tr.DataLimit(value=limits.upload_bytes, unit="byte")
+    return tr.DataLimits(default=most, hard=most)
 
 
 def _language(access: TableAccess) -> tr.Language:

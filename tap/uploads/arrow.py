@@ -34,6 +34,10 @@ _DATATYPES: Final = {
 }
 
 
+#: Bytes of the texts of one column in one block.
+_MOST_TEXT: Final = 1 << 26
+
+
 def _is_text(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
@@ -91,6 +95,7 @@ def field_of_arrow(column: Column, array: pa.Array) -> Fixed | Ragged:
         If a value does not fit.
     """
     if pa.types.is_dictionary(array.type):
+        _check_words(column, array)
         array = array.cast(array.type.value_type)
     layout = Layout.of(column)
     try:
@@ -102,6 +107,19 @@ def field_of_arrow(column: Column, array: pa.Array) -> Fixed | Ragged:
     except pa.ArrowInvalid as error:
         what = str(error).partition("\n")[0][:160]
         raise UploadError(f"column {column.name}: {what}") from error
+
+
+def _check_words(column: Column, array: pa.DictionaryArray) -> None:
+    """Refuse a long text that stands in many rows before it is written out for each."""
+    if not _is_text(array.type.value_type):
+        return
+    lengths = pc.binary_length(array.dictionary).cast(pa.int64())
+    total = pc.sum(lengths.take(array.indices)).as_py() or 0
+    if total > _MOST_TEXT:
+        raise UploadError(
+            f"column {column.name}: {len(array)} texts have {total} bytes, expected at most "
+            f"{_MOST_TEXT >> 20} MB"
+        )
 
 
 def _nulls(array: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:

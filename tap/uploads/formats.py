@@ -73,6 +73,8 @@ def _looks_like(head: bytes) -> Callable[[Opener], Reading]:
     text = head.removeprefix(_MARK).lstrip()
     if text.startswith(b"<"):
         return read_votable
+    if text.startswith(b"# %ECSV"):
+        raise UploadError("ECSV is not read: expected VOTable, CSV without comments, or FITS")
     if b"\0" in head:
         raise UploadError(
             "the file is in no format that is read: expected VOTable, CSV, TSV, FITS or Parquet"

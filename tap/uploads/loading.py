@@ -85,7 +85,7 @@ class Uploads:
             except UploadError as error:
                 raise named(error, one.table.name) from error
             except psycopg2.Error as error:
-                if error.pgcode == errorcodes.PROGRAM_LIMIT_EXCEEDED:
+                if (error.pgcode or "")[:2] == errorcodes.CLASS_PROGRAM_LIMIT_EXCEEDED:
                     message = "a row is too wide for the database: expected fewer columns"
                     raise named(UploadError(message), one.table.name) from error
                 voiced(error, timeout_s=self._timeout_s)

@@ -17,7 +17,7 @@ from tap.uploads.reading import MOST_COLUMNS, Reading, declared
 from tap.uploads.votable import read_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
     from schemas.columns import Column
@@ -28,6 +28,9 @@ _ROWS: Final = 8192
 #: Bytes that a file may grow to when its pages are unpacked, as a multiple of its own.
 _UNPACKED: Final = 100
 _UNPACKED_AT_LEAST: Final = 1 << 28
+#: Bytes of a value, and of the values of a block.
+_VALUE: Final = 8
+_BLOCK: Final = 1 << 24
 
 
 def read_parquet(opener: Opener) -> Reading:
@@ -54,10 +57,14 @@ def read_parquet(opener: Opener) -> Reading:
     return Reading(columns, lambda: _blocks(opener, columns))
 
 
-def _file(stream: BinaryIO) -> pq.ParquetFile:
+def _file(stream: BinaryIO, texts: Sequence[str] = ()) -> pq.ParquetFile:
+    """Open a file; columns of texts keep their dictionaries, which may stand for many rows."""
     try:
         return pq.ParquetFile(
-            stream, thrift_string_size_limit=1 << 24, thrift_container_size_limit=1 << 20
+            stream,
+            read_dictionary=list(texts),
+            thrift_string_size_limit=1 << 24,
+            thrift_container_size_limit=1 << 20,
         )
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _unreadable(error) from error
@@ -70,13 +77,27 @@ def _unreadable(error: Exception) -> UploadError:
 
 def _check_size(file: pq.ParquetFile, stream: BinaryIO) -> None:
     size = stream.seek(0, 2)
-    groups = range(file.metadata.num_row_groups)
-    unpacked = sum(file.metadata.row_group(number).total_byte_size for number in groups)
+    unpacked = sum(max(group.total_byte_size, _VALUE * _values(group)) for group in _groups(file))
     if unpacked > max(_UNPACKED * size, _UNPACKED_AT_LEAST):
         raise UploadError(
             f"{size} bytes of Parquet would become {unpacked}: expected at most {_UNPACKED} times "
             "as many"
         )
+
+
+def _groups(file: pq.ParquetFile) -> Iterator[pq.RowGroupMetaData]:
+    return map(file.metadata.row_group, range(file.metadata.num_row_groups))
+
+
+def _values(group: pq.RowGroupMetaData) -> int:
+    """Values in a row group, the items of lists one by one."""
+    return sum(group.column(number).num_values for number in range(group.num_columns))
+
+
+def _rows_at_a_time(file: pq.ParquetFile) -> int:
+    """Rows that make a block of some megabytes, lists and all."""
+    densest = max((_values(group) / max(group.num_rows, 1) for group in _groups(file)), default=1)
+    return int(max(1, min(_ROWS, _BLOCK / (_VALUE * max(densest, 1)))))
 
 
 def _described(file: pq.ParquetFile) -> tuple[Column, ...]:
@@ -104,8 +125,10 @@ def _column(name: str, kind: pa.DataType, said: Column | None) -> Column:
 
 
 def _blocks(opener: Opener, columns: tuple[Column, ...]) -> Iterator[Block]:
+    texts = [one.name for one in columns if one.sql_type == "text"]
     with closing(opener()) as stream:
-        batches = _file(stream).iter_batches(batch_size=_ROWS, use_threads=False)
+        file = _file(stream, texts)
+        batches = file.iter_batches(batch_size=_rows_at_a_time(file), use_threads=False)
         while True:
             try:
                 batch = next(batches, None)

@@ -21,6 +21,7 @@ MADE = [
     errors.UnsupportedFeatureError("no"),
     errors.UnknownNameError("table", "a<b", near=("a",)),
     errors.UploadError("no"),
+    errors.TooLargeError("no"),
     errors.IngestError("f", "no"),
     errors.SettingsError("no"),
     errors.NotFoundError("no"),

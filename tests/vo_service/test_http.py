@@ -333,3 +333,16 @@ def test_format_of_sia_is_about_the_images(observatory, made):
 def test_links_say_what_they_are_however_they_are_asked_for(observatory, asked):
     _, headers, _ = fetch(observatory.url + "/datalink/links", ID="x", RESPONSEFORMAT=asked)
     assert headers["Content-Type"] == "application/x-votable+xml;content=datalink"
+
+
+def test_an_upload_joins_the_archives_own_sources(observatory, made):
+    tap = pyvo.dal.TAPService(observatory.url + "/tap")
+    sources = tap.run_sync("SELECT TOP 20 source_id, ra, dec FROM archive.sources").to_table()
+    found = tap.run_sync(
+        "SELECT u.source_id AS mine, s.source_id AS theirs, s.mag FROM TAP_UPLOAD.mine AS u "
+        "JOIN archive.sources AS s ON DISTANCE(u.ra, u.dec, s.ra, s.dec) < 1e-6",
+        uploads={"mine": sources},
+    ).to_table()
+    same = found[found["mine"] == found["theirs"]]
+    assert set(same["mine"]) == set(sources["source_id"])
+    assert found["mag"].unit == "mag"

@@ -263,19 +263,6 @@ def test_positions_are_matched_with_published_ones(tap):
     assert {mine for mine, theirs in found if mine == theirs} == {star[0] for star in stars}
 
 
-def test_an_upload_joins_the_archives_own_sources(observatory):
-    tap = pyvo.dal.TAPService(observatory.url + "/tap")
-    sources = tap.run_sync("SELECT TOP 20 source_id, ra, dec FROM archive.sources").to_table()
-    found = tap.run_sync(
-        "SELECT u.source_id AS mine, s.source_id AS theirs, s.mag FROM TAP_UPLOAD.mine AS u "
-        "JOIN archive.sources AS s ON DISTANCE(u.ra, u.dec, s.ra, s.dec) < 1e-6",
-        uploads={"mine": sources},
-    ).to_table()
-    same = found[found["mine"] == found["theirs"]]
-    assert set(same["mine"]) == set(sources["source_id"])
-    assert found["mag"].unit == "mag"
-
-
 # Clients.
 
 

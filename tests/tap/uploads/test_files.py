@@ -176,6 +176,18 @@ def test_parquet_that_is_broken_or_beyond_measure_is_told_so():
     assert "of Parquet would become" in first_fault(bomb)
 
 
+def test_parquet_that_says_much_in_few_bytes_is_not_written_out(monkeypatch):
+    words = pa.DictionaryArray.from_arrays(np.zeros(500, "i4"), pa.array(["x" * 1_000_000]))
+    text = parquet(pa.table({"a": words}), compression="zstd", dictionary_pagesize_limit=1 << 30)
+    assert len(text) < 1000
+    assert "column a: 500 texts have 500000000 bytes" in first_fault(text)
+    monkeypatch.setattr("tap.uploads.parquet._UNPACKED_AT_LEAST", 1 << 20)
+    long = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(1_000_000, "i1")), 1_000_000)
+    items = parquet(pa.table({"a": long}), compression="zstd")
+    assert len(items) < 1000
+    assert "would become 8000000" in first_fault(items)
+
+
 @pytest.mark.parametrize("size", [0, 100, 3000])
 def test_noise_behind_a_magic_number_is_refused_in_a_sentence(size):
     noise = np.random.default_rng(size).bytes(size)

@@ -88,6 +88,7 @@ def test_a_first_line_alone_is_a_table_without_rows():
         (b"\n\n", "the text is empty"),
         (b"", "the file is empty"),
         (b"a\0b\n1\n", "in no format that is read"),
+        (b"# %ECSV 1.0\n# ---\na\n1\n", "ECSV is not read"),
         (b",".join(b"c%d" % n for n in range(1601)) + b"\n", "more than 1600 columns"),
     ],
 )
