@@ -17,7 +17,7 @@
     + AuthorizationError
     + TransientError             may succeed later
     |  + BusyError | NotMadeYetError
-    |     + CrowdingError        one client asks too much at once
+    |  + QuotaError              the caller has too much going on
     + FatalError
        + StorageError
        + ReductionError
@@ -31,7 +31,6 @@ from __future__ import annotations
 __all__ = [
     "AuthorizationError",
     "BusyError",
-    "CrowdingError",
     "FatalError",
     "IngestError",
     "MissingParameterError",
@@ -42,6 +41,7 @@ __all__ = [
     "ProgenitorMissingError",
     "QueryError",
     "QuerySyntaxError",
+    "QuotaError",
     "ReductionError",
     "SettingsError",
     "StaleError",
@@ -273,8 +273,8 @@ class BusyError(TransientError):
     """Too much is asked of the service at this moment."""
 
 
-class CrowdingError(BusyError):
-    """One client asks for more at once than its share (RFC 6585 4)."""
+class QuotaError(TransientError):
+    """The caller has as much going on as one caller may have."""
 
     http_status = 429
 

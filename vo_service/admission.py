@@ -19,7 +19,7 @@ __all__ = ["Admission", "Ticket"]
 import threading
 from typing import TYPE_CHECKING, Final
 
-from schemas.errors import BusyError, CrowdingError
+from schemas.errors import BusyError, QuotaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ class Admission:
 
         Raises
         ------
-        CrowdingError
+        QuotaError
             If the client has its share inside.
         BusyError
             If all places are taken.
@@ -77,7 +77,7 @@ class Admission:
                     f"{mine} requests of yours are being answered, which is the limit "
                     f"({self.limits.client_requests} at a time): wait for one of them to end"
                 )
-                raise CrowdingError(message, retry_after_s=_RETRY_S)
+                raise QuotaError(message, retry_after_s=_RETRY_S)
             if len(self._inside) >= self.places:
                 message = (
                     f"{self.places} requests are being answered, which is the limit: ask again in "
@@ -97,7 +97,7 @@ class Admission:
             ticket.long = True
             return True
 
-    def refusal(self, ticket: Ticket) -> BusyError:
+    def refusal(self, ticket: Ticket) -> BusyError | QuotaError:
         """Why a long query cannot come in."""
         with self._lock:
             mine = sum(other.long and other.client == ticket.client for other in self._inside)
@@ -106,7 +106,7 @@ class Admission:
                 f"{mine} long queries of yours are running, which is the limit: wait for one of "
                 f"them to end, {_ELSE}"
             )
-            return CrowdingError(message, retry_after_s=_RETRY_LONG_S)
+            return QuotaError(message, retry_after_s=_RETRY_LONG_S)
         message = (
             f"this query is expected to take long, and {self.long_places} such queries are "
             f"running, which is the limit: ask again in {_RETRY_LONG_S:g} s, {_ELSE}"
@@ -155,7 +155,7 @@ class Ticket:
 
         Raises
         ------
-        BusyError
+        BusyError, QuotaError
             If it is expected to take long and there is no place for such.
         """
         if self.long or self._admission.take_long_place(self):

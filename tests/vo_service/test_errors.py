@@ -29,7 +29,7 @@ MADE = [
     errors.BusyError("no"),
     errors.TimeLimitError("no"),
     errors.StaleError("no"),
-    errors.CrowdingError("no"),
+    errors.QuotaError("no"),
     errors.NotMadeYetError("no", retry_after_s=1.2),
     errors.FatalError("no"),
     errors.StorageError("no"),
