@@ -147,8 +147,8 @@ class Terms:
         Called, before a statement begins, with what cancels it (from any thread).
     admit
         Called, before a statement begins, with what estimates its cost as the database's planner
-        counts. Gives the seconds that it may run, or None for ``timeout_s``; raises a BusyError
-        where there is no room for it.
+        counts. Gives the seconds that it may run, or None for ``timeout_s``; raises a
+        TransientError where there is no room for it.
     """
 
     transport: Transport = Transport.BINARY

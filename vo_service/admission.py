@@ -19,7 +19,7 @@ __all__ = ["Admission", "Ticket"]
 import threading
 from typing import TYPE_CHECKING, Final
 
-from schemas.errors import BusyError, QuotaError, TransientError
+from schemas.errors import BusyError, QuotaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ class Admission:
             ticket.long = True
             return True
 
-    def refusal(self, ticket: Ticket) -> TransientError:
+    def refusal(self, ticket: Ticket) -> BusyError | QuotaError:
         """Why a long query cannot come in."""
         with self._lock:
             mine = sum(other.long and other.client == ticket.client for other in self._inside)
@@ -155,7 +155,7 @@ class Ticket:
 
         Raises
         ------
-        BusyError
+        BusyError, QuotaError
             If it is expected to take long and there is no place for such.
         """
         if self.long or self._admission.take_long_place(self):

@@ -114,7 +114,7 @@ def _client(
 
 def _rate(opened: Callable[[str], Ask], where: str, questions: list[str], clients: int) -> float:
     """Answers a second of so many client processes."""
-    processes = get_context("spawn")
+    processes = get_context("fork")  # clients shall not cost imports, as spawned ones do
     start, said = processes.Barrier(clients), processes.Queue()
     running = [
         processes.Process(target=_client, args=(opened, where, questions[n:], start, said))

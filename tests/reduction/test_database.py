@@ -121,3 +121,24 @@ def test_a_statement_over_its_limit_is_told_so_and_the_connection_serves_on(
         cursor.execute("SELECT pg_sleep(3)")
     with archive.snapshot(NOTHING, timeout_s=5) as answering:
         assert answering.report.remade == 0
+
+
+def test_a_question_is_begun_again_where_the_idle_connection_is_gone(archive: Archive) -> None:
+    def backend() -> int:
+        with (
+            archive.snapshot(NOTHING, timeout_s=5) as answering,
+            answering.connection.cursor() as cursor,
+        ):
+            cursor.execute("SELECT pg_backend_pid()")
+            row = cursor.fetchone()
+        assert row is not None
+        return int(row[0])
+
+    before = backend()
+    assert backend() == before  # it is kept
+    other = psycopg2.connect(archive.settings.database.reader_url)
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", (before,))
+        assert cursor.fetchone() == (True,)
+    other.close()
+    assert backend() != before

@@ -41,7 +41,6 @@ def test_past_that_short_queries_come_in_for_a_short_time_and_long_ones_do_not()
     assert admission.enter("c").admit(lambda: 99.0) == LIMITS.short_timeout_s
     with pytest.raises(BusyError, match="2 such queries are running") as caught:
         admission.enter("d").admit(lambda: 101.0)
-    assert not isinstance(caught.value, QuotaError)
     assert caught.value.retry_after_s > 0
     inside[0].close()
     assert admission.enter("d").admit(must_not_ask) is None
@@ -75,7 +74,7 @@ def crowded(fresh_database, tmp_path):
     settings = Settings(
         database=fresh_database,
         storage=StorageSettings(root=tmp_path / "files"),
-        limits=LimitSettings(sync_timeout_s=4, client_requests=6, long_queries=2),
+        limits=LimitSettings(sync_timeout_s=10, client_requests=6, long_queries=2),
         web=WebSettings(port=free_port("127.0.0.1"), workers=1, threads=8, proxies=1),
     )
     prepare_database(settings)
@@ -84,17 +83,16 @@ def crowded(fresh_database, tmp_path):
 
 
 def ask(url, path="/tap/sync", *, client="192.0.2.1", **query):
-    """Status, headers, body and seconds."""
+    """Status, headers and body."""
     address = f"{url}{path}?{urllib.parse.urlencode(query)}"
     request = urllib.request.Request(address, headers={"X-Forwarded-For": client})
-    begun = time.monotonic()
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             body, status, headers = answer.read(), answer.status, answer.headers
     except urllib.error.HTTPError as error:
         with error:
             body, status, headers = error.read(), error.code, error.headers
-    return status, headers, body.decode(), time.monotonic() - begun
+    return status, headers, body.decode()
 
 
 def until(condition):
@@ -113,24 +111,20 @@ def test_a_server_full_of_long_queries_answers_short_ones_and_recovers(crowded):
         ]
         until(lambda: any(each.done() for each in flood))
         for path in ("/tap/availability", "/tap/capabilities", "/tap/examples", "/health", "/"):
-            status, _, _, seconds = ask(url, path)
-            assert (status, seconds < 3) == (200, True), path
+            assert ask(url, path)[0] == 200, path
         for _ in range(5):
-            status, _, body, seconds = ask(
-                url, LANG="ADQL", QUERY=SHORT, client="198.51.100.7", RESPONSEFORMAT="csv"
-            )
-            assert (status, seconds < 3) == (200, True), body
+            status, _, body = ask(url, LANG="ADQL", QUERY=SHORT, client="198.51.100.7")
+            assert status == 200, body
+        assert sum(not each.done() for each in flood) == 2  # the long ones run on meanwhile
         answers = [each.result() for each in flood]
     statuses = sorted(status for status, *_ in answers)
     assert set(statuses) <= {400, 429, 503}
-    assert statuses.count(400) == 2  # those that ran, into their limit of 4 s
-    for status, headers, body, seconds in answers:
+    assert statuses.count(400) == 2  # those that ran, into their limit of 10 s
+    for status, headers, body in answers:
         if status != 400:
             assert int(headers["Retry-After"]) > 0
             assert "async" in body or "ask again" in body or "wait" in body
-            assert seconds < 6
     assert ask(url, LANG="ADQL", QUERY=SHORT)[0] == 200
-    assert ask(url, LANG="ADQL", QUERY=SLOW)[0] == 400
 
 
 def test_a_client_that_sends_too_many_at_once_is_told_so_and_others_are_not(crowded):

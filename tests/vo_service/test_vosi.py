@@ -92,3 +92,17 @@ def test_a_request_that_is_too_large_is_refused_before_it_is_read(client):
         content_type="application/x-www-form-urlencoded",
     )
     assert answer.status_code == 413
+
+
+def test_an_address_that_anybody_can_claim_is_not_believed(client, caplog):
+    caplog.set_level("INFO")
+    client.get("/tap/capabilities", headers={"X-Forwarded-For": "198.51.100.7"}).close()
+    assert [record.address for record in caplog.records if record.message == "request"] == [
+        "127.0.0.1"
+    ]
+
+
+def test_the_first_page_tells_the_limits(client):
+    page = client.get("/").text
+    for limit in ("20,000", "20,000,000", "60 s", "50,000,000 bytes", "Retry-After"):
+        assert limit in page
