@@ -90,16 +90,19 @@ class Limits:
     Attributes
     ----------
     duration_s
-        Seconds that a job may run.
+        Seconds that a job may run by default.
     rows_default, rows_hard
         Of an answer.
+    duration_hard_s
+        Seconds that a job may run at most; None for as many as by default.
     retention_s
-        Seconds after which a job is destroyed; None where there are no jobs.
+        Seconds after which a job is destroyed, by default and at most; None where there are none.
     """
 
-    duration_s: tuple[int, int]
+    duration_s: int
     rows_default: int
     rows_hard: int
+    duration_hard_s: int | None = None
     retention_s: tuple[int, int] | None = None
 
 
@@ -167,8 +170,11 @@ def _table_access(access: TableAccess) -> tr.TableAccess:
             tr.OutputFormat(mime=one.mime, alias=list(one.aliases), ivo_id=one.ivo_id or None)
             for one in access.formats
         ],
-        retention_period=_time_limits(access.limits.retention_s),
-        execution_duration=_time_limits(access.limits.duration_s),
+        retention_period=_retention(access.limits),
+        execution_duration=tr.TimeLimits(
+            default=access.limits.duration_s,
+            hard=access.limits.duration_hard_s or access.limits.duration_s,
+        ),
         output_limit=tr.DataLimits(
             default=tr.DataLimit(value=access.limits.rows_default, unit="row"),
             hard=tr.DataLimit(value=access.limits.rows_hard, unit="row"),
@@ -176,8 +182,11 @@ def _table_access(access: TableAccess) -> tr.TableAccess:
     )
 
 
-def _time_limits(limits: tuple[int, int] | None) -> tr.TimeLimits | None:
-    return None if limits is None else tr.TimeLimits(default=limits[0], hard=limits[1])
+def _retention(limits: Limits) -> tr.TimeLimits | None:
+    if limits.retention_s is None:
+        return None
+    default, hard = limits.retention_s
+    return tr.TimeLimits(default=default, hard=hard)
 
 
 def _language(access: TableAccess) -> tr.Language:

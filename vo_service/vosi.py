@@ -135,10 +135,11 @@ def tap_capabilities(
         _features(),
         tuple(OutputFormat(one.mime, one.aliases, one.ivo_id) for one in FORMATS),
         Limits(
-            (jobs.duration_default_s, jobs.duration_hard_s),
+            jobs.duration_default_s,
             limits.maxrec_default,
             limits.maxrec_hard,
-            (jobs.retention_default_s, jobs.retention_hard_s),
+            duration_hard_s=jobs.duration_hard_s,
+            retention_s=(jobs.retention_default_s, jobs.retention_hard_s),
         ),
         tuple((name, ivorn) for name, ivorn, table in MODELS if table in published),
     )
