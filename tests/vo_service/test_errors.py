@@ -21,12 +21,15 @@ MADE = [
     errors.UnsupportedFeatureError("no"),
     errors.UnknownNameError("table", "a<b", near=("a",)),
     errors.UploadError("no"),
+    errors.PhaseError("COMPLETED", "RUN", []),
     errors.IngestError("f", "no"),
     errors.SettingsError("no"),
     errors.NotFoundError("no"),
+    errors.AuthenticationError("no"),
     errors.AuthorizationError("no"),
     errors.TransientError("no"),
     errors.BusyError("no"),
+    errors.QuotaError("no"),
     errors.TimeLimitError("no"),
     errors.NotMadeYetError("no", retry_after_s=1.2),
     errors.FatalError("no"),
@@ -62,7 +65,7 @@ def test_an_error_is_said_in_the_words_of_each_form(error):
 def test_what_is_transient_says_when_to_come_back():
     for error in MADE:
         answer = error_response(error, ErrorForm.TEXT, request_id="")
-        assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
+        assert ("Retry-After" in answer.headers) == (answer.status_code in {429, 503})
     late = errors.NotMadeYetError("no", retry_after_s=1.2)
     assert error_response(late, ErrorForm.TEXT, request_id="").headers["Retry-After"] == "2"
 
@@ -84,3 +87,9 @@ def test_the_webs_own_errors_keep_their_status():
 def test_a_message_of_any_length_is_cut():
     answer = error_response(errors.UsageError("x" * 100_000), ErrorForm.TEXT, request_id="")
     assert len(answer.get_data()) < 5000
+
+
+def test_who_is_nobody_is_told_how_to_say_who_he_is():
+    answer = error_response(errors.AuthenticationError("no"), ErrorForm.TEXT, request_id="1")
+    challenges = answer.headers.getlist("WWW-Authenticate")
+    assert [challenge.partition(" ")[0] for challenge in challenges] == ["Basic", "Bearer"]
