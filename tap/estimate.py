@@ -7,6 +7,7 @@ __all__ = ["estimate"]
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 
 from reduction.freshness import Fresh, targets_in_scope
@@ -80,7 +81,9 @@ def _planned(connection: psycopg2.extensions.connection, sql: str) -> tuple[floa
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}")
             row: Any = cursor.fetchone()
-    except (psycopg2.DataError, psycopg2.ProgrammingError) as error:
+    except psycopg2.Error as error:
+        if connection.closed or isinstance(error, psycopg2.errors.QueryCanceled):
+            raise  # the snapshot has the words
         message = "the query cannot be planned"
         raise QueryError(message) from error
     plan = row[0][0]["Plan"]

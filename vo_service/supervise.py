@@ -31,7 +31,7 @@ _DATABASE_CHECK_S: Final = 1.0
 _READY_S: Final = 90.0
 _GRACE_S: Final = 20.0
 _LONGEST_PAUSE_S: Final = 15.0
-_STEADY_S: Final = 30.0
+_STEADY_S: Final = 8.0  # what has worked for so long is started again at once
 _LOG_LINES: Final = 8
 
 

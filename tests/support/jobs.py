@@ -55,6 +55,9 @@ class Jobs:
     url: str
     session: requests.Session = field(default_factory=requests.Session)
 
+    def __post_init__(self):
+        self.session.headers["Connection"] = "close"  # nothing is left open
+
     def make(self, query=QUICK, *, run=True, files=None, **more):
         """Address of a new job."""
         data = {"LANG": "ADQL", "QUERY": query, **more}

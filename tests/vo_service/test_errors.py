@@ -22,9 +22,11 @@ MADE = [
     errors.UnknownNameError("table", "a<b", near=("a",)),
     errors.UploadError("no"),
     errors.TooLargeError("no"),
+    errors.PhaseError("COMPLETED", "RUN", []),
     errors.IngestError("f", "no"),
     errors.SettingsError("no"),
     errors.NotFoundError("no"),
+    errors.AuthenticationError("no"),
     errors.AuthorizationError("no"),
     errors.TransientError("no"),
     errors.BusyError("no"),
@@ -87,3 +89,9 @@ def test_the_webs_own_errors_keep_their_status():
 def test_a_message_of_any_length_is_cut():
     answer = error_response(errors.UsageError("x" * 100_000), ErrorForm.TEXT, request_id="")
     assert len(answer.get_data()) < 5000
+
+
+def test_who_is_nobody_is_told_how_to_say_who_he_is():
+    answer = error_response(errors.AuthenticationError("no"), ErrorForm.TEXT, request_id="1")
+    challenges = answer.headers.getlist("WWW-Authenticate")
+    assert [challenge.partition(" ")[0] for challenge in challenges] == ["Basic", "Bearer"]

@@ -174,7 +174,7 @@ class JobService:
         except BaseException:
             self._files.remove(job_id)
             raise
-        _log.info("job made", extra={"job_id": job_id, "run": run, "queue": job.queue})
+        _log.info("job made", extra={"job": job.number, "run": run, "queue": job.queue})
         return job
 
     def post(self, job: Job, asked: Asked) -> Job | None:
@@ -278,9 +278,11 @@ class JobService:
 
     def _expected(self, parameters: Sequence[Sequence[str]]) -> dict[str, Any]:
         """What a job is expected to take, as columns; what is wrong with it, its run will say."""
-        nothing: dict[str, Any] = {"estimated_s": None, "queue": SHORT}
+        # a query that is wrong is answered at once; one about uploads cannot be planned before
+        is_open = self._estimate is None or any(name == "UPLOAD" for name, _ in parameters)
+        nothing = {"estimated_s": None, "queue": LONG if is_open else SHORT}
         if self._estimate is None:
-            return {**nothing, "queue": LONG}
+            return nothing
         try:
             given = [(name, text) for name, text in parameters]
             found = self._estimate(parse_params(self._protocol.params, given))
