@@ -6,7 +6,8 @@ setup(
     ext_modules=[
         Extension(
             "schemas._frames",
-            ["schemas/_frames.c", "schemas/_frames_text.c"],
+            [f"schemas/_frames{part}.c" for part in ("", "_pack", "_columns", "_text")],
+            depends=["schemas/_frames.h"],
             extra_compile_args=["-O3"],
             optional=True,
             py_limited_api=True,

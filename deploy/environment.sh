@@ -87,7 +87,7 @@ install_part() {
 # The part of bulk answers that is worth compiling; where that cannot be, numpy does its work.
 compile_part() {
     stamp="$VENV/vo-compiled.sum"
-    sum=$(cd "$ROOT" && cat setup.py schemas/_frames*.c | cksum)
+    sum=$(cd "$ROOT" && cat setup.py schemas/_frames*.[ch] | cksum)
     compiled=$(find "$ROOT/schemas" -name '_frames*.so' | head -n 1)
     if [ -n "$compiled" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum $compiled" ]; then
         return 0

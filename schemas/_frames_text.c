@@ -1,11 +1,6 @@
 /* Text for _frames.c: base64, and lines of COPY (FORMAT text) as rows of TABLEDATA. */
 
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
-#include <Python.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "_frames.h"
 
 static const char LETTERS[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

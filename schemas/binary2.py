@@ -194,6 +194,16 @@ def _interleaved(parts: Sequence[NDArray[np.uint8] | Ragged], length: int) -> by
             source = np.repeat(part.starts, width) + rank
             out[np.repeat(place, width) + rank] = part.data[source]
         else:
-            out[place[:, None] + np.arange(part.shape[1])] = part
+            _scatter(out, place, part)
         place = place + width
     return out.tobytes()
+
+
+def _scatter(out: NDArray[np.uint8], place: NDArray[np.int64], part: NDArray[np.uint8]) -> None:
+    """Write each row of a matrix at its place."""
+    width = part.shape[1]
+    if not width or not len(place):
+        return
+    kind = np.dtype((np.void, width))
+    everywhere = np.ndarray((len(out) - width + 1,), kind, out, strides=(1,))
+    everywhere[place] = np.ascontiguousarray(part).view(kind).reshape(-1)

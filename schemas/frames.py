@@ -129,10 +129,11 @@ def _read_part(column: Column, part: tuple[bytes, bytes, bytes | None]) -> Fixed
 
 
 def _gather(data: Bytes, places: Places, dtype: str | np.dtype[Any]) -> NDArray[Any]:
-    """Numbers that begin at these places, shape (n,)."""
+    """Numbers that begin at these places, shape (n,): taken from all that begin at any place."""
     kind = np.dtype(dtype)
-    picked = data[places[:, None] + np.arange(kind.itemsize)]
-    return np.ascontiguousarray(picked).view(kind).reshape(len(places))
+    length = len(data) - kind.itemsize + 1
+    everywhere: NDArray[Any] = np.ndarray((length,), kind, data, strides=(1,))
+    return everywhere[places]
 
 
 def _field(column: Column, cell: Ragged) -> Fixed | Ragged:

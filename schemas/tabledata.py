@@ -96,8 +96,7 @@ def _of_lines(columns: Sequence[Column], data: bytes, nothing: Sequence[str]) ->
     awkward = (
         (b"Infinity" in data and any(map(_is_real, columns)))
         or (b"\\N" in data and any(nothing))
-        or b"\\" in data.replace(b"\\N", b"")
-        or b"\\\\" in data
+        or data.count(b"\\") != data.count(b"\\N")
         or len(data.translate(None, _CONTROLS)) != len(data)
         or b"\xef\xbf\xbe" in data
         or b"\xef\xbf\xbf" in data

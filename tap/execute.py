@@ -27,7 +27,7 @@ from schemas.errors import (
     TimeLimitError,
     VOError,
 )
-from tap.transport import cutter_for, statement_for
+from tap.transport import cutter_for, statements_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,7 +76,7 @@ class Execution:
     ) -> None:
         self._connection = connection
         self._cutter = cutter_for(columns, transport)
-        self._statement = statement_for(sql, columns, self._cutter)
+        *self._settings, self._copying = statements_for(sql, columns, self._cutter)
         self._limit = limit
         self._timeout_s = timeout_s
         self._queue: queue.SimpleQueue[tuple[Piece | BaseException | None, bool]] = (
@@ -152,9 +152,9 @@ class Execution:
     def _copy(self) -> None:
         try:
             with self._connection.cursor() as cursor:
-                # numbers as text read back as the same numbers
-                cursor.execute("SET LOCAL extra_float_digits = 1")
-                cursor.copy_expert(self._statement, self._sink)
+                for setting in self._settings:
+                    cursor.execute(setting)
+                cursor.copy_expert(self._copying, self._sink)
             self._sink.flush()
             self._put(None)
         except psycopg2.Error as error:

@@ -7,7 +7,7 @@ compiled part gathers them in Python.
 
 from __future__ import annotations
 
-__all__ = ["Cutter", "Piece", "Sink", "cutter_for", "statement_for"]
+__all__ = ["Cutter", "Piece", "Sink", "cutter_for", "statements_for"]
 
 import io
 import sys
@@ -74,15 +74,20 @@ def cutter_for(columns: Sequence[Column], transport: Transport) -> Cutter:
     return _Messages() if kernel.KERNEL is None else _Binary()
 
 
-def statement_for(sql: str, columns: Sequence[Column], cutter: Cutter) -> str:
-    """Give the COPY statement; where rows come as text, with values said as answers say them."""
-    transport = cutter.transport if isinstance(cutter, _Lines) else Transport.BINARY
-    if transport is not Transport.BINARY:
-        names = [f"c{index}" for index in range(len(columns))]
-        said = [_said(name, column) for name, column in zip(names, columns, strict=True)]
-        if said != names:
-            sql = f"SELECT {', '.join(said)} FROM ({sql}) AS answer({', '.join(names)})"  # noqa: S608  # names of our own
-    return f"COPY ({sql}) TO STDOUT (FORMAT {transport})"
+def statements_for(sql: str, columns: Sequence[Column], cutter: Cutter) -> tuple[str, ...]:
+    """Give the COPY statement, the last one, and what has to be set before.
+
+    Where rows come as text, values are said as answers say them, and numbers so that they read
+    back as the same numbers.
+    """
+    if not isinstance(cutter, _Lines):
+        return (f"COPY ({sql}) TO STDOUT (FORMAT binary)",)
+    names = [f"c{index}" for index in range(len(columns))]
+    said = [_said(name, column) for name, column in zip(names, columns, strict=True)]
+    if said != names:
+        sql = f"SELECT {', '.join(said)} FROM ({sql}) AS answer({', '.join(names)})"  # noqa: S608  # names of our own
+    copy = f"COPY ({sql}) TO STDOUT (FORMAT {cutter.transport})"
+    return "SET LOCAL extra_float_digits = 1", copy
 
 
 def _said(name: str, column: Column) -> str:
@@ -107,11 +112,11 @@ class _Pieces(io.RawIOBase):
 
     def write(self, gathered: bytes, /) -> int:  # type: ignore[override]  # a buffer, not kept
         size = len(gathered)
-        self._put(bytes(gathered) if size <= _ROW_BYTES else too_long(size))
+        self._put(bytes(gathered) if size <= _ROW_BYTES else _too_long(size))
         return size
 
 
-def too_long(size: int) -> QueryError:
+def _too_long(size: int) -> QueryError:
     """Say that a row takes too much memory."""
     text = f"a row has {size >> 20} MB, expected at most {_ROW_BYTES >> 20}: ask for less"
     return QueryError(text)
@@ -203,7 +208,7 @@ class _MessageSink:
             return size
         if size > _ROW_BYTES:
             self.flush()
-            self._put(too_long(size))
+            self._put(_too_long(size))
             return size
         self._messages.append(message)
         self._bytes += size

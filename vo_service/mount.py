@@ -18,7 +18,7 @@ from schemas.dali import ErrorForm, Mode, TableResult, Terms, parse_params
 from schemas.params import RUNID
 from vo_service.errors import error_response
 from vo_service.formats.choice import choose, same_type
-from vo_service.formats.votable import BINARY2, TABLEDATA
+from vo_service.formats.votable import BINARY, BINARY2, TABLEDATA
 from vo_service.logs import run_id
 from vo_service.request import pairs, uploads
 from vo_service.response import file_response, table_response
@@ -159,7 +159,7 @@ def form_of(protocol: Protocol, params: Params) -> tuple[Format, str]:
     form, mime = choose(asked)
     _, _, content = protocol.media_type.partition(";content=")
     # What a VOTable is about is said in any of its serializations (DataLink-1.1 3.3).
-    return form, protocol.media_type if content and form in {BINARY2, TABLEDATA} else mime
+    return form, protocol.media_type if content and form in {BINARY, BINARY2, TABLEDATA} else mime
 
 
 def _keep_run_id(given: Sequence[tuple[str, str]]) -> None:

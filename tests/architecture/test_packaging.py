@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,3 +74,28 @@ def test_no_committed_file_names_a_machine_or_a_package_index():
             continue
         found = forbidden.search(path.read_text(errors="replace"))
         assert found is None, f"{path.relative_to(ROOT)}: {found}"
+
+
+def built(folder: Path, **environment: str) -> list[Path]:
+    """Build the compiled part aside; what there is then."""
+    command = [sys.executable, "setup.py", "--quiet", "build_ext"]
+    places = ["--build-lib", folder / "lib", "--build-temp", folder / "temp"]
+    done = subprocess.run(
+        [*command, *places],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return list(folder.glob("lib/schemas/_frames*.so"))
+
+
+def test_the_compiled_part_is_left_out_where_there_is_no_compiler(tmp_path):
+    assert built(tmp_path, CC="/no/compiler") == []
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_the_compiled_part_compiles_without_warnings_for_every_python(tmp_path):
+    (library,) = built(tmp_path, CFLAGS="-Wall -Wextra -Werror")
+    assert ".abi3." in library.name

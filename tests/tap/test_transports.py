@@ -171,7 +171,7 @@ def read_tabledata(data):
 
 
 EXAMPLES = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 needs_kernel = pytest.mark.skipif(kernel.KERNEL is None, reason="needs the compiled part")
 
