@@ -15,15 +15,15 @@ BOMBS = [
     "SELECT " + "-" * 100_000 + "1 FROM stars",
     "SELECT " + "- " * 20_000 + "1 FROM stars",
     "SELECT " + "~" * 20_000 + "1 FROM stars",
-    "SELECT id FROM stars WHERE " + " OR ".join(["id = 1"] * 40_000),
-    "SELECT id FROM stars WHERE id IN (" + ",".join(["1"] * 400_000) + ")",
-    "SELECT id FROM stars WHERE kind IN (" + ",".join(["'it''s'"] * 90_000),
-    "SELECT " + ", ".join(["*"] * 200_000) + " FROM stars",
+    "SELECT id FROM stars WHERE " + " OR ".join(["id = 1"] * 10_000),
+    "SELECT id FROM stars WHERE id IN (" + ",".join(["1"] * 100_000) + ")",
+    "SELECT id FROM stars WHERE kind IN (" + ",".join(["'it''s'"] * 30_000),
+    "SELECT " + ", ".join(["*"] * 20_000) + " FROM stars",
     "SELECT " + " || ".join(["kind"] * 30_000) + " FROM stars",
     "SELECT id FROM " + " JOIN ".join(["stars USING (id)"] * 5_000),
     "SELECT id FROM stars " + "UNION SELECT id FROM stars " * 5_000,
     "WITH "
-    + ", ".join(f"q{n} AS (SELECT * FROM stars)" for n in range(5_000))
+    + ", ".join(f"q{n} AS (SELECT * FROM stars)" for n in range(1_000))
     + " SELECT 1 FROM q1",
     "SELECT '" + "x" * 900_000 + "' FROM stars WHERE id = 1",
     'SELECT "' + "x" * 900_000 + '" FROM stars',
