@@ -1,4 +1,4 @@
-"""Directives whose text is read off the code: settings, commands, licences of dependencies."""
+"""Directives whose text is read off the code: settings, commands, functions, licences."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from sphinx.util.docutils import SphinxDirective
 
 from schemas.settings import Settings
+from tap.adql.functions import USER_DEFINED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +70,16 @@ class CommandsDirective(_Generated):
             yield ""
 
 
+class FunctionsDirective(_Generated):
+    """Every function beyond the standard, as the capabilities say it."""
+
+    def lines(self) -> Iterator[str]:
+        for function in USER_DEFINED:
+            yield f"``{function.signature}``"
+            yield f"    {function.description}"
+            yield ""
+
+
 class LicencesDirective(_Generated):
     """Licence of each package the service runs on."""
 
@@ -106,5 +117,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Tell Sphinx of the directives."""
     app.add_directive("vo-settings", SettingsDirective)
     app.add_directive("vo-commands", CommandsDirective)
+    app.add_directive("vo-functions", FunctionsDirective)
     app.add_directive("vo-licences", LicencesDirective)
     return {"parallel_read_safe": True}

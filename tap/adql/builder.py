@@ -6,7 +6,7 @@ from __future__ import annotations
 
 __all__ = ["TreeBuilder"]
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lark import Token, Transformer, v_args
 
@@ -17,6 +17,9 @@ from tap.adql.nodes import Condition, Expression, Name, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+#: Digits of a number of rows or characters.
+_MOST_DIGITS: Final = 18
 
 
 def _value(node: Expression) -> Expression:
@@ -46,6 +49,14 @@ def _values(found: Iterable[Expression] | None) -> tuple[Expression, ...]:
 
 def _place(token: Token) -> tuple[int, int]:
     return token.line or 1, token.column or 1
+
+
+def _whole(token: Token) -> int:
+    if len(token) > _MOST_DIGITS:
+        line, column = _place(token)
+        message = f"found a number of {len(token)} digits, expected at most {_MOST_DIGITS}"
+        raise QuerySyntaxError(message, line=line, column=column)
+    return int(token)
 
 
 def _names(found: tuple[Name, ...], longest: int, what: str) -> tuple[Name, ...]:
@@ -127,7 +138,7 @@ class TreeBuilder(Transformer[Token, nodes.Query]):
         return word.upper()
 
     def set_limit(self, _top: Token, number: Token) -> int:
-        return int(number)
+        return _whole(number)
 
     def select_list(self, *items: nodes.Item) -> tuple[nodes.Item, ...]:
         return items
@@ -211,7 +222,7 @@ class TreeBuilder(Transformer[Token, nodes.Query]):
         return word.upper()
 
     def offset_clause(self, _offset: Token, number: Token) -> int:
-        return int(number)
+        return _whole(number)
 
     def search_condition_list(self, *found: Any) -> nodes.Logical:
         return self._logical("OR", found)
@@ -316,7 +327,7 @@ class TreeBuilder(Transformer[Token, nodes.Query]):
     def cast_target(self, *words: Token) -> tuple[str, int | None]:
         spelled = [word.upper() for word in words if word]
         if spelled[0] in {"CHAR", "VARCHAR"}:
-            length = next((int(word) for word in spelled if word.isdigit()), None)
+            length = next((_whole(word) for word in words if word and word.isdigit()), None)
             if length is not None and not 0 < length <= 10_485_760:
                 line, column = _place(words[0])
                 message = f"found a text of {length} characters, expected 1 to 10485760"

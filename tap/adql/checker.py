@@ -86,8 +86,8 @@ def _fault(node: nodes.Expression | nodes.Name | nodes.SetOperation, what: str) 
 class _QueryChecker:
     def __init__(self, catalogue: Catalogue, library: Library) -> None:
         self._catalogue, self._library = catalogue, library
-        self._common: dict[str, tuple[nodes.Name, str, tuple[Column, ...]]] = {}
-        self._aliases = 0
+        self._common: dict[str, list[tuple[nodes.Name, str, tuple[Column, ...]]]] = {}
+        self._aliases = self._queries = 0
         self.tables: dict[Table, None] = {}
 
     def query(self, query: nodes.Query, around: Visibility | None) -> typed.Query:
@@ -102,8 +102,10 @@ class _QueryChecker:
     def _common_table(self, each: nodes.CommonTable) -> typed.CommonTable:
         query = self.query(each.query, None)
         columns = _renamed(query.columns, each.columns, each.name)
-        name = f"w{len(self._common) + 1}"
-        self._common[name] = (each.name, name, columns)
+        self._queries += 1
+        name = f"w{self._queries}"
+        same = self._common.setdefault(each.name.text.lower(), [])
+        same.append((each.name, name, columns))
         return typed.CommonTable(name, query)
 
     def _body(
@@ -273,7 +275,9 @@ class _QueryChecker:
     ) -> tuple[nodes.Name, str, tuple[Column, ...]] | None:
         if len(source.parts) > 1:
             return None
-        found = [each for each in self._common.values() if source.parts[0].matches(each[0].text)]
+        name = source.parts[0]
+        known = self._common.get(name.text.lower(), ())
+        found = [each for each in known if name.matches(each[0].text)]
         return found[-1] if found else None
 
     def _join(

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _BOOLEAN: Final = column_of(Kind.BOOLEAN)
 _LARGEST: Final = ((2**31, Kind.INT), (2**63, Kind.LONG))
+#: Characters of a number: more than any double needs.
+_LONGEST: Final = 400
 _UNORDERED: Final = {*GEOMETRIC, Kind.ARRAY}
 
 
@@ -83,12 +85,16 @@ class ExpressionChecker:
 
     def _number(self, node: nodes.Number) -> Expr:
         text = node.text
+        if len(text) > _LONGEST:
+            raise _fault(node, f"found a number of {len(text)} digits, expected fewer")
         if text.isdigit() or text[:2].lower() == "0x":
             value = int(text, 0) if not text.isdigit() else int(text)
             for limit, kind in _LARGEST:
                 if value < limit:
                     return Constant(column_of(kind), value)
-        number = float(int(text, 16)) if text[:2].lower() == "0x" else float(text)
+        if text[:2].lower() == "0x":
+            raise _fault(node, f"found {text}, expected a hexadecimal number of 63 bits at most")
+        number = float(text)
         if number == float("inf"):
             raise _fault(node, f"found {text}, expected a number below 1.8e308")
         return Constant(column_of(Kind.DOUBLE), number)

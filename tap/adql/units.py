@@ -47,6 +47,9 @@ def factor(source: str, target: str) -> float:
     ValueError
         If one of them is no unit, or they do not convert; the text says which.
     """
+    if not source:
+        message = f"the value has no unit, which does not convert to {target!r}"
+        raise ValueError(message)
     try:
         parsed = [units.Unit(text, format="vounit") for text in (source, target)]
         return float(parsed[0].to(parsed[1]))

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from schemas.settings import DatabaseSettings
 
 _LYONETIA: Final = Path(__file__).parents[3] / "shared" / "adql" / "lyonetia.json"
-#: Seconds that reading, checking and translating a text may take; and the database.
+#: Seconds of the processor that understanding a text may take; seconds of the database.
 _UNDERSTOOD_S: Final = 10.0
 _ANSWERED_S: Final = 1.0
 _TABLES: Final = ("lab.stars", 'lab."Fields"', "lab.plates", "other.stars2")
@@ -134,7 +134,7 @@ class Fuzz:
 
     def ask(self, text: str) -> str:
         """What becomes of one text: answered, refused, transient or fault."""
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             checked = check(parse(text), self._catalogue)
             statement = translate(checked, limit=100).text
@@ -147,7 +147,7 @@ class Fuzz:
 
     @staticmethod
     def _in_time(start: float, kind: str) -> str:
-        took = time.perf_counter() - start
+        took = time.process_time() - start
         return f"fault: understood after {took:.1f} s" if took > _UNDERSTOOD_S else kind
 
     def _answer(self, statement: str, columns: object) -> str:

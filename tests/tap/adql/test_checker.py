@@ -139,6 +139,8 @@ FAULTS = [
     ("SELECT s_region || 'x' FROM plates", QueryError, (1, 17), "a region and a text"),
     ("SELECT id FROM plates WHERE s_region = 'POLYGON'", QueryError, (1, 38), "a region and"),
     ("SELECT MAX(s_region) FROM plates", QueryError, (1, 8), "a region"),
+    ("SELECT 0x8000000000000000 FROM stars", QueryError, (1, 8), "63 bits"),
+    ("SELECT IN_UNIT(flag, 'm') FROM stars", QueryError, (1, 8), "has no unit"),
     ("SELECT 1e999 FROM stars", QueryError, (1, 8), "1.8e308"),
     ("SELECT 'a\0b' FROM stars", QueryError, (1, 8), "NUL"),
 ]
