@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 import pytest
@@ -93,9 +94,16 @@ def own(tmp_path):
 def test_jobs_and_answers_survive_a_restart_of_the_database(own):
     cluster, held = own
     jobs = held.jobs
-    running = [jobs.make(SECONDS) for _ in range(3)]
-    executing(jobs, running[0])
-    cluster.stop()
+    sync = jobs.url.replace("async", "sync")
+    reader = held.settings.database.reader_url
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(requests.get, sync, {"LANG": "ADQL", "QUERY": LONG}, timeout=60)
+        until(lambda: backends(reader) == 1)
+        running = [jobs.make(SECONDS) for _ in range(3)]
+        executing(jobs, running[0])
+        cluster.stop()
+        assert asked.result().status_code == 503
+        assert b"the database cannot answer at this moment" in asked.result().content
     for ask in (lambda: jobs.get(running[0]), lambda: jobs.post("", QUERY=QUICK)):
         answer = ask()
         assert answer.status_code == 503
@@ -103,11 +111,9 @@ def test_jobs_and_answers_survive_a_restart_of_the_database(own):
     time.sleep(1)
     cluster.start()
     assert [jobs.over(where) for where in running] == ["COMPLETED"] * 3
-    sync = requests.get(
-        jobs.url.replace("async", "sync"), params={"LANG": "ADQL", "QUERY": QUICK}, timeout=60
-    )
-    assert sync.status_code == 200
-    until(lambda: not backends(held.settings.database.reader_url))
+    answer = requests.get(sync, {"LANG": "ADQL", "QUERY": QUICK}, timeout=60)
+    assert answer.status_code == 200
+    until(lambda: not backends(reader))
 
 
 def test_owners_are_limited_and_told_how_to_go_further(held):
