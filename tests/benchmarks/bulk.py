@@ -62,11 +62,11 @@ def copied(dsn: str, rows: int) -> float:
 
 
 def resident(process: psutil.Process) -> int:
-    """Bytes of memory of a process and all that it started; shared ones are counted once."""
+    """Bytes of memory of a process and all that it started."""
     total = 0
     for one in (process, *process.children(recursive=True)):
         try:
-            total += one.memory_full_info().uss
+            total += one.memory_info().rss
         except psutil.Error:
             continue
     return total

@@ -72,15 +72,16 @@ def _options(columns: Sequence[Column]) -> dict[str, Any]:
 def _groups(result: TableResult, schema: pa.Schema) -> Iterator[pa.Table]:
     """Batches joined until they are worth a row group; those that were read before a failure."""
     batches: list[pa.RecordBatch] = []
+    rows = size = 0
     try:
-        for rows in result.rows:
-            batches.append(batch_of(schema, Block.of(result.columns, rows)))
-            if (
-                sum(batch.num_rows for batch in batches) >= _GROUP_ROWS
-                or sum(batch.nbytes for batch in batches) >= _GROUP_BYTES
-            ):
+        for some in result.rows:
+            batch = batch_of(schema, Block.of(result.columns, some))
+            batches.append(batch)
+            rows += batch.num_rows
+            size += batch.nbytes
+            if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
                 yield pa.Table.from_batches(batches)
-                batches = []
+                batches, rows, size = [], 0, 0
     except VOError:
         if batches:
             yield pa.Table.from_batches(batches)
