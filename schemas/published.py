@@ -16,6 +16,11 @@ def _text(name: str, ucd: str, description: str, **flags: bool) -> Column:
     return Column(name, "char", "*", ucd=ucd, description=description, **flags)  # type: ignore[arg-type]  # only the flags
 
 
+def _words(name: str, ucd: str, description: str, **flags: bool) -> Column:
+    """A text that people or files write, in any letters: readers take ``char`` for ASCII."""
+    return Column(name, "unicodeChar", "*", ucd=ucd, description=description, **flags)  # type: ignore[arg-type]  # only the flags
+
+
 def _number(
     name: str, datatype: str, unit: str, ucd: str, description: str, **flags: bool
 ) -> Column:
@@ -78,7 +83,7 @@ PRODUCTS: Final = Table(
         _FILTER,
         _NIGHT,
         _time("creation_date", "time.creation", "when it was ingested or made, UTC"),
-        _text("creator", "meta.id.PI", "who made it"),
+        _words("creator", "meta.id.PI", "who made it"),
         _VALID,
         _FLAGS,
         _number(
@@ -91,7 +96,7 @@ PRODUCTS: Final = Table(
         _START,
         _END,
         _RECIPE,
-        _text("process_params", "meta.code", "process parameters, JSON"),
+        _words("process_params", "meta.code", "process parameters, JSON"),
         _text(
             "key", "meta.id", "SHA-256 of class, recipe, parameters and progenitors", indexed=True
         ),
@@ -188,7 +193,7 @@ TARGETS: Final = Table(
             "missing, suspect, fresh, or failed (cannot be made)",
             principal=True,
         ),
-        _text("reasons", "meta.note", "why it cannot be made, JSON"),
+        _words("reasons", "meta.note", "why it cannot be made, JSON"),
         _number(
             "object_id", "long", "", "meta.id", "product the archive answers with", indexed=True
         ),
@@ -221,7 +226,7 @@ PUBLICATIONS: Final = Table(
         ),
         _time("published_from", "time.start", "since when the archive answered with it, UTC"),
         _time("published_to", "time.end", "until when, UTC; no value: it still does"),
-        _text("reasons", "meta.note", "why it was made, JSON"),
+        _words("reasons", "meta.note", "why it was made, JSON"),
     ),
     "Which product the archive answered with at which time, and why it was made",
     kind="view",
@@ -237,10 +242,10 @@ EDITS: Final = Table(
         _OBJECT,
         _text("subject", "meta.code.class", "class of what was edited"),
         _text("field", "meta.code", "what was changed"),
-        _text("value_before", "meta.note", "value before"),
-        _text("value_after", "meta.note", "value after"),
-        _text("who", "meta.id", "person"),
-        _text("why", "meta.note", "reason given"),
+        _words("value_before", "meta.note", "value before"),
+        _words("value_after", "meta.note", "value after"),
+        _words("who", "meta.id", "person"),
+        _words("why", "meta.note", "reason given"),
         _time("edit_time", "time.epoch", "when, UTC"),
     ),
     "Every change that a person made to what may be changed",
@@ -259,7 +264,7 @@ RAW_FRAMES: Final = Table(
         _CHIP,
         _FILTER,
         _NIGHT,
-        _text("file_name", "meta.id;meta.file", "name of the raw file", principal=True),
+        _words("file_name", "meta.id;meta.file", "name of the raw file", principal=True),
         _text("object", "meta.id;src", "target as the observer named it"),
         _number("exptime", "double", "s", "time.duration;obs.exposure", "exposure time"),
         _number("mjd_obs", "double", "d", "time.start;obs.exposure", "start of exposure, UTC"),
@@ -332,8 +337,8 @@ REFERENCE_STARS: Final = Table(
     "reference_stars",
     (
         _OBJECT,
-        _text("catalogue", "meta.id;meta.dataset", "reference catalogue"),
-        _text("name", "meta.id;meta.main", "name of the star"),
+        _words("catalogue", "meta.id;meta.dataset", "reference catalogue"),
+        _words("name", "meta.id;meta.main", "name of the star"),
         _number(
             "ra", "double", "deg", "pos.eq.ra;meta.main", "right ascension (ICRS)", indexed=True
         ),

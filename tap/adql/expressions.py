@@ -14,7 +14,7 @@ from tap.adql.conversions import alike, as_time, can_cast, suited
 from tap.adql.functions import OPERATORS, Library, arguments_fit
 from tap.adql.kinds import GEOMETRIC, Kind, column_of, kind_of
 from tap.adql.regions import region_constant
-from tap.adql.results import coalesced, operated, result_of, typed_as
+from tap.adql.results import coalesced, operated, result_of, text_of, typed_as
 from tap.adql.typed import (
     Apply,
     Constant,
@@ -102,7 +102,7 @@ class ExpressionChecker:
     def _string(self, node: nodes.String) -> Expr:
         if "\0" in node.text:
             raise _fault(node, "found a NUL character in a text, expected none")
-        return Constant(column_of(Kind.TEXT), node.text)
+        return Constant(text_of(node.text), node.text)
 
     def _boolean(self, node: nodes.Boolean) -> Expr:
         return Constant(_BOOLEAN, node.truth)

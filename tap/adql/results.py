@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["coalesced", "operated", "result_of", "typed_as", "unified"]
+__all__ = ["coalesced", "operated", "result_of", "text_of", "typed_as", "unified"]
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -47,17 +47,33 @@ def result_of(function: Function, arguments: Sequence[Expr]) -> Column:
     ucd = first.ucd if function.ucd == "=" else function.ucd
     if ucd.startswith("stat."):
         ucd = statistic(ucd, first.ucd)
-    return replace(column, name=function.name.lower(), unit=unit, ucd=ucd)
+    column = replace(column, name=function.name.lower(), unit=unit, ucd=ucd)
+    return _lettered(column, (argument.column for argument in arguments))
+
+
+def text_of(text: str) -> Column:
+    """What a literal is: ``char`` is ASCII to all who read answers (VOTable-1.4 2.1)."""
+    column = column_of(Kind.TEXT)
+    return column if text.isascii() else replace(column, datatype="unicodeChar")
+
+
+def _lettered(column: Column, made_of: Iterable[Column]) -> Column:
+    """A text in the letters of those that it is made of."""
+    if column.datatype != "char" or kind_of(column) is not Kind.TEXT:
+        return column
+    wide = any(one.datatype == "unicodeChar" for one in made_of)
+    return replace(column, datatype="unicodeChar") if wide else column
 
 
 def coalesced(arguments: Sequence[Expr], kind: Kind) -> Column:
     """What COALESCE gives: the first argument's metadata, as far as the others agree."""
     columns = [argument.column for argument in arguments]
-    return replace(
+    column = replace(
         typed_as(columns[0], kind),
         unit=_agreed(column.unit for column in columns),
         ucd=_agreed(column.ucd for column in columns),
     )
+    return _lettered(column, columns)
 
 
 def unified(left: Column, right: Column) -> Column | None:
@@ -73,6 +89,7 @@ def unified(left: Column, right: Column) -> Column | None:
         base = typed_as(base, kind)
     elif left.arraysize != right.arraysize and kind is Kind.TEXT:
         base = replace(base, arraysize="*")
+    base = _lettered(base, (left, right))
     return replace(base, name=left.name, unit=_agreed((left.unit, right.unit)))
 
 

@@ -20,6 +20,7 @@ STAGES = {
 #: What taplint tells without finding anything in it: what it asks, reads, and goes by.
 TOLD = {"QSUB", "QGET", "QPOS", "DUFF", "VURL", "CURL", "TURL", "EURL", "EXMP"} | {
     *("TAPV", "SCHM", "DMID"),  # versions and tables that it goes by
+    *("QJOB", "CJOB", "POPA", "VUWS"),  # jobs that it makes, and the version it sees
     "SVRI",  # the Server header
     "EXVT",  # the vocabulary that DALI-1.1 demands was unknown to TOPCAT 4.3 and 4.4
     "TSNS",  # columns of TAP_SCHEMA beyond the standard, which it allows

@@ -55,7 +55,8 @@ def test_capabilities_name_every_form_function_and_limit(client):
     assert forms == [function.signature for function in USER_DEFINED]
     assert document.xpath("//outputLimit/default/text()") == ["20000"]
     assert document.xpath("//outputLimit/hard/text()") == ["20000000"]
-    assert document.xpath("//executionDuration/hard/text()") == ["60"]
+    assert document.xpath("//executionDuration/default/text()") == ["3600"]
+    assert document.xpath("//executionDuration/hard/text()") == ["86400"]
     assert document.xpath("//uploadLimit/hard[@unit='byte']/text()") == ["50000000"]
     assert document.xpath("//version/text()") == ["2.0", "2.1"]
     examples = document.xpath("//capability[@standardID='ivo://ivoa.net/std/DALI#examples']")
