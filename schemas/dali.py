@@ -145,6 +145,8 @@ class Terms:
         Seconds that making may take; None likewise.
     begun
         Called, before a statement begins, with what cancels it (from any thread).
+    is_wanted
+        Asked now and then while the first rows are awaited: does the client still wait?
     admit
         Called, before a statement begins, with what estimates its cost as the database's planner
         counts. Gives the seconds that it may run, or None for ``timeout_s``; raises a
@@ -156,6 +158,7 @@ class Terms:
     timeout_s: float | None = None
     make_budget_s: float | None = None
     begun: Callable[[Callable[[], None]], None] = field(default=lambda cancel: None)  # noqa: ARG005  # its name says what it is
+    is_wanted: Callable[[], bool] = field(default=lambda: True)
     admit: Callable[[Callable[[], float]], float | None] = field(default=lambda cost: None)  # noqa: ARG005  # likewise
 
 

@@ -30,7 +30,7 @@ from schemas.errors import (
 from tap.transport import cutter_for, statements_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from psycopg2.extensions import connection as Connection  # noqa: N812  # it is a class
 
@@ -62,6 +62,8 @@ class Execution:
         Seconds the statement may run; for what is said where it does not suffice.
     transport
         How rows should come.
+    is_wanted
+        Asked while the first rows are awaited: where the client is gone, the query is stopped.
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class Execution:
         limit: int | None,
         timeout_s: float,
         transport: Transport = Transport.BINARY,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._connection = connection
+        self._is_wanted = is_wanted
         self._cutter = cutter_for(columns, transport)
         *self._settings, self._copying = statements_for(sql, columns, self._cutter)
         self._limit = limit
@@ -100,6 +104,7 @@ class Execution:
         """
         self._thread.start()
         first = self._next()
+        self._is_wanted = lambda: True  # whoever sends the rows finds that out by himself
         return self._blocks(first)
 
     def overflowed(self) -> bool:
@@ -139,6 +144,9 @@ class Execution:
             try:
                 item, counted = self._queue.get(timeout=_HURRY_S)
             except queue.Empty:
+                if not self._is_wanted():
+                    message = "the client has left before its answer"
+                    return BusyError(message)
                 if self._cutter.can_be_hurried:
                     # the sink may be waiting in _put just now, holding its lock: it goes on
                     self._hurried.set()
@@ -185,13 +193,20 @@ def execute(
     limit: int | None,
     timeout_s: float,
     transport: Transport = Transport.BINARY,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> tuple[Execution, Iterator[Frames | Lines]]:
     """Run a statement and wait for its first rows; see :class:`Execution`."""
     if connection.info.parameter_status("standard_conforming_strings") != "on":
         message = "the database has standard_conforming_strings off: expected on"
         raise FatalError(message)
     execution = Execution(
-        connection, sql, columns, limit=limit, timeout_s=timeout_s, transport=transport
+        connection,
+        sql,
+        columns,
+        limit=limit,
+        timeout_s=timeout_s,
+        transport=transport,
+        is_wanted=is_wanted,
     )
     try:
         return execution, execution.rows()

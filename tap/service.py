@@ -143,6 +143,7 @@ def _answer(
                 limit=limit,
                 timeout_s=timeout_s,
                 transport=terms.transport,
+                is_wanted=terms.is_wanted,
             )
         except TimeLimitError as error:
             if allowed_s is None or allowed_s >= timeout_s:

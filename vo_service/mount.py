@@ -20,7 +20,7 @@ from vo_service.errors import error_response
 from vo_service.formats.choice import choose, same_type
 from vo_service.formats.votable import BINARY, BINARY2, TABLEDATA
 from vo_service.logs import run_id
-from vo_service.request import pairs, uploads
+from vo_service.request import client_left, pairs, uploads
 from vo_service.response import file_response, table_response
 
 if TYPE_CHECKING:
@@ -142,7 +142,12 @@ def _answer(mounted: Mounted, base_url: str) -> Response:
     params = parse_params(protocol.params, given)
     form, mime = form_of(protocol, params)
     begun = time.monotonic()
-    terms = Terms(transport=form.transport, uploads=uploads(request), admit=g.ticket.admit)
+    terms = Terms(
+        transport=form.transport,
+        uploads=uploads(request),
+        admit=g.ticket.admit,
+        is_wanted=lambda: not client_left(request),
+    )
     result = mounted.run(params, terms)
     _log.debug("answering", extra={"seconds": round(time.monotonic() - begun, 4)})
     if isinstance(result, TableResult):

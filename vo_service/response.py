@@ -4,13 +4,14 @@ from __future__ import annotations
 
 __all__ = ["file_response", "table_response"]
 
-import socket
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from flask import Response, request
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import ClosingIterator
+
+from vo_service.request import client_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,22 +60,9 @@ def _first(pieces: Iterator[bytes]) -> bytes:
     for piece in pieces:
         if piece:
             return piece
-        if _client_left():
+        if client_left(request):
             raise ClientDisconnected
     return b""
-
-
-def _client_left() -> bool:
-    """Whether the other side has closed the connection (Gunicorn hands it over)."""
-    connection: socket.socket | None = request.environ.get("gunicorn.socket")
-    if connection is None:
-        return False
-    try:
-        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
 
 
 def file_response(result: FileResult) -> Response:

@@ -14,6 +14,7 @@ import urllib.parse
 import urllib.request
 
 import numpy as np
+import psycopg2
 import pytest
 import pyvo
 from astropy.io import fits
@@ -295,6 +296,37 @@ def test_a_client_that_leaves_frees_the_server(observatory, made):
             client.sendall(f"GET /tap/sync?{text} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
             client.recv(1000)
     assert int(table(observatory, COUNT)[0]["n"]) > 0
+
+
+RUNNING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
+    " AND position(%s IN query) > 0"
+)
+
+
+def test_a_query_without_a_row_yet_ends_when_its_client_leaves(observatory, made):
+    mark = "leaving-4711"
+    query = (
+        "SELECT COUNT(*) FROM tap_schema.columns AS a, tap_schema.columns AS b,"
+        f" tap_schema.columns AS c WHERE a.description <> '{mark}'"
+    )
+    text = urllib.parse.urlencode({"LANG": "ADQL", "QUERY": query})
+    host, port = observatory.url.removeprefix("http://").split(":")
+
+    def running():
+        own = psycopg2.connect(observatory.settings.database.reader_url)
+        with contextlib.closing(own), own.cursor() as cursor:
+            cursor.execute(RUNNING, (mark,))
+            return cursor.fetchone()[0]
+
+    with socket.create_connection((host, int(port)), timeout=10) as client:
+        client.sendall(f"GET /tap/sync?{text} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        begun = time.monotonic()
+        while running() < 1:
+            assert time.monotonic() < begun + 3
+    left = time.monotonic()
+    while running():
+        assert time.monotonic() < left + 2, "the query goes on"
 
 
 def test_clients_that_stop_reading_are_given_up(observatory, made):
