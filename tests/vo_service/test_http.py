@@ -266,7 +266,7 @@ def test_the_first_page_says_what_this_is_and_how_to_ask(observatory, made):
 
 
 def test_an_address_that_is_not_there_is_404(observatory):
-    assert fetch(observatory.url + "/tap/async")[0] == 404
+    assert fetch(observatory.url + "/tap/nothing")[0] == 404
     assert fetch(observatory.url + "/nothing")[0] == 404
 
 
