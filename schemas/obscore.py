@@ -107,6 +107,7 @@ _SPACE: Final = (
         "pos.eq.ra",
         "Char.SpatialAxis.Coverage.Location.Coord.Position2D.Value2.C1",
         "Right ascension of the centre, ICRS",
+        indexed=True,
     ),
     _column(
         "s_dec",
@@ -115,6 +116,7 @@ _SPACE: Final = (
         "pos.eq.dec",
         "Char.SpatialAxis.Coverage.Location.Coord.Position2D.Value2.C2",
         "Declination of the centre, ICRS",
+        indexed=True,
     ),
     _column(
         "s_fov",
@@ -133,6 +135,7 @@ _SPACE: Final = (
         utype="obscore:Char.SpatialAxis.Coverage.Support.Area",
         description="Outline of the covered region, STC-S in ICRS degrees",
         principal=True,
+        indexed=True,
         std=True,
         sql_type="float8[]",
     ),

@@ -45,7 +45,7 @@ ACCESS = TableAccess(
         Feature("ivo://ivoa.net/std/TAPRegExt#features-adqlgeo", "CONTAINS"),
     ),
     (OutputFormat("text/csv", ("csv",)),),
-    Limits(60, 1000, 20_000_000),
+    Limits((60, 3600), 1000, 20_000_000),
     (("ObsCore-1.1", "ivo://ivoa.net/std/ObsCore#core-1.1"),),
 )
 

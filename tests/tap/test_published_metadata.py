@@ -18,6 +18,7 @@ SCHEMAS = published_schemas(Registry.load(()))
 TABLES = [table for schema in SCHEMAS for table in schema.tables]
 _SOUGHT = {
     "char": "'~sought~'",
+    "unicodeChar": "'~sought~'",
     "long": "987654321",
     "int": "987654321",
     "short": "12321",
@@ -97,7 +98,8 @@ def test_a_column_is_called_indexed_where_the_database_has_an_index_for_it(plann
         and is_indexed(planner, table, column)
     }
     declared = {column.name for column in table.columns if column.indexed}
-    assert declared - set(position) == looked_up
+    regions = {table.footprint[0]} if table.footprint else set()
+    assert declared - set(position) - regions == looked_up
 
 
 @pytest.mark.parametrize("table", [t for t in TABLES if t.position], ids=names)
@@ -108,6 +110,17 @@ def test_a_position_is_called_indexed_where_a_cone_search_uses_an_index(planner,
     checked = check(parse(query), Catalogue(TABLES))
     by_zone = any("floor" in c for _, c in scans(planner, translate(checked, limit=9).text))
     declared = {column.indexed for column in table.columns if column.name in table.position}
+    assert declared == {by_zone}
+
+
+@pytest.mark.parametrize("table", [t for t in TABLES if t.footprint], ids=names)
+def test_a_region_is_called_indexed_where_a_search_for_regions_uses_an_index(planner, table):
+    region = table.footprint[0]
+    query = f"SELECT {region} FROM {table.qualified_name}"
+    query += f" WHERE 1 = INTERSECTS({region}, CIRCLE(10, 20, 0.1))"
+    checked = check(parse(query), Catalogue(TABLES))
+    by_zone = any("floor" in c for _, c in scans(planner, translate(checked, limit=9).text))
+    declared = {column.indexed for column in table.columns if column.name == region}
     assert declared == {by_zone}
 
 

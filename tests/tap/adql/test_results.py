@@ -506,6 +506,7 @@ TYPES = {
     "float": 700,
     "double": 701,
     "char": 25,
+    "unicodeChar": 25,
 }
 
 
