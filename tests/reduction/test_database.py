@@ -75,6 +75,7 @@ def test_the_reader_can_neither_write_nor_see_what_is_not_published(archive: Arc
 def test_every_published_column_is_there_with_its_type(archive: Archive) -> None:
     kinds = {
         "char": "text",
+        "unicodeChar": "text",
         "double": "double precision",
         "float": "real",
         "long": "bigint",
