@@ -96,7 +96,7 @@ def test_every_published_column_is_there_with_its_type(archive: Archive) -> None
                 )
                 there = dict(cursor.fetchall())
             declared = {
-                c.name.strip('"'): "ARRAY" if c.xtype == "polygon" else kinds[c.datatype]
+                c.name.strip('"'): "ARRAY" if c.sql_type.endswith("[]") else kinds[c.datatype]
                 for c in table.columns
             }
             assert there == declared, table.qualified_name
