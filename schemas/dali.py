@@ -282,7 +282,8 @@ class TableResult:
     descriptors
         Services that can be called for the rows (resources of type ``meta`` in a VOTable).
     overflowed
-        Asked after the last row: were there more than the limit (DALI-1.1 4.4.1)?
+        Asked after the last row: were there more than the limit (DALI-1.1 4.4.1)? A sentence where
+        it was another limit than ``overflow`` tells of.
     overflow
         What is said where there were: the limit, and how to go further.
     close
@@ -293,7 +294,7 @@ class TableResult:
     rows: Iterator[Rows]
     infos: tuple[Info, ...] = ()
     descriptors: tuple[ServiceDescriptor, ...] = ()
-    overflowed: Callable[[], bool] = field(default=lambda: False)
+    overflowed: Callable[[], bool | str] = field(default=lambda: False)
     overflow: str = "there are more rows than this answer's limit"
     close: Callable[[], None] = field(default=lambda: None)
 

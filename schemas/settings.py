@@ -69,6 +69,11 @@ class LimitSettings(_Section):
     sync_timeout_s: float = Field(60.0, gt=0, description="Seconds a sync query may run.")
     maxrec_default: int = Field(20_000, ge=0, description="Rows of an answer without MAXREC.")
     maxrec_hard: int = Field(20_000_000, ge=0, description="Rows of an answer at most.")
+    answer_bytes: int = Field(
+        10_000_000_000,
+        ge=1_000_000,
+        description="Bytes of rows that a sync answer takes from the database at most.",
+    )
     upload_bytes: int = Field(
         50_000_000, ge=0, description="Bytes of a request, or of a table fetched for it, at most."
     )

@@ -89,9 +89,11 @@ def write_votable(
 
 def trailing_info(result: TableResult) -> tuple[Info, ...]:
     """What is to be said after the last row (DALI-1.1 4.4.1)."""
-    if not result.overflowed():
+    over = result.overflowed()
+    if not over:
         return ()
-    return (Info("QUERY_STATUS", "OVERFLOW", result.overflow),)
+    text = over if isinstance(over, str) else result.overflow
+    return (Info("QUERY_STATUS", "OVERFLOW", text),)
 
 
 def bare_document(result: TableResult, base_url: str, trailing: Sequence[Info] = ()) -> bytes:

@@ -64,6 +64,8 @@ class Execution:
         How rows should come.
     is_wanted
         Asked while the first rows are awaited: where the client is gone, the query is stopped.
+    most_bytes
+        Bytes that are taken from the database before no more rows are; None for no limit.
     """
 
     def __init__(
@@ -76,7 +78,10 @@ class Execution:
         timeout_s: float,
         transport: Transport = Transport.BINARY,
         is_wanted: Callable[[], bool] = lambda: True,
+        most_bytes: int | None = None,
     ) -> None:
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._connection = connection
         self._is_wanted = is_wanted
         self._cutter = cutter_for(columns, transport)
@@ -90,7 +95,7 @@ class Execution:
         self._sink = self._cutter.sink(self._put)
         self._hurried = threading.Event()
         self._gone = threading.Event()
-        self._overflowed = False
+        self._overflowed: bool | str = False
         self._thread = threading.Thread(target=self._copy, name="copy", daemon=True)
 
     def rows(self) -> Iterator[Frames | Lines]:
@@ -107,8 +112,11 @@ class Execution:
         self._is_wanted = lambda: True  # whoever sends the rows finds that out by himself
         return self._blocks(first)
 
-    def overflowed(self) -> bool:
-        """Whether there were more rows than the limit; known once all rows are read."""
+    def overflowed(self) -> bool | str:
+        """Whether there were more rows than the limit; known once all rows are read.
+
+        A sentence where it was the limit of bytes.
+        """
         return self._overflowed
 
     def close(self) -> None:
@@ -127,7 +135,15 @@ class Execution:
                 yield rows
             if self._overflowed:
                 return
+            self._bytes += sum(map(len, piece)) if isinstance(piece, list) else len(piece)
             piece = self._next()
+            if piece is not None and self._most_bytes and self._bytes > self._most_bytes:
+                self._overflowed = (
+                    f"the rows take more than {self._most_bytes >> 20} MB, the most of one "
+                    "answer: ask for fewer columns or in parts, or run it as an asynchronous job (TAP's "
+                    "async)"
+                )
+                return
 
     def _next(self) -> Piece | None:
         item = self._wait()
@@ -194,6 +210,7 @@ def execute(
     timeout_s: float,
     transport: Transport = Transport.BINARY,
     is_wanted: Callable[[], bool] = lambda: True,
+    most_bytes: int | None = None,
 ) -> tuple[Execution, Iterator[Frames | Lines]]:
     """Run a statement and wait for its first rows; see :class:`Execution`."""
     if connection.info.parameter_status("standard_conforming_strings") != "on":
@@ -207,6 +224,7 @@ def execute(
         timeout_s=timeout_s,
         transport=transport,
         is_wanted=is_wanted,
+        most_bytes=most_bytes,
     )
     try:
         return execution, execution.rows()

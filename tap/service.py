@@ -144,6 +144,8 @@ def _answer(
                 timeout_s=timeout_s,
                 transport=terms.transport,
                 is_wanted=terms.is_wanted,
+                # of a job the file is limited instead (jobs.result_bytes)
+                most_bytes=context.limits.answer_bytes if terms.timeout_s is None else None,
             )
         except TimeLimitError as error:
             if allowed_s is None or allowed_s >= timeout_s:

@@ -147,3 +147,21 @@ def test_a_client_that_leaves_stops_the_query_and_frees_the_connection(connectio
 def test_types_other_than_declared_are_our_fault_and_say_so(connection):
     with pytest.raises(FatalError, match="a value of another width"):
         answer(connection, "SELECT 1::int8")
+
+
+@pytest.mark.parametrize("rows", [400_000, 2_000_000])
+def test_an_answer_ends_at_a_whole_row_where_it_has_too_many_bytes(connection, rows):
+    sql = f"SELECT generate_series(1, {rows})::int4"
+    execution, blocks = execute(
+        connection, sql, NUMBER, limit=None, timeout_s=30, most_bytes=5_000_000
+    )
+    try:
+        got = [n for block in blocks for n in block.block(NUMBER).fields[0].values.tolist()]
+    finally:
+        execution.close()
+    assert got == list(range(1, len(got) + 1))
+    if rows == 400_000:  # 4 MB
+        assert (len(got), execution.overflowed()) == (rows, False)
+    else:
+        assert 400_000 < len(got) < 700_000
+        assert "more than 4 MB, the most of one answer" in execution.overflowed()

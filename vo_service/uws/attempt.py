@@ -164,7 +164,7 @@ class Attempt:
         result.rows = self._watched(result.rows)
         try:
             file, size = self._put(write(result, self._base_url), suffix)
-            return Written(file, mime, size, self._rows, result.overflowed())
+            return Written(file, mime, size, self._rows, bool(result.overflowed()))
         finally:
             result.close()
 
