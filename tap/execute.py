@@ -140,8 +140,8 @@ class Execution:
             if piece is not None and self._most_bytes and self._bytes > self._most_bytes:
                 self._overflowed = (
                     f"the rows take more than {self._most_bytes >> 20} MB, the most of one "
-                    "answer: ask for fewer columns or in parts, or run it as an asynchronous job (TAP's "
-                    "async)"
+                    "answer: ask for fewer columns or in parts, or run it as an asynchronous job "
+                    "(TAP's async)"
                 )
                 return
 
