@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from schemas import footprints, sphere
 from tap.adql import typed
+from tap.adql.constants import constant
 from tap.adql.matches import Around
-from tap.adql.regions import circles_meet, constant, footprint_columns, is_position
+from tap.adql.regions import circles_meet, footprint_columns, is_position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

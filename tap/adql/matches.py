@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tap.adql import typed
+from tap.adql.constants import constant
 from tap.adql.functions import STANDARD
 from tap.adql.grouping import parts
 from tap.adql.kinds import Kind, column_of, kind_of
-from tap.adql.regions import constant, is_footprint, is_position
+from tap.adql.regions import is_footprint, is_position
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from schemas.errors import QueryError
 from tap.adql import literals, typed
+from tap.adql.constants import constant
 from tap.adql.functions import STANDARD
 from tap.adql.kinds import INTEGRAL, Kind, kind_of, sql_type
 from tap.adql.lookups import Lookups
 from tap.adql.matches import find_match, find_outer_match
-from tap.adql.regions import Regions, constant
+from tap.adql.regions import Regions
 from tap.adql.values import dali, is_stored_so, literal, reference, sent
 
 if TYPE_CHECKING:
