@@ -260,12 +260,13 @@ class _QueryChecker:
         else:
             table = self._catalogue.find(source.parts)
             self.tables[table] = None
+            relation = typed.Source(alias, table, self._catalogue.stored_name(table))
+            own = relation.uploaded
             fields = tuple(
-                Field(column.name, typed.Reference(column, alias, stored, table))
+                Field(column.name, typed.Reference(column, alias, stored, table, own))
                 for column, stored in self._catalogue.stored_columns(table)
             )
             qualifiers = (table.schema, table.name)
-            relation = typed.Source(alias, table, self._catalogue.stored_name(table))
         if isinstance(source, nodes.TableName) and source.alias:
             qualifiers = (source.alias.text,)
         return relation, Visibility((Visible(qualifiers, fields),), fields, around)

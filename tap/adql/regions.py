@@ -13,6 +13,7 @@ __all__ = [
     "footprint_columns",
     "is_footprint",
     "is_position",
+    "is_published",
 ]
 
 import math
@@ -145,8 +146,7 @@ class Regions:
     def _near(
         self, place: Sequence[typed.Expr | str], centre: Sequence[typed.Expr | str], radius: float
     ) -> str:
-        ra, dec = (self.text(part) for part in place)
-        zone = sphere.zone_expression(dec)
+        ra, zone = self.right_ascension(place), sphere.zone_expression(self.text(place[1]))
         numbers = [None if isinstance(part, str) else constant(part) for part in centre]
         if numbers[0] is not None and numbers[1] is not None:
             if abs(numbers[1]) > 90:
@@ -177,6 +177,11 @@ class Regions:
         ]
         return f"({' OR '.join(arms)}) AND "
 
+    def right_ascension(self, place: Sequence[typed.Expr | str]) -> str:
+        """SQL of a position's right ascension, as the index of its table has it."""
+        written = self.text(place[0])
+        return written if is_published(place) else sphere.turn_expression(written)
+
     def _in_polygon(self, point: typed.Expr, polygon: typed.Apply) -> str:
         place = self._flat((point,))
         ra, dec = (self.text(part) for part in place)
@@ -189,7 +194,8 @@ class Regions:
         centre = f"{literals.double(cap.ra)}, {literals.double(cap.dec)}"
         exact = f"vo.haversine({ra}, {dec}, {centre}) <= {literals.double(bound)} AND {exact}"
         if is_position(place):
-            exact = self._near_constant(ra, sphere.zone_expression(dec), cap) + exact
+            turned = self.right_ascension(place)
+            exact = self._near_constant(turned, sphere.zone_expression(dec), cap) + exact
         return f"({exact})"
 
     def _corners(self, call: typed.Apply) -> tuple[float, ...] | None:
@@ -251,6 +257,11 @@ def is_position(place: Sequence[typed.Expr | str]) -> bool:
         and ra.table is not None
         and ra.table.position == (ra.name, dec.name)
     )
+
+
+def is_published(place: Sequence[typed.Expr | str]) -> bool:
+    """Whether they are the position of a published table, right ascensions within 0 to 360."""
+    return is_position(place) and not (isinstance(place[0], typed.Reference) and place[0].uploaded)
 
 
 def _cap(numbers: tuple[float, ...]) -> sphere.Cap | None:
