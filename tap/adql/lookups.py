@@ -72,7 +72,7 @@ class Lookups:
             around = sphere.turn_expression(around)
         radius = self._regions.text(look.radius)
         exact = self._regions.within(
-            look.place, look.centre, look.radius, operator=look.operator, looked_up=True
+            look.place, look.centre, look.radius, operator=look.operator, found=False
         )
         inside = self._zones_near(sphere.zone_expression(dec), latitude, look.radius)
         for turn, pole in _TURNS:

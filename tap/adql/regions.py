@@ -69,16 +69,16 @@ class Regions:
             The function with its arguments.
         found
             Whether rows are wanted for which it holds, and no others: then it may be false where
-            the exact answer is NULL, and an index of footprints may be used.
+            the exact answer is NULL, and an index may be used.
         """
-        exact = self._exactly(call)
+        exact = self._exactly(call, found=found)
         for one, other in (call.arguments, call.arguments[::-1]):
             if found and is_footprint(one):
                 near = self._footprints_near(one, other)
                 return f"({near}{exact})" if near else exact
         return exact
 
-    def _exactly(self, call: typed.Apply) -> str:
+    def _exactly(self, call: typed.Apply, *, found: bool) -> str:
         one, other = call.arguments
         kinds = kind_of(one.column), kind_of(other.column)
         if call.function.name == "INTERSECTS":
@@ -90,9 +90,9 @@ class Regions:
         if kinds[0] is Kind.POINT and isinstance(other, typed.Apply):
             if other.function.name == "CIRCLE":
                 *centre, radius = self._flat(other.arguments)
-                return self.within(self._flat((one,)), centre, radius)
+                return self.within(self._flat((one,)), centre, radius, found=found)
             if other.function.name in {"POLYGON", "BOX"}:
-                return self._in_polygon(one, other)
+                return self._in_polygon(one, other, found=found)
         return f"vo.contains({self._write(one)}, {self._write(other)})"
 
     def _footprints_near(self, footprint: typed.Reference, region: typed.Expr) -> str:
@@ -110,10 +110,12 @@ class Regions:
         ra, dec, radius = (literals.double(number) for number in (cap.ra, cap.dec, cap.radius))
         return f"({arms}) AND {circles_meet(place, ra, dec, radius)} AND "
 
-    def distance_below(self, call: typed.Apply, radius: typed.Expr, operator: str) -> str:
-        """SQL of ``DISTANCE(...) < radius`` or ``<=``, in a form that an index answers."""
+    def distance_below(
+        self, call: typed.Apply, radius: typed.Expr, operator: str, *, found: bool
+    ) -> str:
+        """SQL of ``DISTANCE(...) < radius`` or ``<=``; ``found`` as in :meth:`predicate`."""
         flat = self._flat(call.arguments)
-        return self.within(flat[:2], flat[2:], radius, operator=operator)
+        return self.within(flat[:2], flat[2:], radius, operator=operator, found=found)
 
     def within(
         self,
@@ -122,9 +124,13 @@ class Regions:
         radius: typed.Expr | str,
         *,
         operator: str = "<=",
-        looked_up: bool = False,
+        found: bool,
     ) -> str:
-        """SQL of: two positions are no farther from each other than a radius."""
+        """SQL of: two positions are no farther from each other than a radius.
+
+        ``found`` is as in :meth:`predicate`: the conditions that an index answers are false, not
+        NULL, for a position whose right ascension is NULL and whose declination is elsewhere.
+        """
         points = ", ".join(self.text(part) for part in (*one, *other))
         limit = None if isinstance(radius, str) else constant(radius)
         if limit is None:
@@ -139,7 +145,7 @@ class Regions:
             bound = 2.0
         exact = f"vo.haversine({points}) {operator} {literals.double(bound)}"
         for place, centre in ((one, other), (other, one)):
-            if is_position(place) and not looked_up:
+            if found and is_position(place):
                 return f"({self._near(place, centre, limit)}{exact})"
         return f"({exact})"
 
@@ -182,7 +188,7 @@ class Regions:
         written = self.text(place[0])
         return written if is_published(place) else sphere.turn_expression(written)
 
-    def _in_polygon(self, point: typed.Expr, polygon: typed.Apply) -> str:
+    def _in_polygon(self, point: typed.Expr, polygon: typed.Apply, *, found: bool) -> str:
         place = self._flat((point,))
         ra, dec = (self.text(part) for part in place)
         exact = f"vo.outline_has(vo.outline({self._write(polygon)}), {ra}, {dec})"
@@ -193,7 +199,7 @@ class Regions:
         bound = math.sin(math.radians(cap.radius) / 2) ** 2
         centre = f"{literals.double(cap.ra)}, {literals.double(cap.dec)}"
         exact = f"vo.haversine({ra}, {dec}, {centre}) <= {literals.double(bound)} AND {exact}"
-        if is_position(place):
+        if found and is_position(place):
             turned = self.right_ascension(place)
             exact = self._near_constant(turned, sphere.zone_expression(dec), cap) + exact
         return f"({exact})"

@@ -244,7 +244,7 @@ class _Translator:
             predicate = self._regions.predicate(left, found=holds and not self._denied)
             return predicate if holds else f"(NOT {predicate})"
         if left.function.name == "DISTANCE" and operator in {"<", "<="}:
-            return self._regions.distance_below(left, right, operator)
+            return self._regions.distance_below(left, right, operator, found=not self._denied)
         return ""
 
     def expression(self, found: typed.Expr) -> str:
