@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["CONSTRUCTORS", "constant", "constant_region", "region_constant"]
 
 import math
+import operator
 from typing import Final
 
 from schemas import sphere
@@ -13,6 +14,7 @@ from tap.adql.kinds import INTEGRAL, Kind, kind_of
 
 #: Functions that make a region of numbers.
 CONSTRUCTORS: Final = {"POINT", "CIRCLE", "BOX", "POLYGON"}
+_BEYOND_LONG: Final = 2**63
 _STCS: Final = {"POSITION": (2, "POINT"), "CIRCLE": (3, "CIRCLE"), "BOX": (4, "BOX")}
 _FRAME_WORDS: Final = {"ICRS", "UNKNOWNFRAME", "GEOCENTER", "BARYCENTER", "HELIOCENTER"} | {
     "TOPOCENTER",
@@ -61,19 +63,31 @@ def constant(found: typed.Expr) -> float | None:
     if any(value is None for value in values):
         return None
     numbers = [value for value in values if value is not None]
-    return _fold(found.function.name, numbers, kind_of(found.column) in INTEGRAL)
+    whole = kind_of(found.column) in INTEGRAL
+    return _fold(found.function.name, numbers, whole=whole)
 
 
-def _fold(word: str, numbers: list[float], whole: bool) -> float | None:  # noqa: FBT001
+def _fold(word: str, numbers: list[float], *, whole: bool) -> float | None:
+    """Calculate as the database does; None where it finds the result out of range."""
+    try:
+        result = _calculated(word, numbers, whole=whole)
+    except (OverflowError, ZeroDivisionError):
+        return None
+    if isinstance(result, int):
+        return result if -_BEYOND_LONG <= result < _BEYOND_LONG else None
+    return result if math.isfinite(result) else None
+
+
+def _calculated(word: str, numbers: list[float], *, whole: bool) -> float:
     if word == "NEGATIVE":
         return -numbers[0]
     one, other = numbers
     if word == "/":
-        if other == 0:
-            return None
-        return math.trunc(one / other) if whole else one / other
-    result = {"+": one + other, "-": one - other, "*": one * other}[word]
-    return result if math.isfinite(result) else None
+        if not whole:
+            return one / other
+        quotient = abs(one) // abs(other)
+        return quotient if (one < 0) == (other < 0) else -quotient
+    return {"+": operator.add, "-": operator.sub, "*": operator.mul}[word](one, other)  # type: ignore[no-any-return]  # of numbers
 
 
 def constant_region(found: typed.Expr) -> tuple[float, ...] | None:

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from schemas import footprints, sphere
-from tap.adql import typed
+from tap.adql import literals, typed
 from tap.adql.constants import constant
 from tap.adql.matches import Around
 from tap.adql.regions import circles_meet, footprint_columns, is_published
@@ -83,9 +83,10 @@ class Lookups:
 
     def _zones_near(self, zone: str, latitude: str, radius: typed.Expr) -> str:
         limit = constant(radius)
-        text = self._regions.text(radius)
+        wide = min(limit or 0.0, 180.0)
+        text = self._regions.text(radius) if limit is None else literals.double(wide)
         low = sphere.zone_expression(f"({latitude} - {text} - 1e-9)")
-        count = 2 + math.floor(2 * (limit + 2e-9) * sphere.ZONES_PER_DEGREE) if limit else 0
+        count = 2 + math.floor(2 * (wide + 2e-9) * sphere.ZONES_PER_DEGREE) if wide else 0
         if not 0 < count <= _FEW_ZONES:
             high = sphere.zone_expression(f"({latitude} + {text} + 1e-9)")
             return f"{zone} BETWEEN {low} AND {high}"
