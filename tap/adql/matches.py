@@ -204,11 +204,15 @@ def _in_circle(call: typed.Apply) -> Iterator[Around]:
 
 
 def _near(call: typed.Apply) -> Iterator[Near]:
-    """Look-ups of positions or of footprints around any region."""
+    """Look-ups of positions or of footprints around any region.
+
+    Around none that has a query in it: the cap around the region is written before the table,
+    which the query may speak of.
+    """
     for one, other in (call.arguments, call.arguments[::-1]):
         place = one.arguments if isinstance(one, typed.Apply) else ()
         used = _aliases(other)
-        if not used or used & _aliases(one):
+        if not used or used & {*_aliases(one), _A_QUERY}:
             continue
         if is_footprint(one):
             yield Near(one, other)
@@ -232,9 +236,13 @@ _DEGREES: Final = column_of(Kind.DOUBLE)
 _COORDINATES: Final = tuple(each for each in STANDARD if each.name in {"COORD1", "COORD2"})
 
 
+#: In place of an alias, where an expression has a query in it.
+_A_QUERY: Final = "a query"
+
+
 def _aliases(found: typed.Expr) -> set[str]:
     if isinstance(found, typed.Reference):
         return {found.relation}
     if isinstance(found, typed.InQuery | typed.QueryValue):
-        return {"a query"}
+        return {_A_QUERY}
     return {alias for part in parts(found) for alias in _aliases(part)}
