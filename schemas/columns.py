@@ -71,7 +71,8 @@ class Table:
     footprint
         Names of the columns with the covered region, its centre and the diameter of the circle
         around it (region, ra, dec, diameter; ICRS degrees), where the table has the index of
-        footprints (:func:`schemas.footprints.size_expression`); or None.
+        footprints (:func:`schemas.footprints.size_expression`); or None. Centre and diameter have
+        a value in every row, as ``vo.obscore`` holds them: a row without is never looked up.
     """
 
     schema: str

@@ -19,6 +19,7 @@ __all__ = [
     "bounding_cap",
     "box_corners",
     "ra_ranges",
+    "turn_expression",
     "zone_expression",
     "zones",
 ]
@@ -63,6 +64,20 @@ def zone_expression(dec: str) -> str:
         SQL of the declination, an identifier already quoted.
     """
     return f"(floor(({dec} + 90) * {ZONES_PER_DEGREE})::int)"
+
+
+def turn_expression(ra: str) -> str:
+    """SQL of a right ascension brought into 0 to 360 degrees.
+
+    The index of an uploaded table's positions has it: users' files also count from -180 to 180,
+    or go on after a turn. Published right ascensions are within 0 to 360 as they are.
+
+    Parameters
+    ----------
+    ra
+        SQL of the right ascension, an identifier already quoted.
+    """
+    return f"({ra} - 360 * floor({ra} / 360))"
 
 
 def zones(cap: Cap) -> tuple[int, int]:

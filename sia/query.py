@@ -290,9 +290,8 @@ def _centred(reach: footprints.Reach) -> ColumnElement[bool]:
 
 
 def _reach() -> ColumnElement[float]:
-    """Degrees around its centre that an image stays within."""
-    diameter = sa.func.coalesce(_VIEW.c.s_fov, _number(360.0))
-    return diameter * _number(footprints.MARGIN / 2) + _number(1e-6)
+    """Degrees around its centre that an image stays within; ``s_fov`` is never NULL."""
+    return _VIEW.c.s_fov * _number(footprints.MARGIN / 2) + _number(1e-6)
 
 
 def _number(value: float) -> ColumnElement[float]:

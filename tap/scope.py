@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from reduction.scope import Circle, Scope
 from schemas import sphere
 from tap.adql import typed
+from tap.adql.constants import constant, constant_region
 from tap.adql.kinds import Kind, kind_of
-from tap.adql.regions import constant, constant_region
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

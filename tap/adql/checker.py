@@ -15,7 +15,7 @@ from tap.adql.expressions import ExpressionChecker
 from tap.adql.functions import OPERATORS, Function, Library
 from tap.adql.grouping import aggregates_in, check_grouping
 from tap.adql.kinds import Kind, column_of, common, kind_of
-from tap.adql.results import typed_as, unified
+from tap.adql.results import coalesced, unified
 from tap.adql.scopes import Field, Visibility, Visible
 
 if TYPE_CHECKING:
@@ -260,12 +260,13 @@ class _QueryChecker:
         else:
             table = self._catalogue.find(source.parts)
             self.tables[table] = None
+            relation = typed.Source(alias, table, self._catalogue.stored_name(table))
+            own = relation.uploaded
             fields = tuple(
-                Field(column.name, typed.Reference(column, alias, stored, table))
+                Field(column.name, typed.Reference(column, alias, stored, table, own))
                 for column, stored in self._catalogue.stored_columns(table)
             )
             qualifiers = (table.schema, table.name)
-            relation = typed.Source(alias, table, self._catalogue.stored_name(table))
         if isinstance(source, nodes.TableName) and source.alias:
             qualifiers = (source.alias.text,)
         return relation, Visibility((Visible(qualifiers, fields),), fields, around)
@@ -334,7 +335,7 @@ def _shared(
 def _merged(kind: str, one: typed.Expr, other: typed.Expr) -> typed.Expr:
     if kind == "FULL":
         common_kind = common([kind_of(one.column), kind_of(other.column)]) or Kind.UNKNOWN
-        return typed.Apply(typed_as(one.column, common_kind), _COALESCE, (one, other))
+        return typed.Apply(coalesced((one, other), common_kind), _COALESCE, (one, other))
     return other if kind == "RIGHT" else one
 
 

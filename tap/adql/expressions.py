@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from schemas.errors import QueryError, UnsupportedFeatureError
 from tap.adql import nodes
 from tap.adql.calls import cast_kind, geometry_arguments
+from tap.adql.constants import region_constant
 from tap.adql.conversions import alike, as_time, can_cast, suited
 from tap.adql.functions import OPERATORS, Library, arguments_fit
 from tap.adql.kinds import GEOMETRIC, Kind, column_of, kind_of
-from tap.adql.regions import region_constant
 from tap.adql.results import coalesced, operated, result_of, text_of, typed_as
 from tap.adql.typed import (
     Apply,

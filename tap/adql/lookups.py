@@ -10,12 +10,13 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from schemas import footprints, sphere
-from tap.adql import typed
+from tap.adql import literals, typed
+from tap.adql.constants import constant
 from tap.adql.matches import Around
-from tap.adql.regions import circles_meet, constant, footprint_columns, is_position
+from tap.adql.regions import circles_meet, footprint_columns, is_published
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tap.adql.matches import Match, Near
     from tap.adql.regions import Regions
@@ -65,13 +66,13 @@ class Lookups:
         return f"LATERAL (SELECT near.* FROM {cap}, LATERAL ({found}) AS near) AS {alias}"
 
     def _around(self, look: Around) -> Iterator[str]:
-        ra, dec = (self._regions.text(part) for part in look.place)
+        ra, dec = self._regions.right_ascension(look.place), self._regions.text(look.place[1])
         around, latitude = (self._regions.text(part) for part in look.centre)
-        if not is_position(look.centre):
-            around = f"({around} - 360 * floor({around} / 360))"
+        if not is_published(look.centre):
+            around = sphere.turn_expression(around)
         radius = self._regions.text(look.radius)
         exact = self._regions.within(
-            look.place, look.centre, look.radius, operator=look.operator, looked_up=True
+            look.place, look.centre, look.radius, operator=look.operator, found=False
         )
         inside = self._zones_near(sphere.zone_expression(dec), latitude, look.radius)
         for turn, pole in _TURNS:
@@ -82,9 +83,10 @@ class Lookups:
 
     def _zones_near(self, zone: str, latitude: str, radius: typed.Expr) -> str:
         limit = constant(radius)
-        text = self._regions.text(radius)
+        wide = min(limit or 0.0, 180.0)
+        text = self._regions.text(radius) if limit is None else literals.double(wide)
         low = sphere.zone_expression(f"({latitude} - {text} - 1e-9)")
-        count = 2 + math.floor(2 * (limit + 2e-9) * sphere.ZONES_PER_DEGREE) if limit else 0
+        count = 2 + math.floor(2 * (wide + 2e-9) * sphere.ZONES_PER_DEGREE) if wide else 0
         if not 0 < count <= _FEW_ZONES:
             high = sphere.zone_expression(f"({latitude} + {text} + 1e-9)")
             return f"{zone} BETWEEN {low} AND {high}"
@@ -93,7 +95,8 @@ class Lookups:
 
     def _positions(self, look: Near, alias: str, source: str) -> str:
         """Positions in the cap ``k.c``; whether they are in the region is tested afterwards."""
-        ra, dec = (self._regions.text(part) for part in look.place)  # type: ignore[union-attr]  # a pair
+        place: Sequence[typed.Expr] = look.place  # type: ignore[assignment]  # a pair
+        ra, dec = self._regions.right_ascension(place), self._regions.text(place[1])
         inside = _zones(sphere.zone_expression(dec), "k.c[3]")
         return " UNION ALL ".join(
             f"SELECT {alias}.* FROM {source} WHERE {inside} AND {_range(ra, turn, 'k.c[3]', pole)}"
@@ -124,6 +127,6 @@ def _zones(zone: str, radius: str) -> str:
 
 
 def _range(ra: str, turn: str, radius: str, pole: str) -> str:
-    middle = f"(k.c[1] - 360 * floor(k.c[1] / 360)){turn}"
+    middle = f"{sphere.turn_expression('k.c[1]')}{turn}"
     reach = f"vo.ra_reach(k.c[2], {radius}, {pole})"
     return f"{ra} BETWEEN {middle} - {reach} AND {middle} + {reach}"

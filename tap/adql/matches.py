@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tap.adql import typed
+from tap.adql.constants import constant
 from tap.adql.functions import STANDARD
 from tap.adql.grouping import parts
 from tap.adql.kinds import Kind, column_of, kind_of
-from tap.adql.regions import constant, is_footprint, is_position
+from tap.adql.regions import is_footprint, is_position
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -203,11 +204,15 @@ def _in_circle(call: typed.Apply) -> Iterator[Around]:
 
 
 def _near(call: typed.Apply) -> Iterator[Near]:
-    """Look-ups of positions or of footprints around any region."""
+    """Look-ups of positions or of footprints around any region.
+
+    Around none that has a query in it: the cap around the region is written before the table,
+    which the query may speak of.
+    """
     for one, other in (call.arguments, call.arguments[::-1]):
         place = one.arguments if isinstance(one, typed.Apply) else ()
         used = _aliases(other)
-        if not used or used & _aliases(one):
+        if not used or used & {*_aliases(one), _A_QUERY}:
             continue
         if is_footprint(one):
             yield Near(one, other)
@@ -231,9 +236,13 @@ _DEGREES: Final = column_of(Kind.DOUBLE)
 _COORDINATES: Final = tuple(each for each in STANDARD if each.name in {"COORD1", "COORD2"})
 
 
+#: In place of an alias, where an expression has a query in it.
+_A_QUERY: Final = "a query"
+
+
 def _aliases(found: typed.Expr) -> set[str]:
     if isinstance(found, typed.Reference):
         return {found.relation}
     if isinstance(found, typed.InQuery | typed.QueryValue):
-        return {"a query"}
+        return {_A_QUERY}
     return {alias for part in parts(found) for alias in _aliases(part)}

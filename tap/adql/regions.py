@@ -10,12 +10,10 @@ from __future__ import annotations
 __all__ = [
     "Regions",
     "circles_meet",
-    "constant",
-    "constant_region",
     "footprint_columns",
     "is_footprint",
     "is_position",
-    "region_constant",
+    "is_published",
 ]
 
 import math
@@ -24,104 +22,14 @@ from typing import TYPE_CHECKING, Final, TypeGuard
 from schemas import footprints, sphere
 from schemas.errors import QueryError
 from tap.adql import literals, typed
-from tap.adql.kinds import INTEGRAL, Kind, kind_of
+from tap.adql.constants import CONSTRUCTORS, constant, constant_region
+from tap.adql.kinds import Kind, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 #: More zones than this are said as a range, not as a list.
 _MANY_ZONES: Final = 200
-_STCS: Final = {"POSITION": (2, "POINT"), "CIRCLE": (3, "CIRCLE"), "BOX": (4, "BOX")}
-_FRAME_WORDS: Final = {"ICRS", "UNKNOWNFRAME", "GEOCENTER", "BARYCENTER", "HELIOCENTER"} | {
-    "TOPOCENTER",
-    "UNKNOWNREFPOS",
-    "SPHERICAL2",
-    "LSR",
-}
-
-
-def region_constant(text: str) -> tuple[str, tuple[float, ...]]:
-    """Read the argument of REGION: the simple shapes of STC-S.
-
-    Returns
-    -------
-    tuple
-        Name of the constructor (POINT, CIRCLE, BOX, POLYGON) and its numbers, degrees.
-
-    Raises
-    ------
-    ValueError
-        If it is something else, such as a union, or in another frame than ICRS.
-    """
-    words = text.replace("(", " ( ").replace(")", " ) ").split()
-    shape = words[0].upper() if words else ""
-    rest = [word for word in words[1:] if word.upper() not in _FRAME_WORDS]
-    try:
-        numbers = tuple(float(word) for word in rest)
-    except ValueError:
-        numbers = ()
-    count, name = _STCS.get(shape, (0, shape))
-    fits = len(numbers) == count if count else len(numbers) >= 6 and len(numbers) % 2 == 0
-    if shape not in {*_STCS, "POLYGON"} or not fits or not all(map(math.isfinite, numbers)):
-        message = f"found the region {text!r}, expected POSITION, CIRCLE, BOX or POLYGON"
-        raise ValueError(message + " with ICRS degrees, such as 'CIRCLE ICRS 10 20 0.5'")
-    return name, numbers
-
-
-def constant(found: typed.Expr) -> float | None:
-    """Value of an expression of literals; None if it is none."""
-    if isinstance(found, typed.Constant):
-        value = found.value
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-    if not isinstance(found, typed.Apply) or found.function.name not in {*"+-*/", "NEGATIVE"}:
-        return None
-    values = [constant(argument) for argument in found.arguments]
-    if any(value is None for value in values):
-        return None
-    numbers = [value for value in values if value is not None]
-    return _fold(found.function.name, numbers, kind_of(found.column) in INTEGRAL)
-
-
-def _fold(word: str, numbers: list[float], whole: bool) -> float | None:  # noqa: FBT001
-    if word == "NEGATIVE":
-        return -numbers[0]
-    one, other = numbers
-    if word == "/":
-        if other == 0:
-            return None
-        return math.trunc(one / other) if whole else one / other
-    result = {"+": one + other, "-": one - other, "*": one * other}[word]
-    return result if math.isfinite(result) else None
-
-
-def constant_region(found: typed.Expr) -> tuple[float, ...] | None:
-    """DALI numbers of a geometry made of literals; None if it is none.
-
-    Raises
-    ------
-    ValueError
-        If a box has sides that are none.
-    """
-    if not isinstance(found, typed.Apply) or found.function.name not in _CONSTRUCTORS:
-        return None
-    numbers: list[float] = []
-    for argument in found.arguments:
-        if kind_of(argument.column) is Kind.POINT:
-            point = constant_region(argument)
-            if point is None:
-                return None
-            numbers += point
-            continue
-        value = constant(argument)
-        if value is None:
-            return None
-        numbers.append(float(value))
-    if found.function.name == "BOX":
-        return sphere.box_corners(*numbers)
-    return tuple(numbers)
-
-
-_CONSTRUCTORS: Final = {"POINT", "CIRCLE", "BOX", "POLYGON"}
 
 
 class Regions:
@@ -141,7 +49,7 @@ class Regions:
         name, arguments = call.function.name, call.arguments
         if name in {"CONTAINS", "INTERSECTS"}:
             return f"({self.predicate(call, found=False)})::int4"
-        if name in _CONSTRUCTORS:
+        if name in CONSTRUCTORS:
             return self._construct(call)
         if name == "DISTANCE":
             return f"vo.distance({', '.join(self._pair(call))})"
@@ -161,16 +69,16 @@ class Regions:
             The function with its arguments.
         found
             Whether rows are wanted for which it holds, and no others: then it may be false where
-            the exact answer is NULL, and an index of footprints may be used.
+            the exact answer is NULL, and an index may be used.
         """
-        exact = self._exactly(call)
+        exact = self._exactly(call, found=found)
         for one, other in (call.arguments, call.arguments[::-1]):
             if found and is_footprint(one):
                 near = self._footprints_near(one, other)
                 return f"({near}{exact})" if near else exact
         return exact
 
-    def _exactly(self, call: typed.Apply) -> str:
+    def _exactly(self, call: typed.Apply, *, found: bool) -> str:
         one, other = call.arguments
         kinds = kind_of(one.column), kind_of(other.column)
         if call.function.name == "INTERSECTS":
@@ -182,9 +90,9 @@ class Regions:
         if kinds[0] is Kind.POINT and isinstance(other, typed.Apply):
             if other.function.name == "CIRCLE":
                 *centre, radius = self._flat(other.arguments)
-                return self.within(self._flat((one,)), centre, radius)
+                return self.within(self._flat((one,)), centre, radius, found=found)
             if other.function.name in {"POLYGON", "BOX"}:
-                return self._in_polygon(one, other)
+                return self._in_polygon(one, other, found=found)
         return f"vo.contains({self._write(one)}, {self._write(other)})"
 
     def _footprints_near(self, footprint: typed.Reference, region: typed.Expr) -> str:
@@ -202,10 +110,12 @@ class Regions:
         ra, dec, radius = (literals.double(number) for number in (cap.ra, cap.dec, cap.radius))
         return f"({arms}) AND {circles_meet(place, ra, dec, radius)} AND "
 
-    def distance_below(self, call: typed.Apply, radius: typed.Expr, operator: str) -> str:
-        """SQL of ``DISTANCE(...) < radius`` or ``<=``, in a form that an index answers."""
+    def distance_below(
+        self, call: typed.Apply, radius: typed.Expr, operator: str, *, found: bool
+    ) -> str:
+        """SQL of ``DISTANCE(...) < radius`` or ``<=``; ``found`` as in :meth:`predicate`."""
         flat = self._flat(call.arguments)
-        return self.within(flat[:2], flat[2:], radius, operator=operator)
+        return self.within(flat[:2], flat[2:], radius, operator=operator, found=found)
 
     def within(
         self,
@@ -214,9 +124,13 @@ class Regions:
         radius: typed.Expr | str,
         *,
         operator: str = "<=",
-        looked_up: bool = False,
+        found: bool,
     ) -> str:
-        """SQL of: two positions are no farther from each other than a radius."""
+        """SQL of: two positions are no farther from each other than a radius.
+
+        ``found`` is as in :meth:`predicate`: the conditions that an index answers are false, not
+        NULL, for a position whose right ascension is NULL and whose declination is elsewhere.
+        """
         points = ", ".join(self.text(part) for part in (*one, *other))
         limit = None if isinstance(radius, str) else constant(radius)
         if limit is None:
@@ -231,15 +145,14 @@ class Regions:
             bound = 2.0
         exact = f"vo.haversine({points}) {operator} {literals.double(bound)}"
         for place, centre in ((one, other), (other, one)):
-            if is_position(place) and not looked_up:
+            if found and is_position(place):
                 return f"({self._near(place, centre, limit)}{exact})"
         return f"({exact})"
 
     def _near(
         self, place: Sequence[typed.Expr | str], centre: Sequence[typed.Expr | str], radius: float
     ) -> str:
-        ra, dec = (self.text(part) for part in place)
-        zone = sphere.zone_expression(dec)
+        ra, zone = self.right_ascension(place), sphere.zone_expression(self.text(place[1]))
         numbers = [None if isinstance(part, str) else constant(part) for part in centre]
         if numbers[0] is not None and numbers[1] is not None:
             if abs(numbers[1]) > 90:
@@ -270,7 +183,12 @@ class Regions:
         ]
         return f"({' OR '.join(arms)}) AND "
 
-    def _in_polygon(self, point: typed.Expr, polygon: typed.Apply) -> str:
+    def right_ascension(self, place: Sequence[typed.Expr | str]) -> str:
+        """SQL of a position's right ascension, as the index of its table has it."""
+        written = self.text(place[0])
+        return written if is_published(place) else sphere.turn_expression(written)
+
+    def _in_polygon(self, point: typed.Expr, polygon: typed.Apply, *, found: bool) -> str:
         place = self._flat((point,))
         ra, dec = (self.text(part) for part in place)
         exact = f"vo.outline_has(vo.outline({self._write(polygon)}), {ra}, {dec})"
@@ -281,8 +199,9 @@ class Regions:
         bound = math.sin(math.radians(cap.radius) / 2) ** 2
         centre = f"{literals.double(cap.ra)}, {literals.double(cap.dec)}"
         exact = f"vo.haversine({ra}, {dec}, {centre}) <= {literals.double(bound)} AND {exact}"
-        if is_position(place):
-            exact = self._near_constant(ra, sphere.zone_expression(dec), cap) + exact
+        if found and is_position(place):
+            turned = self.right_ascension(place)
+            exact = self._near_constant(turned, sphere.zone_expression(dec), cap) + exact
         return f"({exact})"
 
     def _corners(self, call: typed.Apply) -> tuple[float, ...] | None:
@@ -344,6 +263,11 @@ def is_position(place: Sequence[typed.Expr | str]) -> bool:
         and ra.table is not None
         and ra.table.position == (ra.name, dec.name)
     )
+
+
+def is_published(place: Sequence[typed.Expr | str]) -> bool:
+    """Whether they are the position of a published table, right ascensions within 0 to 360."""
+    return is_position(place) and not (isinstance(place[0], typed.Reference) and place[0].uploaded)
 
 
 def _cap(numbers: tuple[float, ...]) -> sphere.Cap | None:

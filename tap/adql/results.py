@@ -68,8 +68,11 @@ def _lettered(column: Column, made_of: Iterable[Column]) -> Column:
 def coalesced(arguments: Sequence[Expr], kind: Kind) -> Column:
     """What COALESCE gives: the first argument's metadata, as far as the others agree."""
     columns = [argument.column for argument in arguments]
+    column = typed_as(columns[0], kind)
+    if kind is Kind.TEXT and len({column.arraysize for column in columns}) > 1:
+        column = replace(column, arraysize="*")
     column = replace(
-        typed_as(columns[0], kind),
+        column,
         unit=_agreed(column.unit for column in columns),
         ucd=_agreed(column.ucd for column in columns),
     )

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from schemas.errors import QueryError
 from tap.adql import literals, typed
+from tap.adql.constants import constant
 from tap.adql.functions import STANDARD
 from tap.adql.kinds import INTEGRAL, Kind, kind_of, sql_type
 from tap.adql.lookups import Lookups
 from tap.adql.matches import find_match, find_outer_match
-from tap.adql.regions import Regions, constant
-from tap.adql.values import dali, is_stored_so, literal, reference, sent
+from tap.adql.regions import Regions
+from tap.adql.values import SHAPES, dali, is_stored_so, literal, reference, sent, shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -243,7 +244,7 @@ class _Translator:
             predicate = self._regions.predicate(left, found=holds and not self._denied)
             return predicate if holds else f"(NOT {predicate})"
         if left.function.name == "DISTANCE" and operator in {"<", "<="}:
-            return self._regions.distance_below(left, right, operator)
+            return self._regions.distance_below(left, right, operator, found=not self._denied)
         return ""
 
     def expression(self, found: typed.Expr) -> str:
@@ -326,8 +327,8 @@ class _Translator:
         operand = self.expression(found.operand)
         old, new = kind_of(found.operand.column), kind_of(found.column)
         if new is not Kind.TEXT:
-            if new in {Kind.POINT, Kind.CIRCLE, Kind.POLYGON} and old is Kind.TEXT:
-                return f"string_to_array(btrim({operand}), ' ')::float8[]"
+            if new in SHAPES and old is Kind.TEXT:
+                return shape(operand, new)
             if old is Kind.REGION and new in _CORNERS:
                 return f"(CASE WHEN cardinality({operand}) {_CORNERS[new]} THEN {operand} END)"
             if old is Kind.BOOLEAN and new in INTEGRAL:

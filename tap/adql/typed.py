@@ -41,11 +41,12 @@ class Expr:
 
 @dataclass(frozen=True, slots=True)
 class Reference(Expr):
-    """A column of a relation; ``table`` where that is a stored table."""
+    """A column of a relation; ``table`` where that is stored, ``uploaded`` or published."""
 
     relation: str
     name: str
     table: Table | None = None
+    uploaded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

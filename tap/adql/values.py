@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["dali", "is_stored_so", "literal", "reference", "sent"]
+__all__ = ["SHAPES", "dali", "is_stored_so", "literal", "reference", "sent", "shape"]
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tap.adql import literals, typed
 from tap.adql.kinds import GEOMETRIC, Kind, kind_of, sql_type
@@ -23,6 +23,15 @@ def is_stored_so(item: typed.Item) -> bool:
     )
 
 
+_NUMBER: Final = r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?"
+#: Texts that are regions of a kind: numbers with blanks between (DALI-1.1 3.3.5 to 3.3.7).
+SHAPES: Final = {
+    Kind.POINT: rf"^\s*({_NUMBER}\s+{_NUMBER})\s*$",
+    Kind.CIRCLE: rf"^\s*({_NUMBER}(?:\s+{_NUMBER}){{2}})\s*$",
+    Kind.POLYGON: rf"^\s*({_NUMBER}\s+{_NUMBER}(?:\s+{_NUMBER}\s+{_NUMBER}){{2,}})\s*$",
+}
+
+
 def sent(written: str, column: Column) -> str:
     """SQL of a value as the answer has it: moments and regions as text, the rest of its type."""
     kind = kind_of(column)
@@ -37,6 +46,16 @@ def dali(moment: str) -> str:
     """SQL of a timestamp as text (DALI-1.1 3.3.3), without a fraction that is zero."""
     form = "to_char({0}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
     return f"regexp_replace({form.format(moment)}, '\\.0+$', '')"
+
+
+def shape(text: str, kind: Kind) -> str:
+    """SQL of a text with as many numbers as a region of this kind has, cast to one.
+
+    The numbers of another text stay as they are, without the braces of an array: the database says
+    that it is none. The text is written once.
+    """
+    braced = f"regexp_replace(translate({text}, '{{}}', '??'), '{SHAPES[kind]}', '{{\\1}}')"
+    return f"regexp_replace({braced}, '\\s+', ',', 'g')::float8[]"
 
 
 def reference(found: typed.Reference) -> str:

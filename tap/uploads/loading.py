@@ -134,13 +134,13 @@ class Uploads:
 
 
 def _index_on(one: Uploaded) -> sql.Composed:
-    """The index of positions that published tables have: uploads are matched with each other."""
+    """The index of positions that published tables have, whatever turn a right ascension is on."""
     assert one.table.position is not None  # noqa: S101  # the caller's condition
     ra, dec = map(sql.Identifier, one.table.position)
     return sql.SQL("CREATE INDEX ON {} ({}, {})").format(
         sql.Identifier("pg_temp", one.stored),
         sql.SQL(sphere.zone_expression("{}")).format(dec),
-        ra,
+        sql.SQL(sphere.turn_expression("{0}")).format(ra),
     )
 
 

@@ -162,6 +162,13 @@ class _Grower:
             "stars AS s NATURAL JOIN stars2",
             f"({self.query(depth - 2)}) AS s",
             "stars AS s, plates AS p",
+            "tap_upload.mine AS s",
+            "mine AS s JOIN stars AS v ON DISTANCE(v.ra, v.dec, s.ra, s.dec) < 2",
+            f"stars AS s {self.pick('', 'LEFT', 'FULL')} JOIN mine AS v"
+            f" {self.pick('USING (kind)', 'USING (id, kind)', 'ON s.kind = v.kind')}",
+            f"stars AS s {self.pick('', 'LEFT', 'FULL')} JOIN plates AS p ON"
+            f" 1={self.pick('CONTAINS', 'INTERSECTS')}(POINT(s.ra, s.dec), p.s_region)",
+            f"mine AS s JOIN plates AS p ON 1=INTERSECTS({self.region(1)}, p.s_region)",
         )
 
     def query(self, depth: int) -> str:

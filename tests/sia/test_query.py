@@ -11,7 +11,7 @@ import pytest
 from reduction.scope import Circle as ScopeCircle
 from schemas.errors import FatalError, ParameterError, TimeLimitError
 from schemas.obscore import OBSCORE_COLUMNS
-from schemas.tables import Target, TargetState
+from schemas.tables import ObsCore, Target, TargetState
 from schemas.values import Polygon, Range, print_timestamp
 from sia.protocol import PARAMS
 from sia.query import Rows, run, scope_of, statement
@@ -306,3 +306,8 @@ def test_no_text_of_a_request_becomes_sql() -> None:
 def test_wrong_values_are_refused_with_what_would_be_right(values, hint) -> None:
     with pytest.raises(ParameterError, match=hint):
         ask(PARAMS, **values)
+
+
+def test_every_image_has_a_centre_and_an_extent():
+    columns = ObsCore.__table__.c
+    assert not any(columns[name].nullable for name in ("s_ra", "s_dec", "s_fov", "s_region"))

@@ -117,3 +117,13 @@ def test_a_client_that_leaves_while_fits_awaits_its_rows_stops_the_query():
     with context, ours, pytest.raises(ClientDisconnected):
         table_response(result, FITS, mime=FITS.mime, base_url="", name="tap")
     assert closed == [True]
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.mime)
+def test_columns_that_share_a_name_are_all_written(form):
+    columns = (Column("x", "double"), Column("x", "double"), Column("x", "char", "*"),
+               Column("x", "int"), Column("y", "float"), Column("y", "float"))  # fmt: skip
+    rows = [(1.5, None, "a", 3, 0.5, -1.0), (None, 2.5, None, None, None, 1.0)]
+    document = b"".join(form.write(TableResult(columns, iter([rows])), ""))
+    assert document
+    assert b'value="ERROR"' not in document

@@ -60,13 +60,18 @@ def _write(result: TableResult, base_url: str) -> Generator[bytes]:
 
 
 def _options(columns: Sequence[Column]) -> dict[str, Any]:
-    scalars = [column for column in columns if Layout.of(column).scalar]
+    """How columns are written, by name: several may have one, and then not all be numbers."""
+    floats = {c.name for c in columns if _is_float(c)}
     return {
         "compression": "zstd",
         "compression_level": 1,
         "use_dictionary": [c.name for c in columns if Layout.of(c).dtype is None],
-        "use_byte_stream_split": [c.name for c in scalars if c.datatype in {"float", "double"}],
+        "use_byte_stream_split": sorted(floats - {c.name for c in columns if not _is_float(c)}),
     }
+
+
+def _is_float(column: Column) -> bool:
+    return column.datatype in {"float", "double"} and Layout.of(column).scalar
 
 
 def _groups(result: TableResult, schema: pa.Schema) -> Iterator[pa.Table]:

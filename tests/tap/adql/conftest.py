@@ -50,6 +50,7 @@ PLATES = Table(
         Column("s_fov", "double", unit="deg"),
         Column("s_region", "char", "*", "adql:REGION", sql_type="float8[]", ucd="pos.outline"),
     ),
+    footprint=("s_region", "s_ra", "s_dec", "s_fov"),
 )
 OTHER = Table("other", "stars2", (Column("id", "long"), Column("extent", "double", unit="arcsec")))
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.columns import Column, Table
 from schemas.errors import QueryError, UnknownNameError, UnsupportedFeatureError
-from tap.adql import check, parse
+from tap.adql import Catalogue, check, parse
+from tests.tap.adql.conftest import STARS
 
 METADATA = [
     ("SELECT ra FROM stars", ("ra", "double", None, None, "deg", "pos.eq.ra;meta.main")),
@@ -49,6 +51,11 @@ METADATA = [
     (
         "SELECT COALESCE(small, mag) FROM stars",
         ("small", "double", None, None, "", "phot.mag;em.opt.V"),
+    ),
+    ("SELECT COALESCE(f.kind, 'none known') FROM fields f", ("kind", "char", "*", None, "", "")),
+    (
+        "SELECT kind FROM fields f FULL JOIN stars s USING (kind)",
+        ("kind", "char", "*", None, "", "src.class"),
     ),
     ("SELECT POINT(ra, dec) FROM stars", ("point", "double", "2", "point", "deg", "pos.eq")),
     ("SELECT CIRCLE(ra, dec, 1) FROM stars", ("circle", "double", "3", "circle", "deg", "")),
@@ -210,3 +217,12 @@ def test_columns_that_double_with_each_query_are_refused_early(catalogue):
         text = f"(SELECT *, * FROM {text}) AS q{level}"
     with pytest.raises(QueryError, match="more than 1600 columns"):
         check(parse(f"SELECT 1 FROM {text}"), catalogue)
+
+
+@pytest.mark.parametrize("join", ["people FULL JOIN stars", "stars FULL JOIN people"])
+def test_a_full_join_has_the_letters_of_both_sides(join):
+    people = Table("lab", "people", (Column("kind", "unicodeChar", "9"), Column("age", "int")))
+    [kind] = check(
+        parse(f"SELECT kind FROM {join} USING (kind)"), Catalogue([STARS, people])
+    ).columns
+    assert (kind.datatype, kind.arraysize) == ("unicodeChar", "*")
