@@ -66,8 +66,8 @@ def declared(
 ) -> Column:
     """Declare a column of an uploaded table, with the type that the database gives it.
 
-    Texts are of any length in the answer, moments are timestamps, and geometries doubles, as the
-    functions of ADQL want them.
+    Texts are of any length in the answer, moments are timestamps (and ``char`` there, whatever the
+    file has), and geometries doubles, as the functions of ADQL want them.
 
     Raises
     ------
@@ -83,9 +83,9 @@ def declared(
     if "\0" in name:
         raise UploadError(f"column {name!r}: expected a name without NUL characters")
     if datatype in _TEXTS:
-        moment = xtype in _TIMESTAMPS
-        said = "timestamp" if moment else xtype or None
-        stored = "timestamp" if moment else "text"
+        said, stored = xtype or None, "text"
+        if xtype in _TIMESTAMPS:
+            datatype, said, stored = "char", "timestamp", "timestamp"
         return Column(name, datatype, "*", said, unit, ucd, utype, description, sql_type=stored)
     if datatype not in _SCALARS:
         raise UploadError(

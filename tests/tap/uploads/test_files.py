@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 
+from tap.uploads.formats import read
 from tests.support.uploaded import first_fault, table_of
 
 
@@ -193,3 +194,33 @@ def test_noise_behind_a_magic_number_is_refused_in_a_sentence(size):
     noise = np.random.default_rng(size).bytes(size)
     for magic in (b"PAR1", b"SIMPLE  =                    T"):
         assert "can be read" in first_fault(magic + noise) or "FITS" in first_fault(magic + noise)
+
+
+def heap_file(rows, heap, *, shared):
+    """A FITS table of bytes in the heap, all rows pointing to the same ones or not."""
+    words = (
+        f"XTENSION=BINTABLE BITPIX=8 NAXIS=2 NAXIS1=8 NAXIS2={rows} PCOUNT={heap} GCOUNT=1 "
+        "TFIELDS=1 TTYPE1=a TFORM1=1PB"
+    )
+    header = fits.Header()
+    for key, value in (word.split("=") for word in words.split()):
+        header[key] = int(value) if value.isdigit() else value
+    count = heap if shared else heap // rows
+    pointers = np.zeros((rows, 2), ">i4")
+    pointers[:, 0] = count
+    pointers[:, 1] = 0 if shared else np.arange(rows) * count
+    raw = fits.PrimaryHDU().header.tostring().encode() + header.tostring().encode()
+    return raw + pointers.tobytes() + bytes(heap)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_rows_of_fits_that_point_to_much_are_read_a_few_at_a_time(shared):
+    rows, heap = 2000, 1_000_000
+    data = heap_file(rows, heap, shared=shared)
+    blocks = read(lambda: io.BytesIO(data), "").blocks()
+    sizes = [
+        (block.length, len(block.fields[0].data))
+        for block, _ in zip(blocks, range(5), strict=False)
+    ]
+    assert all(size <= 1 << 25 for _, size in sizes)
+    assert sizes[0][0] == (33 if shared else rows)
