@@ -6,7 +6,18 @@ It is made from a list of Python tuples here, and from what the database sends i
 
 from __future__ import annotations
 
-__all__ = ["WIRE", "Block", "Bytes", "Fixed", "Layout", "Places", "Ragged", "nothing", "packed"]
+__all__ = [
+    "LONG",
+    "WIRE",
+    "Block",
+    "Bytes",
+    "Fixed",
+    "Layout",
+    "Places",
+    "Ragged",
+    "nothing",
+    "packed",
+]
 
 import datetime as dt
 from collections.abc import Sequence
@@ -35,6 +46,8 @@ _DTYPES: Final = {
     "float": np.dtype(">f4"),
     "double": np.dtype(">f8"),
 }
+#: Bytes of a value or row beyond which an index for each byte costs more than Python for each.
+LONG: Final = 4096
 #: Types of the wire that are not those of the answer.
 WIRE: Final = {"unsignedByte": np.dtype(">i2")}
 
@@ -140,6 +153,8 @@ class Ragged:
         total = int(ends[-1]) if len(ends) else 0
         if np.array_equal(starts, self.starts):
             return Ragged(self.data[:total], starts, self.sizes, self.nulls)
+        if total > LONG * len(starts):
+            return packed(self.pieces(), self.nulls)
         source = np.repeat(self.starts - starts, self.sizes) + np.arange(total)
         return Ragged(self.data[source], starts, self.sizes, self.nulls)
 

@@ -99,7 +99,8 @@ def _outside(data: bytes) -> NDArray[np.int64]:
     letters = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero(letters == ord("\n"))
     quotes = np.flatnonzero(letters == ord('"'))
-    return ends[np.searchsorted(quotes, ends) % 2 == 0]
+    outside: NDArray[np.int64] = ends[np.searchsorted(quotes, ends) % 2 == 0]
+    return outside
 
 
 def _end_of(data: bytes, rows: int) -> int:
