@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from schemas.dali import Params
     from schemas.settings import LimitSettings
     from tap.adql.catalogue import Catalogue
+    from tap.adql.nodes import Query
 
 _PLAIN: Final = Terms()
 
@@ -83,14 +84,16 @@ def run(params: Params, context: Context, terms: Terms = _PLAIN) -> TableResult:
     -----
     Standard: TAP-1.1 2.7 and 3; DALI-1.1 3.4.4 (with MAXREC=0 nothing is executed or made).
     """
+    asked = parse(params["QUERY"])  # before anything is fetched or read for it
     requested = [one for value in params["UPLOAD"] for one in value]
     if not requested:
-        return _answer(params, context, terms)
+        return _answer(asked, params, context, terms)
     timeout_s = terms.timeout_s or context.limits.sync_timeout_s
     opened = opened_uploads(requested, terms.uploads, context.limits, timeout_s=timeout_s)
     with opened as uploads:
         catalogue = context.catalogue.with_tables(uploads.tables, uploads.stored)
-        return _answer(params, replace(context, catalogue=catalogue), terms, prepare=uploads.load)
+        context = replace(context, catalogue=catalogue)
+        return _answer(asked, params, context, terms, prepare=uploads.load)
 
 
 def _not_short(allowed_s: float) -> BusyError:
@@ -102,13 +105,14 @@ def _not_short(allowed_s: float) -> BusyError:
 
 
 def _answer(
+    asked: Query,
     params: Params,
     context: Context,
     terms: Terms,
     *,
     prepare: Callable[[Connection], None] | None = None,
 ) -> TableResult:
-    checked = check(parse(params["QUERY"]), context.catalogue)
+    checked = check(asked, context.catalogue)
     infos = (Info("QUERY", params["QUERY"]), Info("LANG", params["LANG"]))
     limit = row_limit(params["MAXREC"], context.limits)
     if params["MAXREC"] == 0:

@@ -58,6 +58,7 @@ class Uploads:
         self._held = held
         self._limits = limits
         self._timeout_s = timeout_s
+        self._rows = self._bytes = 0
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -79,6 +80,7 @@ class Uploads:
         TimeLimitError, BusyError, FatalError
             If the database cannot take them.
         """
+        self._rows = self._bytes = 0  # of all tables, each time that they are loaded
         for one in self._held:
             try:
                 self._load(connection, one)
@@ -114,20 +116,21 @@ class Uploads:
 
     def _frames(self, one: Uploaded) -> Iterator[bytes]:
         yield HEADER
-        rows = written = 0
+        rows = 0
         for block in one.reading.blocks():
             frames = copy_frames(one.table.columns, block, first=rows + 1)
             rows += block.length
-            written += len(frames)
-            if rows > self._limits.upload_rows:
+            self._rows += block.length
+            self._bytes += len(frames)
+            if self._rows > self._limits.upload_rows:
                 raise TooLargeError(
-                    f"it has more than {self._limits.upload_rows} rows, which is the limit "
-                    "(limits.upload_rows): upload less, or in several requests"
+                    f"the request has more than {self._limits.upload_rows} rows, which is the "
+                    "limit (limits.upload_rows): upload less, or in several requests"
                 )
-            if written > _GROWTH * self._limits.upload_bytes:
+            if self._bytes > _GROWTH * self._limits.upload_bytes:
                 raise TooLargeError(
-                    f"its values take more than {_GROWTH * self._limits.upload_bytes} bytes, "
-                    f"{_GROWTH} times what a request may have (limits.upload_bytes)"
+                    "the request's values take more than "
+                    f"{_GROWTH * self._limits.upload_bytes} bytes, {_GROWTH} times what a request may have (limits.upload_bytes)"
                 )
             yield frames
         yield TRAILER

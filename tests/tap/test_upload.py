@@ -9,7 +9,7 @@ import pytest
 from reduction.archive import Archive
 from schemas.columns import Column, Table
 from schemas.dali import Terms, Upload, parse_params
-from schemas.errors import ParameterError, TooLargeError, UploadError
+from schemas.errors import ParameterError, QueryError, TooLargeError, UploadError
 from schemas.settings import LimitSettings, Settings
 from tap.adql import Catalogue, check, parse, translate
 from tap.protocol import PARAMS
@@ -207,6 +207,24 @@ def test_rows_and_bytes_beyond_the_limits_are_refused_with_the_limit(archive, ca
     small = LimitSettings(upload_bytes=100)
     with pytest.raises(TooLargeError, match=r"more than 1000 bytes, 10 times"):
         ask(archive, catalogue, "SELECT * FROM tap_upload.t", small, t=rows)
+
+
+def test_limits_are_for_all_tables_of_a_request(archive, catalogue):
+    rows = b"a\n" + b"1\n" * 600
+    limits = LimitSettings(upload_rows=1000)
+    query = "SELECT u.a FROM tap_upload.t AS u JOIN tap_upload.s AS v ON u.a = v.a + 1"
+    with pytest.raises(TooLargeError, match="upload s: the request has more than 1000 rows"):
+        ask(archive, catalogue, query, limits, t=rows, s=rows)
+
+
+def test_a_query_that_is_none_is_refused_before_its_uploads_are_read(archive, catalogue):
+    def never():
+        pytest.fail("the upload was opened")
+
+    pairs = [("LANG", "ADQL"), ("QUERY", "SELECT FROM"), ("UPLOAD", "t,param:t")]
+    terms = Terms(uploads={"t": Upload("t", "", never)})
+    with pytest.raises(QueryError):
+        run(parse_params(PARAMS, pairs), Context(archive, catalogue, LimitSettings()), terms)
 
 
 def test_too_many_columns_of_too_much_are_told_as_the_users_fault(archive, catalogue):
