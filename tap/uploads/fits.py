@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import numpy as np
 from astropy.io import fits
 
-from schemas.blocks import Block, Fixed, Ragged
+from schemas.blocks import Block, Fixed, Ragged, packed
 from schemas.errors import UploadError
 from tap.uploads.fits_header import RECORD, data_size, header_at
-from tap.uploads.reading import Reading, declared, exactly, packed
+from tap.uploads.reading import Reading, declared, exactly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -130,7 +130,8 @@ class Uploads:
             if self._bytes > _GROWTH * self._limits.upload_bytes:
                 raise TooLargeError(
                     "the request's values take more than "
-                    f"{_GROWTH * self._limits.upload_bytes} bytes, {_GROWTH} times what a request may have (limits.upload_bytes)"
+                    f"{_GROWTH * self._limits.upload_bytes} bytes, {_GROWTH} times what a request "
+                    "may have (limits.upload_bytes)"
                 )
             yield frames
         yield TRAILER

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["MOST_COLUMNS", "Opener", "Reading", "declared", "exactly", "packed"]
+__all__ = ["MOST_COLUMNS", "Opener", "Reading", "declared", "exactly"]
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
-import numpy as np
-
-from schemas.blocks import Block, Ragged
 from schemas.columns import Column
 from schemas.errors import UploadError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from schemas.blocks import Block
 
 #: Gives the file from its start, as often as it is called.
 Opener: TypeAlias = Callable[[], BinaryIO]
@@ -101,14 +98,6 @@ def declared(
         stored = _SCALARS[datatype] + "[]"
     said = xtype or None
     return Column(name, datatype, arraysize, said, unit, ucd, utype, description, sql_type=stored)
-
-
-def packed(pieces: Sequence[bytes], nulls: NDArray[np.bool_]) -> Ragged:
-    """Values of a column from the bytes of each; those of a null are empty."""
-    sizes = np.fromiter(map(len, pieces), np.int64, len(pieces))
-    return Ragged(
-        np.frombuffer(b"".join(pieces), np.uint8), np.cumsum(sizes) - sizes, sizes, nulls
-    )
 
 
 def exactly(stream: BinaryIO, count: int) -> bytes:

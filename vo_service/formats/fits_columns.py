@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from schemas.blocks import LONG, Fixed, Layout, Ragged
+from schemas.blocks import Fixed, Layout, Ragged, is_wide
 from schemas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class FitsColumn:
 def _scatter(place: NDArray[np.uint8], field: Ragged) -> None:
     """Texts into their rows, each from the left."""
     total = int(field.sizes.sum())
-    if total > LONG * len(field.sizes):
+    if is_wide(total, len(field.sizes)):
         for row, piece in enumerate(field.pieces()):
             place[row, : len(piece)] = np.frombuffer(piece, np.uint8)
         return

@@ -6,15 +6,18 @@ import datetime as dt
 import io
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 
+from tap.uploads.copying import copy_frames
 from tap.uploads.formats import read
-from tests.support.uploaded import first_fault, table_of
+from tests.support.uploaded import first_fault, table_of, votable
 
 
 def fits_file(columns, header=None, before=()):
@@ -223,3 +226,36 @@ def test_rows_of_fits_that_point_to_much_are_read_a_few_at_a_time(shared):
     sizes = [(block.length, len(block.fields[0].data)) for block in several]
     assert all(size <= 1 << 25 for _, size in sizes)
     assert sizes[0][0] == (33 if shared else rows)
+
+
+def test_one_wide_cell_takes_the_memory_of_a_few_copies():
+    cells = "".join(f"<TR><TD>{'x' * n}</TD></TR>" for n in (8_000_000, *[1] * 9000))
+    data = votable(
+        '<FIELD name="a" datatype="char" arraysize="*"/>', f"<TABLEDATA>{cells}</TABLEDATA>"
+    )
+    reading = read(lambda: io.BytesIO(data), "")
+    widest = 0
+    for block in reading.blocks():
+        tracemalloc.start()
+        frames = copy_frames(reading.columns, block, first=1)
+        widest = max(widest, tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(frames) == int(block.fields[0].sizes.sum()) + 6 * block.length
+    assert 8_000_000 < widest < 8 * 8_000_000
+
+
+def test_parquet_that_unpacks_to_more_than_it_says_ends_its_own_process_alone(monkeypatch):
+    monkeypatch.setattr("tap.uploads.parquet._MEMORY", 1 << 26)
+    table = pa.table({"a": pa.array(["x" * 70_000_000])})
+    data = parquet(table, compression="zstd", use_dictionary=False)
+    assert len(data) < 100_000
+    assert "unpacks to more than 64 MB at a time" in first_fault(data)
+
+
+def test_parquet_is_no_longer_unpacked_when_nobody_reads():
+    data = parquet(pa.table({"a": list(range(1_000_000))}))
+    blocks = read(lambda: io.BytesIO(data), "").blocks()
+    next(blocks)
+    [child] = psutil.Process().children()
+    blocks.close()
+    assert not child.is_running()
