@@ -83,10 +83,10 @@ class Lookups:
     def _zones_near(self, zone: str, latitude: str, radius: typed.Expr) -> str:
         limit = constant(radius)
         text = self._regions.text(radius)
-        low = sphere.zone_expression(f"({latitude} - {text} - 1e-9)")
+        low = sphere.zone_bound(f"({latitude} - {text} - 1e-9)")
         count = 2 + math.floor(2 * (limit + 2e-9) * sphere.ZONES_PER_DEGREE) if limit else 0
         if not 0 < count <= _FEW_ZONES:
-            high = sphere.zone_expression(f"({latitude} + {text} + 1e-9)")
+            high = sphere.zone_bound(f"({latitude} + {text} + 1e-9)")
             return f"{zone} BETWEEN {low} AND {high}"
         listed = ", ".join(f"{low} + {n}" for n in range(count))
         return f"{zone} = ANY (ARRAY[{listed}])"
@@ -118,8 +118,8 @@ class Lookups:
 
 
 def _zones(zone: str, radius: str) -> str:
-    low = sphere.zone_expression(f"(k.c[2] - {radius} - 1e-9)")
-    high = sphere.zone_expression(f"(k.c[2] + {radius} + 1e-9)")
+    low = sphere.zone_bound(f"(k.c[2] - {radius} - 1e-9)")
+    high = sphere.zone_bound(f"(k.c[2] + {radius} + 1e-9)")
     return f"{zone} BETWEEN {low} AND {high}"
 
 

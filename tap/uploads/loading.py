@@ -8,7 +8,7 @@ from __future__ import annotations
 
 __all__ = ["Uploaded", "Uploads", "named"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import psycopg2
@@ -59,11 +59,20 @@ class Uploads:
         self._limits = limits
         self._timeout_s = timeout_s
         self._rows = self._bytes = 0
+        self._astray: set[str] = set()
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """Declarations of the tables."""
-        return tuple(one.table for one in self._held)
+        """Declarations of the tables; once they are loaded, those astray have no position."""
+        return tuple(
+            replace(one.table, position=None) if one.stored in self._astray else one.table
+            for one in self._held
+        )
+
+    @property
+    def are_astray(self) -> bool:
+        """Whether a table that is loaded has declinations that no index of positions takes."""
+        return bool(self._astray)
 
     @property
     def stored(self) -> dict[str, tuple[str, ...]]:
@@ -111,7 +120,11 @@ class Uploads:
                     raise source.failure from None
                 raise
             if one.table.position:
-                cursor.execute(_index_on(one))
+                cursor.execute(_stray_of(one))
+                if cursor.fetchone():
+                    self._astray.add(one.stored)
+                else:
+                    cursor.execute(_index_on(one))
             cursor.execute(sql.SQL("ANALYZE {}").format(name))
 
     def _frames(self, one: Uploaded) -> Iterator[bytes]:
@@ -145,6 +158,17 @@ def _index_on(one: Uploaded) -> sql.Composed:
         sql.Identifier("pg_temp", one.stored),
         sql.SQL(sphere.zone_expression("{}")).format(dec),
         ra,
+    )
+
+
+def _stray_of(one: Uploaded) -> sql.Composed:
+    """A row whose declination is no number of degrees, such as 1e30 where there is none."""
+    assert one.table.position is not None  # noqa: S101  # the caller's condition
+    return sql.SQL("SELECT 1 FROM {} WHERE {} NOT BETWEEN {} AND {} LIMIT 1").format(
+        sql.Identifier("pg_temp", one.stored),
+        sql.Identifier(one.table.position[1]),
+        sql.Literal(-sphere.FARTHEST),
+        sql.Literal(sphere.FARTHEST),
     )
 
 

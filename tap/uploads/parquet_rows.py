@@ -2,9 +2,9 @@
 
 ``python -m tap.uploads.parquet_rows BYTES ROWS TEXTS`` reads a Parquet file from its standard
 input, which can be sought in, and writes its rows as a stream of Arrow to its standard output,
-ROWS at a time. TEXTS are numbers of columns, with commas between, whose dictionaries are kept. A small file
-can become any number of bytes, in ways that only unpacking finds out: so the process may take no
-more than BYTES beyond what the program itself needs.
+ROWS at a time. TEXTS are numbers of columns, with commas between, whose dictionaries are kept. A
+small file can become any number of bytes, in ways that only unpacking finds out: so the process
+may take no more than BYTES beyond what the program itself needs.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from tap.protocol import PARAMS
 from tap.scope import scope_of
 from tap.service import Context, run
 from tap.upload import UploadRequest, opened_uploads, parse_upload
+from tests.support.uploaded import votable
 from vo_service.opening import prepare_database
 
 
@@ -169,6 +170,29 @@ def test_an_upload_is_gone_with_its_answer_and_after_every_failure(archive, cata
         ask(archive, catalogue, "SELECT 1/(a-a) AS x FROM tap_upload.t", t=b"a\n1\n")
     assert leftovers(archive) == []
     assert ask(archive, catalogue, "SELECT count(*) FROM tap_upload.t", t=b"a\n1\n")[1] == 1
+
+
+@pytest.mark.parametrize("stray", ["-99", "99.99", "1e30", "-9999", "inf", "nan"])
+@pytest.mark.parametrize(
+    "match",
+    [
+        "DISTANCE(u.ra, u.dec, v.ra, v.dec) < 1",
+        "1 = CONTAINS(POINT(v.ra, v.dec), CIRCLE(u.ra, u.dec, 1))",
+        "DISTANCE(v.ra, v.dec, u.ra, u.dec) < u.ra / 10",
+    ],
+)
+def test_declinations_that_are_none_refuse_no_upload(archive, catalogue, match, stray):
+    field = '<FIELD name="{}" datatype="double"/>'
+    rows = "".join(f"<TR><TD>{r}</TD><TD>{d}</TD></TR>" for r, d in ((10, 20), (10, stray)))
+    stray_table, plain = (
+        votable(field.format("ra") + field.format("dec"), f"<TABLEDATA>{text}</TABLEDATA>")
+        for text in (rows, "<TR><TD>10</TD><TD>20</TD></TR>")
+    )
+    for pair in ({"t": stray_table, "s": plain}, {"s": stray_table, "t": plain}):
+        query = f"SELECT u.ra FROM tap_upload.t AS u JOIN tap_upload.s AS v ON {match}"
+        assert ask(archive, catalogue, query, **pair)[1] == 1
+    alone = "SELECT ra FROM tap_upload.t WHERE DISTANCE(ra, dec, 10, 20) < 1"
+    assert ask(archive, catalogue, alone, t=stray_table)[1] == 1
 
 
 def test_no_other_session_sees_an_upload(archive):
