@@ -145,6 +145,12 @@ def _blocks(opener: Opener, columns: tuple[Column, ...]) -> Iterator[Block]:
                 yield Block(batch.num_rows, tuple(field_of_arrow(*pair) for pair in pairs))
 
 
+def _environment() -> dict[str, str]:
+    """The modules that are found here, and memory that is taken as it is needed."""
+    found = os.pathsep.join(filter(None, sys.path))
+    return {**os.environ, "PYTHONPATH": found, "ARROW_DEFAULT_MEMORY_POOL": "system"}
+
+
 def _batches(file: IO[bytes], rows: int, texts: Sequence[int]) -> Generator[pa.RecordBatch]:
     """Rows as a process of limited memory unpacks them."""
     asked = [str(_MEMORY), str(rows), ",".join(map(str, texts))]
@@ -155,7 +161,7 @@ def _batches(file: IO[bytes], rows: int, texts: Sequence[int]) -> Generator[pa.R
             stdin=file,
             stdout=subprocess.PIPE,
             stderr=said,
-            env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"},
+            env=_environment(),
         ) as child,
     ):
         assert child.stdout is not None  # noqa: S101  # a pipe was asked for

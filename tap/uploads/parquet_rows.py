@@ -30,9 +30,10 @@ def main() -> int:
     texts = [int(word) for word in sys.argv[3].split(",") if word]
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * resource.getpagesize() + memory
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    taken = Path("/proc/self/statm")
+    if taken.exists():  # elsewhere than on Linux the limit is not held to
+        most = int(taken.read_text().split()[0]) * resource.getpagesize() + memory
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:

@@ -307,3 +307,9 @@ def test_rows_are_found_among_cells_full_of_line_ends_in_one_pass():
     assert whole_lines(begun, Transport.CSV, 5) == (2 * len(row), 2)
     assert whole_lines(row[:-5], Transport.CSV, None) == (0, 0)
     assert whole_lines(b'1,"x"\n2,y\n3', Transport.CSV, 0) == (0, 0)
+
+
+@pytest.mark.skipif(kernel.KERNEL is None, reason="needs the compiled part")
+def test_lines_without_columns_are_refused():
+    with pytest.raises(ValueError, match="one text is wanted"):
+        kernel.KERNEL.tabledata(b"\n\n", (), b"")
