@@ -194,7 +194,7 @@ PyObject *vo_tabledata(PyObject *module, PyObject *args)
     Null *nulls = calloc(n ? n : 1, sizeof(Null));
     Text text = {malloc(2 * data.len + 64), 0, 2 * data.len + 64, 0};
     const char *at = data.buf, *end = at + data.len;
-    int ready = nulls && text.text && PyTuple_Size(texts) == n;
+    int ready = nulls && text.text && n > 0 && PyTuple_Size(texts) == n;
     for (Py_ssize_t i = 0; ready && i < n; i++)
         ready = PyBytes_AsStringAndSize(PyTuple_GetItem(texts, i), (char **)&nulls[i].text,
                                         &nulls[i].size) == 0;
@@ -212,7 +212,7 @@ PyObject *vo_tabledata(PyObject *module, PyObject *args)
         else
             rows = PyBytes_FromStringAndSize(text.text, text.size);
     } else if (!PyErr_Occurred())
-        PyErr_SetString(PyExc_ValueError, "one text is wanted for each column");
+        PyErr_SetString(PyExc_ValueError, "one text is wanted for each of the columns, and one of these");
     free(text.text);
     free(nulls);
     PyBuffer_Release(&data);

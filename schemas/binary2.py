@@ -4,15 +4,15 @@ from __future__ import annotations
 
 __all__ = ["declared", "lowest", "pack"]
 
-import itertools
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from schemas.blocks import Block, Fixed, Layout, Ragged, nothing, packed
 from schemas.errors import FatalError
 from schemas.frames import Frames
+from schemas.interleaving import interleaved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
     from schemas.columns import Column
     from schemas.dali import Rows
-
-
-#: Bytes of a row beyond which an index for each byte costs more than Python for each value.
-_LONG: Final = 4096
 
 
 def lowest(column: Column) -> int | None:
@@ -83,7 +79,7 @@ def pack(columns: Sequence[Column], rows: Rows, *, masked: bool = True) -> bytes
         parts.append(np.packbits(nulls.reshape(-1, block.length), axis=0).T)
     for column, field in zip(columns, block.fields, strict=True):
         parts.extend(_parts(column, field if masked else _unmasked(column, field)))
-    return _interleaved(_merged(parts), block.length)
+    return interleaved(parts, block.length)
 
 
 def _unmasked(column: Column, field: Fixed | Ragged) -> Fixed | Ragged:
@@ -154,56 +150,3 @@ def _padded(field: Ragged, width: int, filler: bytes) -> NDArray[np.uint8]:
     full = filler * (width // len(filler))
     raw = b"".join([piece[:width] + full[len(piece) :] for piece in field.pieces()])
     return np.frombuffer(raw, np.uint8).reshape(-1, width)
-
-
-def _merged(
-    parts: Sequence[NDArray[np.uint8] | Ragged],
-) -> list[NDArray[np.uint8] | Ragged]:
-    """Neighbouring matrices as one."""
-    merged: list[NDArray[np.uint8] | Ragged] = []
-    for ragged, run in itertools.groupby(parts, lambda part: isinstance(part, Ragged)):
-        if ragged:
-            merged.extend(run)
-        else:
-            matrices = [part for part in run if not isinstance(part, Ragged)]
-            merged.append(np.concatenate(matrices, axis=1))
-    return merged
-
-
-def _interleaved(parts: Sequence[NDArray[np.uint8] | Ragged], length: int) -> bytes:
-    """Row after row from column after column."""
-    if len(parts) == 1 and not isinstance(parts[0], Ragged):
-        return parts[0].tobytes()
-    widths = [
-        part.sizes if isinstance(part, Ragged) else np.full(length, part.shape[1], np.int64)
-        for part in parts
-    ]
-    rows = np.sum(widths, axis=0)
-    if int(rows.sum()) > _LONG * length:
-        pieces = [
-            part.pieces() if isinstance(part, Ragged) else [row.tobytes() for row in part]
-            for part in parts
-        ]
-        return b"".join(itertools.chain.from_iterable(zip(*pieces, strict=True)))
-    out = np.empty(int(rows.sum()), np.uint8)
-    place = np.cumsum(rows) - rows
-    for part, width in zip(parts, widths, strict=True):
-        if isinstance(part, Ragged):
-            total = int(width.sum())
-            rank = np.arange(total) - np.repeat(np.cumsum(width) - width, width)
-            source = np.repeat(part.starts, width) + rank
-            out[np.repeat(place, width) + rank] = part.data[source]
-        else:
-            _scatter(out, place, part)
-        place = place + width
-    return out.tobytes()
-
-
-def _scatter(out: NDArray[np.uint8], place: NDArray[np.int64], part: NDArray[np.uint8]) -> None:
-    """Write each row of a matrix at its place."""
-    width = part.shape[1]
-    if not width or not len(place):
-        return
-    kind = np.dtype((np.void, width))
-    everywhere = np.ndarray((len(out) - width + 1,), kind, out, strides=(1,))
-    everywhere[place] = np.ascontiguousarray(part).view(kind).reshape(-1)

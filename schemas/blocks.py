@@ -6,7 +6,18 @@ It is made from a list of Python tuples here, and from what the database sends i
 
 from __future__ import annotations
 
-__all__ = ["WIRE", "Block", "Bytes", "Fixed", "Layout", "Places", "Ragged", "nothing", "packed"]
+__all__ = [
+    "WIRE",
+    "Block",
+    "Bytes",
+    "Fixed",
+    "Layout",
+    "Places",
+    "Ragged",
+    "is_wide",
+    "nothing",
+    "packed",
+]
 
 import datetime as dt
 from collections.abc import Sequence
@@ -35,6 +46,10 @@ _DTYPES: Final = {
     "float": np.dtype(">f4"),
     "double": np.dtype(">f8"),
 }
+#: Bytes of a row, and of a block, beyond which an index for each byte costs more than Python for
+#: each value: an index is eight times as large as its byte.
+_LONG: Final = 1 << 12
+_LARGE: Final = 1 << 22
 #: Types of the wire that are not those of the answer.
 WIRE: Final = {"unsignedByte": np.dtype(">i2")}
 
@@ -140,8 +155,15 @@ class Ragged:
         total = int(ends[-1]) if len(ends) else 0
         if np.array_equal(starts, self.starts):
             return Ragged(self.data[:total], starts, self.sizes, self.nulls)
+        if is_wide(total, len(starts)):
+            return packed(self.pieces(), self.nulls)
         source = np.repeat(self.starts - starts, self.sizes) + np.arange(total)
         return Ragged(self.data[source], starts, self.sizes, self.nulls)
+
+
+def is_wide(total: int, length: int) -> bool:
+    """Whether so many values of so many bytes together are better moved one by one."""
+    return total > min(_LONG * length, _LARGE)
 
 
 def packed(pieces: Sequence[bytes], nulls: Flags) -> Ragged:

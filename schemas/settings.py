@@ -75,11 +75,17 @@ class LimitSettings(_Section):
         description="Bytes of rows that a sync answer takes from the database at most.",
     )
     upload_bytes: int = Field(
-        50_000_000, ge=0, description="Bytes of a request, or of a table fetched for it, at most."
+        50_000_000,
+        ge=0,
+        description="Bytes of a request, and of all tables fetched for it, at most.",
     )
-    upload_rows: int = Field(1_000_000, ge=0, description="Rows of an uploaded table at most.")
+    upload_rows: int = Field(
+        1_000_000, ge=0, description="Rows of all tables uploaded with a request at most."
+    )
     upload_timeout_s: float = Field(
-        30.0, gt=0, description="Seconds in which a table that is uploaded by URI must have come."
+        30.0,
+        gt=0,
+        description="Seconds in which all that a request uploads by URI must have come.",
     )
     upload_hosts: tuple[str, ...] = Field(
         (),

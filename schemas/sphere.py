@@ -13,6 +13,7 @@ along a meridian, which people do draw, are then no special cases.
 from __future__ import annotations
 
 __all__ = [
+    "FARTHEST",
     "FUNCTIONS",
     "ZONES_PER_DEGREE",
     "Cap",
@@ -20,6 +21,7 @@ __all__ = [
     "box_corners",
     "ra_ranges",
     "turn_expression",
+    "zone_bound",
     "zone_expression",
     "zones",
 ]
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 FUNCTIONS: Final = (*_ON_OUTLINES, *_ON_REGIONS, *_ON_HEALPIX, *_CATALOGUED)
 #: Zones of declination in the index of a table's positions: 3 arcmin each.
 ZONES_PER_DEGREE: Final = 20
+#: Numbers of degrees beyond this have no zone.
+FARTHEST: Final = 1e6
 #: Wider than rounding, in degrees: ranges for an index must not be too narrow.
 _MARGIN: Final = 1e-9
 
@@ -78,6 +82,19 @@ def turn_expression(ra: str) -> str:
         SQL of the right ascension, an identifier already quoted.
     """
     return f"({ra} - 360 * floor({ra} / 360))"
+
+
+def zone_bound(dec: str) -> str:
+    """SQL of a zone to compare others with; of a declination that is none too, whatever it is.
+
+    Users' tables say by 1e30 that there is no declination, which no zone's number could hold.
+
+    Parameters
+    ----------
+    dec
+        SQL of the declination.
+    """
+    return zone_expression(f"least(greatest({dec}, -{FARTHEST:.0f}), {FARTHEST:.0f})")
 
 
 def zones(cap: Cap) -> tuple[int, int]:

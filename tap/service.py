@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["Context", "run"]
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -22,14 +22,12 @@ from tap.scope import scope_of
 from tap.upload import opened_uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from psycopg2.extensions import connection as Connection  # noqa: N812  # it is a class
-
     from reduction.archive import Archive
     from schemas.dali import Params
     from schemas.settings import LimitSettings
     from tap.adql.catalogue import Catalogue
+    from tap.adql.nodes import Query
+    from tap.uploads.loading import Uploads
 
 _PLAIN: Final = Terms()
 
@@ -83,14 +81,14 @@ def run(params: Params, context: Context, terms: Terms = _PLAIN) -> TableResult:
     -----
     Standard: TAP-1.1 2.7 and 3; DALI-1.1 3.4.4 (with MAXREC=0 nothing is executed or made).
     """
+    asked = parse(params["QUERY"])  # before anything is fetched or read for it
     requested = [one for value in params["UPLOAD"] for one in value]
     if not requested:
-        return _answer(params, context, terms)
+        return _answer(asked, params, context, terms)
     timeout_s = terms.timeout_s or context.limits.sync_timeout_s
     opened = opened_uploads(requested, terms.uploads, context.limits, timeout_s=timeout_s)
     with opened as uploads:
-        catalogue = context.catalogue.with_tables(uploads.tables, uploads.stored)
-        return _answer(params, replace(context, catalogue=catalogue), terms, prepare=uploads.load)
+        return _answer(asked, params, context, terms, uploads)
 
 
 def _not_short(allowed_s: float) -> BusyError:
@@ -101,14 +99,20 @@ def _not_short(allowed_s: float) -> BusyError:
     return BusyError(message, retry_after_s=15)
 
 
+def _catalogue(context: Context, uploads: Uploads | None) -> Catalogue:
+    if uploads is None:
+        return context.catalogue
+    return context.catalogue.with_tables(uploads.tables, uploads.stored)
+
+
 def _answer(
+    asked: Query,
     params: Params,
     context: Context,
     terms: Terms,
-    *,
-    prepare: Callable[[Connection], None] | None = None,
+    uploads: Uploads | None = None,
 ) -> TableResult:
-    checked = check(parse(params["QUERY"]), context.catalogue)
+    checked = check(asked, _catalogue(context, uploads))
     infos = (Info("QUERY", params["QUERY"]), Info("LANG", params["LANG"]))
     limit = row_limit(params["MAXREC"], context.limits)
     if params["MAXREC"] == 0:
@@ -125,10 +129,13 @@ def _answer(
                 asof=params["ASOF"],
                 timeout_s=timeout_s,
                 make_budget_s=terms.make_budget_s,
-                prepare=prepare,
+                prepare=None if uploads is None else uploads.load,
             )
         )
         connection = answering.connection
+        if uploads is not None and uploads.are_astray:
+            checked = check(asked, _catalogue(context, uploads))
+            statement = translate(checked, limit=limit + 1)
         allowed_s = terms.admit(
             partial(planned_cost, connection, statement.text, timeout_s=timeout_s)
         )

@@ -18,6 +18,7 @@ from schemas.columns import Table
 from schemas.errors import ParameterError, UploadError
 from schemas.spools import opener_of
 from tap.adql.words import RESERVED
+from tap.uploads.deadline import Deadline
 from tap.uploads.fetch import FetchRules, fetch
 from tap.uploads.formats import read
 from tap.uploads.loading import Uploaded, Uploads, named
@@ -122,14 +123,16 @@ def opened_uploads(
     _check_names(requested)
     with ExitStack() as stack:
         held = []
-        for number, one in enumerate(requested, start=1):
-            try:
-                opener, media_type = _source(one, parts, limits, stack)
-                reading = read(opener, media_type)
-                table = _table(one.name, reading.columns)
-            except UploadError as error:
-                raise named(error, one.name) from error
-            held.append(Uploaded(table, f"upload_{number}", reading))
+        with ExitStack() as watching:
+            fetched = _Fetched(limits, stack, watching)
+            for number, one in enumerate(requested, start=1):
+                try:
+                    opener, media_type = _source(one, parts, fetched)
+                    reading = read(opener, media_type)
+                    table = _table(one.name, reading.columns)
+                except UploadError as error:
+                    raise named(error, one.name) from error
+                held.append(Uploaded(table, f"upload_{number}", reading))
         yield Uploads(held, limits, timeout_s)
 
 
@@ -144,11 +147,28 @@ def _check_names(requested: Sequence[UploadRequest]) -> None:
         seen.add(one.name.lower())
 
 
+class _Fetched:
+    """What a request fetches: one time and one number of bytes are for all of it."""
+
+    def __init__(self, limits: LimitSettings, stack: ExitStack, watching: ExitStack) -> None:
+        self._rules = FetchRules(limits.upload_bytes, limits.upload_timeout_s, limits.upload_hosts)
+        self._stack = stack
+        self._watching = watching
+        self._deadline: Deadline | None = None
+        self._bytes = 0
+
+    def fetch(self, uri: str) -> tuple[Opener, str]:
+        """What opens the file from now on, and its MIME type."""
+        if self._deadline is None:
+            self._deadline = self._watching.enter_context(Deadline(self._rules.timeout_s))
+        sink = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # the stack closes it
+        media_type = fetch(uri, sink, self._rules, self._deadline, before=self._bytes)
+        self._bytes += sink.tell()
+        return opener_of(sink), media_type
+
+
 def _source(
-    one: UploadRequest,
-    parts: Mapping[str, Upload],
-    limits: LimitSettings,
-    stack: ExitStack,
+    one: UploadRequest, parts: Mapping[str, Upload], fetched: _Fetched
 ) -> tuple[Opener, str]:
     """What opens an upload's file, and its MIME type."""
     if one.uri[: len(_PARAM)].lower() == _PARAM:
@@ -159,10 +179,7 @@ def _source(
             expected = f"the name of a file part of the request (found: {there[:500]})"
             raise ParameterError("UPLOAD", one.uri[:200], expected)
         return part.open, part.media_type
-    sink = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # the stack closes it
-    rules = FetchRules(limits.upload_bytes, limits.upload_timeout_s, limits.upload_hosts)
-    media_type = fetch(one.uri, sink, rules)
-    return opener_of(sink), media_type
+    return fetched.fetch(one.uri)
 
 
 def _table(name: str, columns: tuple[Column, ...]) -> Table:

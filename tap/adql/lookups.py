@@ -85,10 +85,10 @@ class Lookups:
         limit = constant(radius)
         wide = min(limit or 0.0, 180.0)
         text = self._regions.text(radius) if limit is None else literals.double(wide)
-        low = sphere.zone_expression(f"({latitude} - {text} - 1e-9)")
+        low = sphere.zone_bound(f"({latitude} - {text} - 1e-9)")
         count = 2 + math.floor(2 * (wide + 2e-9) * sphere.ZONES_PER_DEGREE) if wide else 0
         if not 0 < count <= _FEW_ZONES:
-            high = sphere.zone_expression(f"({latitude} + {text} + 1e-9)")
+            high = sphere.zone_bound(f"({latitude} + {text} + 1e-9)")
             return f"{zone} BETWEEN {low} AND {high}"
         listed = ", ".join(f"{low} + {n}" for n in range(count))
         return f"{zone} = ANY (ARRAY[{listed}])"
@@ -121,8 +121,8 @@ class Lookups:
 
 
 def _zones(zone: str, radius: str) -> str:
-    low = sphere.zone_expression(f"(k.c[2] - {radius} - 1e-9)")
-    high = sphere.zone_expression(f"(k.c[2] + {radius} + 1e-9)")
+    low = sphere.zone_bound(f"(k.c[2] - {radius} - 1e-9)")
+    high = sphere.zone_bound(f"(k.c[2] + {radius} + 1e-9)")
     return f"{zone} BETWEEN {low} AND {high}"
 
 

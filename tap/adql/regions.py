@@ -162,7 +162,7 @@ class Regions:
             return ""
         other = self.text(centre[1])
         low, high = (
-            sphere.zone_expression(f"({other} {sign} {literals.double(radius + 1e-9)})")
+            sphere.zone_bound(f"({other} {sign} {literals.double(radius + 1e-9)})")
             for sign in "-+"
         )
         return f"{zone} BETWEEN {low} AND {high} AND "

@@ -5,13 +5,13 @@ from __future__ import annotations
 __all__ = ["HEADER", "TRAILER", "copy_frames"]
 
 import re
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from schemas.blocks import Fixed, Layout, Ragged
+from schemas.blocks import Fixed, Layout, Ragged, packed
 from schemas.errors import UploadError
-from tap.uploads.reading import packed
+from schemas.interleaving import interleaved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from schemas.blocks import Block
     from schemas.columns import Column
+    from schemas.interleaving import Part
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER: Final = b"\xff\xff"
@@ -31,9 +32,6 @@ _MOMENT: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?)?(?:Z|\+00:00)?", re.ASCII
 )
 _EPOCH: Final = np.datetime64("2000-01-01", "us")
-
-#: Bytes of each row: a matrix of the same number for all, or pieces of different lengths.
-_Part: TypeAlias = "NDArray[np.uint8] | Ragged"
 
 
 def copy_frames(columns: Sequence[Column], block: Block, *, first: int) -> bytes:
@@ -58,13 +56,13 @@ def copy_frames(columns: Sequence[Column], block: Block, *, first: int) -> bytes
     PostgreSQL manual, COPY, "Binary Format"; src/backend/utils/adt/arrayfuncs.c, array_recv.
     """
     count = np.frombuffer(len(columns).to_bytes(2, "big"), np.uint8)
-    parts: list[_Part] = [np.broadcast_to(count, (block.length, 2))]
+    parts: list[Part] = [np.broadcast_to(count, (block.length, 2))]
     for column, field in zip(columns, block.fields, strict=True):
         parts += _parts(column, field, first)
-    return _interleaved(_merged(parts), block.length)
+    return interleaved(parts, block.length)
 
 
-def _parts(column: Column, field: Fixed | Ragged, first: int) -> Iterable[_Part]:
+def _parts(column: Column, field: Fixed | Ragged, first: int) -> Iterable[Part]:
     if isinstance(field, Fixed):
         return [_scalars(field)]
     if column.sql_type == "timestamp":
@@ -85,7 +83,7 @@ def _bytes_of(values: NDArray[Any]) -> NDArray[np.uint8]:
     return values.view(np.uint8).reshape(len(values), values.dtype.itemsize)
 
 
-def _scalars(field: Fixed) -> _Part:
+def _scalars(field: Fixed) -> Part:
     values = _bytes_of(field.values)
     width = values.shape[1]
     sizes = np.where(field.nulls, -1, width)
@@ -96,7 +94,7 @@ def _scalars(field: Fixed) -> _Part:
     return Ragged(cells.ravel(), starts, np.where(field.nulls, 4, 4 + width), field.nulls)
 
 
-def _arrays(column: Column, field: Ragged) -> list[_Part]:
+def _arrays(column: Column, field: Ragged) -> list[Part]:
     dtype = Layout.of(column).dtype
     assert dtype is not None  # noqa: S101  # an array of numbers has one
     whole = b"".join(field.pieces())
@@ -167,36 +165,3 @@ def _no_moment(column: Column, text: str, row: int) -> UploadError:
         f"row {row}, column {column.name}: found {text[:40]!r}, expected a moment such as "
         "2026-01-31T12:30:00.5 (DALI-1.1 3.3.3)"
     )
-
-
-def _merged(parts: Sequence[_Part]) -> list[_Part]:
-    """Neighbours of fixed width as one matrix."""
-    merged: list[_Part] = []
-    for part in parts:
-        last = merged[-1] if merged else None
-        if last is None or isinstance(part, Ragged) or isinstance(last, Ragged):
-            merged.append(part)
-        else:
-            merged[-1] = np.concatenate([last, part], axis=1)
-    return merged
-
-
-def _interleaved(parts: Sequence[_Part], length: int) -> bytes:
-    """Row after row from column after column."""
-    if len(parts) == 1 and not isinstance(parts[0], Ragged):
-        return np.ascontiguousarray(parts[0]).tobytes()
-    widths = [
-        part.sizes if isinstance(part, Ragged) else np.full(length, part.shape[1], np.int64)
-        for part in parts
-    ]
-    rows = np.sum(widths, axis=0)
-    out = np.empty(int(rows.sum()), np.uint8)
-    place = np.cumsum(rows) - rows
-    for part, width in zip(parts, widths, strict=True):
-        if isinstance(part, Ragged):
-            rank = np.arange(int(width.sum())) - np.repeat(np.cumsum(width) - width, width)
-            out[np.repeat(place, width) + rank] = part.data[np.repeat(part.starts, width) + rank]
-        else:
-            out[place[:, None] + np.arange(part.shape[1])] = part
-        place = place + width
-    return out.tobytes()

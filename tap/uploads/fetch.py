@@ -10,21 +10,25 @@ from __future__ import annotations
 __all__ = ["FetchRules", "fetch"]
 
 import ipaddress
-import socket
 import ssl
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from schemas.errors import TooLargeError, UploadError
+from tap.uploads.deadline import resolved
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
     from typing import BinaryIO
     from urllib.parse import SplitResult
+
+    from tap.uploads.deadline import Deadline
 
 _PORTS: Final = {"http": 80, "https": 443}
 _REDIRECTS: Final = {301, 302, 303, 307, 308}
@@ -40,9 +44,9 @@ class FetchRules:
     Attributes
     ----------
     most_bytes
-        Of a file.
+        Of all files of a request.
     timeout_s
-        Seconds from the question to the last byte, redirects included.
+        Seconds from the first question of a request to the last byte, redirects included.
     hosts
         ``name`` or ``name:port`` of hosts that are asked although their addresses are not public.
     """
@@ -52,7 +56,9 @@ class FetchRules:
     hosts: tuple[str, ...] = ()
 
 
-def fetch(uri: str, sink: BinaryIO, rules: FetchRules) -> str:
+def fetch(
+    uri: str, sink: BinaryIO, rules: FetchRules, deadline: Deadline, *, before: int = 0
+) -> str:
     """Write a file from the web into another.
 
     Parameters
@@ -63,6 +69,10 @@ def fetch(uri: str, sink: BinaryIO, rules: FetchRules) -> str:
         Where its bytes go.
     rules
         What is allowed.
+    deadline
+        Of all that the request fetches.
+    before
+        Bytes that the request has fetched already.
 
     Returns
     -------
@@ -76,18 +86,17 @@ def fetch(uri: str, sink: BinaryIO, rules: FetchRules) -> str:
     TooLargeError
         If the file is larger than an upload may be.
     """
-    deadline = time.monotonic() + rules.timeout_s
     for _ in range(_MOST_REDIRECTS + 1):
         parts = _split(uri)
-        address = _address(parts, rules)
-        with _pool(parts, address, deadline, rules) as pool:
-            answer = _ask(pool, parts, rules)
+        address = _address(parts, rules, deadline)
+        with _pool(parts, address, deadline) as pool:
+            answer = _ask(pool, parts, deadline)
             try:
                 if answer.status in _REDIRECTS and answer.headers.get("Location"):
                     uri = urljoin(uri, answer.headers["Location"])
                     continue
                 _check(answer, uri)
-                _copy(answer, sink, deadline, rules)
+                _copy(answer, sink, deadline, rules.most_bytes, before)
                 return str(answer.headers.get("Content-Type", ""))
             finally:
                 answer.close()
@@ -114,15 +123,11 @@ def _split(uri: str) -> SplitResult:
     return parts
 
 
-def _address(parts: SplitResult, rules: FetchRules) -> str:
+def _address(parts: SplitResult, rules: FetchRules, deadline: Deadline) -> str:
     """The address to connect to: the first of the host's, of which all must be allowed."""
     host = parts.hostname or ""
     port = parts.port or _PORTS[parts.scheme]
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise UploadError(f"the host {host[:120]!r} of a URI is not known") from error
-    addresses = [str(each[4][0]) for each in found]
+    addresses = resolved(host, port, deadline)
     if host not in rules.hosts and f"{host}:{port}" not in rules.hosts:
         _check_public(host, addresses)
     return addresses[0]
@@ -153,16 +158,16 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     )
 
 
-def _pool(
-    parts: SplitResult, address: str, deadline: float, rules: FetchRules
-) -> urllib3.HTTPConnectionPool:
+def _pool(parts: SplitResult, address: str, deadline: Deadline) -> urllib3.HTTPConnectionPool:
     """Connections to one address, where the host's certificate is still the name's."""
-    left = _left(deadline, rules)
+    left = deadline.left()
     port = parts.port or _PORTS[parts.scheme]
     timeout = urllib3.Timeout(connect=min(left, 10.0), read=left)
     if parts.scheme == "http":
-        return urllib3.HTTPConnectionPool(address, port, timeout=timeout, retries=False)
-    return urllib3.HTTPSConnectionPool(
+        plain = urllib3.HTTPConnectionPool(address, port, timeout=timeout, retries=False)
+        plain.ConnectionCls = partial(_Watched, deadline=deadline)  # type: ignore[assignment]  # it is called alone
+        return plain
+    pool = urllib3.HTTPSConnectionPool(
         address,
         port,
         timeout=timeout,
@@ -171,17 +176,34 @@ def _pool(
         server_hostname=parts.hostname,
         assert_hostname=parts.hostname,
     )
+    pool.ConnectionCls = partial(_WatchedTLS, deadline=deadline)  # type: ignore[assignment]  # it is called alone
+    return pool
 
 
-def _left(deadline: float, rules: FetchRules) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise UploadError(f"the file did not come within {rules.timeout_s:g} s")
-    return left
+class _Watched(HTTPConnection):
+    def __init__(self, *args: Any, deadline: Deadline, **kwargs: Any) -> None:  # noqa: ANN401  # urllib3's
+        super().__init__(*args, **kwargs)
+        self._deadline = deadline
+
+    def _new_conn(self) -> socket.socket:
+        made = super()._new_conn()
+        self._deadline.watch(made)
+        return made
+
+
+class _WatchedTLS(HTTPSConnection):
+    def __init__(self, *args: Any, deadline: Deadline, **kwargs: Any) -> None:  # noqa: ANN401  # urllib3's
+        super().__init__(*args, **kwargs)
+        self._deadline = deadline
+
+    def _new_conn(self) -> socket.socket:
+        made = super()._new_conn()
+        self._deadline.watch(made)
+        return made
 
 
 def _ask(
-    pool: urllib3.HTTPConnectionPool, parts: SplitResult, rules: FetchRules
+    pool: urllib3.HTTPConnectionPool, parts: SplitResult, deadline: Deadline
 ) -> urllib3.BaseHTTPResponse:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {
@@ -202,9 +224,9 @@ def _ask(
     except urllib3.exceptions.NewConnectionError as error:
         raise UploadError(f"the host {parts.hostname} cannot be reached") from error
     except urllib3.exceptions.TimeoutError as error:
-        message = f"the host {parts.hostname} did not answer within {rules.timeout_s:g} s"
-        raise UploadError(message) from error
+        raise UploadError(f"the host {parts.hostname} did not answer in time") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
+        deadline.left()  # it may be the cause
         raise UploadError(f"the host {parts.hostname} cannot be reached") from error
 
 
@@ -218,27 +240,32 @@ def _check(answer: urllib3.BaseHTTPResponse, uri: str) -> None:
 
 
 def _copy(
-    answer: urllib3.BaseHTTPResponse, sink: BinaryIO, deadline: float, rules: FetchRules
+    answer: urllib3.BaseHTTPResponse,
+    sink: BinaryIO,
+    deadline: Deadline,
+    most: int,
+    before: int,
 ) -> None:
     said = answer.headers.get("Content-Length", "")
     too_large = TooLargeError(
-        f"the file behind the URI is larger than the {rules.most_bytes} bytes that an upload may "
+        f"what is behind the request's URIs is larger than the {most} bytes that an upload may "
         "have (limits.upload_bytes)"
     )
-    if said.isdigit() and int(said) > rules.most_bytes:
+    if said.isdigit() and before + int(said) > most:
         raise too_large
     come = 0
     try:
         while True:
-            _left(deadline, rules)
             piece = answer.read1(_PIECE)
+            deadline.left()  # what it has cut looks like an end
             if not piece:
                 break
             come += len(piece)
-            if come > rules.most_bytes:
+            if before + come > most:
                 raise too_large
             sink.write(piece)
     except (urllib3.exceptions.HTTPError, OSError) as error:
+        deadline.left()
         raise UploadError(f"the file broke off after {come} bytes") from error
     if said.isdigit() and come < int(said):
         raise UploadError(f"the file broke off after {come} of {said} bytes")

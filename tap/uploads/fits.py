@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import numpy as np
 from astropy.io import fits
 
-from schemas.blocks import Block, Fixed, Ragged
+from schemas.blocks import Block, Fixed, Ragged, packed
 from schemas.errors import UploadError
-from tap.uploads.reading import Reading, declared, exactly, packed
+from tap.uploads.fits_header import RECORD, data_size, header_at
+from tap.uploads.reading import Reading, declared, exactly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,8 +45,8 @@ _SHIFTED: Final[dict[tuple[str, float], tuple[str, np.dtype[Any]]]] = {
 }
 _PIECE: Final = 1 << 20
 _ROW_BYTES: Final = 1 << 26
-_HEADER_BYTES: Final = 1 << 22
-_RECORD: Final = 2880
+#: Bytes of the heap that the rows read at a time may point to.
+_HEAP_BYTES: Final = 1 << 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def _widened(stream: BinaryIO, table: _Table) -> Iterator[Column]:
     texts = [
         (number, slice(one.place, one.place + one.count))
         for number, one in enumerate(table.cells)
-        if one.code == "A" and one.descriptor is None
+        if one.code == "A" and one.descriptor is None and one.column.sql_type == "text"
     ]
     for _, rows in _pieces(stream, table) if texts else ():
         beyond.update(number for number, cells in texts if (rows[:, cells] > 127).any())
@@ -172,38 +173,12 @@ def _found(stream: BinaryIO) -> _Table:
     for _ in range(1000):
         if place >= size:
             break
-        header = fits.Header.fromstring(_header(stream, place))
+        header = fits.Header.fromstring(header_at(stream, place))
         data = stream.tell()
         if header.get("XTENSION", "").strip() == "BINTABLE" and not header.get("ZIMAGE"):
             return _layout(header, data)
-        place = data + -(-_data_size(header) // _RECORD) * _RECORD
+        place = data + -(-data_size(header) // RECORD) * RECORD
     raise UploadError("the FITS file has no binary table: expected a BINTABLE extension")
-
-
-def _header(stream: BinaryIO, place: int) -> bytes:
-    """Cards of a header, up to and with END."""
-    stream.seek(place)
-    records: list[bytes] = []
-    while len(records) * _RECORD < _HEADER_BYTES:
-        record = exactly(stream, _RECORD)
-        if len(record) < _RECORD:
-            raise UploadError("the FITS file ends within a header, expected an END card")
-        records.append(record)
-        if any(record[card : card + 8] == b"END     " for card in range(0, _RECORD, 80)):
-            return b"".join(records)
-    raise UploadError(f"a FITS header is longer than {_HEADER_BYTES >> 20} MB")
-
-
-def _data_size(header: fits.Header) -> int:
-    axes = [int(header[f"NAXIS{n}"]) for n in range(1, int(header["NAXIS"]) + 1)]
-    if header.get("GROUPS") and axes and axes[0] == 0:
-        axes = axes[1:]
-    items = int(np.prod(axes, dtype=object)) if axes else 0
-    groups = int(header.get("GCOUNT", 1))
-    size = abs(int(header["BITPIX"])) // 8 * groups * (int(header.get("PCOUNT", 0)) + items)
-    if size < 0:
-        raise UploadError("the FITS file says that its data have fewer than 0 bytes")
-    return size
 
 
 def _layout(header: fits.Header, data: int) -> _Table:
@@ -280,9 +255,39 @@ def _shape(tdim: object, count: int) -> str:
 
 
 def _blocks(stream: BinaryIO, table: _Table) -> Iterator[Block]:
-    for first, rows in _pieces(stream, table):
-        fields = tuple(_field(stream, table, one, rows, first + 1) for one in table.cells)
-        yield Block(len(rows), fields)
+    for first, several in _pieces(stream, table):
+        for start, end in _runs(table, several):
+            rows = several[start:end]
+            fields = [_field(stream, table, one, rows, first + start + 1) for one in table.cells]
+            yield Block(len(rows), tuple(fields))
+
+
+def _runs(table: _Table, rows: NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
+    """Cut rows where what they point to in the heap would be too much at a time.
+
+    Any number of rows may point to the same bytes: a small file would fill the memory.
+    """
+    sizes = np.zeros(len(rows))
+    for one in table.cells:
+        if one.descriptor is not None:
+            counts = _descriptors(one, rows)[:, 0].astype(float)
+            sizes += np.clip(counts, 0, _ROW_BYTES) * one.item.itemsize
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < len(rows):
+        before = ends[start - 1] if start else 0.0
+        end = int(np.searchsorted(ends, before + _HEAP_BYTES, side="right"))
+        end = max(start + 1, end)
+        yield start, end
+        start = end
+
+
+def _descriptors(one: _Cells, rows: NDArray[np.uint8]) -> NDArray[Any]:
+    """Numbers of items and their places in the heap, shape (n, 2)."""
+    assert one.descriptor is not None  # noqa: S101  # the caller's condition
+    width = 2 * one.descriptor.itemsize
+    raw = np.ascontiguousarray(rows[:, one.place : one.place + width])
+    return raw.view(one.descriptor).reshape(len(rows), 2)
 
 
 def _pieces(stream: BinaryIO, table: _Table) -> Iterator[tuple[int, NDArray[np.uint8]]]:
@@ -354,10 +359,7 @@ def _values(one: _Cells, items: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.
 def _from_heap(
     stream: BinaryIO, table: _Table, one: _Cells, rows: NDArray[np.uint8], first: int
 ) -> list[bytes]:
-    assert one.descriptor is not None  # noqa: S101  # the caller's condition
-    width = 2 * one.descriptor.itemsize
-    raw = np.ascontiguousarray(rows[:, one.place : one.place + width])
-    pairs = raw.view(one.descriptor).reshape(len(rows), 2).tolist()
+    pairs = _descriptors(one, rows).tolist()
     pieces = []
     for row, (count, offset) in enumerate(pairs, first):
         size = count * one.item.itemsize

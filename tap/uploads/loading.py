@@ -8,7 +8,7 @@ from __future__ import annotations
 
 __all__ = ["Uploaded", "Uploads", "named"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import psycopg2
@@ -58,11 +58,21 @@ class Uploads:
         self._held = held
         self._limits = limits
         self._timeout_s = timeout_s
+        self._rows = self._bytes = 0
+        self._astray: set[str] = set()
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """Declarations of the tables."""
-        return tuple(one.table for one in self._held)
+        """Declarations of the tables; once they are loaded, those astray have no position."""
+        return tuple(
+            replace(one.table, position=None) if one.stored in self._astray else one.table
+            for one in self._held
+        )
+
+    @property
+    def are_astray(self) -> bool:
+        """Whether a table that is loaded has declinations that no index of positions takes."""
+        return bool(self._astray)
 
     @property
     def stored(self) -> dict[str, tuple[str, ...]]:
@@ -79,6 +89,7 @@ class Uploads:
         TimeLimitError, BusyError, FatalError
             If the database cannot take them.
         """
+        self._rows = self._bytes = 0  # of all tables, each time that they are loaded
         for one in self._held:
             try:
                 self._load(connection, one)
@@ -109,25 +120,31 @@ class Uploads:
                     raise source.failure from None
                 raise
             if one.table.position:
-                cursor.execute(_index_on(one))
+                cursor.execute(_stray_of(one))
+                if cursor.fetchone():
+                    self._astray.add(one.stored)
+                else:
+                    cursor.execute(_index_on(one))
             cursor.execute(sql.SQL("ANALYZE {}").format(name))
 
     def _frames(self, one: Uploaded) -> Iterator[bytes]:
         yield HEADER
-        rows = written = 0
+        rows = 0
         for block in one.reading.blocks():
             frames = copy_frames(one.table.columns, block, first=rows + 1)
             rows += block.length
-            written += len(frames)
-            if rows > self._limits.upload_rows:
+            self._rows += block.length
+            self._bytes += len(frames)
+            if self._rows > self._limits.upload_rows:
                 raise TooLargeError(
-                    f"it has more than {self._limits.upload_rows} rows, which is the limit "
-                    "(limits.upload_rows): upload less, or in several requests"
+                    f"the request has more than {self._limits.upload_rows} rows, which is the "
+                    "limit (limits.upload_rows): upload less, or in several requests"
                 )
-            if written > _GROWTH * self._limits.upload_bytes:
+            if self._bytes > _GROWTH * self._limits.upload_bytes:
                 raise TooLargeError(
-                    f"its values take more than {_GROWTH * self._limits.upload_bytes} bytes, "
-                    f"{_GROWTH} times what a request may have (limits.upload_bytes)"
+                    "the request's values take more than "
+                    f"{_GROWTH * self._limits.upload_bytes} bytes, {_GROWTH} times what a request "
+                    "may have (limits.upload_bytes)"
                 )
             yield frames
         yield TRAILER
@@ -141,6 +158,17 @@ def _index_on(one: Uploaded) -> sql.Composed:
         sql.Identifier("pg_temp", one.stored),
         sql.SQL(sphere.zone_expression("{}")).format(dec),
         sql.SQL(sphere.turn_expression("{0}")).format(ra),
+    )
+
+
+def _stray_of(one: Uploaded) -> sql.Composed:
+    """A row whose declination is no number of degrees, such as 1e30 where there is none."""
+    assert one.table.position is not None  # noqa: S101  # the caller's condition
+    return sql.SQL("SELECT 1 FROM {} WHERE {} NOT BETWEEN {} AND {} LIMIT 1").format(
+        sql.Identifier("pg_temp", one.stored),
+        sql.Identifier(one.table.position[1]),
+        sql.Literal(-sphere.FARTHEST),
+        sql.Literal(sphere.FARTHEST),
     )
 
 

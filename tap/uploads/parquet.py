@@ -4,6 +4,11 @@ from __future__ import annotations
 
 __all__ = ["read_parquet"]
 
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
@@ -17,8 +22,8 @@ from tap.uploads.reading import MOST_COLUMNS, Reading, declared
 from tap.uploads.votable import read_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import BinaryIO
+    from collections.abc import Generator, Iterator, Sequence
+    from typing import IO, BinaryIO
 
     from schemas.columns import Column
     from tap.uploads.reading import Opener
@@ -31,6 +36,9 @@ _UNPACKED_AT_LEAST: Final = 1 << 28
 #: Bytes of a value, and of the values of a block.
 _VALUE: Final = 8
 _BLOCK: Final = 1 << 24
+#: Bytes that the process takes which unpacks a file.
+_MEMORY: Final = 1 << 29
+_TOO_MUCH: Final = "it takes too much to unpack it"
 
 
 def read_parquet(opener: Opener) -> Reading:
@@ -57,12 +65,11 @@ def read_parquet(opener: Opener) -> Reading:
     return Reading(columns, lambda: _blocks(opener, columns))
 
 
-def _file(stream: BinaryIO, texts: Sequence[str] = ()) -> pq.ParquetFile:
-    """Open a file; columns of texts keep their dictionaries, which may stand for many rows."""
+def _file(stream: BinaryIO) -> pq.ParquetFile:
+    """Open a file; nothing but its footer is read here."""
     try:
         return pq.ParquetFile(
             stream,
-            read_dictionary=list(texts),
             thrift_string_size_limit=1 << 24,
             thrift_container_size_limit=1 << 20,
         )
@@ -125,16 +132,51 @@ def _column(name: str, kind: pa.DataType, said: Column | None) -> Column:
 
 
 def _blocks(opener: Opener, columns: tuple[Column, ...]) -> Iterator[Block]:
-    texts = [one.name for one in columns if one.sql_type == "text"]
-    with closing(opener()) as stream:
-        file = _file(stream, texts)
-        batches = file.iter_batches(batch_size=_rows_at_a_time(file), use_threads=False)
-        while True:
-            try:
-                batch = next(batches, None)
-            except (pa.ArrowException, OSError) as error:
-                raise _unreadable(error) from error
-            if batch is None:
-                return
-            pairs = zip(columns, batch.columns, strict=True)
-            yield Block(batch.num_rows, tuple(field_of_arrow(*pair) for pair in pairs))
+    texts = [number for number, one in enumerate(columns) if one.sql_type == "text"]
+    with tempfile.TemporaryFile() as copy:
+        with closing(opener()) as stream:
+            rows = _rows_at_a_time(_file(stream))
+            stream.seek(0)
+            shutil.copyfileobj(stream, copy)
+        copy.seek(0)
+        with closing(_batches(copy, rows, texts)) as batches:
+            for batch in batches:
+                pairs = zip(columns, batch.columns, strict=True)
+                yield Block(batch.num_rows, tuple(field_of_arrow(*pair) for pair in pairs))
+
+
+def _environment() -> dict[str, str]:
+    """The modules that are found here, and memory that is taken as it is needed."""
+    found = os.pathsep.join(filter(None, sys.path))
+    return {**os.environ, "PYTHONPATH": found, "ARROW_DEFAULT_MEMORY_POOL": "system"}
+
+
+def _batches(file: IO[bytes], rows: int, texts: Sequence[int]) -> Generator[pa.RecordBatch]:
+    """Rows as a process of limited memory unpacks them."""
+    asked = [str(_MEMORY), str(rows), ",".join(map(str, texts))]
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "tap.uploads.parquet_rows", *asked],  # numbers alone
+            stdin=file,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            env=_environment(),
+        ) as child,
+    ):
+        assert child.stdout is not None  # noqa: S101  # a pipe was asked for
+        try:
+            with pa.ipc.open_stream(child.stdout) as stream:
+                yield from stream
+            failure = None
+        except (pa.ArrowException, OSError) as error:
+            failure = error
+        except GeneratorExit:
+            child.kill()
+            raise
+        child.stdout.close()  # who still writes is told so
+        if child.wait() or failure is not None:
+            said.seek(0)
+            lines = said.read().decode(errors="replace").splitlines()
+            what = lines[-1][:160] if lines and child.returncode == 1 else _TOO_MUCH
+            raise UploadError(f"not a Parquet file that can be read ({what})") from failure

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["MOST_COLUMNS", "Opener", "Reading", "declared", "exactly", "packed"]
+__all__ = ["MOST_COLUMNS", "Opener", "Reading", "declared", "exactly"]
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
-import numpy as np
-
-from schemas.blocks import Block, Ragged
 from schemas.columns import Column
 from schemas.errors import UploadError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from schemas.blocks import Block
 
 #: Gives the file from its start, as often as it is called.
 Opener: TypeAlias = Callable[[], BinaryIO]
@@ -66,8 +63,8 @@ def declared(
 ) -> Column:
     """Declare a column of an uploaded table, with the type that the database gives it.
 
-    Texts are of any length in the answer, moments are timestamps, and geometries doubles, as the
-    functions of ADQL want them.
+    Texts are of any length in the answer, moments are timestamps (and ``char`` there, whatever the
+    file has), and geometries doubles, as the functions of ADQL want them.
 
     Raises
     ------
@@ -83,9 +80,9 @@ def declared(
     if "\0" in name:
         raise UploadError(f"column {name!r}: expected a name without NUL characters")
     if datatype in _TEXTS:
-        moment = xtype in _TIMESTAMPS
-        said = "timestamp" if moment else xtype or None
-        stored = "timestamp" if moment else "text"
+        said, stored = xtype or None, "text"
+        if xtype in _TIMESTAMPS:
+            datatype, said, stored = "char", "timestamp", "timestamp"
         return Column(name, datatype, "*", said, unit, ucd, utype, description, sql_type=stored)
     if datatype not in _SCALARS:
         raise UploadError(
@@ -101,14 +98,6 @@ def declared(
         stored = _SCALARS[datatype] + "[]"
     said = xtype or None
     return Column(name, datatype, arraysize, said, unit, ucd, utype, description, sql_type=stored)
-
-
-def packed(pieces: Sequence[bytes], nulls: NDArray[np.bool_]) -> Ragged:
-    """Values of a column from the bytes of each; those of a null are empty."""
-    sizes = np.fromiter(map(len, pieces), np.int64, len(pieces))
-    return Ragged(
-        np.frombuffer(b"".join(pieces), np.uint8), np.cumsum(sizes) - sizes, sizes, nulls
-    )
 
 
 def exactly(stream: BinaryIO, count: int) -> bytes:

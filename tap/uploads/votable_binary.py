@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from schemas.blocks import Block, Fixed, Ragged
+from schemas.blocks import Block, Fixed, Ragged, packed
 from schemas.errors import UploadError
-from tap.uploads.reading import packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -17,6 +17,7 @@ from schemas import kernel
 from schemas.columns import Column
 from schemas.dali import TableResult, Transport
 from schemas.errors import FatalError
+from schemas.lines import whole_lines
 from tap.execute import execute
 from vo_service.formats.separated import CSV, TSV
 from vo_service.formats.votable import BINARY, BINARY2, TABLEDATA
@@ -296,3 +297,19 @@ def test_a_number_beyond_the_range_of_its_datatype_is_refused(connection, compil
     finally:
         execution.close()
         connection.rollback()
+
+
+def test_rows_are_found_among_cells_full_of_line_ends_in_one_pass():
+    row = b'1,"' + b"\n" * 1_000_000 + b'a ""quoted"" word"\n'
+    begun = row * 2 + b'2,"not'
+    assert whole_lines(begun, Transport.CSV, 1) == (len(row), 1)
+    assert whole_lines(begun, Transport.CSV, None) == (2 * len(row), 2)
+    assert whole_lines(begun, Transport.CSV, 5) == (2 * len(row), 2)
+    assert whole_lines(row[:-5], Transport.CSV, None) == (0, 0)
+    assert whole_lines(b'1,"x"\n2,y\n3', Transport.CSV, 0) == (0, 0)
+
+
+@pytest.mark.skipif(kernel.KERNEL is None, reason="needs the compiled part")
+def test_lines_without_columns_are_refused():
+    with pytest.raises(ValueError, match="one text is wanted"):
+        kernel.KERNEL.tabledata(b"\n\n", (), b"")

@@ -9,13 +9,14 @@ import pytest
 from reduction.archive import Archive
 from schemas.columns import Column, Table
 from schemas.dali import Terms, Upload, parse_params
-from schemas.errors import ParameterError, TooLargeError, UploadError
+from schemas.errors import ParameterError, QueryError, TooLargeError, UploadError
 from schemas.settings import LimitSettings, Settings
 from tap.adql import Catalogue, check, parse, translate
 from tap.protocol import PARAMS
 from tap.scope import scope_of
 from tap.service import Context, run
 from tap.upload import UploadRequest, opened_uploads, parse_upload
+from tests.support.uploaded import votable
 from vo_service.opening import prepare_database
 
 
@@ -171,6 +172,29 @@ def test_an_upload_is_gone_with_its_answer_and_after_every_failure(archive, cata
     assert ask(archive, catalogue, "SELECT count(*) FROM tap_upload.t", t=b"a\n1\n")[1] == 1
 
 
+@pytest.mark.parametrize("stray", ["-99", "99.99", "1e30", "-9999", "inf", "nan"])
+@pytest.mark.parametrize(
+    "match",
+    [
+        "DISTANCE(u.ra, u.dec, v.ra, v.dec) < 1",
+        "1 = CONTAINS(POINT(v.ra, v.dec), CIRCLE(u.ra, u.dec, 1))",
+        "DISTANCE(v.ra, v.dec, u.ra, u.dec) < u.ra / 10",
+    ],
+)
+def test_declinations_that_are_none_refuse_no_upload(archive, catalogue, match, stray):
+    field = '<FIELD name="{}" datatype="double"/>'
+    rows = "".join(f"<TR><TD>{r}</TD><TD>{d}</TD></TR>" for r, d in ((10, 20), (10, stray)))
+    stray_table, plain = (
+        votable(field.format("ra") + field.format("dec"), f"<TABLEDATA>{text}</TABLEDATA>")
+        for text in (rows, "<TR><TD>10</TD><TD>20</TD></TR>")
+    )
+    for pair in ({"t": stray_table, "s": plain}, {"s": stray_table, "t": plain}):
+        query = f"SELECT u.ra FROM tap_upload.t AS u JOIN tap_upload.s AS v ON {match}"
+        assert ask(archive, catalogue, query, **pair)[1] == 1
+    alone = "SELECT ra FROM tap_upload.t WHERE DISTANCE(ra, dec, 10, 20) < 1"
+    assert ask(archive, catalogue, alone, t=stray_table)[1] == 1
+
+
 def test_no_other_session_sees_an_upload(archive):
     inner = []
     with (
@@ -207,6 +231,24 @@ def test_rows_and_bytes_beyond_the_limits_are_refused_with_the_limit(archive, ca
     small = LimitSettings(upload_bytes=100)
     with pytest.raises(TooLargeError, match=r"more than 1000 bytes, 10 times"):
         ask(archive, catalogue, "SELECT * FROM tap_upload.t", small, t=rows)
+
+
+def test_limits_are_for_all_tables_of_a_request(archive, catalogue):
+    rows = b"a\n" + b"1\n" * 600
+    limits = LimitSettings(upload_rows=1000)
+    query = "SELECT u.a FROM tap_upload.t AS u JOIN tap_upload.s AS v ON u.a = v.a + 1"
+    with pytest.raises(TooLargeError, match="upload s: the request has more than 1000 rows"):
+        ask(archive, catalogue, query, limits, t=rows, s=rows)
+
+
+def test_a_query_that_is_none_is_refused_before_its_uploads_are_read(archive, catalogue):
+    def never():
+        pytest.fail("the upload was opened")
+
+    pairs = [("LANG", "ADQL"), ("QUERY", "SELECT FROM"), ("UPLOAD", "t,param:t")]
+    terms = Terms(uploads={"t": Upload("t", "", never)})
+    with pytest.raises(QueryError):
+        run(parse_params(PARAMS, pairs), Context(archive, catalogue, LimitSettings()), terms)
 
 
 def test_too_many_columns_of_too_much_are_told_as_the_users_fault(archive, catalogue):

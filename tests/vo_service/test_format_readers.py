@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import io
 import json
+import re
 import shutil
 import subprocess
 import warnings
@@ -320,3 +323,56 @@ def test_stilts_reads_what_was_written(form, tmp_path):
         fields = {field.name: field for field in votable.parse(out).get_first_table().fields}
         assert fields["ra"].ucd == "pos.eq.ra;meta.main"
         assert str(fields["mag"].unit) == "mag"
+
+
+def test_one_long_text_among_many_short_ones_is_filled_up_a_few_rows_at_a_time():
+    rows = [(number, "x" * (number % 3)) for number in range(1000)]
+    rows[5] = (5, "y" * 200_000)
+    columns = (Column("id", "int"), Column("t", "char", "*"))
+    pieces = list(FITS.write(TableResult(columns, iter([rows])), ""))
+    assert max(map(len, pieces)) <= 1 << 22
+    with opened(b"".join(pieces)) as file:
+        assert file[1].header["TFORM2"] == "200000A"
+        assert len(file[1].data["t"][5]) == 200_000
+        assert file[1].data["t"][998] in {"xx", b"xx"}
+    many = [(number, "") for number in range(1000)] * 3 + rows
+    with pytest.raises(QueryError, match=r"column t has a text of 200000 bytes.*4000 rows.*CAST"):
+        written(FITS, many, columns)
+
+
+def test_readers_that_want_each_name_once_find_it():
+    columns = tuple(Column(name, "int") for name in ("id", "id", "ID", "id_2", "id"))
+    rows = [(1, 2, 3, 4, 5)]
+    with opened(written(FITS, rows, columns)) as file:
+        assert file[1].columns.names == ["id", "id_3", "ID_4", "id_2", "id_5"]
+    kept = ["id", "id_3", "ID", "id_2", "id_4"]
+    assert pq.read_table(io.BytesIO(written(PARQUET, rows, columns))).to_pydict() == dict(
+        zip(kept, rows_as_lists(rows), strict=True)
+    )
+    assert pa.ipc.open_stream(written(ARROW, rows, columns)).read_all().column_names == kept
+    assert written(CSV, rows, columns).startswith(b"id,id,ID,id_2,id\n")
+
+
+def rows_as_lists(rows):
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def test_fits_says_the_axes_of_arrays_and_a_null_that_none_of_their_items_has():
+    columns = (Column("m", "int", "2x3"), Column("b", "unsignedByte", "2"))
+    rows = [((-(2**31), 1, 2, 3, 4, 5), (0, 7)), (None, None)]
+    with opened(written(FITS, rows, columns)) as file:
+        assert file[1].data["m"].shape == (2, 3, 2)
+        assert file[1].header["TDIM1"] == "(2,3)"
+        assert file[1].header["TNULL1"] == 2**31 - 1
+        assert file[1].header["TNULL2"] == 255
+        assert file[1].data["m"][0].ravel().tolist() == list(rows[0][0])
+
+
+def test_html_runs_its_one_script_and_is_not_cut_by_what_the_query_says():
+    query = "SELECT '<!-- rows -->' AS \0rows\0"
+    result = TableResult(COLUMNS, iter([ROWS]), (Info("QUERY", query),))
+    page = b"".join(HTML.write(result, "")).decode()
+    assert page.index("&lt;!-- rows --&gt;") < page.index("<table>") < page.index("<tr><td>")
+    [script] = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    made = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{made}'" in page

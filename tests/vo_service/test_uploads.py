@@ -28,6 +28,7 @@ from astroquery.utils.tap.core import TapPlus
 from schemas.settings import LimitSettings, Settings, StorageSettings, WebSettings
 from tests.support.serving import served
 from tests.support.stars import make_stars
+from vo_service.formats.choice import FORMATS
 from vo_service.opening import prepare_database
 from vo_service.supervise import free_port
 
@@ -217,6 +218,24 @@ def test_moments_are_moments(tap):
     wrong = data.replace(b"2026-01-30", b"yesterday!")
     said = fault(tap, "SELECT t FROM tap_upload.u", "u,param:x", x=wrong)
     assert "upload u: row 2, column t: found 'yesterday!', expected a moment" in said
+
+
+@pytest.mark.parametrize("form", [each.aliases[0] for each in FORMATS if each.aliases])
+def test_moments_in_wide_letters_leave_like_others_in_every_form(tap, form):
+    def answer(datatype):
+        field = f'<FIELD name="t" datatype="{datatype}" arraysize="*" xtype="timestamp"/>'
+        cells = "<TR><TD>2026-01-31T12:00:00.5</TD></TR><TR><TD/></TR>"
+        data = f"<VOTABLE><RESOURCE><TABLE>{field}<DATA><TABLEDATA>{cells}</TABLEDATA></DATA>"
+        data += "</TABLE></RESOURCE></VOTABLE>"
+        query = "SELECT t FROM tap_upload.u ORDER BY t"
+        found = post(tap, query, {"x": data.encode()}, "u,param:x", RESPONSEFORMAT=form)
+        assert found.status_code == 200, found.text
+        return re.sub(rb"created_[^;]*|20\d\d-[^ ]*Z", b"", found.content)
+
+    wide = answer("unicodeChar")
+    assert wide == answer("char")
+    if form in {"votable/td", "csv", "tsv", "json", "html", "fits", "arrow"}:
+        assert b"2026-01-31T12:00:00.5" in wide
 
 
 def test_names_of_any_kind_can_be_used_with_quotes(tap):

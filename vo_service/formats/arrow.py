@@ -6,8 +6,9 @@ Texts are strings, moments too (ISO 8601, as the VOTable beside them declares), 
 
 from __future__ import annotations
 
-__all__ = ["ARROW", "Drain", "batch_of", "schema_of"]
+__all__ = ["ARROW", "Drain", "batch_of", "schema_of", "with_distinct_names"]
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from schemas.dali import Info
 from schemas.errors import VOError
 from schemas.votable import bare_document, trailing_info
 from vo_service.formats.base import Format
+from vo_service.formats.names import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -63,6 +65,13 @@ class Drain:
         taken = b"".join(self._parts)
         self._parts.clear()
         return taken
+
+
+def with_distinct_names(result: TableResult) -> TableResult:
+    """Give each column a name of its own: readers of Arrow refuse, or lose, what has none."""
+    names = distinct([column.name for column in result.columns])
+    pairs = zip(result.columns, names, strict=True)
+    return replace(result, columns=[replace(column, name=name) for column, name in pairs])
 
 
 def schema_of(columns: Sequence[Column]) -> pa.Schema:
@@ -127,6 +136,7 @@ def _numbers(values: NDArray[Any]) -> pa.Buffer:
 
 def _write(result: TableResult, base_url: str) -> Generator[bytes]:
     """Write batches as they come; what is to be said at the end goes with an empty last one."""
+    result = with_distinct_names(result)
     schema = schema_of(result.columns).with_metadata(
         {"IVOA.VOTable-Parquet.content": bare_document(result, base_url)}
     )

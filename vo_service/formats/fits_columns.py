@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from schemas.blocks import Fixed, Layout, Ragged
+from schemas.blocks import Fixed, Layout, Ragged, is_wide
 from schemas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _CODES: Final = {"b": "L", "u1": "B", "i2": "I", "i4": "J", "i8": "K", "f4": "E", "f8": "D"}
 _WIDER: Final = {"u1": ">i2", "i2": ">i4", "i4": ">i8", "i8": ">i8"}
-_HEAP: Final = 2**31
 
 
 class FitsColumn:
@@ -44,7 +43,8 @@ class FitsColumn:
         self._longest = 0
         self._taken: set[int] = set()
         self._nulls = False
-        self.heap = 0
+        self._bytes = 0
+        self.is_far = False
 
     def see(self, field: Fixed | Ragged) -> None:
         """Take notice of a block."""
@@ -52,12 +52,29 @@ class FitsColumn:
         if isinstance(field, Ragged):
             if len(field.sizes):
                 self._longest = max(self._longest, int(field.sizes.max()))
-            if self.is_varying:
-                self.heap += int(field.sizes.sum())
+            self._bytes += int(field.sizes.sum())
+            if self._item().kind in "iu" and not self.is_varying:
+                self._take(np.frombuffer(field.data, self._item()))
         elif field.values.dtype.kind in "iu":
-            held = field.values[~field.nulls]
-            if len(held):
-                self._taken |= {end for end in self._ends() if end in (held.min(), held.max())}
+            self._take(field.values[~field.nulls])
+
+    def _take(self, held: NDArray[Any]) -> None:
+        if len(held):
+            self._taken |= {end for end in self._ends() if end in (held.min(), held.max())}
+
+    def waste(self, rows: int) -> int:
+        """Bytes with which so many texts are filled up to the longest one."""
+        return self._width() * rows - self._bytes if self._layout.dtype is None else 0
+
+    @property
+    def longest(self) -> int:
+        """Bytes of the longest text or array."""
+        return self._longest
+
+    @property
+    def heap(self) -> int:
+        """Bytes of its values in the heap."""
+        return self._bytes if self.is_varying else 0
 
     def _ends(self) -> tuple[int, int]:
         limits = np.iinfo(self._item())
@@ -102,6 +119,14 @@ class FitsColumn:
         return self._layout.count or 1
 
     @property
+    def shape(self) -> str:
+        """TDIM of an array of more than one axis, empty where there is none."""
+        axes = (self.column.arraysize or "").split("x")
+        if self._layout.dtype is None or self.is_varying or len(axes) < 2:
+            return ""
+        return f"({','.join(axes)})"
+
+    @property
     def form(self) -> str:
         """TFORM."""
         if self._layout.dtype is None:
@@ -109,7 +134,7 @@ class FitsColumn:
         item = self._written()
         code = _CODES["b" if item.kind == "b" else item.str[1:]]
         if self.is_varying:
-            pointer = "Q" if self.heap >= _HEAP else "P"
+            pointer = "Q" if self.is_far else "P"
             return f"1{pointer}{code}({self._longest // item.itemsize})"
         return f"{self._width()}{code}"
 
@@ -117,7 +142,7 @@ class FitsColumn:
     def dtype(self) -> tuple[Any, ...] | np.dtype[Any]:
         """Numpy's type of a value as it stands in a row."""
         if self.is_varying:
-            return np.dtype((">i8" if self.heap >= _HEAP else ">i4", 2))
+            return np.dtype((">i8" if self.is_far else ">i4", 2))
         if self._layout.dtype is None:
             return np.dtype((np.uint8, self._width()))
         item = np.dtype(np.uint8) if self._item().kind == "b" else self._written()
@@ -133,7 +158,7 @@ class FitsColumn:
         field
             The values.
         heap
-            Place in the heap of the first value of a varying array.
+            Place in the heap of the first of them, if they are there.
         """
         if isinstance(field, Fixed):
             place[...] = self._letters(field) if self._item().kind == "b" else field.values
@@ -176,5 +201,9 @@ class FitsColumn:
 def _scatter(place: NDArray[np.uint8], field: Ragged) -> None:
     """Texts into their rows, each from the left."""
     total = int(field.sizes.sum())
+    if is_wide(total, len(field.sizes)):
+        for row, piece in enumerate(field.pieces()):
+            place[row, : len(piece)] = np.frombuffer(piece, np.uint8)
+        return
     rank = np.arange(total) - np.repeat(field.starts, field.sizes)
     place[np.repeat(np.arange(len(field.sizes)), field.sizes), rank] = field.data[:total]

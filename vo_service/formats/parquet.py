@@ -16,7 +16,7 @@ from schemas.blocks import Block, Layout
 from schemas.dali import Info
 from schemas.errors import VOError
 from schemas.votable import bare_document, trailing_info
-from vo_service.formats.arrow import Drain, batch_of, schema_of
+from vo_service.formats.arrow import Drain, batch_of, schema_of, with_distinct_names
 from vo_service.formats.base import Format
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def _write(result: TableResult, base_url: str) -> Generator[bytes]:
     IVOA Note "Parquet in the VO" 1.0, 2.2. An answer that fails half way is a whole file that
     says so in its VOTable; and since few readers look there, the transfer breaks off as well.
     """
+    result = with_distinct_names(result)
     schema = schema_of(result.columns)
     drain = Drain()
     failure: VOError | None = None

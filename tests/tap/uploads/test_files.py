@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import itertools
 import math
+import tracemalloc
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 
-from tests.support.uploaded import first_fault, table_of
+from tap.uploads.copying import copy_frames
+from tap.uploads.formats import read
+from tests.support.uploaded import first_fault, table_of, votable
 
 
 def fits_file(columns, header=None, before=()):
@@ -193,3 +198,64 @@ def test_noise_behind_a_magic_number_is_refused_in_a_sentence(size):
     noise = np.random.default_rng(size).bytes(size)
     for magic in (b"PAR1", b"SIMPLE  =                    T"):
         assert "can be read" in first_fault(magic + noise) or "FITS" in first_fault(magic + noise)
+
+
+def heap_file(rows, heap, *, shared):
+    """A FITS table of bytes in the heap, all rows pointing to the same ones or not."""
+    words = (
+        f"XTENSION=BINTABLE BITPIX=8 NAXIS=2 NAXIS1=8 NAXIS2={rows} PCOUNT={heap} GCOUNT=1 "
+        "TFIELDS=1 TTYPE1=a TFORM1=1PB"
+    )
+    header = fits.Header()
+    for key, value in (word.split("=") for word in words.split()):
+        header[key] = int(value) if value.isdigit() else value
+    count = heap if shared else heap // rows
+    pointers = np.zeros((rows, 2), ">i4")
+    pointers[:, 0] = count
+    pointers[:, 1] = 0 if shared else np.arange(rows) * count
+    raw = fits.PrimaryHDU().header.tostring().encode() + header.tostring().encode()
+    return raw + pointers.tobytes() + bytes(heap)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_rows_of_fits_that_point_to_much_are_read_a_few_at_a_time(shared):
+    rows, heap = 2000, 1_000_000
+    data = heap_file(rows, heap, shared=shared)
+    blocks = read(lambda: io.BytesIO(data), "").blocks()
+    several = itertools.islice(blocks, 5)
+    sizes = [(block.length, len(block.fields[0].data)) for block in several]
+    assert all(size <= 1 << 25 for _, size in sizes)
+    assert sizes[0][0] == (33 if shared else rows)
+
+
+def test_one_wide_cell_takes_the_memory_of_a_few_copies():
+    cells = "".join(f"<TR><TD>{'x' * n}</TD></TR>" for n in (8_000_000, *[1] * 9000))
+    data = votable(
+        '<FIELD name="a" datatype="char" arraysize="*"/>', f"<TABLEDATA>{cells}</TABLEDATA>"
+    )
+    reading = read(lambda: io.BytesIO(data), "")
+    widest = 0
+    for block in reading.blocks():
+        tracemalloc.start()
+        frames = copy_frames(reading.columns, block, first=1)
+        widest = max(widest, tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(frames) == int(block.fields[0].sizes.sum()) + 6 * block.length
+    assert 8_000_000 < widest < 8 * 8_000_000
+
+
+def test_parquet_that_unpacks_to_more_than_it_says_ends_its_own_process_alone(monkeypatch):
+    monkeypatch.setattr("tap.uploads.parquet._MEMORY", 1 << 26)
+    table = pa.table({"a": pa.array(["x" * 70_000_000])})
+    data = parquet(table, compression="zstd", use_dictionary=False)
+    assert len(data) < 100_000
+    assert "unpacks to more than 64 MB at a time" in first_fault(data)
+
+
+def test_parquet_is_no_longer_unpacked_when_nobody_reads():
+    data = parquet(pa.table({"a": list(range(1_000_000))}))
+    blocks = read(lambda: io.BytesIO(data), "").blocks()
+    next(blocks)
+    [child] = psutil.Process().children()
+    blocks.close()
+    assert not child.is_running()
