@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from schemas.errors import AuthenticationError, AuthorizationError, UsageError
 from schemas.jobs import Account
+from vo_service.clients import client_of
 
 if TYPE_CHECKING:
     from flask import Request
@@ -38,7 +39,8 @@ class Caller:
     owner
         Whose jobs he sees in his list.
     client
-        Whose limits his jobs count against: the account, or the network address.
+        Whose limits his jobs count against: the account, or the network address
+        (:func:`vo_service.clients.client_of`).
     new_cookie
         To be given to him with a job he makes; empty where he has one, or an account.
     """
@@ -107,7 +109,7 @@ class Accounts:
         cookie = request.cookies.get(COOKIE, "")
         new = "" if cookie else secrets.token_urlsafe(16)
         owner = f"cookie:{_hash(cookie or new)}"
-        return Caller(owner, f"address:{request.remote_addr}", new)
+        return Caller(owner, f"address:{client_of(request.remote_addr)}", new)
 
     def _name_of(self, token: str) -> str | None:
         with self._archive.transaction() as session:
