@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import requests
 
+from schemas.connections import RESERVED, connections_wanted
 from schemas.settings import JobSettings, LimitSettings, Settings, StorageSettings, WebSettings
 from tests.support.jobs import QUICK, Jobs, backends, until
 from tests.support.serving import served
@@ -178,3 +179,25 @@ def test_a_client_is_an_address_or_a_network_of_ipv6():
 def test_one_client_has_half_of_the_places_at_most():
     admission = Admission(LimitSettings(client_requests=99), threads=16)
     assert (admission.places, admission.share, admission.waiting_places) == (14, 7, 7)
+
+
+def test_one_client_cannot_take_all_connections_to_the_database(database, tmp_path):
+    settings = settings_of(database, tmp_path)
+    query = urllib.parse.urlencode({"LANG": "ADQL", "QUERY": MANY, "MAXREC": "2000000"})
+    with (
+        served(settings, tmp_path / "server.log"),
+        opened(settings, f"GET /tap/sync?{query}", client="192.0.2.4", number=16),
+        opened(settings, f"GET /files/1?{query}", client="192.0.2.5", number=16),
+    ):
+        for _ in range(3):
+            see_others_answered(settings)
+        assert jobs_of(settings, "198.51.100.7").make(QUICK, run=False)
+
+
+def test_the_private_database_takes_what_all_processes_may_hold(database, tmp_path, caplog):
+    settings = settings_of(database, tmp_path)
+    assert connections_wanted(settings) + RESERVED <= 200
+    prepare_database(settings)
+    assert "max_connections" not in caplog.text
+    prepare_database(settings_of(database, tmp_path, threads=200))
+    assert "the database takes 200 connections (max_connections)" in caplog.text
