@@ -6,7 +6,6 @@ __all__ = ["Context", "run"]
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from reduction.freshness import Fresh
@@ -16,7 +15,7 @@ from schemas.maxrec import NO_ROWS, overflow_text, row_limit
 from tap.adql.checker import check
 from tap.adql.parser import parse
 from tap.adql.translator import translate
-from tap.cost import planned_cost, shorten
+from tap.cost import planned, shorten
 from tap.execute import execute
 from tap.scope import scope_of
 from tap.upload import opened_uploads
@@ -130,7 +129,7 @@ def _answer(
         )
         connection = answering.connection
         allowed_s = terms.admit(
-            partial(planned_cost, connection, statement.text, timeout_s=timeout_s)
+            lambda: planned(connection, statement.text, timeout_s=timeout_s)[0]
         )
         if allowed_s is not None and allowed_s < timeout_s:
             shorten(connection, allowed_s)

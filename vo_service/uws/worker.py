@@ -137,7 +137,8 @@ async def _silence(workers: int) -> None:
     """Wait until one of so many workers says no more that it is alive.
 
     The library gives that up for good after one statement that fails. The worker takes no jobs
-    from then on, but is there until the last that it has is over; others take it for dead meanwhile.
+    from then on, but is there until the last that it has is over; others take it for dead
+    meanwhile.
     """
     begun = False
     while True:
