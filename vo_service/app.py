@@ -89,8 +89,9 @@ def _end(response: Response) -> Response:
     """Log the request when its last byte is out, and tell its number to the caller."""
     response.headers["X-Request-Id"] = g.request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
-    # Everything here is public: pages elsewhere (Aladin Lite) may ask from a browser.
-    response.headers["Access-Control-Allow-Origin"] = "*"
+    # All but jobs is public: pages elsewhere (Aladin Lite) may ask from a browser.
+    if not response.cache_control.private:
+        response.headers["Access-Control-Allow-Origin"] = "*"
     facts = {
         "method": request.method,
         "path": request.path,

@@ -12,7 +12,7 @@ from werkzeug.utils import send_file
 from werkzeug.wsgi import FileWrapper
 
 from schemas.dali import ErrorForm, Param, parse_params
-from schemas.errors import NotFoundError, ParameterError
+from schemas.errors import AuthorizationError, NotFoundError, ParameterError, StorageError
 from schemas.job_documents import (
     job_document,
     jobs_document,
@@ -134,11 +134,43 @@ def jobs_blueprint(mounted: Mounted, archive: Archive, admission: Admission) -> 
     _add_parts(views, shared)
     _add_results(views, shared)
 
+    views.before_request(_refuse_strange_pages)
+    views.after_request(_keep_private)
+
     @views.errorhandler(Exception)
     def failed(error: Exception) -> Response:
         return error_response(error, ErrorForm.TEXT, request_id=g.request_id)
 
     return views
+
+
+def _refuse_strange_pages() -> None:
+    """See that no page elsewhere acts with the name and token that a browser has kept.
+
+    Raises
+    ------
+    AuthorizationError
+        If one does. The cookie of anonymous callers is not sent from there (SameSite).
+
+    Notes
+    -----
+    Standard: W3C Fetch Metadata Request Headers 2.3.
+    """
+    given = request.authorization
+    if (
+        request.method not in {"GET", "HEAD", "OPTIONS"}
+        and request.headers.get("Sec-Fetch-Site") == "cross-site"
+        and given is not None
+        and given.type == "basic"
+    ):
+        message = "a page of another site may not change jobs with a name and token of yours"
+        raise AuthorizationError(message)
+
+
+def _keep_private(answer: Response) -> Response:
+    """Let nobody keep what is said of a job; it is its owner's, and changes."""
+    answer.headers.setdefault("Cache-Control", "private, no-store")
+    return answer
 
 
 def _add_list(views: Blueprint, shared: _Resources) -> None:
@@ -260,8 +292,9 @@ def _file(job: Job, shared: _Resources) -> Response:
             last_modified=job.ended,
         )
     except FileNotFoundError as error:
-        message = f"the job {job.job_id!r} was destroyed just now"
-        raise NotFoundError(message) from error
+        shared.service.get(job.job_id)  # says so where it was destroyed just now
+        message = f"the result of the job {job.job_id!r} is lost: run it again as a new job"
+        raise StorageError(message) from error
     answer = cast("Response", sent)  # it is of the class that was asked for
     answer.headers["Content-Type"] = str(job.result_media_type)
     answer.headers["Cache-Control"] = "private, no-cache"
