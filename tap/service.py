@@ -21,14 +21,18 @@ from tap.scope import scope_of
 from tap.upload import opened_uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from psycopg2.extensions import connection as Connection  # noqa: N812  # it is a class
 
     from reduction.archive import Archive
+    from schemas.columns import Column
     from schemas.dali import Params
+    from schemas.frames import Frames
+    from schemas.lines import Lines
     from schemas.settings import LimitSettings
     from tap.adql.catalogue import Catalogue
+    from tap.execute import Execution
 
 _PLAIN: Final = Terms()
 
@@ -127,27 +131,14 @@ def _answer(
                 prepare=prepare,
             )
         )
-        connection = answering.connection
-        allowed_s = terms.admit(
-            lambda: planned(connection, statement.text, timeout_s=timeout_s)[0]
+        execution, blocks = _executed(
+            answering.connection,
+            statement.text,
+            checked.columns,
+            terms,
+            limit=limit,
+            timeout_s=timeout_s,
         )
-        if allowed_s is not None and allowed_s < timeout_s:
-            shorten(connection, allowed_s)
-        terms.begun(connection.cancel)
-        try:
-            execution, blocks = execute(
-                connection,
-                statement.text,
-                checked.columns,
-                limit=limit,
-                timeout_s=timeout_s,
-                transport=terms.transport,
-                is_wanted=terms.is_wanted,
-            )
-        except TimeLimitError as error:
-            if allowed_s is None or allowed_s >= timeout_s:
-                raise
-            raise _not_short(allowed_s) from error
         stack.callback(execution.close)
         return TableResult(
             checked.columns,
@@ -157,3 +148,33 @@ def _answer(
             overflow=overflow_text(params["MAXREC"], context.limits),
             close=stack.pop_all().close,
         )
+
+
+def _executed(
+    connection: Connection,
+    sql: str,
+    columns: Sequence[Column],
+    terms: Terms,
+    *,
+    limit: int,
+    timeout_s: float,
+) -> tuple[Execution, Iterator[Frames | Lines]]:
+    """Run a statement in a snapshot, if it is let in; a short one for a short time."""
+    allowed_s = terms.admit(lambda: planned(connection, sql, timeout_s=timeout_s)[0])
+    if allowed_s is not None and allowed_s < timeout_s:
+        shorten(connection, allowed_s)
+    terms.begun(connection.cancel)
+    try:
+        return execute(
+            connection,
+            sql,
+            columns,
+            limit=limit,
+            timeout_s=timeout_s,
+            transport=terms.transport,
+            is_wanted=terms.is_wanted,
+        )
+    except TimeLimitError as error:
+        if allowed_s is None or allowed_s >= timeout_s:
+            raise
+        raise _not_short(allowed_s) from error
