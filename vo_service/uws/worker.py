@@ -18,10 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.dali import Mode
 from schemas.errors import VOError
 from vo_service.protocols import mounted_protocols
-from vo_service.uws.files import JobFiles
 from vo_service.uws.queue import LONG, SHORT, TASK
 from vo_service.uws.runner import Runner
-from vo_service.uws.store import JobStore
 from vo_service.uws.tender import Tender
 from vo_service.vosi import Health
 
@@ -66,7 +64,8 @@ def run_worker(archive: Archive, *, ready: Path | None = None) -> None:
         )
         if Mode.ASYNC in one.protocol.modes
     ]
-    tender = Tender(JobStore(archive, settings.jobs), JobFiles(settings.jobs.folder))
+    kept = Runner(archive, mounted)
+    tender = Tender(kept.store, kept.files)
     tender.start()
     try:
         asyncio.run(_Loop(archive, mounted, ready).run())
