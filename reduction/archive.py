@@ -104,7 +104,7 @@ class Archive:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.database = Database(settings.database)
+        self.database = Database(settings.database, snapshots=settings.web.threads)
         self.storage = Storage(settings.storage.root)
         self.registry = Registry.load(settings.reduction.plugins)
         self.engine = open_engine(self, settings.engine.address)

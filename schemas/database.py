@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _GONE = "the database went away; ask again"
+_POOL_TIMEOUT_S = 2
 _READER_SCHEMAS = ("archive", "ivoa", "tap_schema", "vo")
 
 
@@ -54,13 +55,16 @@ class Database:
     ----------
     settings
         DSNs of the three roles.
+    snapshots
+        Snapshots that may be open at a time: as many as there are threads that answer, so that
+        none waits for another's.
 
     Notes
     -----
     A process that forks must not use a Database made before the fork.
     """
 
-    def __init__(self, settings: DatabaseSettings) -> None:
+    def __init__(self, settings: DatabaseSettings, *, snapshots: int = 16) -> None:
         if not settings.service_url:
             message = (
                 "database.service_url is empty: expected the DSN of a PostgreSQL "
@@ -76,7 +80,9 @@ class Database:
         self.settings = settings
         self.service = _engine(settings.service_url, settings.pool_size)
         self.reader = _engine(settings.reader_url, settings.pool_size)
-        self._snapshots = _engine(settings.reader_url, settings.pool_size, looked_at=False)
+        self._snapshots = _engine(
+            settings.reader_url, settings.pool_size, most=snapshots, looked_at=False
+        )
 
     @contextmanager
     def snapshot(
@@ -148,8 +154,8 @@ class Database:
         try:
             return self._snapshots.raw_connection()
         except Exception as error:
-            message = "the database takes no further connection"
-            raise BusyError(message) from error
+            message = "the database takes no further connection; ask again"
+            raise BusyError(message, retry_after_s=5) from error
 
     def close(self) -> None:
         """Close all idle connections."""
@@ -196,7 +202,10 @@ def _give_back(pooled: PoolProxiedConnection, raw: Any, *, temporary: bool) -> N
     pooled.close()
 
 
-def _engine(dsn: str, size: int, *, looked_at: bool = True) -> Engine:
+def _engine(dsn: str, size: int, *, most: int = 0, looked_at: bool = True) -> Engine:
+    """Connections that are made when needed; those beyond the size are closed after use."""
+    most = max(most, 2 * size)
+
     def connect() -> psycopg2.extensions.connection:
         connection = psycopg2.connect(dsn, application_name="vo-service")
         connection.set_client_encoding("UTF8")
@@ -207,8 +216,8 @@ def _engine(dsn: str, size: int, *, looked_at: bool = True) -> Engine:
         creator=connect,
         poolclass=QueuePool,
         pool_size=size,
-        max_overflow=size,
-        pool_timeout=10,
+        max_overflow=most - size,
+        pool_timeout=_POOL_TIMEOUT_S,
         pool_pre_ping=looked_at,
     )
 

@@ -40,7 +40,9 @@ class DatabaseSettings(_Section):
     owner_url: str = Field("", description="libpq DSN of the role that owns the tables.")
     service_url: str = Field("", description="libpq DSN of the role that writes products.")
     reader_url: str = Field("", description="libpq DSN of the role that runs users' queries.")
-    pool_size: int = Field(8, ge=1, description="Connections a process keeps per role.")
+    pool_size: int = Field(
+        8, ge=1, description="Connections a process keeps per role; for a while it may have more."
+    )
 
 
 class StorageSettings(_Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["planned_cost", "shorten"]
+__all__ = ["planned", "shorten"]
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812  # it is a class
 
 
-def planned_cost(connection: Connection, sql: str, *, timeout_s: float) -> float:
+def planned(connection: Connection, sql: str, *, timeout_s: float) -> tuple[float, int]:
     """Ask the planner; nothing is run.
 
     Parameters
@@ -26,8 +26,10 @@ def planned_cost(connection: Connection, sql: str, *, timeout_s: float) -> float
 
     Returns
     -------
-    float
-        Total cost in the planner's units: one is about the time to read a page in sequence.
+    cost : float
+        In the planner's units: one is about the time to read a page in sequence.
+    rows : int
+        That it expects.
 
     Raises
     ------
@@ -40,7 +42,8 @@ def planned_cost(connection: Connection, sql: str, *, timeout_s: float) -> float
             row: Any = cursor.fetchone()
     except connection.Error as error:
         voiced(error, timeout_s=timeout_s)
-    return float(row[0][0]["Plan"]["Total Cost"])
+    plan = row[0][0]["Plan"]
+    return float(plan["Total Cost"]), int(plan["Plan Rows"])
 
 
 def shorten(connection: Connection, seconds: float) -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 __all__ = ["estimate"]
 
-from typing import TYPE_CHECKING, Any, Final
-
-import psycopg2
-import psycopg2.errors
-import psycopg2.extensions
+from typing import TYPE_CHECKING, Final
 
 from reduction.freshness import Fresh, targets_in_scope
 from schemas.errors import QueryError
 from schemas.estimates import Estimate
+from schemas.maxrec import row_limit
 from tap.adql.checker import check
 from tap.adql.parser import parse
 from tap.adql.translator import translate
+from tap.cost import planned
 from tap.scope import scope_of
 
 if TYPE_CHECKING:
@@ -45,18 +43,20 @@ def estimate(params: Params, context: Context) -> Estimate:
     Raises
     ------
     QueryError
-        If the query is wrong.
+        If the query is wrong, or about uploaded tables, which are not there before it is run.
     TransientError
         If the database does not say in time.
     """
+    if any(params["UPLOAD"]):
+        message = "a query about uploaded tables has no plan before they are there"
+        raise QueryError(message)
     checked = check(parse(params["QUERY"]), context.catalogue)
     if params["MAXREC"] == 0:
         return Estimate(0.0, 0)
-    wanted = params["MAXREC"]
-    limit = context.limits.maxrec_default if wanted is None else wanted
-    statement = translate(checked, limit=min(limit, context.limits.maxrec_hard) + 1)
+    limit = row_limit(params["MAXREC"], context.limits)
+    statement = translate(checked, limit=limit + 1)
     with context.archive.database.snapshot(timeout_s=_TIMEOUT_S) as connection:
-        cost, rows = _planned(connection, statement.text)
+        cost, rows = planned(connection, statement.text, timeout_s=_TIMEOUT_S)
         stale: list[tuple[int, str]] = []
         if params["ASOF"] is None and params["FRESH"] == Fresh.MAKE:
             stale = targets_in_scope(connection, scope_of(checked))
@@ -67,24 +67,3 @@ def estimate(params: Params, context: Context) -> Estimate:
         return Estimate(cost, rows, len(wanted_targets), _TARGET_S * len(wanted_targets))
     plan = context.archive.plan(wanted_targets)
     return Estimate(cost, rows, len(plan.steps), plan.cost_s)
-
-
-def _planned(connection: psycopg2.extensions.connection, sql: str) -> tuple[float, int]:
-    """Cost and rows of a statement by its plan.
-
-    Raises
-    ------
-    QueryError
-        If it cannot be planned, as where a constant expression fails.
-    """
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}")
-            row: Any = cursor.fetchone()
-    except psycopg2.Error as error:
-        if connection.closed or isinstance(error, psycopg2.errors.QueryCanceled):
-            raise  # the snapshot has the words
-        message = "the query cannot be planned"
-        raise QueryError(message) from error
-    plan = row[0][0]["Plan"]
-    return float(plan["Total Cost"]), int(plan["Plan Rows"])

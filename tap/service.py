@@ -6,7 +6,6 @@ __all__ = ["Context", "run"]
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from reduction.freshness import Fresh
@@ -16,17 +15,25 @@ from schemas.maxrec import NO_ROWS, overflow_text, row_limit
 from tap.adql.checker import check
 from tap.adql.parser import parse
 from tap.adql.translator import translate
-from tap.cost import planned_cost, shorten
+from tap.cost import planned, shorten
 from tap.execute import execute
 from tap.scope import scope_of
 from tap.upload import opened_uploads
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from psycopg2.extensions import connection as Connection  # noqa: N812  # it is a class
+
     from reduction.archive import Archive
+    from schemas.columns import Column
     from schemas.dali import Params
+    from schemas.frames import Frames
+    from schemas.lines import Lines
     from schemas.settings import LimitSettings
     from tap.adql.catalogue import Catalogue
     from tap.adql.nodes import Query
+    from tap.execute import Execution
     from tap.uploads.loading import Uploads
 
 _PLAIN: Final = Terms()
@@ -132,32 +139,19 @@ def _answer(
                 prepare=None if uploads is None else uploads.load,
             )
         )
-        connection = answering.connection
         if uploads is not None and uploads.are_astray:
             checked = check(asked, _catalogue(context, uploads))
             statement = translate(checked, limit=limit + 1)
-        allowed_s = terms.admit(
-            partial(planned_cost, connection, statement.text, timeout_s=timeout_s)
+        execution, blocks = _executed(
+            answering.connection,
+            statement.text,
+            checked.columns,
+            terms,
+            limit=limit,
+            timeout_s=timeout_s,
+            # of a job the file is limited instead (jobs.result_bytes)
+            most_bytes=context.limits.answer_bytes if terms.timeout_s is None else None,
         )
-        if allowed_s is not None and allowed_s < timeout_s:
-            shorten(connection, allowed_s)
-        terms.begun(connection.cancel)
-        try:
-            execution, blocks = execute(
-                connection,
-                statement.text,
-                checked.columns,
-                limit=limit,
-                timeout_s=timeout_s,
-                transport=terms.transport,
-                is_wanted=terms.is_wanted,
-                # of a job the file is limited instead (jobs.result_bytes)
-                most_bytes=context.limits.answer_bytes if terms.timeout_s is None else None,
-            )
-        except TimeLimitError as error:
-            if allowed_s is None or allowed_s >= timeout_s:
-                raise
-            raise _not_short(allowed_s) from error
         stack.callback(execution.close)
         return TableResult(
             checked.columns,
@@ -167,3 +161,35 @@ def _answer(
             overflow=overflow_text(params["MAXREC"], context.limits),
             close=stack.pop_all().close,
         )
+
+
+def _executed(
+    connection: Connection,
+    sql: str,
+    columns: Sequence[Column],
+    terms: Terms,
+    *,
+    limit: int,
+    timeout_s: float,
+    most_bytes: int | None,
+) -> tuple[Execution, Iterator[Frames | Lines]]:
+    """Run a statement in a snapshot, if it is let in; a short one for a short time."""
+    allowed_s = terms.admit(lambda: planned(connection, sql, timeout_s=timeout_s)[0])
+    if allowed_s is not None and allowed_s < timeout_s:
+        shorten(connection, allowed_s)
+    terms.begun(connection.cancel)
+    try:
+        return execute(
+            connection,
+            sql,
+            columns,
+            limit=limit,
+            timeout_s=timeout_s,
+            transport=terms.transport,
+            is_wanted=terms.is_wanted,
+            most_bytes=most_bytes,
+        )
+    except TimeLimitError as error:
+        if allowed_s is None or allowed_s >= timeout_s:
+            raise
+        raise _not_short(allowed_s) from error

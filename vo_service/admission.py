@@ -3,7 +3,9 @@
 A web process has so many threads, and a request holds one of them until its last byte is out. This
 keeps count of who is inside a process:
 
-- a few threads are left to what is never refused (VOSI, pages, ``/health``) and to refusing;
+- an eighth of the threads is left to what is never refused (VOSI, pages, ``/health``) and to
+  refusing;
+- one client has half of the places at most, however many there are;
 - queries of unknown length come in as long as the places for them last, without being looked at;
 - past that the planner is asked what a query would cost. Short ones come in, but may not run for
   long; others are told to come back.
@@ -45,7 +47,9 @@ class Admission:
     def __init__(self, limits: LimitSettings, *, threads: int) -> None:
         self.limits = limits
         self.places = max(1, threads - max(1, threads // 8))
+        self.share = min(limits.client_requests, max(1, self.places // 2))
         self.long_places = min(limits.long_queries, max(1, self.places - 1))
+        self.waiting_places = max(1, self.places // 2)
         self._lock = threading.Lock()
         self._inside: set[Ticket] = set()
 
@@ -55,7 +59,7 @@ class Admission:
         Parameters
         ----------
         client
-            Whose it is: an account, or an address.
+            Whose it is, as :func:`vo_service.clients.client_of` says.
 
         Returns
         -------
@@ -72,10 +76,10 @@ class Admission:
         ticket = Ticket(self, client)
         with self._lock:
             mine = sum(other.client == client for other in self._inside)
-            if mine >= self.limits.client_requests:
+            if mine >= self.share:
                 message = (
-                    f"{mine} requests of yours are being answered, which is the limit "
-                    f"({self.limits.client_requests} at a time): wait for one of them to end"
+                    f"{mine} requests of yours are being answered, which is the limit: wait for "
+                    "one of them to end"
                 )
                 raise QuotaError(message, retry_after_s=_RETRY_S)
             if len(self._inside) >= self.places:
@@ -96,6 +100,16 @@ class Admission:
                 return False
             ticket.long = True
             return True
+
+    def take_waiting_place(self, ticket: Ticket) -> bool:
+        """Give a request one of the places to wait in, if there is one; half are anybody's own."""
+        with self._lock:
+            inside = [other for other in self._inside if other.waits]
+            mine = sum(other.client == ticket.client for other in inside)
+            ticket.waits = len(inside) < self.waiting_places and mine < max(
+                1, self.waiting_places // 2
+            )
+            return ticket.waits
 
     def refusal(self, ticket: Ticket) -> BusyError | QuotaError:
         """Why a long query cannot come in."""
@@ -133,12 +147,15 @@ class Ticket:
     ----------
     long
         Whether it has one of the places for queries of any length.
+    waits
+        Whether it has one of the places to wait in.
     """
 
     def __init__(self, admission: Admission, client: str) -> None:
         self._admission = admission
         self.client = client
         self.long = False
+        self.waits = False
 
     def admit(self, cost: Callable[[], float]) -> float | None:
         """Let its query run.

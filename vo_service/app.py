@@ -6,7 +6,6 @@ __all__ = ["create_app"]
 
 import logging
 import time
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Response, g, request
@@ -17,27 +16,23 @@ from schemas.dali import ErrorForm, Mode
 from tap.examples import offered
 from tap.row_counts import RowCounts
 from vo_service.admission import Admission
+from vo_service.entrance import Entrance
 from vo_service.errors import error_response
 from vo_service.examples import ExamplesPage, examples_blueprint
 from vo_service.files import files_blueprint
 from vo_service.logs import request_id, run_id
 from vo_service.mount import mount
 from vo_service.pages import pages_blueprint
-from vo_service.protocols import DATALINK, SIA, SODA, TAP, mounted_protocols
+from vo_service.protocols import TAP, mounted_protocols
 from vo_service.request import mend_boundary, new_request_id
 from vo_service.uws.handlers import jobs_blueprint
 from vo_service.vosi import Health, tables_blueprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from reduction.archive import Archive
 
 _log = logging.getLogger(__name__)
 _FORM_BYTES: Final = 16_000_000
-_LINGER_S: Final = 20.0
-_LINGER_PIECE: Final = 1 << 16
-_ADMITTED: Final = {f"{one.name}.answer" for one in (TAP, SIA, SODA, DATALINK)} | {"files.file"}
 
 
 def create_app(archive: Archive) -> Flask:
@@ -58,12 +53,15 @@ def create_app(archive: Archive) -> Flask:
     app.config["MAX_FORM_MEMORY_SIZE"] = min(settings.limits.upload_bytes, _FORM_BYTES)
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.web.proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]  # as Flask's manual says
     app.before_request(_begin)
-    app.before_request(_entrance(Admission(settings.limits, threads=settings.web.threads)))
+    admission = Admission(settings.limits, threads=settings.web.threads)
+    entrance = Entrance(admission)
+    app.before_request(entrance.enter)
     app.after_request(_end)
+    app.after_request(entrance.leave)  # is called first
     for mounted in mounted_protocols(archive, schemas, base_url=base_url, health=health):
         app.register_blueprint(mount(mounted, base_url=base_url))
         if Mode.ASYNC in mounted.protocol.modes:
-            app.register_blueprint(jobs_blueprint(mounted, archive))
+            app.register_blueprint(jobs_blueprint(mounted, archive, admission))
     app.register_blueprint(
         tables_blueprint(f"{TAP.path}/tables", RowCounts(archive.database, schemas))
     )
@@ -87,22 +85,13 @@ def _begin() -> None:
     run_id.set("")
 
 
-def _entrance(admission: Admission) -> Callable[[], None]:
-    """Let in what holds a thread for as long as it takes; the rest is never refused."""
-
-    def enter() -> None:
-        if request.endpoint in _ADMITTED:
-            g.ticket = admission.enter(request.remote_addr or "")
-
-    return enter
-
-
 def _end(response: Response) -> Response:
     """Log the request when its last byte is out, and tell its number to the caller."""
     response.headers["X-Request-Id"] = g.request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
-    # Everything here is public: pages elsewhere (Aladin Lite) may ask from a browser.
-    response.headers["Access-Control-Allow-Origin"] = "*"
+    # All but jobs is public: pages elsewhere (Aladin Lite) may ask from a browser.
+    if not response.cache_control.private:
+        response.headers["Access-Control-Allow-Origin"] = "*"
     facts = {
         "method": request.method,
         "path": request.path,
@@ -116,37 +105,10 @@ def _end(response: Response) -> Response:
     def say() -> None:
         _log.info("request", extra={**facts, "seconds": round(time.monotonic() - begun, 4)})
 
+    # Werkzeug calls nobody at the end of what it passes through.
+    response.direct_passthrough = False
     response.call_on_close(say)
-    if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        _refuse_body(response)
-    if "ticket" in g:
-        leave = response.call_on_close if response.is_streamed else _at_once
-        leave(g.ticket.close)
     return response
-
-
-def _at_once(act: Callable[[], None]) -> None:
-    act()
-
-
-def _refuse_body(response: Response) -> None:
-    """Let a client that still sends hear why it is refused.
-
-    The answer is out at once and the connection is closed after it; what comes meanwhile is thrown
-    away for a while, since closing at once would take the answer from a client that only sends.
-    """
-    response.headers["Connection"] = "close"
-    body = request.environ["wsgi.input"]
-
-    def linger() -> None:
-        deadline = time.monotonic() + _LINGER_S
-        try:
-            while time.monotonic() < deadline and body.read(_LINGER_PIECE):
-                pass
-        except (OSError, EOFError):
-            return
-
-    response.call_on_close(linger)
 
 
 def _failed(error: Exception) -> Response:

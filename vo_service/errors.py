@@ -78,6 +78,11 @@ def error_response(
     else:
         document = error_document(failure.sentence, infos)
         answer = Response(document, failure.status, content_type=_VOTABLE)
+    if isinstance(error, HTTPException):
+        # what a status asks for: Allow (405), Content-Range (416)
+        for name, value in error.get_headers():
+            if name.lower() != "content-type":
+                answer.headers.add(name, value)
     if isinstance(error, AuthenticationError):
         answer.headers.add("WWW-Authenticate", 'Basic realm="vo-service", charset="UTF-8"')
         answer.headers.add("WWW-Authenticate", 'Bearer realm="vo-service"')

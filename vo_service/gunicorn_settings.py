@@ -9,6 +9,7 @@ __all__ = [
     "graceful_timeout",
     "keepalive",
     "loglevel",
+    "post_request",
     "preload_app",
     "proc_name",
     "threads",
@@ -22,13 +23,17 @@ __all__ = [
 import math
 import socket
 import struct
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from schemas.settings import load_settings
+from vo_service.connection import part
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
+    from gunicorn.http.wsgi import Response
+    from gunicorn.workers.base import Worker
 
 _settings = load_settings()
 _web = _settings.web
@@ -63,3 +68,13 @@ def when_ready(server: Arbiter) -> None:
     for listener in server.LISTENERS:
         for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
             listener.sock.setsockopt(socket.SOL_SOCKET, option, limit)
+
+
+def post_request(
+    worker: Worker, asked: object, environ: dict[str, Any], response: Response | None
+) -> None:
+    """Part from a client whose connection is not kept, so that closing it holds nobody up."""
+    del worker, asked
+    failed = sys.exc_info()[0] is not None
+    if failed or response is None or response.should_close():
+        part(environ)

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from schemas.connections import RESERVED, connections_wanted
 from schemas.errors import SettingsError, StorageError, UsageError
 from schemas.settings import Settings, load_settings
 from vo_service.postgres import Cluster
@@ -47,7 +48,8 @@ class Home:
         """The private database, or None where the settings name another."""
         if self.asked.database.service_url:
             return None
-        return Cluster(self.data / "postgres")
+        wanted = connections_wanted(self.asked)
+        return Cluster(self.data / "postgres", connections=wanted + RESERVED)
 
     @property
     def logs(self) -> Path:

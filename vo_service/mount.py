@@ -16,11 +16,12 @@ from flask import Blueprint, Response, g, request
 
 from schemas.dali import ErrorForm, Mode, TableResult, Terms, parse_params
 from schemas.params import RUNID
+from vo_service.connection import client_left
 from vo_service.errors import error_response
 from vo_service.formats.choice import choose, same_type
 from vo_service.formats.votable import BINARY, BINARY2, TABLEDATA
 from vo_service.logs import run_id
-from vo_service.request import client_left, pairs, uploads
+from vo_service.request import pairs, uploads
 from vo_service.response import file_response, table_response
 
 if TYPE_CHECKING:

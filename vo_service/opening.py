@@ -4,12 +4,16 @@ from __future__ import annotations
 
 __all__ = ["open_archive", "prepare_database"]
 
+import logging
 from typing import TYPE_CHECKING
+
+from sqlalchemy import text
 
 from reduction.archive import Archive
 from reduction.operate import initialise, sync_recipes
 from reduction.published import published_schemas
 from reduction.registry import Registry
+from schemas.connections import RESERVED, connections_wanted
 from tap.metadata import fill_tap_schema
 from tap.row_counts import count_rows, note_row_counts
 from vo_service.state import StateFile
@@ -17,6 +21,9 @@ from vo_service.state import StateFile
 if TYPE_CHECKING:
     from schemas.settings import Settings
     from vo_service.home import Home
+
+
+_log = logging.getLogger(__name__)
 
 
 def prepare_database(settings: Settings) -> list[str]:
@@ -35,9 +42,25 @@ def prepare_database(settings: Settings) -> list[str]:
         schemas = published_schemas(registry)
         fill_tap_schema(archive.database.service, schemas)
         note_row_counts(archive.database.service, count_rows(archive.database.reader, schemas))
+        _see_connections(archive)
     finally:
         archive.close()
     return said
+
+
+def _see_connections(archive: Archive) -> None:
+    """Say in the log where the database takes fewer connections than the service may hold."""
+    with archive.database.service.connect() as connection:
+        taken = int(connection.scalar(text("SHOW max_connections")) or 0)
+    wanted = connections_wanted(archive.settings) + RESERVED
+    if taken < wanted:
+        _log.warning(
+            "the database takes %d connections (max_connections), this service may hold %d at a "
+            "time: expected at least that, or smaller web.workers, web.threads or "
+            "database.pool_size",
+            taken,
+            wanted,
+        )
 
 
 def open_archive(home: Home) -> Archive:

@@ -43,6 +43,7 @@ _PORT: Final = 5432
 _START_S: Final = 120
 _STOP_S: Final = 60
 _LOG_LINES: Final = 12
+_CONNECTIONS: Final = 200
 
 
 class Cluster:
@@ -56,12 +57,22 @@ class Cluster:
         Folder of the server's programs; found where None (:func:`find_programs`).
     durable
         False for throw-away clusters: faster, but a crash of the machine may lose them.
+    connections
+        That it takes at a time at least.
     """
 
-    def __init__(self, data: Path, *, programs: Path | None = None, durable: bool = True) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *,
+        programs: Path | None = None,
+        durable: bool = True,
+        connections: int = _CONNECTIONS,
+    ) -> None:
         self.data = data.absolute()
         self._programs = None if programs is None else programs.absolute()
         self._durable = durable
+        self._connections = max(connections, _CONNECTIONS)
 
     def start(self) -> DatabaseSettings:
         """Start the server, having made the cluster first where there is none.
@@ -87,7 +98,7 @@ class Cluster:
                 if not (place.cluster / "PG_VERSION").is_file():
                     _make(place)
                 self._clear(place)
-                _configure(place, durable=self._durable)
+                _configure(place, durable=self._durable, connections=self._connections)
                 self._launch(place)
             self._bootstrap()
         return self.settings()
@@ -278,7 +289,7 @@ def _make(place: Place) -> None:
     aside.replace(place.cluster)
 
 
-def _configure(place: Place, *, durable: bool) -> None:
+def _configure(place: Place, *, durable: bool, connections: int) -> None:
     """Write who may connect and how the server is tuned; done before each start."""
     users = {pwd.getpwuid(os.geteuid()).pw_name, place.user_name}
     roles = (_ADMIN, OWNER, SERVICE, READER)
@@ -290,7 +301,7 @@ def _configure(place: Place, *, durable: bool) -> None:
         "port": str(_PORT),
         "unix_socket_directories": "'" + str(place.socket).replace("'", "''") + "'",
         "unix_socket_permissions": "0700",
-        "max_connections": "100",
+        "max_connections": str(connections),
         "shared_buffers": f"{max(32, min(memory // 8, 512))}MB",
         "effective_cache_size": f"{max(64, memory // 2)}MB",
         "work_mem": "32MB",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["client_left", "mend_boundary", "new_request_id", "pairs", "uploads"]
+__all__ = ["mend_boundary", "new_request_id", "pairs", "uploads"]
 
 import io
 import re
 import secrets
 import shutil
-import socket
 import tempfile
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
@@ -115,19 +114,6 @@ def _file_of(part: FileStorage) -> BinaryIO:
     file = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the request's own
     shutil.copyfileobj(spooled, file)
     return file
-
-
-def client_left(request: Request) -> bool:
-    """Whether the other side has closed the connection (Gunicorn hands it over)."""
-    connection: socket.socket | None = request.environ.get("gunicorn.socket")
-    if connection is None:
-        return False
-    try:
-        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
 
 
 def new_request_id() -> str:

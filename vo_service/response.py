@@ -11,7 +11,7 @@ from flask import Response, request
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import ClosingIterator
 
-from vo_service.request import client_left
+from vo_service.connection import client_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -56,5 +56,10 @@ def test_a_wrong_query_has_no_estimate(expected, query, kind):
 
 
 def test_what_fails_while_it_is_planned_is_the_query_s_fault(expected):
-    with pytest.raises(QueryError, match="cannot be planned"):
+    with pytest.raises(QueryError, match="division by zero"):
         expected("SELECT 1 / (1 - 1) AS x FROM tap_schema.tables")
+
+
+def test_a_query_about_uploads_has_no_estimate(expected):
+    with pytest.raises(QueryError, match="uploaded tables"):
+        expected("SELECT * FROM TAP_UPLOAD.mine", UPLOAD="mine,param:mine")

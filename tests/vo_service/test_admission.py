@@ -74,7 +74,7 @@ def crowded(fresh_database, tmp_path):
     settings = Settings(
         database=fresh_database,
         storage=StorageSettings(root=tmp_path / "files"),
-        limits=LimitSettings(sync_timeout_s=10, client_requests=6, long_queries=2),
+        limits=LimitSettings(sync_timeout_s=3, client_requests=6, long_queries=2),
         web=WebSettings(port=free_port("127.0.0.1"), workers=1, threads=8, proxies=1),
     )
     prepare_database(settings)
@@ -119,7 +119,7 @@ def test_a_server_full_of_long_queries_answers_short_ones_and_recovers(crowded):
         answers = [each.result() for each in flood]
     statuses = sorted(status for status, *_ in answers)
     assert set(statuses) <= {400, 429, 503}
-    assert statuses.count(400) == 2  # those that ran, into their limit of 10 s
+    assert statuses.count(400) == 2  # those that ran, into their limit of 3 s
     for status, headers, body in answers:
         if status != 400:
             assert int(headers["Retry-After"]) > 0

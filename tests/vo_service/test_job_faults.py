@@ -53,6 +53,25 @@ def worker_of(held, where):
     return int(name.rpartition(":")[2])
 
 
+def test_a_statement_of_the_queue_that_fails_stops_no_jobs(held):
+    jobs = held.jobs
+    owner = psycopg2.connect(held.settings.database.owner_url)
+    owner.autocommit = True
+    with working(held.settings, held.log), owner.cursor() as cursor:
+        where = jobs.make(LONG)
+        executing(jobs, where)
+        cursor.execute("ALTER TABLE queue.procrastinate_workers RENAME TO not_there")
+        time.sleep(2.5)
+        cursor.execute("ALTER TABLE queue.not_there RENAME TO procrastinate_workers")
+        until(lambda: "fell silent" in held.log.read_text())
+        executing(jobs, where)  # again
+        # the first attempt was given back, and counts for nothing
+        assert jobs.told(where, "uws:jobInfo/attempts") == "1"
+        jobs.post(where + "/phase", PHASE="ABORT")
+        assert jobs.over(jobs.make()) == "COMPLETED"
+    owner.close()
+
+
 def test_a_job_whose_worker_dies_is_begun_again_or_given_up_or_given_back(held):
     jobs = held.jobs
     reader = held.settings.database.reader_url

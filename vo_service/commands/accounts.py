@@ -29,4 +29,29 @@ def add(context: click.Context, name: str) -> None:
         CONSOLE.print(Accounts(archive).add(name), markup=False)
 
 
+@account.command("list")
+@click.pass_context
+def names(context: click.Context) -> None:
+    """Print the names of all accounts, one a line."""
+    from vo_service.uws.owners import Accounts  # noqa: PLC0415  # --help stays fast
+
+    with opened(context) as archive:
+        for name in Accounts(archive).names():
+            CONSOLE.print(name, markup=False, highlight=False)
+
+
+@account.command()
+@click.argument("name")
+@click.pass_context
+def remove(context: click.Context, name: str) -> None:
+    """Take the account NAME away: its token is good for nothing from now on.
+
+    Its jobs run on and are destroyed in their time; an account of that name has them again.
+    """
+    from vo_service.uws.owners import Accounts  # noqa: PLC0415  # --help stays fast
+
+    with opened(context) as archive:
+        Accounts(archive).remove(name)
+
+
 COMMANDS = (account,)

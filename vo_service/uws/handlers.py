@@ -4,12 +4,15 @@ from __future__ import annotations
 
 __all__ = ["jobs_blueprint"]
 
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import IO, TYPE_CHECKING, Final, cast
 
-from flask import Blueprint, Response, g, request, send_file
+from flask import Blueprint, Response, g, request
+from werkzeug.utils import send_file
+from werkzeug.wsgi import FileWrapper
 
 from schemas.dali import ErrorForm, Param, parse_params
-from schemas.errors import NotFoundError, ParameterError
+from schemas.errors import AuthorizationError, NotFoundError, ParameterError, StorageError
 from schemas.job_documents import (
     job_document,
     jobs_document,
@@ -21,25 +24,29 @@ from schemas.job_documents import (
 from schemas.uws import Phase
 from schemas.values import parse_count, parse_timestamp
 from schemas.votable import error_document
+from vo_service.clients import client_of
+from vo_service.connection import client_left
 from vo_service.errors import error_response
 from vo_service.request import pairs
 from vo_service.uws.files import JobFiles
 from vo_service.uws.owners import COOKIE, Accounts, check_may_use
 from vo_service.uws.service import Asked, JobService
 from vo_service.uws.store import JobStore
-from vo_service.uws.waiting import Waiting
+from vo_service.uws.waiting import Wait, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reduction.archive import Archive
     from schemas.jobs import Job
+    from vo_service.admission import Admission
     from vo_service.mount import Mounted
     from vo_service.uws.owners import Caller
 
 _XML: Final = "text/xml;charset=utf-8"
 _TEXT: Final = "text/plain;charset=utf-8"
 _YEAR_S: Final = 365 * 86_400
+_PIECE: Final = 1 << 18
 
 
 def _wait(text: str) -> float:
@@ -69,7 +76,7 @@ _WAITS: Final = (Param("WAIT", _wait), Param("PHASE", _phase, values=_PHASES))
 class _Resources:
     """What the views of a protocol's jobs share."""
 
-    def __init__(self, mounted: Mounted, archive: Archive) -> None:
+    def __init__(self, mounted: Mounted, archive: Archive, admission: Admission) -> None:
         settings = archive.settings
         self.protocol = mounted.protocol
         self.url = f"{settings.web.url}{mounted.protocol.path}/async"
@@ -79,7 +86,7 @@ class _Resources:
         self.service = JobService(
             mounted.protocol, store, self.files, settings.jobs, mounted.estimate
         )
-        self.waiting = Waiting(settings.web.threads // 2, settings.jobs.wait_s)
+        self.waiting = Waiting(admission, settings.jobs.wait_s)
 
     def url_of(self, job: Job) -> str:
         return f"{self.url}/{job.job_id}"
@@ -102,7 +109,7 @@ class _Resources:
         return _see_other(self.url if after is None else self.url_of(after))
 
 
-def jobs_blueprint(mounted: Mounted, archive: Archive) -> Blueprint:
+def jobs_blueprint(mounted: Mounted, archive: Archive, admission: Admission) -> Blueprint:
     """Make the views of a protocol's jobs.
 
     Parameters
@@ -111,13 +118,15 @@ def jobs_blueprint(mounted: Mounted, archive: Archive) -> Blueprint:
         The protocol, what answers it and what estimates it.
     archive
         Where jobs are kept, and what they may use.
+    admission
+        Gives places to those who wait.
 
     Notes
     -----
     Standard: UWS-1.1 2.2; TAP-1.1 2.3. What goes wrong is said in plain text; the failure of a
     job itself in the form of its protocol, at ``/error``.
     """
-    shared = _Resources(mounted, archive)
+    shared = _Resources(mounted, archive, admission)
     path = f"{mounted.protocol.path}/async"
     views = Blueprint(f"{mounted.protocol.name}-jobs", __name__, url_prefix=path)
     _add_list(views, shared)
@@ -125,11 +134,43 @@ def jobs_blueprint(mounted: Mounted, archive: Archive) -> Blueprint:
     _add_parts(views, shared)
     _add_results(views, shared)
 
+    views.before_request(_refuse_strange_pages)
+    views.after_request(_keep_private)
+
     @views.errorhandler(Exception)
     def failed(error: Exception) -> Response:
         return error_response(error, ErrorForm.TEXT, request_id=g.request_id)
 
     return views
+
+
+def _refuse_strange_pages() -> None:
+    """See that no page elsewhere acts with the name and token that a browser has kept.
+
+    Raises
+    ------
+    AuthorizationError
+        If one does. The cookie of anonymous callers is not sent from there (SameSite).
+
+    Notes
+    -----
+    Standard: W3C Fetch Metadata Request Headers 2.3.
+    """
+    given = request.authorization
+    if (
+        request.method not in {"GET", "HEAD", "OPTIONS"}
+        and request.headers.get("Sec-Fetch-Site") == "cross-site"
+        and given is not None
+        and given.type == "basic"
+    ):
+        message = "a page of another site may not change jobs with a name and token of yours"
+        raise AuthorizationError(message)
+
+
+def _keep_private(answer: Response) -> Response:
+    """Let nobody keep what is said of a job; it is its owner's, and changes."""
+    answer.headers.setdefault("Cache-Control", "private, no-store")
+    return answer
 
 
 def _add_list(views: Blueprint, shared: _Resources) -> None:
@@ -157,9 +198,9 @@ def _add_job(views: Blueprint, shared: _Resources) -> None:
         given = parse_params(_WAITS, pairs(request))
         found = shared.job(job_id)
         if given["WAIT"] is not None:
-            found = shared.waiting.until_changed(
-                lambda: shared.service.get(job_id), seconds=given["WAIT"], phase=given["PHASE"]
-            )
+            client = client_of(request.remote_addr)
+            asked = Wait(client, given["WAIT"], given["PHASE"], partial(client_left, request))
+            found = shared.waiting.until_changed(lambda: shared.service.get(job_id), asked)
         return shared.document(found)
 
     @views.post("/<job_id>")
@@ -238,22 +279,30 @@ def _add_results(views: Blueprint, shared: _Resources) -> None:
 def _file(job: Job, shared: _Resources) -> Response:
     """A result, or the range of it that is asked for."""
     path = shared.files.path(job.job_id, str(job.result_file))
-    suffix = path.suffix
     try:
-        answer = send_file(
+        sent = send_file(
             path,
+            # the server's own wrapper cannot seek: a range would be looked for from the beginning
+            {**request.environ, "wsgi.file_wrapper": _pieces},
             mimetype="application/octet-stream",
-            download_name=f"{shared.protocol.name}{suffix}",
+            response_class=Response,
+            download_name=f"{shared.protocol.name}{path.suffix}",
             conditional=True,
             etag=f"{job.job_id}-{job.attempts}",
             last_modified=job.ended,
         )
     except FileNotFoundError as error:
-        message = f"the job {job.job_id!r} was destroyed just now"
-        raise NotFoundError(message) from error
+        shared.service.get(job.job_id)  # says so where it was destroyed just now
+        message = f"the result of the job {job.job_id!r} is lost: run it again as a new job"
+        raise StorageError(message) from error
+    answer = cast("Response", sent)  # it is of the class that was asked for
     answer.headers["Content-Type"] = str(job.result_media_type)
     answer.headers["Cache-Control"] = "private, no-cache"
     return answer
+
+
+def _pieces(file: IO[bytes], _size: int) -> FileWrapper:
+    return FileWrapper(file, _PIECE)
 
 
 def _see_other(url: str) -> Response:

@@ -10,11 +10,12 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from schemas.errors import AuthenticationError, AuthorizationError, UsageError
+from schemas.errors import AuthenticationError, AuthorizationError, NotFoundError, UsageError
 from schemas.jobs import Account
+from vo_service.clients import client_of
 
 if TYPE_CHECKING:
     from flask import Request
@@ -38,7 +39,8 @@ class Caller:
     owner
         Whose jobs he sees in his list.
     client
-        Whose limits his jobs count against: the account, or the network address.
+        Whose limits his jobs count against: the account, or the network address
+        (:func:`vo_service.clients.client_of`).
     new_cookie
         To be given to him with a job he makes; empty where he has one, or an account.
     """
@@ -81,6 +83,28 @@ class Accounts:
             session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
         return token
 
+    def names(self) -> list[str]:
+        """Names of all accounts, in order."""
+        with self._archive.transaction() as session:
+            return list(session.scalars(select(Account.name).order_by(Account.name)))
+
+    def remove(self, name: str) -> None:
+        """Take an account away; its token is good for nothing from now on.
+
+        Its jobs stay until they are destroyed in their time, and nobody can use them; an account
+        of that name has them again.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none of that name.
+        """
+        with self._archive.transaction() as session:
+            statement = delete(Account).where(Account.name == name).returning(Account.name)
+            if session.scalar(statement) is None:
+                message = f"there is no account {name!r}: `vo-service account list` names them"
+                raise NotFoundError(message)
+
     def caller(self, request: Request) -> Caller:
         """Who makes a request.
 
@@ -107,7 +131,7 @@ class Accounts:
         cookie = request.cookies.get(COOKIE, "")
         new = "" if cookie else secrets.token_urlsafe(16)
         owner = f"cookie:{_hash(cookie or new)}"
-        return Caller(owner, f"address:{request.remote_addr}", new)
+        return Caller(owner, f"address:{client_of(request.remote_addr)}", new)
 
     def _name_of(self, token: str) -> str | None:
         with self._archive.transaction() as session:

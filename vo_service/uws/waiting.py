@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-__all__ = ["Waiting"]
+__all__ = ["Wait", "Waiting"]
 
-import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from schemas.errors import BusyError, QuotaError
 from schemas.uws import ACTIVE, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from schemas.jobs import Job
+    from vo_service.admission import Admission
 
 _FIRST_LOOK_S: Final = 0.05
 _LATER_LOOK_S: Final = 0.5
@@ -25,49 +27,73 @@ class Waiting:
 
     Parameters
     ----------
-    threads
-        Threads that may wait at a time. Who comes when all are taken waits half a second: he may
-        ask again, and the threads that are left answer the others.
+    admission
+        Gives places to wait in. Who comes when all are taken waits half a second: he may ask
+        again. Who finds no place at all is answered at once.
     longest_s
         Seconds that anybody waits.
     """
 
-    def __init__(self, threads: int, longest_s: float) -> None:
-        self._free = threading.BoundedSemaphore(max(threads, 1))
+    def __init__(self, admission: Admission, longest_s: float) -> None:
+        self._admission = admission
         self._longest_s = longest_s
 
-    def until_changed(
-        self, look: Callable[[], Job], *, seconds: float, phase: Phase | None
-    ) -> Job:
-        """The job once its phase is another one, or time is over.
+    def until_changed(self, look: Callable[[], Job], asked: Wait) -> Job:
+        """The job once its phase is another one, time is over, or its asker has left.
 
         Parameters
         ----------
         look
             Reads the job.
-        seconds
-            To wait at most; negative for as long as the service allows.
-        phase
-            That the job is in, as the asker knows it; None for the one that it is in now.
+        asked
+            By whom, and for how long.
         """
         job = look()
-        before = phase or Phase(job.phase)
+        before = asked.phase or Phase(job.phase)
         if job.phase != before or before not in ACTIVE:
             return job
-        longest = self._longest_s if seconds < 0 else min(seconds, self._longest_s)
-        has_thread = self._free.acquire(blocking=False)
         try:
-            return _looked_until(look, before, longest if has_thread else min(longest, _SHORT_S))
+            ticket = self._admission.enter(asked.client)
+        except (BusyError, QuotaError):
+            return job
+        try:
+            seconds = self._longest_s if asked.seconds < 0 else min(asked.seconds, self._longest_s)
+            if not self._admission.take_waiting_place(ticket):
+                seconds = min(seconds, _SHORT_S)
+            return _looked_until(look, before, seconds, asked.has_left)
         finally:
-            if has_thread:
-                self._free.release()
+            ticket.close()
 
 
-def _looked_until(look: Callable[[], Job], before: Phase, seconds: float) -> Job:
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A request to wait.
+
+    Attributes
+    ----------
+    client
+        Whose limits it counts against.
+    seconds
+        To wait at most; negative for as long as the service allows.
+    phase
+        That the job is in, as the asker knows it; None for the one that it is in now.
+    has_left
+        Whether nobody waits any more.
+    """
+
+    client: str
+    seconds: float
+    phase: Phase | None
+    has_left: Callable[[], bool]
+
+
+def _looked_until(
+    look: Callable[[], Job], before: Phase, seconds: float, has_left: Callable[[], bool]
+) -> Job:
     limit = time.monotonic() + seconds
     pause = _FIRST_LOOK_S
     job = look()
-    while job.phase == before and (left := limit - time.monotonic()) > 0:
+    while job.phase == before and (left := limit - time.monotonic()) > 0 and not has_left():
         time.sleep(min(pause, left))
         pause = min(pause * 1.5, _LATER_LOOK_S)
         job = look()

@@ -24,10 +24,11 @@ from vo_service.uws.tender import Tender
 from vo_service.vosi import Health
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from reduction.archive import Archive
+    from vo_service.mount import Mounted
 
 _log = logging.getLogger(__name__)
 _AGAIN_S: Final = 0.5
@@ -35,6 +36,8 @@ _BEAT_S: Final = 1.0
 _SILENT_S: Final = 8.0
 _POLL_S: Final = 2.0
 _LEAVING_S: Final = 10.0
+_BEATING: Final = "update_heartbeats"
+"""What the library calls the asyncio tasks that say that its workers are alive."""
 
 
 def run_worker(archive: Archive, *, ready: Path | None = None) -> None:
@@ -61,11 +64,11 @@ def run_worker(archive: Archive, *, ready: Path | None = None) -> None:
         )
         if Mode.ASYNC in one.protocol.modes
     ]
-    runner = Runner(archive, mounted)
-    tender = Tender(runner.store, runner.files)
+    kept = Runner(archive, mounted)
+    tender = Tender(kept.store, kept.files)
     tender.start()
     try:
-        asyncio.run(_Loop(archive, runner, ready).run())
+        asyncio.run(_Loop(archive, mounted, ready).run())
     finally:
         tender.stop()
 
@@ -73,8 +76,8 @@ def run_worker(archive: Archive, *, ready: Path | None = None) -> None:
 class _Loop:
     """The workers of this process, begun again where the database went away."""
 
-    def __init__(self, archive: Archive, runner: Runner, ready: Path | None) -> None:
-        self._archive, self._runner, self._ready = archive, runner, ready
+    def __init__(self, archive: Archive, mounted: Sequence[Mounted], ready: Path | None) -> None:
+        self._archive, self._mounted, self._ready = archive, mounted, ready
         self._ending = asyncio.Event()
 
     async def run(self) -> None:
@@ -82,7 +85,7 @@ class _Loop:
         jobs = self._archive.settings.jobs
         loop.set_default_executor(ThreadPoolExecutor(jobs.slots + jobs.short_slots + 2, "slot"))
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._end)
+            loop.add_signal_handler(number, self._ending.set)
         while not self._ending.is_set():
             try:
                 await self._work()
@@ -91,14 +94,11 @@ class _Loop:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), _AGAIN_S)
 
-    def _end(self) -> None:
-        self._ending.set()
-        self._runner.stop()
-
     async def _work(self) -> None:
-        """Take jobs until told to end, or until the database is lost."""
+        """Take jobs until told to end, or until the database is lost; what runs is given back."""
         jobs = self._archive.settings.jobs
-        app = _app(self._archive.settings.database.service_url, self._runner.run)
+        runner = Runner(self._archive, self._mounted)
+        app = _app(self._archive.settings.database.service_url, runner.run)
         kinds = (((SHORT,), jobs.short_slots), ((SHORT, LONG), jobs.slots))
         async with app.open_async():
             workers = [
@@ -118,15 +118,35 @@ class _Loop:
             ]
             if self._ready is not None:
                 self._ready.touch()
-            ending = asyncio.create_task(self._ending.wait())
-            await asyncio.wait([*workers, ending], return_when=asyncio.FIRST_COMPLETED)
-            ending.cancel()
-            for worker in workers:
-                worker.cancel()
+            reasons = [
+                asyncio.create_task(self._ending.wait()),
+                asyncio.create_task(_silence(len(workers))),
+            ]
+            await asyncio.wait([*workers, *reasons], return_when=asyncio.FIRST_COMPLETED)
+            runner.stop()
+            for one in (*reasons, *workers):
+                one.cancel()
             results = await asyncio.gather(*workers, return_exceptions=True)
         lost = [one for one in results if isinstance(one, Exception)]
         if lost:
             raise lost[0]
+
+
+async def _silence(workers: int) -> None:
+    """Wait until one of so many workers says no more that it is alive.
+
+    The library gives that up for good after one statement that fails. The worker takes no jobs
+    from then on, but is there until the last that it has is over; others take it for dead
+    meanwhile.
+    """
+    begun = False
+    while True:
+        beating = sum(one.get_name() == _BEATING for one in asyncio.all_tasks())
+        if begun and beating < workers:
+            _log.warning("a worker of the queue fell silent: all are begun anew")
+            return
+        begun = begun or beating == workers
+        await asyncio.sleep(_BEAT_S)
 
 
 def _app(conninfo: str, run: Callable[[str, int | None], None]) -> procrastinate.App:
