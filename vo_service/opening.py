@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["open_archive", "prepare_database"]
+__all__ = ["claim_jobs", "open_archive", "prepare_database"]
 
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from reduction.registry import Registry
 from tap.metadata import fill_tap_schema
 from tap.row_counts import count_rows, note_row_counts
 from vo_service.state import StateFile
+from vo_service.uws.folder import claim_folder
 
 if TYPE_CHECKING:
     from schemas.settings import Settings
@@ -38,6 +39,21 @@ def prepare_database(settings: Settings) -> list[str]:
     finally:
         archive.close()
     return said
+
+
+def claim_jobs(settings: Settings) -> None:
+    """Take the folder of jobs for this archive, before anything runs.
+
+    Raises
+    ------
+    SettingsError
+        If it is not this archive's own.
+    """
+    archive = Archive(settings)
+    try:
+        claim_folder(archive)
+    finally:
+        archive.close()
 
 
 def open_archive(home: Home) -> Archive:
