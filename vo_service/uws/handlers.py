@@ -22,10 +22,11 @@ from schemas.uws import Phase
 from schemas.values import parse_count, parse_timestamp
 from schemas.votable import error_document
 from vo_service.errors import error_response
-from vo_service.request import pairs
+from vo_service.request import file_parts, pairs, texts
+from vo_service.uws.asked import Asked
 from vo_service.uws.files import JobFiles
 from vo_service.uws.owners import COOKIE, Accounts, check_may_use
-from vo_service.uws.service import Asked, JobService
+from vo_service.uws.service import JobService
 from vo_service.uws.store import JobStore
 from vo_service.uws.waiting import Waiting
 
@@ -73,20 +74,25 @@ class _Resources:
         settings = archive.settings
         self.protocol = mounted.protocol
         self.url = f"{settings.web.url}{mounted.protocol.path}/async"
-        self.files = JobFiles(settings.jobs.folder)
+        self.files = JobFiles(settings.jobs.folder, free_bytes=settings.jobs.free_bytes)
         self.accounts = Accounts(archive)
         store = JobStore(archive, settings.jobs)
         self.service = JobService(
-            mounted.protocol, store, self.files, settings.jobs, mounted.estimate
+            mounted.protocol,
+            store,
+            self.files,
+            settings.jobs,
+            mounted.estimate,
+            upload_bytes=settings.limits.upload_bytes,
         )
         self.waiting = Waiting(settings.web.threads // 2, settings.jobs.wait_s)
 
     def url_of(self, job: Job) -> str:
         return f"{self.url}/{job.job_id}"
 
-    def job(self, job_id: str) -> Job:
-        """A job that the caller may use."""
-        job = self.service.get(job_id)
+    def job(self, job_id: str, *, whole: bool = False) -> Job:
+        """A job that the caller may use; without its parameters where they are not asked for."""
+        job = self.service.get(job_id, whole=whole)
         check_may_use(self.accounts.caller(request), job)
         return job
 
@@ -95,7 +101,7 @@ class _Resources:
         return Response(job_document(job, self.url_of(job), quote=quote), content_type=_XML)
 
     def asked(self) -> Asked:
-        return Asked.of(pairs(request), list(request.files.items(multi=True)))
+        return Asked.of(texts(request), file_parts(request))
 
     def post(self, job: Job, asked: Asked) -> Response:
         after = self.service.post(job, asked)
@@ -157,10 +163,10 @@ def _add_job(views: Blueprint, shared: _Resources) -> None:
         given = parse_params(_WAITS, pairs(request))
         found = shared.job(job_id)
         if given["WAIT"] is not None:
-            found = shared.waiting.until_changed(
+            shared.waiting.until_changed(
                 lambda: shared.service.get(job_id), seconds=given["WAIT"], phase=given["PHASE"]
             )
-        return shared.document(found)
+        return shared.document(shared.service.get(found.job_id, whole=True))
 
     @views.post("/<job_id>")
     def change(job_id: str) -> Response:
@@ -202,7 +208,7 @@ def _add_parts(views: Blueprint, shared: _Resources) -> None:
 
     @views.get("/<job_id>/parameters")
     def parameters(job_id: str) -> Response:
-        return Response(parameters_document(shared.job(job_id)), content_type=_XML)
+        return Response(parameters_document(shared.job(job_id, whole=True)), content_type=_XML)
 
     @views.post("/<job_id>/parameters")
     def set_parameters(job_id: str) -> Response:
