@@ -181,7 +181,9 @@ class JobSettings(_Section):
     )
     result_bytes: int = Field(10_000_000_000, ge=1, description="Bytes of a result at most.")
     running_per_owner: int = Field(
-        2, ge=1, description="Jobs of an owner that run at a time, of the short and the others."
+        3,
+        ge=1,
+        description="Jobs of an owner that run at a time; always fewer than there are slots.",
     )
     queued_per_owner: int = Field(
         100, ge=1, description="Jobs of an owner that run or wait to be run."

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from schemas.dali import Params
     from schemas.settings import LimitSettings
     from tap.adql.catalogue import Catalogue
+    from tap.uploads.loading import Uploads
 
 _PLAIN: Final = Terms()
 
@@ -90,7 +91,17 @@ def run(params: Params, context: Context, terms: Terms = _PLAIN) -> TableResult:
     opened = opened_uploads(requested, terms.uploads, context.limits, timeout_s=timeout_s)
     with opened as uploads:
         catalogue = context.catalogue.with_tables(uploads.tables, uploads.stored)
-        return _answer(params, replace(context, catalogue=catalogue), terms, prepare=uploads.load)
+        prepare = partial(_load, uploads, terms)
+        return _answer(params, replace(context, catalogue=catalogue), terms, prepare=prepare)
+
+
+def _load(uploads: Uploads, terms: Terms, connection: Connection) -> None:
+    """Load the uploads of a query, which may be stopped at any time."""
+    terms.begun(connection.cancel)
+    try:
+        uploads.load(connection, is_wanted=terms.is_wanted)
+    finally:
+        terms.ended()
 
 
 def _not_short(allowed_s: float) -> BusyError:
@@ -129,6 +140,7 @@ def _answer(
             )
         )
         connection = answering.connection
+        stack.callback(terms.ended)
         allowed_s = terms.admit(
             partial(planned_cost, connection, statement.text, timeout_s=timeout_s)
         )

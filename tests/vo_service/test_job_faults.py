@@ -294,3 +294,34 @@ def test_a_folder_that_is_not_this_archives_own_is_refused(store, tmp_path):
     marker.write_text(own)
     (tmp_path / "file").write_bytes(b"")
     assert "nothing can be written" in refused(tmp_path / "file")
+
+
+def test_a_job_that_was_taken_for_a_short_one_goes_to_the_long_ones(held, database):
+    hasty = held.settings.model_copy(
+        update={"jobs": held.settings.jobs.model_copy(update={"short_s": 0.3})}
+    )
+    jobs = Jobs(held.jobs.url)
+    where = jobs.make(LONG, run=False)
+    connection = psycopg2.connect(database.service_url)
+    with connection, connection.cursor() as cursor:
+        ident = where.rpartition("/")[2]
+        cursor.execute("UPDATE uws.job SET queue = 'short' WHERE job_id = %s", (ident,))
+    jobs.post(where + "/phase", PHASE="RUN")
+
+    def row():
+        with connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT j.queue, j.attempts, q.queue_name, q.status FROM uws.job j JOIN "
+                "queue.procrastinate_jobs q ON q.id = j.queue_id WHERE j.job_id = %s",
+                (ident,),
+            )
+            return cursor.fetchone()
+
+    assert row() == ("short", 0, "short", "todo")
+    with working(hasty, held.log):
+        until(lambda: row() == ("long", 1, "long", "doing"))
+        time.sleep(2)
+        assert row() == ("long", 1, "long", "doing")  # there it may stay
+        jobs.post(where + "/phase", PHASE="ABORT")
+        until(lambda: not backends(held.settings.database.reader_url))
+    connection.close()

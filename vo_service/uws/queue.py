@@ -8,13 +8,18 @@ running, of both queues together, and one of them at least is for short jobs alo
 
 from __future__ import annotations
 
-__all__ = ["LONG", "SHORT", "TASK", "Share", "drop_stale", "put", "take_out"]
+__all__ = ["LONG", "SHORT", "TASK", "Share", "check_library", "drop_stale", "put", "take_out"]
 
 import json
 from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from procrastinate.schema import SchemaManager
 from sqlalchemy import text
+
+from schemas.errors import SettingsError
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -26,6 +31,9 @@ SHORT: Final = "short"
 LONG: Final = "long"
 TASK: Final = "run_job"
 """Name of the task that the library's workers know."""
+
+NEWEST_TABLES: Final = "03.04.00_50"
+"""Beginning of the name of the library's newest migration that ours hold."""
 
 _LOADS: Final = text(
     "SELECT q.lock, sum(coalesce(j.estimated_s, "
@@ -55,6 +63,25 @@ LOST: Final = text(
     f"AND (q.status = 'todo' OR q.status = 'doing' AND {_LIVING}))"
 )
 """Jobs that are queued and in no queue, or taken out by a worker that is silent."""
+
+
+def check_library() -> None:
+    """See that the library that is installed works on the tables that our migrations made.
+
+    Raises
+    ------
+    SettingsError
+        If it does not.
+    """
+    names = (path.name for path in Path(SchemaManager.get_migrations_path()).glob("*.sql"))
+    newest = max(names, default="none")
+    if not newest.startswith(NEWEST_TABLES):
+        message = (
+            f"procrastinate {version('procrastinate')} is installed, whose tables are of "
+            f"{newest}: expected {NEWEST_TABLES}, which the archive's database has; install a "
+            "version that vo-service asks for"
+        )
+        raise SettingsError(message)
 
 
 @dataclass(frozen=True, slots=True)
