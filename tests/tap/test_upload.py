@@ -215,8 +215,8 @@ def test_an_upload_for_which_nobody_waits_is_not_loaded_to_its_end(archive, cata
             archive,
             catalogue,
             "SELECT * FROM tap_upload.t",
-            more={"is_wanted": is_wanted},
-            t=table,
+            more=more,
+            t=b"a\n1\n",
         )
     assert leftovers(archive) == []
 

@@ -11,7 +11,7 @@ from werkzeug.datastructures import FileStorage
 
 from schemas.errors import BusyError, StorageError
 from schemas.settings import LimitSettings
-from tests.support.jobs import Jobs
+from tests.support.jobs import QUICK, Jobs
 from tests.support.serving import working
 from tests.support.site import site
 from vo_service.uws.files import JobFiles
@@ -107,3 +107,20 @@ def test_a_result_for_which_the_disk_has_no_room_ends_in_error(small):
     with working(full, small.log):
         assert jobs.over(where) == "ERROR"
     assert "disk for results is nearly full" in jobs.get(where + "/error").text
+
+
+def test_where_nothing_may_be_uploaded_ordinary_requests_still_come_through(
+    database, tmp_path_factory
+):
+    limits = LimitSettings(upload_bytes=0)
+    with site(database, tmp_path_factory.mktemp("none"), workers=0, request=limits) as service:
+        jobs = service.jobs
+        sync = jobs.url.replace("async", "sync")
+        form = {"LANG": "ADQL", "QUERY": QUICK + " -- " + "x" * 100_000}
+        assert jobs.post(sync, **form).status_code == 200
+        assert jobs.post("", **form).status_code == 303
+        for url in (sync, jobs.url):
+            refused = jobs.post(url, files={"t": ("t.csv", b"a\n1\n", "text/csv")}, **form)
+            assert refused.status_code == 413
+            assert "at most 0 bytes in a request (limits.upload_bytes)" in refused.text
+        assert jobs.post(sync, QUERY="x" * 1_100_000).status_code == 413
