@@ -8,6 +8,7 @@ import socket
 import time
 from urllib.parse import urlsplit
 
+import psycopg2
 import pytest
 import requests
 from astropy.io.votable import parse_single_table
@@ -169,9 +170,9 @@ def test_the_list_has_ones_own_jobs_alone_and_can_be_filtered(observatory, jobs)
     second = jobs.make(run=False)
     created = jobs.told(second, "uws:creationTime")
     third = jobs.make(run=False)
-    assert jobs.listed() == [ident(third), ident(second), ident(first)]
+    assert jobs.listed() == [ident(first), ident(second), ident(third)]
     assert jobs.listed(PHASE="COMPLETED") == [ident(first)]
-    assert jobs.listed(PHASE=["COMPLETED", "PENDING"], LAST=2) == [ident(third), ident(second)]
+    assert jobs.listed(PHASE=["COMPLETED", "PENDING"], LAST=2) == [ident(second), ident(third)]
     # moments are told in milliseconds
     assert ident(third) in jobs.listed(AFTER=created)
     assert ident(first) not in jobs.listed(AFTER=created)
@@ -182,6 +183,28 @@ def test_the_list_has_ones_own_jobs_alone_and_can_be_filtered(observatory, jobs)
         answer = jobs.get(**wrong)
         assert answer.status_code == 400
         assert "expected" in answer.text
+
+
+def test_a_long_list_is_the_newest_thousand_unless_more_are_asked_for(observatory, jobs):
+    newest = jobs.make(run=False)
+    connection = psycopg2.connect(observatory.settings.database.service_url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO uws.job (job_id, protocol, owner, client, created, destruction, "
+            "execution_duration, parameters) SELECT lpad(n::text, 22, '0'), protocol, owner, "
+            "'address:many', created - make_interval(secs => 2000 - n), destruction, 1, '[]' "
+            "FROM uws.job, generate_series(1, 1000) AS n WHERE job_id = %s",
+            (ident(newest),),
+        )
+    connection.close()
+    short = jobs.session.get(
+        jobs.url, params={"PHASE": "PENDING"}, allow_redirects=False, timeout=60
+    )
+    assert short.status_code == 303
+    assert short.headers["Location"] == jobs.url + "?PHASE=PENDING&LAST=1000"
+    listed = jobs.listed(PHASE="PENDING")
+    assert (len(listed), listed[0], listed[-1]) == (1000, "2".zfill(22), ident(newest))
+    assert jobs.listed(PHASE="PENDING", LAST=2000) == ["1".zfill(22), *listed]
 
 
 def test_the_cookie_is_for_the_browser_alone(jobs):

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _XML: Final = "text/xml;charset=utf-8"
 _TEXT: Final = "text/plain;charset=utf-8"
 _YEAR_S: Final = 365 * 86_400
+_LISTED: Final = 1000
 
 
 def _wait(text: str) -> float:
@@ -145,7 +146,12 @@ def _add_list(views: Blueprint, shared: _Resources) -> None:
         if given["LAST"] == 0:
             raise ParameterError("LAST", 0, "a number of jobs >= 1")
         caller = shared.accounts.caller(request)
-        found = shared.service.listed(caller, given["PHASE"], given["AFTER"], given["LAST"])
+        last = _LISTED + 1 if given["LAST"] is None else given["LAST"]
+        found = shared.service.listed(caller, given["PHASE"], given["AFTER"], last)
+        if given["LAST"] is None and len(found) > _LISTED:
+            # whoever wants them all says so; that there are more is seen from the address
+            said = request.query_string.decode("latin-1")
+            return _see_other(f"{shared.url}?{said}{'&' if said else ''}LAST={_LISTED}")
         return Response(jobs_document(found, shared.url_of), content_type=_XML)
 
     @views.post("")

@@ -6,7 +6,7 @@ of two who want to change it, one comes second and sees what the first has done.
 
 from __future__ import annotations
 
-__all__ = ["MOST_LISTED", "JobStore"]
+__all__ = ["JobStore"]
 
 import datetime as dt
 from contextlib import contextmanager
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 _LOCK_SPACE: Final = 0x4A4F << 40
 _LISTED: Final = (Job.number, Job.phase, Job.run_id, Job.owner, Job.created)
-MOST_LISTED: Final = 1000
-"""Jobs of a list at most."""
 
 
 class JobStore:
@@ -88,7 +86,7 @@ class JobStore:
         after: dt.datetime | None = None,
         last: int | None = None,
     ) -> list[Job]:
-        """Jobs of an owner, the newest first (UWS-1.1 2.2.2.1): what a list tells of each.
+        """Jobs of an owner, the oldest first (UWS-1.1 2.2.2.1): what a list tells of each.
 
         Parameters
         ----------
@@ -99,7 +97,7 @@ class JobStore:
         after
             Made after this moment.
         last
-            So many at most; never more than :data:`MOST_LISTED`.
+            Of these the newest, so many at most.
         """
         query = select(Job).where(Job.protocol == protocol, Job.owner == owner)
         if phases:
@@ -108,11 +106,10 @@ class JobStore:
             query = query.where(Job.phase != Phase.ARCHIVED)
         if after is not None:
             query = query.where(Job.created > after)
-        most = min(last or MOST_LISTED, MOST_LISTED)
-        query = query.order_by(Job.created.desc(), Job.number.desc()).limit(most)
+        query = query.order_by(Job.created.desc(), Job.number.desc()).limit(last)
         query = query.options(load_only(*_LISTED))
         with self._archive.transaction() as session:
-            return list(session.scalars(query))
+            return list(session.scalars(query))[::-1]
 
     def ahead_s(self, job: Job) -> float:
         """Estimated seconds of the jobs in the same queue that come before this one."""
