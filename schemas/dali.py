@@ -144,7 +144,10 @@ class Terms:
     make_budget_s
         Seconds that making may take; None likewise.
     begun
-        Called, before a statement begins, with what cancels it (from any thread).
+        Called, before a statement begins, with what cancels it (from any thread); again for each
+        that may be cancelled on its own.
+    ended
+        Called before the connection of these is given back: they may not be cancelled any more.
     is_wanted
         Asked now and then while the first rows are awaited: does the client still wait?
     admit
@@ -158,6 +161,7 @@ class Terms:
     timeout_s: float | None = None
     make_budget_s: float | None = None
     begun: Callable[[Callable[[], None]], None] = field(default=lambda cancel: None)  # noqa: ARG005  # its name says what it is
+    ended: Callable[[], None] = field(default=lambda: None)
     is_wanted: Callable[[], bool] = field(default=lambda: True)
     admit: Callable[[Callable[[], float]], float | None] = field(default=lambda cost: None)  # noqa: ARG005  # likewise
 

@@ -57,8 +57,9 @@ class Job(_Base):
     ``owner`` is who sees it in his list, ``client`` whose limits it counts against. ``queue_id``
     is its place in the queue, None where it has none. ``attempts`` counts how often it was begun,
     and fences off whoever began it before. ``parameters`` are pairs in their order, ``uploads``
-    ``{"name", "media_type", "file"}``. Of the result, ``result_file`` is set if and only if the
-    phase is COMPLETED. Durations are seconds.
+    ``{"name", "media_type", "file", "size"}``, ``upload_bytes`` the sum of their sizes. Of the
+    result, ``result_file`` is set if and only if the phase is COMPLETED. Durations
+    are seconds.
     """
 
     __tablename__ = "job"
@@ -84,6 +85,7 @@ class Job(_Base):
     execution_duration: Mapped[int]
     parameters: Mapped[list[Any]]
     uploads: Mapped[list[Any]] = mapped_column(server_default="[]")
+    upload_bytes: Mapped[int] = mapped_column(server_default="0")
     queue: Mapped[str] = mapped_column(server_default="short")
     queue_id: Mapped[int | None]
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")

@@ -17,9 +17,9 @@ __all__ = [
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -29,9 +29,29 @@ from pydantic_settings import (
 
 from schemas.errors import SettingsError
 
+#: The database counts a statement's time in milliseconds, with 32 bits.
+_LONGEST_S: Final = 2_000_000
+_SHORTEST_S: Final = 0.001
+_LONGEST_KEPT_S: Final = 100 * 366 * 86_400
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _check_order(section: BaseModel, pairs: tuple[tuple[str, str], ...]) -> None:
+    """See that what holds by default is within the limit.
+
+    Raises
+    ------
+    ValueError
+        If not; names both.
+    """
+    for default, hard in pairs:
+        found, most = getattr(section, default), getattr(section, hard)
+        if found > most:
+            message = f"{default} is {found} and {hard} is {most}: expected {default} <= {hard}"
+            raise ValueError(message)
 
 
 class DatabaseSettings(_Section):
@@ -66,9 +86,14 @@ class LimitSettings(_Section):
     """What a single request may use."""
 
     make_budget_s: float = Field(
-        30.0, gt=0, description="Seconds a sync request waits for making before it answers 503."
+        30.0,
+        gt=0,
+        le=_LONGEST_S,
+        description="Seconds a sync request waits for making before it answers 503.",
     )
-    sync_timeout_s: float = Field(60.0, gt=0, description="Seconds a sync query may run.")
+    sync_timeout_s: float = Field(
+        60.0, ge=_SHORTEST_S, le=_LONGEST_S, description="Seconds a sync query may run."
+    )
     maxrec_default: int = Field(20_000, ge=0, description="Rows of an answer without MAXREC.")
     maxrec_hard: int = Field(20_000_000, ge=0, description="Rows of an answer at most.")
     answer_bytes: int = Field(
@@ -87,6 +112,7 @@ class LimitSettings(_Section):
     upload_timeout_s: float = Field(
         30.0,
         gt=0,
+        le=_LONGEST_S,
         description="Seconds in which all that a request uploads by URI must have come.",
     )
     upload_hosts: tuple[str, ...] = Field(
@@ -114,42 +140,88 @@ class LimitSettings(_Section):
         description="Cost, as PostgreSQL's planner counts, up to which a query is a short one.",
     )
     short_timeout_s: float = Field(
-        5.0, gt=0, description="Seconds a query may run that was let in as a short one."
+        5.0,
+        ge=_SHORTEST_S,
+        le=_LONGEST_S,
+        description="Seconds a query may run that was let in as a short one.",
     )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        _check_order(self, (("maxrec_default", "maxrec_hard"),))
+        return self
 
 
 class JobSettings(_Section):
     """Asynchronous jobs: who runs them, and what they may use."""
 
-    folder: Path = Field(Path("data/jobs"), description="Folder of uploads and results.")
+    folder: Path = Field(
+        Path("data/jobs"), description="Folder of uploads and results, of this archive alone."
+    )
     workers: int = Field(2, ge=0, description="Processes that run jobs.")
     short_slots: int = Field(
         1, ge=1, description="Jobs of a process at a time that are expected to be short."
     )
     slots: int = Field(1, ge=1, description="Jobs of a process at a time besides, of any length.")
-    short_s: float = Field(10.0, gt=0, description="Seconds up to which a job is a short one.")
-    duration_default_s: int = Field(
-        3600, ge=1, description="Seconds a job may run that does not ask for less or more."
+    short_s: float = Field(
+        10.0, gt=0, le=_LONGEST_S, description="Seconds up to which a job is a short one."
     )
-    duration_hard_s: int = Field(86_400, ge=1, description="Seconds a job may run at most.")
+    duration_default_s: int = Field(
+        3600,
+        ge=1,
+        le=_LONGEST_S,
+        description="Seconds a job may run that does not ask for less or more.",
+    )
+    duration_hard_s: int = Field(
+        86_400, ge=1, le=_LONGEST_S, description="Seconds a job may run at most."
+    )
     retention_default_s: int = Field(
-        7 * 86_400, ge=1, description="Seconds after which a job and its result are destroyed."
+        7 * 86_400,
+        ge=1,
+        le=_LONGEST_KEPT_S,
+        description="Seconds after which a job and its result are destroyed.",
     )
     retention_hard_s: int = Field(
-        30 * 86_400, ge=1, description="Seconds after which they are destroyed at the latest."
+        30 * 86_400,
+        ge=1,
+        le=_LONGEST_KEPT_S,
+        description="Seconds after which they are destroyed at the latest.",
     )
     attempts: int = Field(
         3, ge=1, description="How often a job is begun whose process dies, before it is given up."
     )
     result_bytes: int = Field(10_000_000_000, ge=1, description="Bytes of a result at most.")
     running_per_owner: int = Field(
-        2, ge=1, description="Jobs of an owner that run at a time, of the short and the others."
+        3,
+        ge=1,
+        description="Jobs of an owner that run at a time; always fewer than there are slots.",
     )
     queued_per_owner: int = Field(
         100, ge=1, description="Jobs of an owner that run or wait to be run."
     )
     kept_per_owner: int = Field(10_000, ge=1, description="Jobs of an owner that are kept.")
-    wait_s: float = Field(60.0, ge=0, description="Seconds that WAIT waits at most.")
+    bytes_per_owner: int = Field(
+        50_000_000_000,
+        ge=0,
+        description="Bytes of uploads and results of an owner's jobs; who has more makes no job.",
+    )
+    free_bytes: int = Field(
+        1_000_000_000,
+        ge=0,
+        description="Free bytes of the disk below which no upload or result is written.",
+    )
+    wait_s: float = Field(
+        60.0, ge=0, le=_LONGEST_S, description="Seconds that WAIT waits at most."
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        pairs = (
+            ("duration_default_s", "duration_hard_s"),
+            ("retention_default_s", "retention_hard_s"),
+        )
+        _check_order(self, pairs)
+        return self
 
 
 class PublisherSettings(_Section):

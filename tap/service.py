@@ -6,6 +6,7 @@ __all__ = ["Context", "run"]
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from reduction.freshness import Fresh
@@ -98,6 +99,15 @@ def run(params: Params, context: Context, terms: Terms = _PLAIN) -> TableResult:
         return _answer(asked, params, context, terms, uploads)
 
 
+def _load(uploads: Uploads, terms: Terms, connection: Connection) -> None:
+    """Load the uploads of a query, which may be stopped at any time."""
+    terms.begun(connection.cancel)
+    try:
+        uploads.load(connection, is_wanted=terms.is_wanted)
+    finally:
+        terms.ended()
+
+
 def _not_short(allowed_s: float) -> BusyError:
     message = (
         f"all places for long queries are taken, and this one did not end in {allowed_s:g} s: ask "
@@ -136,9 +146,10 @@ def _answer(
                 asof=params["ASOF"],
                 timeout_s=timeout_s,
                 make_budget_s=terms.make_budget_s,
-                prepare=None if uploads is None else uploads.load,
+                prepare=None if uploads is None else partial(_load, uploads, terms),
             )
         )
+        stack.callback(terms.ended)
         if uploads is not None and uploads.are_astray:
             checked = check(asked, _catalogue(context, uploads))
             statement = translate(checked, limit=limit + 1)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _FORM_BYTES: Final = 16_000_000
+_LEAST_BODY_BYTES: Final = 1_000_000
 
 
 def create_app(archive: Archive) -> Flask:
@@ -48,9 +49,12 @@ def create_app(archive: Archive) -> Flask:
     schemas = published_schemas(archive.registry)
     health = Health(archive.database)
     app = Flask("vo_service")
-    app.config["MAX_CONTENT_LENGTH"] = settings.limits.upload_bytes
+    # However little may be uploaded, ordinary forms come through.
+    body_bytes = max(settings.limits.upload_bytes, _LEAST_BODY_BYTES)
+    app.config["MAX_CONTENT_LENGTH"] = body_bytes
+    app.config["UPLOAD_BYTES"] = settings.limits.upload_bytes
     # Of texts alone: files of a form go to disk.
-    app.config["MAX_FORM_MEMORY_SIZE"] = min(settings.limits.upload_bytes, _FORM_BYTES)
+    app.config["MAX_FORM_MEMORY_SIZE"] = min(body_bytes, _FORM_BYTES)
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.web.proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]  # as Flask's manual says
     app.before_request(_begin)
     admission = Admission(settings.limits, threads=settings.web.threads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["open_archive", "prepare_database"]
+__all__ = ["claim_jobs", "open_archive", "prepare_database"]
 
 import logging
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from schemas.connections import RESERVED, connections_wanted
 from tap.metadata import fill_tap_schema
 from tap.row_counts import count_rows, note_row_counts
 from vo_service.state import StateFile
+from vo_service.uws.folder import claim_folder
 
 if TYPE_CHECKING:
     from schemas.settings import Settings
@@ -61,6 +62,21 @@ def _see_connections(archive: Archive) -> None:
             taken,
             wanted,
         )
+
+
+def claim_jobs(settings: Settings) -> None:
+    """Take the folder of jobs for this archive, before anything runs.
+
+    Raises
+    ------
+    SettingsError
+        If it is not this archive's own.
+    """
+    archive = Archive(settings)
+    try:
+        claim_folder(archive)
+    finally:
+        archive.close()
 
 
 def open_archive(home: Home) -> Archive:

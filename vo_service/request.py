@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["mend_boundary", "new_request_id", "pairs", "uploads"]
+__all__ = ["file_parts", "mend_boundary", "new_request_id", "pairs", "texts", "uploads"]
 
 import io
+import os
 import re
 import secrets
 import shutil
 import tempfile
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
+from flask import current_app
+from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from schemas.dali import Upload
@@ -18,13 +21,15 @@ from schemas.errors import ParameterError, TooLargeError
 from schemas.spools import opener_of
 
 if TYPE_CHECKING:
-    from flask import Request
-    from werkzeug.datastructures import FileStorage
+    from collections.abc import Sequence
 
+    from flask import Request
 
 _BOUNDARY: Final = re.compile(
     r'(multipart/form-data;\s*boundary=)([^";\s\\]*=[^";\s\\]*)', re.IGNORECASE
 )
+
+_PARAM_PART: Final = re.compile(r"\bparam:([^;]*?)\s*(?:;|$)", re.IGNORECASE)
 
 
 def pairs(request: Request) -> list[tuple[str, str]]:
@@ -78,27 +83,69 @@ def _too_large(request: Request) -> TooLargeError:
     )
 
 
-def uploads(request: Request) -> dict[str, Upload]:
-    """Files of a multipart form by the name of their part; they are gone with the request.
+def file_parts(request: Request) -> list[tuple[str, FileStorage]]:
+    """Files of a multipart form with the names of their parts, the same for sync and jobs.
 
     A text of the form is one as well if UPLOAD names it: not every client says a file's name.
+
+    Raises
+    ------
+    ParameterError
+        If a name or a MIME type has a control character.
+    TooLargeError
+        If they have more bytes than may be uploaded.
 
     Notes
     -----
     Standard: DALI-1.1 3.4.5.
     """
-    named = ";".join(value for name, value in request.form.items() if name.upper() == "UPLOAD")
-    found = {
-        name: _text_upload(name, value.encode())
-        for name, value in request.form.items()
-        if f"param:{name}" in named
-    }
-    found.update((name, _upload(name, part)) for name, part in request.files.items())
+    named = _named_parts(request)
+    found = [
+        (name, FileStorage(io.BytesIO(text.encode()), name=name))
+        for name, text in request.form.items()
+        if name in named
+    ]
+    found += request.files.items(multi=True)
+    for name, part in found:
+        for text in (name, part.mimetype or ""):
+            if not text.isprintable():
+                expected = "names and MIME types of files without control characters"
+                raise ParameterError("(file)", text[:200], expected)
+    _check_size([part for _, part in found])
     return found
 
 
-def _text_upload(name: str, text: bytes) -> Upload:
-    return Upload(name, "", lambda: io.BytesIO(text))
+def _check_size(parts: Sequence[FileStorage]) -> None:
+    """See that files are within the limit also where the whole request may have more."""
+    limit = current_app.config["UPLOAD_BYTES"]
+    size = sum(part.stream.seek(0, os.SEEK_END) for part in parts)
+    for part in parts:
+        part.stream.seek(0)
+    if size > limit:
+        raise TooLargeError(
+            f"found files of {size} bytes, this service takes at most {limit} bytes in a request "
+            "(limits.upload_bytes): send less"
+        )
+
+
+def texts(request: Request) -> list[tuple[str, str]]:
+    """Name-value pairs as :func:`pairs`, without those that are files to :func:`file_parts`."""
+    named = _named_parts(request)
+    address = len(list(request.args.items(multi=True)))
+    given = pairs(request)
+    return given[:address] + [pair for pair in given[address:] if pair[0] not in named]
+
+
+def _named_parts(request: Request) -> set[str]:
+    """Names of the form's texts that UPLOAD says are files."""
+    said = ";".join(value for name, value in pairs(request) if name.upper() == "UPLOAD")
+    wanted = set(_PARAM_PART.findall(said))
+    return {name for name in request.form if name in wanted and name.upper() != "UPLOAD"}
+
+
+def uploads(request: Request) -> dict[str, Upload]:
+    """Files of a request by the name of their part; they are gone with the request."""
+    return {name: _upload(name, part) for name, part in file_parts(request)}
 
 
 def _upload(name: str, part: FileStorage) -> Upload:

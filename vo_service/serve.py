@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from vo_service.home import environment
-from vo_service.opening import prepare_database
+from vo_service.opening import claim_jobs, prepare_database
 from vo_service.state import StateFile
 from vo_service.supervise import Child, Supervisor, check_port, free_port
 
@@ -51,6 +51,7 @@ def serve(home: Home, *, port: int | None, when_ready: Callable[[Settings], None
         check_port(web.host, web.port)
         settings = home.settings().model_copy(update={"web": web})
         prepare_database(settings)
+        claim_jobs(settings)
         children = []
         if "address" not in settings.engine.model_fields_set:
             settings = settings.model_copy(update={"engine": _local_engine(settings.engine)})

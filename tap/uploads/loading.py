@@ -15,12 +15,12 @@ import psycopg2
 from psycopg2 import errorcodes, sql
 
 from schemas import sphere
-from schemas.errors import TooLargeError, UploadError
+from schemas.errors import BusyError, TooLargeError, UploadError
 from tap.execute import voiced
 from tap.uploads.copying import HEADER, TRAILER, copy_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from psycopg2.extensions import connection as Connection  # noqa: N812  # it is a class
 
@@ -79,8 +79,17 @@ class Uploads:
         """Identifiers of each in the database, by qualified name."""
         return {one.table.qualified_name: ("pg_temp", one.stored) for one in self._held}
 
-    def load(self, connection: Connection) -> None:
+    def load(
+        self, connection: Connection, *, is_wanted: Callable[[], bool] = lambda: True
+    ) -> None:
         """Make the tables in a session, and fill them; on an error nothing is left of them.
+
+        Parameters
+        ----------
+        connection
+            Of the session.
+        is_wanted
+            Asked now and then: does anybody still wait?
 
         Raises
         ------
@@ -92,7 +101,7 @@ class Uploads:
         self._rows = self._bytes = 0  # of all tables, each time that they are loaded
         for one in self._held:
             try:
-                self._load(connection, one)
+                self._load(connection, one, is_wanted)
             except UploadError as error:
                 raise named(error, one.table.name) from error
             except psycopg2.Error as error:
@@ -101,7 +110,7 @@ class Uploads:
                     raise named(UploadError(message), one.table.name) from error
                 voiced(error, timeout_s=self._timeout_s)
 
-    def _load(self, connection: Connection, one: Uploaded) -> None:
+    def _load(self, connection: Connection, one: Uploaded, is_wanted: Callable[[], bool]) -> None:
         name = sql.Identifier("pg_temp", one.stored)
         columns = sql.SQL(", ").join(
             sql.SQL("{} {}").format(sql.Identifier(f"c{number}"), sql.SQL(column.sql_type))
@@ -109,7 +118,7 @@ class Uploads:
         )
         with connection.cursor() as cursor:
             cursor.execute(sql.SQL("CREATE TEMPORARY TABLE {} ({})").format(name, columns))
-            source = _Source(self._frames(one))
+            source = _Source(self._frames(one, is_wanted))
             try:
                 cursor.copy_expert(
                     sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(name), source
@@ -127,10 +136,13 @@ class Uploads:
                     cursor.execute(_index_on(one))
             cursor.execute(sql.SQL("ANALYZE {}").format(name))
 
-    def _frames(self, one: Uploaded) -> Iterator[bytes]:
+    def _frames(self, one: Uploaded, is_wanted: Callable[[], bool]) -> Iterator[bytes]:
         yield HEADER
         rows = 0
         for block in one.reading.blocks():
+            if not is_wanted():
+                message = "nobody waits for the answer any more"
+                raise BusyError(message)
             frames = copy_frames(one.table.columns, block, first=rows + 1)
             rows += block.length
             self._rows += block.length

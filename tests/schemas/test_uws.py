@@ -2,17 +2,18 @@ from __future__ import annotations
 
 import datetime as dt
 from itertools import pairwise
-from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 from procrastinate.schema import SchemaManager
 
-from schemas.errors import PhaseError
+from schemas.errors import PhaseError, SettingsError
 from schemas.job_documents import job_document, jobs_document, moment_text, parameters_document
 from schemas.jobs import Job
 from schemas.uws import ACTIVE, OVER, Event, Phase, legal
+from vo_service.uws.queue import check_library
 
 UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
 NOW = dt.datetime(2026, 11, 27, 12, 30, 1, 250_000, tzinfo=dt.UTC)
@@ -139,6 +140,9 @@ def test_moments_are_told_in_utc():
     assert moment_text(None) == ""
 
 
-def test_the_queue_library_has_no_newer_tables_than_ours():
-    newest = max(path.name for path in Path(SchemaManager.get_migrations_path()).glob("*.sql"))
-    assert newest.startswith("03.04.00_50"), "a migration of ours must bring the new tables"
+def test_the_queue_library_has_no_newer_tables_than_ours(monkeypatch, tmp_path):
+    check_library()  # else a migration of ours must bring the new tables
+    (tmp_path / "03.11.00_01_pre_new.sql").write_text("")
+    monkeypatch.setattr(SchemaManager, "get_migrations_path", lambda: str(tmp_path))
+    with pytest.raises(SettingsError, match=r"03\.11\.00_01_pre_new\.sql: expected 03\.04\.00"):
+        check_library()

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from schemas.settings import JobSettings, Settings, StorageSettings, WebSettings
+from schemas.settings import JobSettings, LimitSettings, Settings, StorageSettings, WebSettings
 from tests.support.jobs import Jobs
 from tests.support.serving import served, working
-from vo_service.opening import prepare_database
+from vo_service.opening import claim_jobs, prepare_database
 from vo_service.supervise import free_port
 
 if TYPE_CHECKING:
@@ -46,7 +46,12 @@ class Site:
 
 @contextmanager
 def site(
-    database: DatabaseSettings, folder: Path, *, workers: int = 1, **limits: int
+    database: DatabaseSettings,
+    folder: Path,
+    *,
+    workers: int = 1,
+    request: LimitSettings | None = None,
+    **limits: float,
 ) -> Iterator[Site]:
     """Serve an empty archive.
 
@@ -58,6 +63,8 @@ def site(
         Of its files.
     workers
         Processes that run its jobs.
+    request
+        Limits of a request, where they are not the usual ones.
     limits
         Settings of jobs.
     """
@@ -65,9 +72,11 @@ def site(
         database=database,
         storage=StorageSettings(root=folder / "files"),
         jobs=JobSettings(folder=folder / "jobs", workers=workers, **limits),
+        limits=request or LimitSettings(),
         web=WebSettings(port=free_port("127.0.0.1"), workers=1),
     )
     prepare_database(settings)
+    claim_jobs(settings)
     log = folder / "jobs.log"
     with ExitStack() as stack:
         url = stack.enter_context(served(settings, folder / "server.log"))

@@ -9,7 +9,13 @@ import pytest
 from reduction.archive import Archive
 from schemas.columns import Column, Table
 from schemas.dali import Terms, Upload, parse_params
-from schemas.errors import ParameterError, QueryError, TooLargeError, UploadError
+from schemas.errors import (
+    BusyError,
+    ParameterError,
+    QueryError,
+    TooLargeError,
+    UploadError,
+)
 from schemas.settings import LimitSettings, Settings
 from tap.adql import Catalogue, check, parse, translate
 from tap.protocol import PARAMS
@@ -136,10 +142,11 @@ def catalogue(archive):
     return Catalogue([table for schema in archive.schemas for table in schema.tables])
 
 
-def ask(archive, catalogue, query, limits=None, **parts):
+def ask(archive, catalogue, query, limits=None, more=None, **parts):
     uploads = ";".join(f"{name},param:{name}" for name in parts)
     pairs = [("LANG", "ADQL"), ("QUERY", query), ("UPLOAD", uploads)]
-    terms = Terms(uploads={name: part(name, data) for name, data in parts.items()})
+    files = {name: part(name, data) for name, data in parts.items()}
+    terms = Terms(uploads=files, **(more or {}))
     context = Context(archive, catalogue, limits or LimitSettings(sync_timeout_s=5))
     result = run(parse_params(PARAMS, pairs), context, terms)
     try:
@@ -193,6 +200,49 @@ def test_declinations_that_are_none_refuse_no_upload(archive, catalogue, match, 
         assert ask(archive, catalogue, query, **pair)[1] == 1
     alone = "SELECT ra FROM tap_upload.t WHERE DISTANCE(ra, dec, 10, 20) < 1"
     assert ask(archive, catalogue, alone, t=stray_table)[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "fails"),
+    [
+        ("SELECT * FROM tap_upload.t", False),
+        ("SELECT 1/(a-a) AS x FROM tap_upload.t", True),
+    ],
+)
+def test_nothing_may_be_cancelled_once_its_connection_is_given_back(
+    archive, catalogue, query, fails
+):
+    said = []
+
+    def begun(cancel):
+        assert cancel.__self__.closed == 0
+        said.append(("begun", archive.database._snapshots.pool.checkedout()))
+
+    def ended():
+        said.append(("ended", archive.database._snapshots.pool.checkedout()))
+
+    more = {"begun": begun, "ended": ended}
+    if fails:
+        with pytest.raises(QueryError, match="division by zero"):
+            ask(archive, catalogue, query, more=more, t=b"a\n1\n")
+    else:
+        ask(archive, catalogue, query, more=more, t=b"a\n1\n")
+    # for the loading of the upload, and for the query
+    assert said == [("begun", 1), ("ended", 1), ("begun", 1), ("ended", 1)]
+    assert archive.database._snapshots.pool.checkedout() == 0
+
+
+def test_an_upload_for_which_nobody_waits_is_not_loaded_to_its_end(archive, catalogue):
+    more = {"is_wanted": lambda: False}
+    with pytest.raises(BusyError, match="nobody waits"):
+        ask(
+            archive,
+            catalogue,
+            "SELECT * FROM tap_upload.t",
+            more=more,
+            t=b"a\n1\n",
+        )
+    assert leftovers(archive) == []
 
 
 def test_no_other_session_sees_an_upload(archive):

@@ -13,6 +13,7 @@ import requests
 from sqlalchemy import text
 
 from reduction.archive import Archive
+from schemas.errors import SettingsError
 from schemas.jobs import Job
 from schemas.uws import Event
 from tests.support.clusters import Databases, throw_away_cluster
@@ -21,6 +22,7 @@ from tests.support.serving import kill_tree, working
 from tests.support.site import site
 from vo_service.opening import prepare_database
 from vo_service.uws.files import JobFiles
+from vo_service.uws.folder import claim_folder
 from vo_service.uws.store import JobStore
 from vo_service.uws.tender import Tender
 
@@ -162,11 +164,13 @@ def test_owners_are_limited_and_told_how_to_go_further(held):
 def store(settings, tmp_path):
     """Jobs in a database that nobody serves."""
     own = settings.model_copy(
-        update={"jobs": settings.jobs.model_copy(update={"folder": tmp_path, "attempts": 2})}
+        update={
+            "jobs": settings.jobs.model_copy(update={"folder": tmp_path / "jobs", "attempts": 2})
+        }
     )
     prepare_database(own)
     archive = Archive(own)
-    yield JobStore(archive, own.jobs), JobFiles(tmp_path), archive
+    yield JobStore(archive, own.jobs), JobFiles(own.jobs.folder), archive
     archive.close()
 
 
@@ -239,10 +243,104 @@ def test_a_job_that_is_in_no_queue_is_put_there_again(store):
 
 def test_files_that_no_job_has_are_removed_when_they_are_old_enough(store):
     jobs, files, _ = store
-    jobs.add(new("kept"), run=False)
-    for name in ("kept", "orphan"):
+    kept, orphan = "kept".ljust(22, "-"), "orphan".ljust(22, "_")
+    jobs.add(new(kept), run=False)
+    for name in (kept, orphan):
         files.write(name, 1, "csv", 10).keep()
     tender = Tender(jobs, files)
     assert tender.sweep(older_than_s=60) == 0
     assert tender.sweep(older_than_s=-1) == 1
-    assert [path.name for path in files.path("", "").iterdir()] == ["kept"]
+    assert [path.name for path in files.path("", "").iterdir()] == [kept]
+
+
+def test_what_is_not_a_job_of_ours_is_never_removed(store, tmp_path):
+    jobs, files, archive = store
+    claim_folder(archive)
+    own = files.path("", "")
+    elsewhere = tmp_path / "elsewhere"
+    foreign = [
+        own.parent / "old".ljust(22, "x"),
+        own / "2026-11-27",
+        own / "lost+found",
+        own / ("x" * 23),
+        elsewhere,
+    ]
+    for folder in foreign:
+        folder.mkdir()
+        (folder / "frame.fits").write_bytes(b"x")
+    (own / ("f" * 22)).write_bytes(b"x")
+    (own / ("l" * 22)).symlink_to(elsewhere)
+    files.write("o" * 22, 1, "csv", 10).keep()
+    assert Tender(jobs, files).sweep(older_than_s=-1) == 1
+    for name in ("2026-11-27", "../elsewhere", "", ".", "l" * 22):
+        files.remove(name)
+    assert all((folder / "frame.fits").exists() for folder in foreign)
+    assert (own / ("f" * 22)).exists()
+    assert (own / ".archive").exists()
+    assert not (own / ("o" * 22)).exists()
+    assert own.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_is_not_this_archives_own_is_refused(store, tmp_path):
+    _, _, archive = store
+
+    def refused(folder, root=archive.settings.storage.root):
+        settings = archive.settings.model_copy(
+            update={
+                "jobs": archive.settings.jobs.model_copy(update={"folder": folder}),
+                "storage": archive.settings.storage.model_copy(update={"root": root}),
+            }
+        )
+        other = Archive(settings)
+        try:
+            with pytest.raises(SettingsError) as caught:
+                claim_folder(other)
+        finally:
+            other.close()
+        assert str(folder) in str(caught.value)
+        return str(caught.value)
+
+    claim_folder(archive)
+    claim_folder(archive)  # it is ours
+    assert "storage.root" in refused(tmp_path / "files", root=tmp_path / "files")
+    assert "storage.root" in refused(tmp_path, root=tmp_path / "a" / "files")
+    (tmp_path / "used" / "jobs" / "night").mkdir(parents=True)
+    assert "not known to be a job" in refused(tmp_path / "used")
+    marker = archive.settings.jobs.folder / "jobs" / ".archive"
+    own = marker.read_text()
+    marker.write_text("f" * 32 + "\n")
+    assert "another archive" in refused(archive.settings.jobs.folder)
+    marker.write_text(own)
+    (tmp_path / "file").write_bytes(b"")
+    assert "nothing can be written" in refused(tmp_path / "file")
+
+
+def test_a_job_that_was_taken_for_a_short_one_goes_to_the_long_ones(held, database):
+    hasty = held.settings.model_copy(
+        update={"jobs": held.settings.jobs.model_copy(update={"short_s": 0.3})}
+    )
+    jobs = Jobs(held.jobs.url)
+    where = jobs.make(LONG, run=False)
+    connection = psycopg2.connect(database.service_url)
+    with connection, connection.cursor() as cursor:
+        ident = where.rpartition("/")[2]
+        cursor.execute("UPDATE uws.job SET queue = 'short' WHERE job_id = %s", (ident,))
+    jobs.post(where + "/phase", PHASE="RUN")
+
+    def row():
+        with connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT j.queue, j.attempts, q.queue_name, q.status FROM uws.job j JOIN "
+                "queue.procrastinate_jobs q ON q.id = j.queue_id WHERE j.job_id = %s",
+                (ident,),
+            )
+            return cursor.fetchone()
+
+    assert row() == ("short", 0, "short", "todo")
+    with working(hasty, held.log):
+        until(lambda: row() == ("long", 1, "long", "doing"))
+        time.sleep(2)
+        assert row() == ("long", 1, "long", "doing")  # there it may stay
+        jobs.post(where + "/phase", PHASE="ABORT")
+        until(lambda: not backends(held.settings.database.reader_url))
+    connection.close()

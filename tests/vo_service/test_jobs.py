@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import socket
 import time
+from urllib.parse import urlsplit
 
+import psycopg2
 import pytest
 import requests
 from astropy.io.votable import parse_single_table
@@ -24,6 +27,16 @@ def jobs(observatory):
 
 def ident(where):
     return where.rpartition("/")[2]
+
+
+def said_as_it_is(url, path):
+    """Beginning of the answer to a path that no client mends."""
+    parts = urlsplit(url + path)
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
+        connection.sendall(
+            f"GET {parts.path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+        )
+        return connection.recv(100)
 
 
 def test_a_job_that_is_run_at_once_gives_the_result_that_sync_gives(observatory, jobs):
@@ -75,22 +88,15 @@ def test_parameters_in_the_address_and_in_parts_are_the_same(jobs):
     assert jobs.over(where) == "COMPLETED"
 
 
-def test_files_of_a_job_are_kept_until_it_is_deleted(observatory, jobs):
-    files = {"stars": ("../../a.csv", b"ra,dec\n1,2\n", "text/csv")}
-    where = jobs.make(run=False, files=files)
-    folder = observatory.settings.jobs.folder / ident(where)
-    assert [path.read_bytes() for path in folder.iterdir()] == [b"ra,dec\n1,2\n"]
-    jobs.post(where + "/parameters", files={"more": ("b", b"x", "text/csv")}, MAXREC="1")
-    assert sorted(path.name for path in folder.iterdir()) == ["upload-1", "upload-2"]
-    gone = jobs.session.delete(where, allow_redirects=False, timeout=60)
-    assert (gone.status_code, gone.headers["Location"]) == (303, jobs.url)
-    assert not folder.exists()
-    assert jobs.get(where).status_code == 404
-
-
 def test_running_twice_is_not_an_error_and_loses_nothing(jobs):
+    where = jobs.make(LONG)
+    for phase in ("QUEUED", "EXECUTING"):
+        until(lambda phase=phase: jobs.phase(where) in {phase, "EXECUTING"})
+        assert jobs.post(where + "/phase", PHASE="RUN").status_code == 303
+    assert jobs.told(where, "uws:jobInfo/attempts") == "1"
+    assert jobs.phase(where) == "EXECUTING"
+    jobs.session.delete(where, allow_redirects=False, timeout=60)
     where = jobs.make()
-    assert jobs.post(where + "/phase", PHASE="RUN").status_code in {303, 409}
     assert jobs.over(where) == "COMPLETED"
     again = jobs.post(where + "/phase", PHASE="RUN")
     assert again.status_code == 409
@@ -111,17 +117,20 @@ def test_a_wrong_query_ends_in_error_and_says_why_in_a_votable(jobs):
 
 
 def test_a_failure_after_the_first_rows_is_an_error_and_leaves_nothing(observatory, jobs):
+    sync = {"LANG": "ADQL", "RESPONSEFORMAT": "csv"}
+    sync["QUERY"] = "SELECT MAX(column_index) AS most FROM tap_schema.columns"
+    told = requests.get(observatory.url + "/tap/sync", params=sync, timeout=60).text
+    most = told.split()[1]
+    # one pair of all fails, none of the first
     where = jobs.make(
-        "SELECT 1 / (4000 - a.column_index * 40 - b.column_index) AS x FROM "
-        "tap_schema.columns AS a, tap_schema.columns AS b, tap_schema.columns AS c",
+        f"SELECT 1 / (ABS(a.column_index - {most}) + ABS(b.column_index - {most})) AS x FROM "
+        "tap_schema.columns AS a, tap_schema.columns AS b WHERE a.table_name = 'ivoa.obscore'",
         MAXREC="100000",
     )
-    phase = jobs.over(where)
-    folder = observatory.settings.jobs.folder / ident(where)
-    left = [path.name for path in folder.iterdir()] if folder.exists() else []
-    if phase == "ERROR":
-        assert left == []
-        assert b"division by zero" in jobs.get(where + "/error").content
+    assert jobs.over(where) == "ERROR"
+    assert b"division by zero" in jobs.get(where + "/error").content
+    folder = observatory.settings.jobs.folder / "jobs" / ident(where)
+    assert not folder.exists() or list(folder.iterdir()) == []
 
 
 def test_overflow_and_the_policy_of_freshness_are_said_as_in_sync(jobs):
@@ -162,9 +171,9 @@ def test_the_list_has_ones_own_jobs_alone_and_can_be_filtered(observatory, jobs)
     second = jobs.make(run=False)
     created = jobs.told(second, "uws:creationTime")
     third = jobs.make(run=False)
-    assert jobs.listed() == [ident(third), ident(second), ident(first)]
+    assert jobs.listed() == [ident(first), ident(second), ident(third)]
     assert jobs.listed(PHASE="COMPLETED") == [ident(first)]
-    assert jobs.listed(PHASE=["COMPLETED", "PENDING"], LAST=2) == [ident(third), ident(second)]
+    assert jobs.listed(PHASE=["COMPLETED", "PENDING"], LAST=2) == [ident(second), ident(third)]
     # moments are told in milliseconds
     assert ident(third) in jobs.listed(AFTER=created)
     assert ident(first) not in jobs.listed(AFTER=created)
@@ -175,6 +184,28 @@ def test_the_list_has_ones_own_jobs_alone_and_can_be_filtered(observatory, jobs)
         answer = jobs.get(**wrong)
         assert answer.status_code == 400
         assert "expected" in answer.text
+
+
+def test_a_long_list_is_the_newest_thousand_unless_more_are_asked_for(observatory, jobs):
+    newest = jobs.make(run=False)
+    connection = psycopg2.connect(observatory.settings.database.service_url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO uws.job (job_id, protocol, owner, client, created, destruction, "
+            "execution_duration, parameters) SELECT lpad(n::text, 22, '0'), protocol, owner, "
+            "'address:many', created - make_interval(secs => 2000 - n), destruction, 1, '[]' "
+            "FROM uws.job, generate_series(1, 1000) AS n WHERE job_id = %s",
+            (ident(newest),),
+        )
+    connection.close()
+    short = jobs.session.get(
+        jobs.url, params={"PHASE": "PENDING"}, allow_redirects=False, timeout=60
+    )
+    assert short.status_code == 303
+    assert short.headers["Location"] == jobs.url + "?PHASE=PENDING&LAST=1000"
+    listed = jobs.listed(PHASE="PENDING")
+    assert (len(listed), listed[0], listed[-1]) == (1000, "2".zfill(22), ident(newest))
+    assert jobs.listed(PHASE="PENDING", LAST=2000) == ["1".zfill(22), *listed]
 
 
 def test_the_cookie_is_for_the_browser_alone(jobs):
@@ -240,7 +271,7 @@ def test_deleting_cancels_the_query_and_leaves_nothing(observatory, jobs):
         answer = jobs.get(where + part)
         assert answer.status_code == 404
         assert "there is no job" in answer.text
-    assert not (observatory.settings.jobs.folder / ident(where)).exists()
+    assert not (observatory.settings.jobs.folder / "jobs" / ident(where)).exists()
 
 
 def test_a_job_that_takes_longer_than_its_execution_duration_is_aborted(observatory, jobs):
@@ -299,14 +330,17 @@ def test_wrong_requests_are_told_what_would_be_right(jobs):
     assert jobs.get(where + "/nothing").status_code == 404
     assert jobs.get(where + "/results/other").status_code == 404
     assert jobs.get(where + "/error").status_code == 404
-    assert jobs.get(jobs.url + "/../../etc/passwd").status_code == 404
+    for path in ("/../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/..%2f..%2fetc%2fpasswd"):
+        assert said_as_it_is(jobs.url, path).startswith(b"HTTP/1.1 404")
+    for name in ("../../.archive", "..%2f..%2f.archive", "result-1.csv"):
+        assert said_as_it_is(where, "/results/" + name).startswith(b"HTTP/1.1 404")
     assert jobs.get(jobs.url + "/nobody").status_code == 404
 
 
 def test_a_job_is_destroyed_on_time_with_its_files(observatory, jobs):
     where = jobs.make()
     jobs.over(where)
-    folder = observatory.settings.jobs.folder / ident(where)
+    folder = observatory.settings.jobs.folder / "jobs" / ident(where)
     assert list(folder.iterdir())
     soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1)
     jobs.post(where + "/destruction", DESTRUCTION=soon.strftime("%Y-%m-%dT%H:%M:%SZ"))

@@ -74,6 +74,7 @@ class Attempt:
         self.begun = time.monotonic()
         self._stopped = threading.Event()
         self._cancel: Callable[[], None] | None = None
+        self._cancelling = threading.Lock()
         self._broken: Exception | None = None
         self._rows = 0
 
@@ -81,11 +82,6 @@ class Attempt:
     def seconds(self) -> float:
         """How long it has been going on."""
         return time.monotonic() - self.begun
-
-    @property
-    def is_cancellable(self) -> bool:
-        """Whether a query is running that :meth:`stop` can cancel."""
-        return self._cancel is not None
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -97,11 +93,12 @@ class Attempt:
     def stop(self) -> None:
         """Cancel what runs in the database, and write no further; may be called repeatedly."""
         self._stopped.set()
-        cancel = self._cancel
-        if cancel is not None:
-            # The connection may be gone: then so is what ran on it.
-            with suppress(Exception):
-                cancel()
+        # while it is held the connection cannot become another's
+        with self._cancelling:
+            if self._cancel is not None:
+                # The connection may be gone: then so is what ran on it.
+                with suppress(Exception):
+                    self._cancel()
 
     def _work(self) -> None:
         try:
@@ -109,12 +106,17 @@ class Attempt:
         except BaseException as error:  # noqa: BLE001  # the edge of a job: told by the runner
             self.error = error
         finally:
-            self._cancel = None
+            self._ended()
             self.done.set()
 
     def _begin(self, cancel: Callable[[], None]) -> None:
-        self._cancel = cancel
+        with self._cancelling:
+            self._cancel = cancel
         self._check()
+
+    def _ended(self) -> None:
+        with self._cancelling:
+            self._cancel = None
 
     def _check(self) -> None:
         if self._stopped.is_set():
@@ -132,6 +134,8 @@ class Attempt:
             timeout_s=left_s,
             make_budget_s=left_s,
             begun=self._begin,
+            ended=self._ended,
+            is_wanted=lambda: not self._stopped.is_set(),
         )
         result = self._ask(params, terms)
         if isinstance(result, TableResult):

@@ -27,10 +27,11 @@ from schemas.votable import error_document
 from vo_service.clients import client_of
 from vo_service.connection import client_left
 from vo_service.errors import error_response
-from vo_service.request import pairs
+from vo_service.request import file_parts, pairs, texts
+from vo_service.uws.asked import Asked
 from vo_service.uws.files import JobFiles
 from vo_service.uws.owners import COOKIE, Accounts, check_may_use
-from vo_service.uws.service import Asked, JobService
+from vo_service.uws.service import JobService
 from vo_service.uws.store import JobStore
 from vo_service.uws.waiting import Wait, Waiting
 
@@ -47,6 +48,7 @@ _XML: Final = "text/xml;charset=utf-8"
 _TEXT: Final = "text/plain;charset=utf-8"
 _YEAR_S: Final = 365 * 86_400
 _PIECE: Final = 1 << 18
+_LISTED: Final = 1000
 
 
 def _wait(text: str) -> float:
@@ -80,20 +82,25 @@ class _Resources:
         settings = archive.settings
         self.protocol = mounted.protocol
         self.url = f"{settings.web.url}{mounted.protocol.path}/async"
-        self.files = JobFiles(settings.jobs.folder)
+        self.files = JobFiles(settings.jobs.folder, free_bytes=settings.jobs.free_bytes)
         self.accounts = Accounts(archive)
         store = JobStore(archive, settings.jobs)
         self.service = JobService(
-            mounted.protocol, store, self.files, settings.jobs, mounted.estimate
+            mounted.protocol,
+            store,
+            self.files,
+            settings.jobs,
+            mounted.estimate,
+            upload_bytes=settings.limits.upload_bytes,
         )
         self.waiting = Waiting(admission, settings.jobs.wait_s)
 
     def url_of(self, job: Job) -> str:
         return f"{self.url}/{job.job_id}"
 
-    def job(self, job_id: str) -> Job:
-        """A job that the caller may use."""
-        job = self.service.get(job_id)
+    def job(self, job_id: str, *, whole: bool = False) -> Job:
+        """A job that the caller may use; without its parameters where they are not asked for."""
+        job = self.service.get(job_id, whole=whole)
         check_may_use(self.accounts.caller(request), job)
         return job
 
@@ -102,7 +109,7 @@ class _Resources:
         return Response(job_document(job, self.url_of(job), quote=quote), content_type=_XML)
 
     def asked(self) -> Asked:
-        return Asked.of(pairs(request), list(request.files.items(multi=True)))
+        return Asked.of(texts(request), file_parts(request))
 
     def post(self, job: Job, asked: Asked) -> Response:
         after = self.service.post(job, asked)
@@ -180,7 +187,12 @@ def _add_list(views: Blueprint, shared: _Resources) -> None:
         if given["LAST"] == 0:
             raise ParameterError("LAST", 0, "a number of jobs >= 1")
         caller = shared.accounts.caller(request)
-        found = shared.service.listed(caller, given["PHASE"], given["AFTER"], given["LAST"])
+        last = _LISTED + 1 if given["LAST"] is None else given["LAST"]
+        found = shared.service.listed(caller, given["PHASE"], given["AFTER"], last)
+        if given["LAST"] is None and len(found) > _LISTED:
+            # whoever wants them all says so; that there are more is seen from the address
+            said = request.query_string.decode("latin-1")
+            return _see_other(f"{shared.url}?{said}{'&' if said else ''}LAST={_LISTED}")
         return Response(jobs_document(found, shared.url_of), content_type=_XML)
 
     @views.post("")
@@ -200,8 +212,8 @@ def _add_job(views: Blueprint, shared: _Resources) -> None:
         if given["WAIT"] is not None:
             client = client_of(request.remote_addr)
             asked = Wait(client, given["WAIT"], given["PHASE"], partial(client_left, request))
-            found = shared.waiting.until_changed(lambda: shared.service.get(job_id), asked)
-        return shared.document(found)
+            shared.waiting.until_changed(lambda: shared.service.get(job_id), asked)
+        return shared.document(shared.service.get(found.job_id, whole=True))
 
     @views.post("/<job_id>")
     def change(job_id: str) -> Response:
@@ -243,7 +255,7 @@ def _add_parts(views: Blueprint, shared: _Resources) -> None:
 
     @views.get("/<job_id>/parameters")
     def parameters(job_id: str) -> Response:
-        return Response(parameters_document(shared.job(job_id)), content_type=_XML)
+        return Response(parameters_document(shared.job(job_id, whole=True)), content_type=_XML)
 
     @views.post("/<job_id>/parameters")
     def set_parameters(job_id: str) -> Response:

@@ -2,31 +2,44 @@
 
 A job is put in and taken out in the transaction that changes its phase. Two queues: ``short`` for
 jobs that are expected to be over soon, ``long`` for the others. The library runs one entry with
-the same lock at a time: an owner has as many locks a queue as he may have jobs running.
+the same lock at a time, and the older ones first: an owner has as many locks as he may have jobs
+running, of both queues together, and one of them at least is for short jobs alone.
 """
 
 from __future__ import annotations
 
-__all__ = ["LONG", "SHORT", "TASK", "drop_stale", "put", "take_out"]
+__all__ = ["LONG", "SHORT", "TASK", "Share", "check_library", "drop_stale", "put", "take_out"]
 
 import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from procrastinate.schema import SchemaManager
 from sqlalchemy import text
+
+from schemas.errors import SettingsError
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from schemas.jobs import Job
+    from schemas.settings import JobSettings
 
 SHORT: Final = "short"
 LONG: Final = "long"
 TASK: Final = "run_job"
 """Name of the task that the library's workers know."""
 
+NEWEST_TABLES: Final = "03.04.00_50"
+"""Beginning of the name of the library's newest migration that ours hold."""
+
 _LOADS: Final = text(
-    "SELECT lock, count(*) FROM queue.procrastinate_jobs "
-    "WHERE lock = ANY(:locks) AND status IN ('todo', 'doing') GROUP BY lock"
+    "SELECT q.lock, sum(coalesce(j.estimated_s, "
+    "CASE q.queue_name WHEN 'long' THEN 3600 ELSE 1 END) + 0.1) "
+    "FROM queue.procrastinate_jobs q LEFT JOIN uws.job j ON j.queue_id = q.id "
+    "WHERE q.lock = ANY(:locks) AND q.status IN ('todo', 'doing') GROUP BY q.lock"
 )
 _DEFER: Final = text(
     "SELECT (queue.procrastinate_defer_jobs_v1(ARRAY[ROW(:queue, :task, 0, :lock, NULL, "
@@ -52,7 +65,53 @@ LOST: Final = text(
 """Jobs that are queued and in no queue, or taken out by a worker that is silent."""
 
 
-def put(session: Session, job: Job, *, running: int, delay_s: float = 0.0) -> int:
+def check_library() -> None:
+    """See that the library that is installed works on the tables that our migrations made.
+
+    Raises
+    ------
+    SettingsError
+        If it does not.
+    """
+    names = (path.name for path in Path(SchemaManager.get_migrations_path()).glob("*.sql"))
+    newest = max(names, default="none")
+    if not newest.startswith(NEWEST_TABLES):
+        message = (
+            f"procrastinate {version('procrastinate')} is installed, whose tables are of "
+            f"{newest}: expected {NEWEST_TABLES}, which the archive's database has; install a "
+            "version that vo-service asks for"
+        )
+        raise SettingsError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Jobs of an owner that may run at a time.
+
+    Attributes
+    ----------
+    running
+        Of both queues together.
+    long
+        Of the long ones.
+    """
+
+    running: int
+    long: int
+
+    @classmethod
+    def of(cls, settings: JobSettings) -> Share:
+        """What the settings allow, below the number of slots: nobody holds all of them.
+
+        Of two slots an owner may have both, one with a short job, which is soon over.
+        """
+        of_any_length = settings.workers * settings.slots
+        slots = of_any_length + settings.workers * settings.short_slots
+        running = min(settings.running_per_owner, max(slots - 1, 2))
+        return cls(running, max(min(running - 1, of_any_length - 1), 1))
+
+
+def put(session: Session, job: Job, share: Share, *, delay_s: float = 0.0) -> int:
     """Put a job into its queue; its place there.
 
     Parameters
@@ -61,14 +120,16 @@ def put(session: Session, job: Job, *, running: int, delay_s: float = 0.0) -> in
         The transaction that makes the job QUEUED.
     job
         With ``queue`` and ``client`` set.
-    running
+    share
         Jobs of its client that may run at a time.
     delay_s
         Seconds after which it may be taken.
     """
-    locks = [f"{job.client}/{job.queue}/{number}" for number in range(running)]
-    loads = {name: int(count) for name, count in session.execute(_LOADS, {"locks": locks})}
-    lock = min(locks, key=lambda name: loads.get(name, 0))
+    # short ones prefer the locks that no long one takes
+    numbers = range(share.long) if job.queue == LONG else reversed(range(share.running))
+    locks = [f"{job.client}/{number}" for number in numbers]
+    loads = {name: float(load) for name, load in session.execute(_LOADS, {"locks": locks})}
+    lock = min(locks, key=lambda name: loads.get(name, 0.0))
     args = json.dumps({"job_id": job.job_id})
     values: dict[str, Any] = {"queue": job.queue, "task": TASK, "lock": lock, "args": args}
     return int(session.scalar(_DEFER, {**values, "delay": delay_s}) or 0)

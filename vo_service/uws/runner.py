@@ -27,6 +27,7 @@ from vo_service.errors import failure_of
 from vo_service.logs import run_id
 from vo_service.uws.attempt import Attempt
 from vo_service.uws.files import JobFiles
+from vo_service.uws.queue import LONG, SHORT
 from vo_service.uws.store import JobStore
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _LOOK_S: Final = 0.2
-_STOPPING_S: Final = 30.0
+_STOPPING_S: Final = 15.0
+_NOT_SHORT: Final = 3.0
 _ENDING_S: Final = 120.0
 _BUSY_PAUSE_S: Final = 2.0
 
@@ -60,7 +62,8 @@ class Runner:
         self._settings = archive.settings
         self._mounted = {one.protocol.name: one for one in mounted}
         self.store = JobStore(archive, archive.settings.jobs)
-        self.files = JobFiles(archive.settings.jobs.folder)
+        jobs = archive.settings.jobs
+        self.files = JobFiles(jobs.folder, free_bytes=jobs.free_bytes)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._ending = threading.Event()
 
@@ -127,6 +130,8 @@ class Runner:
             return "ending"
         if attempt.seconds > job.execution_duration:
             return "time"
+        if job.queue == SHORT and attempt.seconds > _NOT_SHORT * self._settings.jobs.short_s:
+            return "not short"
         try:
             known = held.execute(
                 select(Job.phase, Job.attempts).where(Job.job_id == job.job_id)
@@ -139,12 +144,14 @@ class Runner:
         return "" if is_ours else "aborted"
 
     def _stop(self, attempt: Attempt) -> None:
-        """Cancel its query until it has ended; making is not waited for, it goes on without us."""
+        """Cancel what it does until it has ended: its slot is not free before.
+
+        What is made for it by others goes on; that is waited for no longer than a service that
+        ends has time.
+        """
         limit = time.monotonic() + _STOPPING_S
         attempt.stop()
         while not attempt.done.wait(_LOOK_S / 4) and time.monotonic() < limit:
-            if not attempt.is_cancellable:
-                return
             attempt.stop()
 
     # what came of it
@@ -161,6 +168,9 @@ class Runner:
             _log.warning("the job's lock is lost: somebody else will run it", extra=facts)
         elif why == "ending":
             self.store.again(job.job_id, job.attempts, "the service was stopped", free=True)
+        elif why == "not short":
+            reason = "it took longer than a short one"
+            self.store.again(job.job_id, job.attempts, reason, free=True, to=LONG)
         elif why == "time" or (not why and _is_over_time(attempt)):
             self.store.abort(job.job_id, self._too_long(job), attempt=job.attempts)
         elif not why:

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-__all__ = ["Asked", "JobService"]
+__all__ = ["JobService"]
 
 import datetime as dt
 import logging
 import secrets
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from schemas.dali import Param, parse_params
-from schemas.errors import ParameterError, PhaseError, VOError
+from schemas.dali import parse_params
+from schemas.errors import (
+    NotFoundError,
+    ParameterError,
+    PhaseError,
+    TimeLimitError,
+    UsageError,
+    VOError,
+)
 from schemas.jobs import Job
 from schemas.uws import OVER, Phase
-from schemas.values import parse_timestamp
+from vo_service.uws.asked import check_texts
+from vo_service.uws.folder import is_job_id
 from vo_service.uws.queue import LONG, SHORT
+from vo_service.uws.uploads import JobUploads, merged, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from werkzeug.datastructures import FileStorage
 
     from schemas.dali import Params
     from schemas.estimates import Estimate
     from schemas.settings import JobSettings
     from vo_service.mount import Protocol
+    from vo_service.uws.asked import Asked
     from vo_service.uws.files import JobFiles
     from vo_service.uws.owners import Caller
     from vo_service.uws.store import JobStore
@@ -35,63 +42,13 @@ _log = logging.getLogger(__name__)
 _ID_BYTES: Final = 16
 _SECONDS_OF_COST: Final = 2e-5
 _FITTED_FOR_S: Final = 60.0
-_NAMES: Final = 200
-
-
-def _seconds(text: str) -> int:
-    if not text.strip().isdigit():
-        message = "a whole number of seconds, 0 for as many as the service allows"
-        raise ValueError(message)
-    return int(text)
-
-
-_CONTROLS: Final = (
-    Param("PHASE", lambda text: text.strip().upper(), values=("RUN", "ABORT")),
-    Param("ACTION", lambda text: text.strip().upper(), values=("DELETE",)),
-    Param("EXECUTIONDURATION", _seconds),
-    Param("DESTRUCTION", parse_timestamp),
-    Param("WAIT", str),
-)
-_CONTROL_NAMES: Final = frozenset(param.name for param in _CONTROLS)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a POST about a job says: about its handling, and as parameters of its protocol.
-
-    Attributes
-    ----------
-    controls
-        PHASE, ACTION, EXECUTIONDURATION and DESTRUCTION.
-    parameters
-        Everything else, names in capitals.
-    files
-        Uploads by the name of their part.
-    """
-
-    controls: Params
-    parameters: tuple[tuple[str, str], ...]
-    files: tuple[tuple[str, FileStorage], ...] = ()
-
-    @classmethod
-    def of(
-        cls, pairs: Sequence[tuple[str, str]], files: Sequence[tuple[str, FileStorage]] = ()
-    ) -> Asked:
-        """Sort the pairs of a request.
-
-        Raises
-        ------
-        ParameterError
-            If one about the job's handling is wrong, or a text cannot be told in XML.
-        """
-        named = [(name.strip().upper(), text) for name, text in pairs]
-        for name, text in named:
-            if not _is_xml(text) or not _is_xml(name):
-                raise ParameterError(name, text, "a text without control characters")
-        if len(named) > _NAMES:
-            raise ParameterError("(all)", len(named), f"at most {_NAMES} parameters")
-        others = tuple(pair for pair in named if pair[0] not in _CONTROL_NAMES)
-        return cls(parse_params(_CONTROLS, named), others, tuple(files))
+_NO_ESTIMATE: Final[dict[str, Any]] = {
+    "estimated_s": None,
+    "estimated_cost": None,
+    "estimated_rows": None,
+    "targets_to_make": None,
+    "queue": LONG,
+}
 
 
 class JobService:
@@ -105,6 +62,8 @@ class JobService:
         Where they are kept.
     settings
         What a job may use.
+    upload_bytes
+        Of all uploads of a job at most.
     estimate
         What a request is expected to take; None where the protocol cannot say.
     """
@@ -116,21 +75,27 @@ class JobService:
         files: JobFiles,
         settings: JobSettings,
         estimate: Callable[[Params], Estimate] | None,
+        *,
+        upload_bytes: int,
     ) -> None:
         self._protocol, self._store, self._files = protocol, store, files
         self._settings, self._estimate = settings, estimate
+        self._uploads = JobUploads(store, files, upload_bytes)
         self._seconds_of_cost = _SECONDS_OF_COST
         self._fitted = float("-inf")
 
-    def get(self, job_id: str) -> Job:
-        """A job of this protocol.
+    def get(self, job_id: str, *, whole: bool = False) -> Job:
+        """A job of this protocol; its parameters and uploads are there only if ``whole``.
 
         Raises
         ------
         NotFoundError
             If there is none.
         """
-        return self._store.get(job_id, self._protocol.name)
+        if not is_job_id(job_id):
+            message = f"there is no job {job_id[:100]!r}: an id has 22 letters, digits, _ and -"
+            raise NotFoundError(message)
+        return self._store.get(job_id, self._protocol.name, whole=whole)
 
     def listed(
         self, caller: Caller, phases: Sequence[Phase], after: dt.datetime | None, last: int | None
@@ -147,8 +112,12 @@ class JobService:
         ------
         ParameterError
             If PHASE is something else.
+        TooLargeError
+            If its uploads are larger than those of a job may be.
         QuotaError
-            If the caller has too many jobs.
+            If the caller has too many jobs, or too much in them.
+        BusyError, StorageError
+            If the disk does not take its uploads; nothing is left of them.
         """
         run = self._wants_run(asked)
         job_id = secrets.token_urlsafe(_ID_BYTES)
@@ -165,11 +134,14 @@ class JobService:
             destruction=self._destruction(asked.controls["DESTRUCTION"]),
             execution_duration=self._duration(default_s if wanted_s is None else wanted_s),
             parameters=[list(pair) for pair in asked.parameters],
-            uploads=self._kept(job_id, asked.files, []),
+            uploads=[],
+            upload_bytes=0,
         )
         for name, value in self._expected(job.parameters).items():
             setattr(job, name, value)
         try:
+            job.uploads = self._uploads.keep(job, asked.files)
+            job.upload_bytes = total(job.uploads)
             self._store.add(job, run=run)
         except BaseException:
             self._files.remove(job_id)
@@ -235,35 +207,55 @@ class JobService:
     def _with_parameters(self, job: Job, asked: Asked) -> Job:
         """Take parameters and files of a job that is still PENDING.
 
-        A repeatable parameter (UPLOAD) adds to what was said, any other takes its place.
+        A repeatable parameter (UPLOAD) adds to what was said, any other takes its place; so does a
+        file that of the same name. Who says something at the same time is heard as well.
         """
         if Phase(job.phase) is not Phase.PENDING:
             raise PhaseError(job.phase, "a change of its parameters", _instead(job))
-        adding = {param.name for param in self._protocol.params if param.multiple}
-        replaced = {name for name, _ in asked.parameters} - adding
-        parameters = [list(pair) for pair in job.parameters if pair[0] not in replaced]
-        parameters += [list(pair) for pair in asked.parameters]
-        values = {
-            "parameters": parameters,
-            "uploads": self._kept(job.job_id, asked.files, job.uploads),
-            "run_id": _run_id(asked.parameters, job.run_id),
-            **self._expected(parameters),
-        }
-        if not self._store.change_pending(job.job_id, **values):
+        fresh = self._uploads.keep(job, asked.files)
+        replaced: list[str] = []
+
+        def change(now: Job) -> dict[str, Any]:
+            uploads, old = merged(now.uploads, fresh)
+            replaced.extend(old)
+            self._uploads.check(total(uploads))
+            parameters = self._together(now.parameters, asked.parameters)
+            return {
+                "parameters": parameters,
+                "uploads": uploads,
+                "upload_bytes": total(uploads),
+                "run_id": _run_id(asked.parameters, now.run_id),
+                **_NO_ESTIMATE,
+            }
+
+        after = None
+        try:
+            after = self._store.change_pending(job.job_id, change)
+        finally:
+            if after is None:
+                self._files.drop_uploads(job.job_id, [upload["file"] for upload in fresh])
+        if after is None:
             job = self.get(job.job_id)
             raise PhaseError(job.phase, "a change of its parameters", _instead(job))
-        return self.get(job.job_id)
+        self._files.drop_uploads(job.job_id, replaced)
+        return self._estimated(after)
 
-    def _kept(
-        self, job_id: str, files: Sequence[tuple[str, FileStorage]], known: Sequence[Any]
-    ) -> list[dict[str, str]]:
-        names = {name for name, _ in files}
-        kept = [dict(upload) for upload in known if upload["name"] not in names]
-        number = 1 + max((int(u["file"].rpartition("-")[2]) for u in known), default=0)
-        for offset, (name, part) in enumerate(files):
-            file = self._files.keep_upload(job_id, number + offset, part)
-            kept.append({"name": name, "media_type": part.mimetype or "", "file": file})
-        return kept
+    def _estimated(self, job: Job) -> Job:
+        """Estimate a job anew; that may take seconds, in which nothing is locked."""
+        values = self._expected(job.parameters)
+
+        def change(now: Job) -> dict[str, Any]:
+            return values if now.parameters == job.parameters else {}
+
+        return self._store.change_pending(job.job_id, change) or self.get(job.job_id, whole=True)
+
+    def _together(self, known: Sequence[Any], said: Sequence[tuple[str, str]]) -> list[list[str]]:
+        adding = {param.name for param in self._protocol.params if param.multiple}
+        replaced = {name for name, _ in said} - adding
+        parameters = [list(pair) for pair in known if pair[0] not in replaced]
+        parameters += [list(pair) for pair in said]
+        check_texts(parameters)
+        return parameters
 
     def _duration(self, seconds: int) -> int:
         """Seconds a job may run of those asked for; 0 asks for all there are (UWS-1.1 2.1.4)."""
@@ -278,17 +270,17 @@ class JobService:
 
     def _expected(self, parameters: Sequence[Sequence[str]]) -> dict[str, Any]:
         """What a job is expected to take, as columns; what is wrong with it, its run will say."""
-        # a query that is wrong is answered at once; one about uploads cannot be planned before
-        is_open = self._estimate is None or any(name == "UPLOAD" for name, _ in parameters)
-        nothing = {"estimated_s": None, "queue": LONG if is_open else SHORT}
         if self._estimate is None:
-            return nothing
+            return _NO_ESTIMATE
         try:
             given = [(name, text) for name, text in parameters]
             found = self._estimate(parse_params(self._protocol.params, given))
         except VOError as error:
             _log.debug("no estimate", extra={"why": str(error)})
-            return nothing
+            # one about uploads cannot be planned before; what is wrong is answered at once
+            has_uploads = any(name == "UPLOAD" for name, _ in parameters)
+            is_wrong = isinstance(error, UsageError) and not isinstance(error, TimeLimitError)
+            return {**_NO_ESTIMATE, "queue": SHORT if is_wrong and not has_uploads else LONG}
         seconds = found.cost * self._fit() + found.making_s
         return {
             "estimated_s": round(seconds, 3),
@@ -312,17 +304,6 @@ def _run_id(parameters: Sequence[tuple[str, str]], before: str) -> str:
 
 def _instead(job: Job) -> list[str]:
     return [] if Phase(job.phase) in OVER else ["ABORT"]
-
-
-def _is_xml(text: str) -> bool:
-    """Whether XML 1.0 can hold a text (its production 2)."""
-    return all(
-        char in "\t\n\r"
-        or " " <= char <= "\ud7ff"
-        or "\ue000" <= char <= "\ufffd"
-        or char > "\uffff"
-        for char in text
-    )
 
 
 def _now() -> dt.datetime:

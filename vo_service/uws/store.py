@@ -12,15 +12,17 @@ import datetime as dt
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import defer, load_only
 
-from schemas.errors import NotFoundError, QuotaError
+from schemas.errors import NotFoundError
 from schemas.jobs import Job
 from schemas.uws import Event, Phase, legal
-from vo_service.uws import queue
+from vo_service.uws import queue, quotas
+from vo_service.uws.quotas import UNFINISHED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from schemas.settings import JobSettings
 
 _LOCK_SPACE: Final = 0x4A4F << 40
-_UNFINISHED: Final = (Phase.QUEUED, Phase.EXECUTING)
+_LISTED: Final = (Job.number, Job.phase, Job.run_id, Job.owner, Job.created)
 
 
 class JobStore:
@@ -53,16 +55,24 @@ class JobStore:
 
     # looking
 
-    def get(self, job_id: str, protocol: str) -> Job:
+    def get(self, job_id: str, protocol: str, *, whole: bool = True) -> Job:
         """A job by its id.
+
+        Parameters
+        ----------
+        job_id, protocol
+            Which.
+        whole
+            With its parameters and uploads, which may be large.
 
         Raises
         ------
         NotFoundError
             If there is none, or it is of another protocol.
         """
+        parts = () if whole else (defer(Job.parameters), defer(Job.uploads))
         with self._archive.transaction() as session:
-            job = session.get(Job, job_id)
+            job = session.get(Job, job_id, options=parts)
         if job is None or job.protocol != protocol:
             raise _unknown(job_id)
         return job
@@ -76,7 +86,7 @@ class JobStore:
         after: dt.datetime | None = None,
         last: int | None = None,
     ) -> list[Job]:
-        """Jobs of an owner, the newest first (UWS-1.1 2.2.2.1).
+        """Jobs of an owner, the oldest first (UWS-1.1 2.2.2.1): what a list tells of each.
 
         Parameters
         ----------
@@ -87,7 +97,7 @@ class JobStore:
         after
             Made after this moment.
         last
-            So many at most.
+            Of these the newest, so many at most.
         """
         query = select(Job).where(Job.protocol == protocol, Job.owner == owner)
         if phases:
@@ -97,13 +107,14 @@ class JobStore:
         if after is not None:
             query = query.where(Job.created > after)
         query = query.order_by(Job.created.desc(), Job.number.desc()).limit(last)
+        query = query.options(load_only(*_LISTED))
         with self._archive.transaction() as session:
-            return list(session.scalars(query))
+            return list(session.scalars(query))[::-1]
 
     def ahead_s(self, job: Job) -> float:
         """Estimated seconds of the jobs in the same queue that come before this one."""
         before = select(func.coalesce(func.sum(Job.estimated_s), 0.0)).where(
-            Job.phase.in_(_UNFINISHED), Job.queue == job.queue, Job.job_id != job.job_id
+            Job.phase.in_(UNFINISHED), Job.queue == job.queue, Job.job_id != job.job_id
         )
         if job.queued is not None:
             before = before.where(Job.queued < job.queued)
@@ -129,6 +140,11 @@ class JobStore:
             found = session.scalar(median)
         return None if found is None else float(found)
 
+    def check_room(self, client: str, size: int) -> None:
+        """See that a client may have more bytes; see :func:`quotas.check_bytes`."""
+        with self._archive.transaction() as session:
+            quotas.check_bytes(session, client, self._settings, more=size)
+
     # changing
 
     def add(self, job: Job, *, run: bool) -> None:
@@ -140,14 +156,9 @@ class JobStore:
             If its client has too many; nothing is taken in then.
         """
         with self._archive.transaction() as session:
-            self._alone(session, job.client)
-            kept = session.scalar(select(func.count()).where(Job.client == job.client)) or 0
-            if kept >= self._settings.kept_per_owner:
-                message = (
-                    f"you have {kept} jobs, as many as one may have: delete some of them (DELETE "
-                    "on their addresses) and ask again"
-                )
-                raise QuotaError(message, retry_after_s=60)
+            quotas.alone(session, job.client)
+            quotas.check_kept(session, job.client, self._settings)
+            quotas.check_bytes(session, job.client, self._settings, more=job.upload_bytes or 0)
             session.add(job)
             session.flush()
             if run:
@@ -165,7 +176,7 @@ class JobStore:
         """
         with self._changing(job_id) as (session, job):
             if legal(Phase(job.phase), Event.RUN) is not Phase(job.phase):
-                self._alone(session, job.client)
+                quotas.alone(session, job.client)
                 _set(job, values)
                 self._queue(session, job)
             return job
@@ -197,13 +208,28 @@ class JobStore:
             _set(job, values)
             return job
 
-    def change_pending(self, job_id: str, **values: Any) -> bool:  # noqa: ANN401  # columns of Job
-        """Write columns if the job is still PENDING; whether it was."""
-        with self._changing(job_id) as (_, job):
+    def change_pending(self, job_id: str, change: Callable[[Job], dict[str, Any]]) -> Job | None:
+        """Write columns if the job is still PENDING; the job then, else None.
+
+        Parameters
+        ----------
+        job_id, change
+            Which; columns to be written, of the job as it is now (it is locked).
+
+        Raises
+        ------
+        QuotaError
+            If its client's jobs have too many bytes then; nothing is changed.
+        """
+        with self._changing(job_id) as (session, job):
             if job.phase != Phase.PENDING:
-                return False
-            _set(job, values)
-            return True
+                return None
+            before = job.upload_bytes
+            _set(job, change(job))
+            if job.upload_bytes > before:
+                quotas.alone(session, job.client)
+                quotas.check_bytes(session, job.client, self._settings)
+            return job
 
     def delete(self, job_id: str) -> None:
         """Forget a job; whoever runs it sees that and stops."""
@@ -238,7 +264,14 @@ class JobStore:
             return True
 
     def again(
-        self, job_id: str, attempt: int, reason: str, *, delay_s: float = 0.0, free: bool = False
+        self,
+        job_id: str,
+        attempt: int,
+        reason: str,
+        *,
+        delay_s: float = 0.0,
+        free: bool = False,
+        to: str | None = None,
     ) -> Phase | None:
         """Queue a job once more whose attempt came to nothing, or give it up after too many.
 
@@ -252,6 +285,8 @@ class JobStore:
             Seconds to let pass before the next.
         free
             Do not count it.
+        to
+            Another queue than before.
 
         Returns
         -------
@@ -270,6 +305,7 @@ class JobStore:
                 return Phase.ERROR
             legal(Phase.EXECUTING, Event.AGAIN)
             job.attempts -= int(free)
+            job.queue = to or job.queue
             queue.take_out(session, job.queue_id, begun=True)
             self._queue(session, job, delay_s=delay_s, counted=False)
             job.started = None
@@ -280,7 +316,10 @@ class JobStore:
     def dead(self) -> list[Job]:
         """Jobs that nobody runs though they are EXECUTING: their locks are free."""
         with self._archive.transaction() as session:
-            running = session.scalars(select(Job).where(Job.phase == Phase.EXECUTING)).all()
+            told = load_only(Job.number, Job.worker, Job.attempts)
+            running = session.scalars(
+                select(Job).where(Job.phase == Phase.EXECUTING).options(told)
+            ).all()
             return [
                 job
                 for job in running
@@ -326,25 +365,14 @@ class JobStore:
                 raise _unknown(job_id)
             yield session, job
 
-    def _alone(self, session: Session, client: str) -> None:
-        """Let no other request of the same client be counted at the same time."""
-        session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:c))"), {"c": "uws" + client})
-
     def _queue(
         self, session: Session, job: Job, *, delay_s: float = 0.0, counted: bool = True
     ) -> None:
         if counted:
-            going_on = session.scalar(
-                select(func.count()).where(Job.client == job.client, Job.phase.in_(_UNFINISHED))
-            )
-            if (going_on or 0) >= self._settings.queued_per_owner:
-                message = (
-                    f"{going_on} of your jobs run or wait, as many as one may have: ask again "
-                    "when some of them are over, or abort some"
-                )
-                raise QuotaError(message, retry_after_s=30)
-        running = self._settings.running_per_owner
-        job.queue_id = queue.put(session, job, running=running, delay_s=delay_s)
+            quotas.check_going_on(session, job.client, self._settings)
+            quotas.check_bytes(session, job.client, self._settings)
+        share = queue.Share.of(self._settings)
+        job.queue_id = queue.put(session, job, share, delay_s=delay_s)
         job.phase, job.queued = Phase.QUEUED, _now()
 
 

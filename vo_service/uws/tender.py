@@ -77,6 +77,8 @@ class Tender:
     def sweep(self, older_than_s: float = _ORPHANED_S) -> int:
         """Remove the folders that no job has; how many there were.
 
+        Only folders of this archive whose names can be a job's id are looked at.
+
         Parameters
         ----------
         older_than_s

@@ -18,7 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.dali import Mode
 from schemas.errors import VOError
 from vo_service.protocols import mounted_protocols
-from vo_service.uws.queue import LONG, SHORT, TASK
+from vo_service.uws.folder import claim_folder
+from vo_service.uws.queue import LONG, SHORT, TASK, check_library
 from vo_service.uws.runner import Runner
 from vo_service.uws.tender import Tender
 from vo_service.vosi import Health
@@ -50,11 +51,18 @@ def run_worker(archive: Archive, *, ready: Path | None = None) -> None:
     ready
         File that is made once jobs can be taken.
 
+    Raises
+    ------
+    SettingsError
+        If the folder of jobs is not this archive's own, or the queue library not ours.
+
     Notes
     -----
     Some slots take short jobs alone: a long one never makes them wait.
     """
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
+    check_library()
+    claim_folder(archive)
     settings = archive.settings
     health = Health(archive.database)
     mounted = [
