@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flask import Request
 
 _PIECE: Final = 1 << 16
+_SO_BUF_LOCK: Final = 72
 
 
 def _socket(environ: dict[str, Any]) -> socket.socket | None:
@@ -45,6 +46,8 @@ def held_by_kernel(environ: dict[str, Any], size: int) -> None:
     if connection is not None:
         with contextlib.suppress(OSError):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+            # what comes later on this connection may have more again (Linux 5.14)
+            connection.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
 
 
 def linger(environ: dict[str, Any], seconds: float) -> None:

@@ -96,7 +96,10 @@ def _length(response: Response) -> int | None:
     """Bytes of an answer that is there as a whole; None for one that is made as it is sent."""
     if request.method == "HEAD" or response.status_code in (204, 304):
         return 0
-    return None if response.is_streamed else response.calculate_content_length()
+    if response.is_streamed:
+        # files of the pages, which are there as well
+        return None if "ticket" in g else response.content_length
+    return response.calculate_content_length()
 
 
 def _read_out(response: Response) -> bool:
