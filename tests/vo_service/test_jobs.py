@@ -351,7 +351,7 @@ def test_a_job_is_destroyed_on_time_with_its_files(observatory, jobs):
 def test_a_result_that_is_lost_is_a_fault_of_the_service(observatory, jobs):
     where = jobs.make()
     assert jobs.over(where) == "COMPLETED"
-    for file in (observatory.settings.jobs.folder / ident(where)).iterdir():
+    for file in (observatory.settings.jobs.folder / "jobs" / ident(where)).iterdir():
         file.unlink()
     answer = jobs.get(where + "/results/result")
     assert answer.status_code == 500
