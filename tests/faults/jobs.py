@@ -257,7 +257,9 @@ def _look(data, database):
     reader.close()
     faults = [f"the queue still has {queued}"] if queued else []
     faults += [f"{running} queries still run"] if running else []
-    for folder in (data / "jobs").iterdir():
+    for folder in (data / "jobs" / "jobs").iterdir():
+        if folder.name == ".archive":  # whose folder it is
+            continue
         if folder.name not in jobs:
             faults.append(f"{folder.name} is no job's: {[p.name for p in folder.iterdir()]}")
             continue
