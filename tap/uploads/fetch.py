@@ -180,26 +180,25 @@ def _pool(parts: SplitResult, address: str, deadline: Deadline) -> urllib3.HTTPC
     return pool
 
 
-class _Watched(HTTPConnection):
+class _Watching:
+    """A connection of urllib3 whose socket the deadline may shut."""
+
     def __init__(self, *args: Any, deadline: Deadline, **kwargs: Any) -> None:  # noqa: ANN401  # urllib3's
         super().__init__(*args, **kwargs)
         self._deadline = deadline
 
     def _new_conn(self) -> socket.socket:
-        made = super()._new_conn()
+        made: socket.socket = super()._new_conn()  # type: ignore[misc]  # of the class beside it
         self._deadline.watch(made)
         return made
 
 
-class _WatchedTLS(HTTPSConnection):
-    def __init__(self, *args: Any, deadline: Deadline, **kwargs: Any) -> None:  # noqa: ANN401  # urllib3's
-        super().__init__(*args, **kwargs)
-        self._deadline = deadline
+class _Watched(_Watching, HTTPConnection):
+    """Plain HTTP, watched."""
 
-    def _new_conn(self) -> socket.socket:
-        made = super()._new_conn()
-        self._deadline.watch(made)
-        return made
+
+class _WatchedTLS(_Watching, HTTPSConnection):
+    """HTTPS, watched."""
 
 
 def _ask(
