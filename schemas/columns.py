@@ -17,7 +17,7 @@ class Column:
         As a query writes it (delimited identifiers without their quotes).
     datatype
         VOTable-1.4 2.1 primitive: boolean, unsignedByte, short, int, long, float, double, char,
-        unicodeChar.
+        unicodeChar (a text that may hold more than ASCII).
     arraysize
         VOTable-1.4 2.2: None for a scalar, ``*`` or a number otherwise.
     xtype

@@ -1,9 +1,10 @@
 """VOTable 1.4 as a stream: the one writer for answers, errors and service descriptions.
 
-Texts of ``char`` columns are UTF-8, the same bytes as ASCII wherever ASCII says it, and are read
-so by astropy, STILTS and TOPCAT; a column declared ``unicodeChar`` goes out in 16-bit units. Rows
-are BINARY2 (the default), BINARY or TABLEDATA. The markup is serialised by lxml around a marker,
-and only rows are put in the marker's place. Reading VOTables is not done here.
+Texts of ``char`` columns are UTF-8, the same bytes as ASCII wherever ASCII says it; beyond ASCII
+STILTS and TOPCAT read them so, while astropy refuses them in BINARY and BINARY2. A column declared
+``unicodeChar`` goes out in 16-bit units, which all of them read. Rows are BINARY2 (the default),
+BINARY or TABLEDATA. The markup is serialised by lxml around a marker, and only rows are put in the
+marker's place. Reading VOTables is not done here.
 """
 
 from __future__ import annotations

@@ -298,6 +298,17 @@ def test_a_client_that_leaves_frees_the_server(observatory, made):
     assert int(table(observatory, COUNT)[0]["n"]) > 0
 
 
+@pytest.mark.parametrize("form", ["votable", "votable/b", "votable/td"])
+def test_pyvo_reads_texts_in_any_letters(observatory, made, form):
+    tap = pyvo.dal.TAPService(observatory.url + "/tap")
+    query = "SELECT TOP 1 'Ångström' AS a, 'É' || LOWER(chip) AS b, chip AS c FROM archive.sources"
+    found = tap.run_sync(query, responseformat=form)
+    fields = {field.name: field.datatype for field in found.votable.get_first_table().fields}
+    assert fields == {"a": "unicodeChar", "b": "unicodeChar", "c": "char"}
+    row = found.to_table()[0]
+    assert (row["a"], row["b"]) == ("Ångström", "É" + row["c"])
+
+
 RUNNING = (
     "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
     " AND position(%s IN query) > 0"
