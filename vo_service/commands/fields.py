@@ -18,9 +18,14 @@ def field() -> None:
 
 @field.command()
 @click.argument("name")
-@click.option("--ra", type=float, required=True, help="Centre, degrees ICRS.")
-@click.option("--dec", type=float, required=True, help="Centre, degrees ICRS.")
-@click.option("--radius", type=float, required=True, help="Degrees; the grid's half side.")
+@click.option(
+    "--circle",
+    type=float,
+    nargs=3,
+    required=True,
+    metavar="RA DEC RADIUS",
+    help="Degrees ICRS; the radius is half the side of the grid.",
+)
 @click.option(
     "--pixel-scale", type=float, default=0.0, help="Of the grid, arcsec; the finest by default."
 )
@@ -36,9 +41,7 @@ def field() -> None:
 def add(
     context: click.Context,
     name: str,
-    ra: float,
-    dec: float,
-    radius: float,
+    circle: tuple[float, float, float],
     pixel_scale: float,
     instruments: tuple[str, ...],
     why: str,
@@ -50,7 +53,7 @@ def add(
     """
     from reduction.fields import FieldSpec, declare_field  # noqa: PLC0415  # --help stays fast
 
-    spec = FieldSpec(name, ra, dec, radius, pixel_scale, tuple(sorted(instruments)))
+    spec = FieldSpec(name, *circle, pixel_scale, tuple(sorted(instruments)))
     with opened(context) as archive:
         whole = declare_field(archive, spec, why=why, who=who)
     ny, nx = whole.shape
