@@ -210,4 +210,5 @@ def _clipped_means(lines: NDArray[np.float32]) -> NDArray[np.float32]:
     total = np.where(keep, lines, np.float32(0.0)).sum(axis=1, dtype=np.float64)
     mean = np.full(len(lines), np.nan)
     number = keep.sum(axis=1)
-    return np.divide(total, number, out=mean, where=number > 0).astype(np.float32)
+    np.divide(total, number, out=mean, where=number > 0)
+    return mean.astype(np.float32)
