@@ -8,6 +8,7 @@ __all__ = [
     "SubWindowStatistics",
     "clipped_statistics",
     "image_statistics",
+    "median_level",
     "sub_window_statistics",
 ]
 
@@ -83,13 +84,33 @@ class ClippedStatistics:
     count: int
 
 
-def _valid_pixels(
-    image: NDArray[np.float32], bad: NDArray[np.bool_] | None
-) -> NDArray[np.float32]:
+def _valid(image: NDArray[np.float32], bad: NDArray[np.bool_] | None) -> NDArray[np.float32]:
     good = np.isfinite(image)
     if bad is not None:
         good &= ~bad
-    values = image.ravel() if good.all() else image[good]
+    return image.ravel() if good.all() else image[good]
+
+
+def median_level(image: NDArray[np.float32], *, bad: NDArray[np.bool_] | None = None) -> float:
+    """Median of the valid pixels.
+
+    Parameters
+    ----------
+    image, bad
+        As :func:`image_statistics`.
+
+    Returns
+    -------
+    float
+        In the image's unit; NaN where no pixel is valid.
+    """
+    return median(_valid(image, bad))
+
+
+def _valid_pixels(
+    image: NDArray[np.float32], bad: NDArray[np.bool_] | None
+) -> NDArray[np.float32]:
+    values = _valid(image, bad)
     if values.size == 0:
         message = "the image has no valid pixel: expected at least one finite, unmasked value"
         raise UnprocessableError(message)
