@@ -195,7 +195,9 @@ def matched(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return nearest[found], np.flatnonzero(found), found
 
 
-def compare(image: np.ndarray, gain: float, folder: Path, *, flux_auto: float) -> None:
+def compare(
+    image: np.ndarray, gain: float, folder: Path, *, flux_auto: float, position: float
+) -> None:
     """Hold our sources of a frame beside the external program's."""
     ours = extract(image, gain=gain, aperture_radius=APERTURE)
     theirs = source_extractor(image, gain, folder)
@@ -215,10 +217,10 @@ def compare(image: np.ndarray, gain: float, folder: Path, *, flux_auto: float) -
     a, b = ours[here[same]], theirs[there[same]]
     assert same.sum() > 10
     # Both are centroids under a Gaussian window: ours of twice the half-light radius as the
-    # frame has it, theirs of the light above the threshold.
+    # frame has it, theirs of the light above the threshold. A lopsided star's depends on that.
     dx, dy = a["x"] - (b["XWIN_IMAGE"] - 1.0), a["y"] - (b["YWIN_IMAGE"] - 1.0)
-    assert abs(np.median(dx)) < 0.01
-    assert abs(np.median(dy)) < 0.01
+    assert abs(np.median(dx)) < position
+    assert abs(np.median(dy)) < position
     assert np.percentile(np.hypot(dx, dy), 90) < 0.1
     # The sky's level is estimated in two ways that differ by some hundredths of its noise; in a
     # circle of 452 pixels that is a thousandth of these fluxes.
@@ -231,7 +233,7 @@ def compare(image: np.ndarray, gain: float, folder: Path, *, flux_auto: float) -
 
 
 def test_detection_agrees_with_source_extractor_on_a_simulated_frame(frame, clean, tmp_path):
-    compare(clean, frame.gain, tmp_path, flux_auto=0.01)
+    compare(clean, frame.gain, tmp_path, flux_auto=0.01, position=0.01)
 
 
 def nickel_frame(folder: Path) -> np.ndarray:
@@ -253,7 +255,7 @@ def nickel_frame(folder: Path) -> np.ndarray:
 
 def test_detection_agrees_with_source_extractor_on_a_real_frame(shared, tmp_path):
     image = nickel_frame(shared / "data" / "nickel_2024-05-13")
-    compare(image, 1.8, tmp_path, flux_auto=0.02)
+    compare(image, 1.8, tmp_path, flux_auto=0.02, position=0.02)
 
 
 def test_cosmic_rays_are_found_as_well_as_astroscrappy_finds_them(frame, cosmics):
