@@ -160,7 +160,7 @@ def _publish(archive: Archive, verdict: Verdict, bundle: Bundle) -> tuple[Outcom
         said = getattr(error.orig, "diag", None)
         if getattr(said, "constraint_name", None) == "uq_product_key":
             return None, ""
-        primary = getattr(said, "message_primary", None)
+        primary = getattr(said, "message_primary", None) or error.orig
         message = f"what it made does not fit the archive's tables: {primary}"
         return _fail(archive, verdict, ReasonKind.RECIPE_FAILED, message)
     except DBAPIError as error:
