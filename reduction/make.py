@@ -278,7 +278,15 @@ def _progenitor(archive: Archive, session: Session, product: Product) -> Progeni
         "" if product.night is None else product.night.isoformat(),
         product.moment,
         _rows_reader(archive, product),
+        _band(archive, product),
     )
+
+
+def _band(archive: Archive, product: Product) -> str:
+    """Standard name of a product's filter; products of fields have it already."""
+    camera = archive.registry.instruments.get(product.instrument)
+    found = None if camera is None else camera.bands.get(product.filter)
+    return product.filter if found is None else found.standard
 
 
 def _rows_reader(archive: Archive, product: Product) -> Callable[[], Any] | None:
