@@ -15,7 +15,7 @@ LIST_VIEWS: Final = (
 CREATE OR REPLACE VIEW archive.associates AS
   SELECT a.product_id AS associate_list_id, a.association,
     l.progenitor_id AS source_list_id,
-    l.progenitor_id * 1000000 + a.source_number AS source_id, a.distance, a.flag,
+    l.progenitor_id * 1000000 + a.source_number AS source_id, a.distance AS separation, a.flag,
     (SELECT f.name FROM vo.field f WHERE f.field_id = t.field_id) AS field
   FROM vo.associate a
   JOIN vo.published u USING (product_id)

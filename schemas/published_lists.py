@@ -101,7 +101,7 @@ ASSOCIATES: Final = Table(
         _ASSOCIATION,
         _SOURCE_LIST,
         _SOURCE,
-        _real("distance", "arcsec", "pos.angDistance", "from the association's mean position"),
+        _real("separation", "arcsec", "pos.angDistance", "from the association's mean position"),
         _FLAG,
         _FIELD,
     ),
@@ -177,7 +177,7 @@ LIGHT_CURVES: Final = Table(
     kind="view",
     index=4,
     keys=(_product_of("object_id"),),
-    freshness=("LightCurves",),
+    freshness=("LightCurveList",),
 )
 
 VARIABLES: Final = Table(

@@ -21,7 +21,10 @@ VARIABILITY_DTYPE: Final = np.dtype(
         ("n_epochs", "i4"),
         *(
             (name, "f8")
-            for name in ("mag", "mag_err", "median", "rms", "mad", "chi2", "amplitude", "stetson")
+            for name in (
+                *("mag", "mag_err", "median", "rms", "mad", "chi2", "worst", "amplitude"),
+                "stetson",
+            )
         ),
     ]
 )
@@ -56,7 +59,8 @@ def light_curve_statistics(
         Structured as :data:`VARIABILITY_DTYPE`, shape (stars,): ``n_epochs``; ``mag`` the weighted
         mean and ``mag_err`` its error; ``median``; ``rms`` the standard deviation; ``mad`` the
         median absolute deviation from the median, times 1.4826; ``chi2`` the chi-square of a
-        constant magnitude over the degrees of freedom; ``amplitude`` from the 5th to the 95th
+        constant magnitude over the degrees of freedom; ``worst`` the largest deviation from the
+        mean in errors of that deviation; ``amplitude`` from the 5th to the 95th
         percentile; ``stetson`` the index J of pairs of consecutive observations: about 0 for a
         star that is constant or varies from one observation to the next without memory.
         NaN where there are not enough observations.
@@ -82,6 +86,9 @@ def light_curve_statistics(
         off = (mag - table["mag"][star]) / err
         table["chi2"] = np.bincount(star, off**2, stars) / freedom
         scale = np.sqrt(number / freedom)
+    worst = np.zeros(stars)
+    np.maximum.at(worst, star, np.abs(off))
+    table["worst"] = np.where(number > 1, worst * scale, np.nan)
     table["median"] = group_quantile(mag, star, stars, 0.5)
     apart = np.abs(mag - table["median"][star])
     table["mad"] = _MAD * group_quantile(apart, star, stars, 0.5)

@@ -36,7 +36,8 @@ class VariableFlag(IntFlag):
     """What a light curve's statistics say of a star."""
 
     VARIABLE = 1
-    """A constant star scatters so much with a probability below FALSE_ALARM."""
+    """Even without its worst magnitude it scatters more than a constant star would, but for a
+    probability of FALSE_ALARM."""
     CORRELATED = 2
     """Consecutive magnitudes are off alike: Stetson's index is above MIN_STETSON."""
     CONSTANT = 4
@@ -51,7 +52,7 @@ class VariabilityFrame(FieldTarget):
     ROWS = Variable
 
     associations = in_field("AssociateList")
-    light_curves = in_field("LightCurves")
+    light_curves = in_field("LightCurveList")
 
     n_stars = attribute(int, "light curves", ucd="meta.number")
     n_variables = attribute(int, "stars that vary", ucd="meta.number")
@@ -115,7 +116,9 @@ def _flags(
 ) -> NDArray[np.int64]:
     freedom = np.maximum(found["n_epochs"] - 1, 1)
     with np.errstate(invalid="ignore"):
-        varies = chi2.sf(found["chi2"] * freedom, freedom) < parameters.FALSE_ALARM
+        rest = np.maximum(found["chi2"] * freedom - found["worst"] ** 2, 0.0)
+        varies = chi2.sf(rest, np.maximum(freedom - 1, 1)) < parameters.FALSE_ALARM
+        varies &= freedom > 1
         alike = found["stetson"] > parameters.MIN_STETSON
     flags = np.where(varies, int(VariableFlag.VARIABLE), 0)
     flags |= np.where(alike, int(VariableFlag.CORRELATED), 0)

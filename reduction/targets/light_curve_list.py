@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["LightCurves"]
+__all__ = ["LightCurveList"]
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -54,7 +54,7 @@ _FOR_A_PLANE: Final = 30
 _MAG: Final = 2.5 / np.log(10.0)
 
 
-class LightCurves(FieldTarget):
+class LightCurveList(FieldTarget):
     """Magnitudes of the stars of a field in one band, each frame brought to the level of all.
 
     What the constant stars of a frame have in common - clouds, extinction, a zero point that is
@@ -156,7 +156,7 @@ class LightCurves(FieldTarget):
 
 
 def _gathered(
-    lists: Sequence[Progenitor], associations: Progenitor, parameters: LightCurves.Parameters
+    lists: Sequence[Progenitor], associations: Progenitor, parameters: LightCurveList.Parameters
 ) -> NDArray[Any]:
     """All good magnitudes of the stars that have enough of them."""
     members, numbers = associations.rows, list_numbers(associations)
@@ -190,7 +190,7 @@ def _seen(number: int, one: Progenitor, members: NDArray[Any]) -> NDArray[Any]:
 
 
 def _ensemble(
-    seen: NDArray[Any], star: NDArray[np.intp], parameters: LightCurves.Parameters
+    seen: NDArray[Any], star: NDArray[np.intp], parameters: LightCurveList.Parameters
 ) -> Ensemble:
     """Offsets of the frames; with a plane in the stars' positions where there are enough."""
 
