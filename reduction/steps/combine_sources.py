@@ -79,8 +79,8 @@ def combine_magnitudes(
     Returns
     -------
     tuple of ndarray
-        Magnitude and error, shape (stars,); NaN where there is none. The error is that of the
-        mean; a median's is larger by the square root of pi / 2, which it approaches for many.
+        Magnitude and error, shape (stars,); NaN where there is none. The error of a median is
+        that for many magnitudes of these errors; two have a plain mean and its error.
     """
     known = np.isfinite(mag) & (mag_err > 0)
     weight = np.where(known, 1.0 / np.where(known, mag_err, 1.0) ** 2, 0.0)
@@ -91,4 +91,8 @@ def combine_magnitudes(
         return group_mean(mag, weight, group, stars), error
     number = np.bincount(group[known], minlength=stars)
     median = group_quantile(np.where(known, mag, np.nan), group, stars, 0.5)
-    return median, np.where(number > 2, _MEDIAN_ERROR, 1.0) * error  # two have a mean
+    density = np.bincount(group[known], 1.0 / mag_err[known], stars)
+    square = np.bincount(group[known], mag_err[known] ** 2, stars)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        few = np.sqrt(square) / number
+        return median, np.where(number > 2, _MEDIAN_ERROR * np.sqrt(number) / density, few)
