@@ -161,7 +161,7 @@ def _publish(archive: Archive, verdict: Verdict, bundle: Bundle) -> tuple[Outcom
         said = getattr(error.orig, "diag", None)
         if getattr(said, "constraint_name", None) == "uq_product_key":
             return None, ""
-        primary = getattr(said, "message_primary", None)
+        primary = getattr(said, "message_primary", None) or error.orig
         message = f"what it made does not fit the archive's tables: {primary}"
         return _fail(archive, verdict, ReasonKind.RECIPE_FAILED, message)
     except DBAPIError as error:
@@ -279,7 +279,15 @@ def _progenitor(archive: Archive, session: Session, product: Product) -> Progeni
         "" if product.night is None else product.night.isoformat(),
         product.moment,
         _rows_reader(archive, product),
+        _band(archive, product),
     )
+
+
+def _band(archive: Archive, product: Product) -> str:
+    """Standard name of a product's filter; products of fields have it already."""
+    camera = archive.registry.instruments.get(product.instrument)
+    found = None if camera is None else camera.bands.get(product.filter)
+    return product.filter if found is None else found.standard
 
 
 def _rows_reader(archive: Archive, product: Product) -> Callable[[], Any] | None:

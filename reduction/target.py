@@ -266,6 +266,17 @@ class DBObject(metaclass=_Declarations):
         """Tables of its file, read from the storage."""
         return self._archive.tables(self._record.product_id)  # type: ignore[no-any-return]  # dict of arrays
 
+    @property
+    def rows(self) -> Array:
+        """Catalogue rows as a structured array, read from the database; NaN is "no value"."""
+        from reduction.rows import read_rows  # noqa: PLC0415  # needs the archive, above this layer
+
+        table = getattr(type(self), "ROWS", None)
+        if table is None:
+            message = f"a {type(self).__name__} has no catalogue rows"
+            raise AttributeError(message)
+        return read_rows(self._archive, table, self._record.product_id)
+
     def inspect(self) -> Figure:
         """Draw what a person should look at; see :mod:`reduction.inspection`."""
         from reduction.inspection import draw  # noqa: PLC0415  # matplotlib is slow to import

@@ -9,6 +9,7 @@ from typing import Final
 
 from schemas.columns import Column, ForeignKey, Schema, Table
 from schemas.obscore import OBSCORE
+from schemas.published_lists import LIST_TABLES
 from schemas.tap_schema import TAP_SCHEMA
 
 
@@ -385,6 +386,7 @@ FIXED_SCHEMAS: Final = (
         "archive",
         (
             SOURCES,
+            *LIST_TABLES,
             RAW_FRAMES,
             REFERENCE_STARS,
             PRODUCTS,
