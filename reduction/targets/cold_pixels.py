@@ -48,8 +48,11 @@ class ColdPixelMap(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a map of cold pixels."""
 
-        TOO_MANY = 1
-        COUNT_DIFFERS_FROM_PREVIOUS = 2
+        TOO_MANY = 1, "more cold pixels than MAXIMUM_COLD_PIXEL_COUNT"
+        COUNT_DIFFERS_FROM_PREVIOUS = (
+            2,
+            "the count differs from before by more than MAXIMUM_COLD_PIXEL_COUNT_DIFFERENCE",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Divide the flat by its smoothed self and flag what is far from 1."""

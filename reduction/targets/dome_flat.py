@@ -55,8 +55,11 @@ class DomeFlatFrame(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a dome flat."""
 
-        NOT_FLAT = 1
-        FLATNESS_DIFFERS_FROM_PREVIOUS = 2
+        NOT_FLAT = 1, "the medians of 32 sub-windows spread more than MAXIMUM_SUBWIN_FLATNESS"
+        FLATNESS_DIFFERS_FROM_PREVIOUS = (
+            2,
+            "that spread differs from the previous flat's by more than MAXIMUM_SUBWIN_DIFF",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Debias, normalise, reject, average."""

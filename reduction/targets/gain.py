@@ -69,9 +69,12 @@ class GainLinearity(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a gain."""
 
-        GAIN_TOO_SMALL = 1
-        GAIN_TOO_LARGE = 2
-        GAIN_DIFFERS_FROM_PREVIOUS = 4
+        GAIN_TOO_SMALL = 1, "the gain is below MINIMUM_GAIN"
+        GAIN_TOO_LARGE = 2, "the gain is above MAXIMUM_GAIN"
+        GAIN_DIFFERS_FROM_PREVIOUS = (
+            4,
+            "the gain differs from the previous one by more than MAXIMUM_GAIN_DIFFERENCE",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Pair the flats, measure each pair, average."""

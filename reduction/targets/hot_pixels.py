@@ -40,8 +40,11 @@ class HotPixelMap(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a map of hot pixels."""
 
-        TOO_MANY = 1
-        COUNT_DIFFERS_FROM_PREVIOUS = 2
+        TOO_MANY = 1, "more hot pixels than MAXIMUM_HOT_PIXEL_COUNT"
+        COUNT_DIFFERS_FROM_PREVIOUS = (
+            2,
+            "the count differs from before by more than MAXIMUM_HOT_PIXEL_COUNT_DIFFERENCE",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Subtract the bias's smooth background and flag what stands out."""

@@ -59,7 +59,10 @@ class MasterFlatFrame(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a master flat."""
 
-        FLATNESS_DIFFERS_FROM_PREVIOUS = 1
+        FLATNESS_DIFFERS_FROM_PREVIOUS = (
+            1,
+            "the medians' spread differs from the previous flat's by more than MAXIMUM_SUBWIN_DIFF",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Join the flats."""

@@ -67,7 +67,10 @@ class ReducedScienceFrame(FrameTarget):
     class Flags(QualityFlags):
         """What can be wrong with a reduced frame."""
 
-        TOO_FEW_GOOD_PIXELS = 1
+        TOO_FEW_GOOD_PIXELS = (
+            1,
+            "the part of the pixels that can be used is below MINIMUM_GOOD_FRACTION",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Trim, overscan, bias, flat, mask, weight."""

@@ -56,9 +56,15 @@ class TwilightFlatFrame(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a twilight flat."""
 
-        NOT_FLAT = 1
-        FLATNESS_DIFFERS_FROM_PREVIOUS = 2
-        TOO_MANY_OUTLIERS = 4
+        NOT_FLAT = 1, "the medians of 32 sub-windows spread more than MAXIMUM_SUBWIN_FLATNESS"
+        FLATNESS_DIFFERS_FROM_PREVIOUS = (
+            2,
+            "that spread differs from the previous flat's by more than MAXIMUM_SUBWIN_DIFF",
+        )
+        TOO_MANY_OUTLIERS = (
+            4,
+            "more values were rejected than MAXIMUM_NUMBER_OF_OUTLIERS: stars, or clouds",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Debias, normalise, reject, average."""
