@@ -24,7 +24,7 @@ class QualityFlags(IntFlag):
     Attributes
     ----------
     sentence
-        Of a single bit; empty for a sum of bits.
+        Of a single bit; sums of bits have none.
     """
 
     sentence: str

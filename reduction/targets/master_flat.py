@@ -61,7 +61,7 @@ class MasterFlatFrame(CalibrationTarget):
 
         FLATNESS_DIFFERS_FROM_PREVIOUS = (
             1,
-            "the medians' spread differs from the previous flat's by more than MAXIMUM_SUBWIN_DIFF",
+            "the medians' spread differs from before by more than MAXIMUM_SUBWIN_DIFF",
         )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
