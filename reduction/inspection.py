@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["draw", "facts", "plot_images", "save"]
+__all__ = ["draw", "facts", "plot_default", "save"]
 
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from matplotlib.figure import SubFigure
+    from matplotlib.figure import FigureBase
 
     from reduction.target import DBObject
 
@@ -41,8 +41,7 @@ def draw(shown: DBObject) -> Figure:
     figure = Figure(figsize=_SIZE, layout="constrained")
     FigureCanvasAgg(figure)
     plots, words = figure.subfigures(1, 2, width_ratios=_WIDTHS, squeeze=False)[0]
-    plot = getattr(type(shown), "plot", plot_images)
-    plot(shown, plots)
+    shown.plot(plots)
     lines = list(facts(shown))
     if len(lines) > _LINES:
         lines = [*lines[: _LINES - 1], "..."]
@@ -108,7 +107,7 @@ def _said(value: Any) -> str:  # noqa: ANN401  # any JSON value
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def plot_images(shown: DBObject, figure: Figure | SubFigure) -> None:
+def plot_default(shown: DBObject, figure: FigureBase) -> None:
     """Draw all images of a product: pixels above, how often each value occurs below.
 
     Extensions that are masks or maps are drawn in colours. Of a product without pixels there is

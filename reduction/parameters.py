@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 __all__ = [
+    "BandConstant",
     "ChipConstant",
     "check_parameters",
     "default_parameters",
+    "from_band",
     "from_chip",
     "near_names",
     "parameter_types",
@@ -25,7 +27,7 @@ from schemas.errors import ParameterError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reduction.instruments.base import Chip
+    from reduction.instruments.base import Band, Chip
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,18 @@ class ChipConstant:
 def from_chip(name: str) -> Any:  # noqa: ANN401  # stands in for a value of the field's type
     """Use a constant of the chip as default of a process parameter."""
     return ChipConstant(name)
+
+
+@dataclass(frozen=True, slots=True)
+class BandConstant:
+    """Marks a parameter whose default is a constant of the filter ("extinction" ...)."""
+
+    name: str
+
+
+def from_band(name: str) -> Any:  # noqa: ANN401  # stands in for a value of the field's type
+    """Use a constant of the filter as default of a process parameter; None where unknown."""
+    return BandConstant(name)
 
 
 def default_parameters(parameters: type[Any]) -> dict[str, Any]:
@@ -117,9 +131,13 @@ def check_parameters(
 
 
 def resolve_parameters(
-    class_name: str, parameters: type[Any], overrides: Mapping[str, Any], chip: Chip
+    class_name: str,
+    parameters: type[Any],
+    overrides: Mapping[str, Any],
+    chip: Chip,
+    band: Band | None = None,
 ) -> dict[str, Any]:
-    """Give every process parameter of a class its value for one chip.
+    """Give every process parameter of a class its value for one chip and filter.
 
     Returns
     -------
@@ -132,7 +150,13 @@ def resolve_parameters(
         If an override names a parameter that the class does not have, or has another type.
     """
     values = default_parameters(parameters) | check_parameters(class_name, parameters, overrides)
-    return {
-        name: getattr(chip, value.name) if isinstance(value, ChipConstant) else value
-        for name, value in values.items()
-    }
+    return {name: _value(value, chip, band) for name, value in values.items()}
+
+
+def _value(value: Any, chip: Chip, band: Band | None) -> Any:  # noqa: ANN401  # any JSON value
+    if isinstance(value, ChipConstant):
+        return getattr(chip, value.name)
+    if isinstance(value, BandConstant):
+        found = getattr(band, value.name, None)
+        return list(found) if isinstance(found, tuple) else found
+    return value

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from reduction.fields import find_field
 from reduction.parameters import (
+    BandConstant,
     ChipConstant,
     check_parameters,
     default_parameters,
@@ -23,6 +25,7 @@ from schemas.tables import Recipe
 
 if TYPE_CHECKING:
     from reduction.archive import Archive
+    from reduction.depends import Slot
     from reduction.registry import Registry
     from reduction.target import DBObject
 
@@ -107,7 +110,7 @@ class Pars(Mapping[str, Any]):
         Whose values are wanted: without an instrument those of the classes and of the settings
         for all instruments; without a chip, constants of the chip have no value.
     filter
-        Leaves out what the filter does not need.
+        Leaves out what the filter does not need; without it constants of the filter have no value.
     field
         A field whose own parameters count too.
     parameters
@@ -147,7 +150,8 @@ class Pars(Mapping[str, Any]):
         bands = {} if self._camera is None else self._camera.bands
         self._band = _known(filter, bands, "filter")
         self._operator = self._operator_parameters()
-        self._field = self._field_parameters(field)
+        self._field = field or ""
+        self._of_field = self._field_parameters()
         self._call = check_overrides(registry, name, parameters or {})
         self._seen: set[str] = set()
         self.tree = self._branch(name, ())
@@ -160,10 +164,11 @@ class Pars(Mapping[str, Any]):
         with self._archive.transaction() as session:
             return {row.class_name: row.overrides for row in session.scalars(query)}
 
-    def _field_parameters(self, name: str | None) -> tuple[str, Mapping[str, Any]]:
-        if name is None:
-            return "", {}
-        raise NotFoundError(f"there is no field {name!r}")
+    def _field_parameters(self) -> Mapping[str, Mapping[str, Any]]:
+        if not self._field:
+            return {}
+        with self._archive.transaction() as session:
+            return find_field(session, self._field).parameters
 
     def _branch(self, name: str, inputs: tuple[str, ...]) -> Branch:
         cls = self._archive.registry.target(name)
@@ -173,7 +178,7 @@ class Pars(Mapping[str, Any]):
         below: dict[str, list[str]] = {}
         for slot in cls.SLOTS.values():
             for progenitor in slot.classes:
-                if self._is_made(progenitor):
+                if self._is_made(progenitor) and self._is_wanted(slot):
                     below.setdefault(progenitor, []).append(slot.name)
         settings = tuple(self._settings_of(cls))
         branches = tuple(self._branch(n, tuple(slots)) for n, slots in below.items())
@@ -182,6 +187,15 @@ class Pars(Mapping[str, Any]):
     def _is_made(self, name: str) -> bool:
         found = self._archive.registry.classes.get(name)
         return found is not None and issubclass(found, ProcessTarget)
+
+    def _is_wanted(self, slot: Slot) -> bool:
+        """Whether a slot is looked at; without an instrument, or a filter, all may be."""
+        if not slot.when or self._camera is None:
+            return True
+        if self._band is None:
+            bands = self._camera.bands
+            return any(self._camera.wants(slot.when, name) for name in ("", *bands))
+        return bool(self._camera.wants(slot.when, self._band.name))
 
     def _settings_of(self, cls: type[ProcessTarget]) -> Iterator[Setting]:
         name, types = cls.__name__, parameter_types(cls.Parameters)
@@ -192,6 +206,9 @@ class Pars(Mapping[str, Any]):
             if isinstance(default, ChipConstant):
                 value = None if self._chip is None else getattr(self._chip, default.name)
                 first = Layer(f"the chip's {default.name}", value)
+            if isinstance(default, BandConstant):
+                value = None if self._band is None else getattr(self._band, default.name)
+                first = Layer(f"the filter's {default.name}", value)
             layers = [Layer(o, values[parameter]) for o, values in checked if parameter in values]
             yield Setting(name, parameter, types[parameter], (first, *layers))
 
@@ -205,7 +222,8 @@ class Pars(Mapping[str, Any]):
         if self._camera is not None:
             yield f"settings for {camera}", by_owner.get(camera, {}).get(name, {})
             yield "operator", self._operator.get(name, {})
-        yield f"field {self._field[0]}", self._field[1].get(name, {})
+        if self._archive.registry.target(name).ANCHOR.per_field:
+            yield f"field {self._field}", self._of_field.get(name, {})
         yield "call", self._call.get(name, {})
 
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401  # of the parameter's type

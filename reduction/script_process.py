@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from reduction.make import flat_attributes
 from reduction.registry import Registry
 from reduction.script_answer import Answer, write_answer, write_failure
 from reduction.scripts import LoadedScript, place_of, run_source
 from reduction.target import Inputs
-from reduction.make import flat_attributes
 from schemas.errors import VOError
 
 if TYPE_CHECKING:

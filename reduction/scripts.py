@@ -116,7 +116,7 @@ def _read(path: Path) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         raise ParameterError("script", path.name, "text in UTF-8") from error
     except OSError as error:
-        raise ParameterError("script", str(path), f"a file ({error.strerror})") from error
+        raise ParameterError("script", str(path), f"a file: {error!r}") from error
     if len(data) > _LONGEST:
         raise ParameterError("script", f"{len(data)} bytes", f"at most {_LONGEST} bytes")
     return source, hashlib.sha256(data).hexdigest()
@@ -132,7 +132,9 @@ def _declared(tree: ast.Module) -> list[str]:
             and isinstance(node.value, ast.Dict)
         ):
             names += [
-                f"step of {key.value}" for key in node.value.keys if isinstance(key, ast.Constant)
+                f"step of {key.value}"
+                for key in node.value.keys
+                if isinstance(key, ast.Constant) and isinstance(key.value, str)
             ]
     return names
 

@@ -13,7 +13,7 @@ import click
 from sqlalchemy.exc import OperationalError
 
 from schemas.errors import StorageError, UsageError, VOError
-from vo_service.commands import accounts, data, making, running, tuning
+from vo_service.commands import accounts, data, fields, making, running, tuning
 from vo_service.commands.common import MESSAGES
 from vo_service.home import said_plainly
 
@@ -58,6 +58,7 @@ def cli(context: click.Context, data: Path, *, verbose: bool) -> None:
 
 for _command in (
     *data.COMMANDS,
+    *fields.COMMANDS,
     *making.COMMANDS,
     *tuning.COMMANDS,
     *running.COMMANDS,
