@@ -23,12 +23,13 @@ from schemas.errors import BusyError
 from schemas.tables import Field, Lineage, Product, Recipe, Target, TargetState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
     from reduction.depends import Slot
     from reduction.registry import Registry
+    from reduction.target import ProcessTarget
 
 
 class Examiner:
@@ -121,27 +122,17 @@ class Examiner:
     def _identify(self, verdict: Verdict) -> None:
         target = verdict.target
         cls = self._registry.target(target.class_name)
-        recipe = self._session.get(
-            Recipe, (target.class_name, target.instrument)
-        ) or self._session.get_one(Recipe, (target.class_name, ""))
-        if recipe.version != cls.VERSION:
-            message = (
-                f"this process has version {cls.VERSION} of the recipe of {target.class_name}, "
-                f"the archive knows version {recipe.version}: restart the service after an upgrade"
-            )
-            raise BusyError(message)
+        recipe = self._recipe(target.class_name, target.instrument)
+        verdict.recipe_version = self._version(cls, recipe)
         field = field_of(self._session, target)
         own = {} if field is None else field.parameters.get(target.class_name, {})
         camera = self._registry.camera(target.instrument, composite=is_composite(target))
         verdict.parameters = resolve_parameters(
             target.class_name,
             cls.Parameters,
-            {**recipe.parameters, **recipe.overrides, **own},
+            {**recipe.parameters, **recipe.overrides, **own, **self._asked(target)},
             camera.chips.get(target.chip) or whole(camera),
             camera.bands.get(target.filter),
-        )
-        verdict.recipe_version = (
-            f"{recipe.version}.{recipe.revision}" if recipe.revision else str(recipe.version)
         )
         if verdict.needs:
             return
@@ -160,6 +151,25 @@ class Examiner:
         verdict.input_hash = hash_of(
             [*made_by, *made_for, [[r, n, p.content_hash] for r, n, p in roles]]
         )
+
+    def _recipe(self, class_name: str, instrument: str) -> Recipe:
+        return self._session.get(Recipe, (class_name, instrument)) or self._session.get_one(
+            Recipe, (class_name, "")
+        )
+
+    def _version(self, cls: type[ProcessTarget], recipe: Recipe) -> str:
+        if recipe.version != cls.VERSION:
+            message = (
+                f"this process has version {cls.VERSION} of the recipe of {cls.__name__}, "
+                f"the archive knows version {recipe.version}: restart the service after an upgrade"
+            )
+            raise BusyError(message)
+        return f"{recipe.version}.{recipe.revision}" if recipe.revision else str(recipe.version)
+
+    def _asked(self, target: Target) -> Mapping[str, Any]:
+        """Process parameters of the call; those of the archive's own products have none."""
+        del target
+        return {}
 
     def _judge(self, verdict: Verdict) -> Verdict:
         target = verdict.target
