@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from psycopg2 import sql
 
+from reduction.quality import flags_of
 from schemas.columns import Column, ForeignKey, Schema, Table
 from schemas.published import COMMON_COLUMNS, FIELD_COLUMN, FIXED_SCHEMAS
 
@@ -73,6 +74,24 @@ def class_views(registry: Registry) -> Iterator[sql.Composed]:
             sql.SQL("").join(sql.SQL(", ") + column for column in columns),
             sql.Literal(cls.__name__),
         )
+    yield from _flags_view(registry)
+
+
+def _flags_view(registry: Registry) -> Iterator[sql.Composed]:
+    """Statements that make the view of all classes' flags anew."""
+    view = sql.Identifier("archive", "flags")
+    yield sql.SQL("DROP VIEW IF EXISTS {}").format(view)
+    rows = [
+        sql.SQL("({}, {}, {}, {})").format(
+            *map(sql.Literal, (cls.__name__, flag.bit, flag.name, flag.sentence))
+        )
+        for cls in _classes(registry)
+        for flag in flags_of(cls.Flags)
+    ]
+    yield sql.SQL(
+        "CREATE VIEW {} AS SELECT class_name, bit, name, description FROM (VALUES {}) "
+        "AS f(class_name, bit, name, description)"
+    ).format(view, sql.SQL(", ").join(rows))
 
 
 def published_schemas(registry: Registry) -> tuple[Schema, ...]:

@@ -37,6 +37,7 @@ from schemas.tables import Base, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from matplotlib.figure import Figure, FigureBase
 
@@ -363,6 +364,8 @@ class ProcessTarget(DBObject):
         filter: str | None = None,
         raw: str | None = None,
         field: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        script: str | Path | None = None,
     ) -> Any:  # noqa: ANN401  # an instance of the class
         """Exists and up to date? else make, recursively.
 
@@ -377,18 +380,31 @@ class ProcessTarget(DBObject):
             File name of the raw frame, for classes made per frame.
         field
             Name of the field, for classes made per field; their filter is the standard band.
+        parameters
+            Process parameters of this call, of the class and of what it is made from:
+            ``{"BiasFrame.process_params.SIGMA_CLIP": 5.0}``; :class:`reduction.pars.Pars` has
+            the keys. What they touch is made (or found) for the caller and not published.
+        script
+            Hash of a script, or its file: its classes and steps take the place of the archive's,
+            likewise for the caller alone.
 
         Raises
         ------
         NotFoundError
             If no such target exists, or several do; lists what there is.
+        ParameterError
+            If a parameter has an unknown name or another type.
+        AuthorizationError
+            If the script may not run.
         ReductionError
             If it cannot be made; says why.
         """
         from reduction.archive import Archive  # noqa: PLC0415  # the archive knows the classes
 
         words = {"date": date, "chip": chip, "instrument": instrument, "filter": filter}
-        return Archive.current().get(cls.__name__, **words, raw=raw, field=field)
+        return Archive.current().get(
+            cls.__name__, parameters=parameters, script=script, **words, raw=raw, field=field
+        )
 
 
 class CalibrationTarget(ProcessTarget):
