@@ -395,7 +395,11 @@ class Archive:
         """A product as an object of its class; of what a script made, as it describes itself."""
         known = self.registry.classes.get(row.class_name)
         if known is None or "+" in row.recipe_version:
-            known = described(row, known)
+            query = select(_LINEAGE.c.role, _LINEAGE.c.position).where(
+                _LINEAGE.c.product_id == row.product_id
+            )
+            with self.transaction() as session:
+                known = described(row, known, session.execute(query).all())
         return known(row, self)
 
     def why(self, target_id: int) -> Verdict:

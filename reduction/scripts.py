@@ -186,7 +186,7 @@ def allow_script(
     """
     known = find_script(archive, sha256)
     with archive.transaction() as session:
-        row = session.get_one(Script, known.sha256, with_for_update=True)
+        row = session.get_one(Script, known.sha256)
         session.add(
             Edit(
                 subject=f"script {row.sha256}",
