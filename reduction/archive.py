@@ -25,7 +25,7 @@ from reduction.datasets import Dataset, find_dataset
 from reduction.described import described
 from reduction.engine import open_engine
 from reduction.events import mark_users_of_catalogue
-from reduction.frames import read_images, read_tables
+from reduction.frames import StoredImages, read_tables
 from reduction.freshness import (
     Answering,
     Fresh,
@@ -45,6 +45,7 @@ from reduction.verdicts import Plan, Verdict, VerdictKind
 from schemas.database import Database, is_gone
 from schemas.errors import (
     BusyError,
+    NotFoundError,
     NotMadeYetError,
     ParameterError,
     ReductionError,
@@ -436,11 +437,13 @@ class Archive:
 
         Raises
         ------
-        sqlalchemy.exc.NoResultFound
+        NotFoundError
             If there is none.
         """
         with self.transaction() as session:
-            row = session.get_one(Product, object_id)
+            row = session.get(Product, object_id)
+        if row is None:
+            raise NotFoundError(f"there is no object {object_id}; see archive.products")
         return self.shown(row)
 
     def progenitors(self, object_id: int, role: str) -> list[DBObject]:
@@ -458,11 +461,13 @@ class Archive:
         return [self.shown(row) for row in rows]
 
     def images(self, object_id: int) -> dict[str, np.ndarray[Any, Any]]:
-        """Pixels of a product by extension name; empty if it has none."""
+        """Pixels of a product by extension name, of a raw frame as "RAW"; empty if it has none."""
         with self.transaction() as session:
             row = session.get_one(Product, object_id)
             file = None if row.file_id is None else session.get_one(File, row.file_id)
-        return {} if file is None else read_images(self.storage.path(file.location))
+        if file is None:
+            return {}
+        return dict(StoredImages(self.storage.path(file.location), row.hdu))
 
     def tables(self, object_id: int) -> dict[str, np.ndarray[Any, Any]]:
         """Tables of a product's file by extension name; empty if it has none."""

@@ -13,7 +13,7 @@ import click
 from sqlalchemy.exc import OperationalError
 
 from schemas.errors import StorageError, UsageError, VOError
-from vo_service.commands import accounts, data, fields, making, running, tuning
+from vo_service.commands import accounts, data, fields, making, running, scripts, tuning
 from vo_service.commands.common import MESSAGES
 from vo_service.home import said_plainly
 
@@ -61,6 +61,7 @@ for _command in (
     *fields.COMMANDS,
     *making.COMMANDS,
     *tuning.COMMANDS,
+    *scripts.COMMANDS,
     *running.COMMANDS,
     *accounts.COMMANDS,
 ):

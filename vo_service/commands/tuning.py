@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reduction.pars import Branch, Setting
 
 
-@click.command()
+@click.command(short_help="Show the process parameters of a class and its chain.")
 @click.argument("class_name", metavar="CLASS")
 @click.option("--instrument", help="Whose values; without it those for all instruments.")
 @click.option("--chip", help="Name of the chip, for parameters that are constants of it.")
@@ -64,7 +64,7 @@ def _said(setting: Setting) -> str:
     return said
 
 
-@click.command()
+@click.command(short_help="Draw a raw frame or a product into a file.")
 @click.argument("object_id", type=int)
 @click.option(
     "-o",
