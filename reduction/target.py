@@ -32,6 +32,7 @@ from reduction.attributes import Attribute, AttributePath, ImStat, expand
 from reduction.depends import Slot
 from reduction.progenitor import Progenitor, ReferenceStars
 from reduction.quality import QualityFlags
+from reduction.rows import read_rows
 from schemas.errors import FatalError
 from schemas.tables import Base, Source
 
@@ -353,6 +354,11 @@ class ProcessTarget(DBObject):
         """
         del made, previous, parameters
         return 0
+
+    @property
+    def rows(self) -> Array:
+        """Its catalogue rows as a structured array; NaN is "no value"."""
+        return read_rows(self._archive, type(self).ROWS, self._record.product_id)
 
     @classmethod
     def get(
