@@ -465,7 +465,7 @@ class Archive:
         with self.transaction() as session:
             row = session.get_one(Product, object_id)
             file = None if row.file_id is None else session.get_one(File, row.file_id)
-        if file is None:
+        if file is None or row.class_name == "ReferenceCatalogue":
             return {}
         return dict(StoredImages(self.storage.path(file.location), row.hdu))
 

@@ -42,6 +42,9 @@ def draw(shown: DBObject) -> Figure:
     FigureCanvasAgg(figure)
     plots, words = figure.subfigures(1, 2, width_ratios=_WIDTHS, squeeze=False)[0]
     shown.plot(plots)
+    for axes in figure.axes:
+        axes.title.set_fontsize(10)
+        axes.tick_params(labelsize=8)
     lines = list(facts(shown))
     if len(lines) > _LINES:
         lines = [*lines[: _LINES - 1], "..."]

@@ -154,8 +154,11 @@ def plot_trend(
     own = _number(shown, attribute)
     axes.plot([shown.moment], [own], "s", color="#D55E00", markersize=6, label="this one")
     axes.ticklabel_format(useOffset=False, axis="both")
-    axes.legend(frameon=False, fontsize="small")
-    title = f"{attribute} of {len(others)} {cls.__name__} objects"
+    axes.locator_params(axis="x", nbins=4)
+    if np.ptp(x) == 0.0:
+        axes.set_xlim(x[0] - 1.0, x[0] + 1.0)
+    axes.legend(fontsize="small")
+    title = f"{attribute}, {len(others)} of {cls.__name__}"
     axes.set(title=title, xlabel="MJD", ylabel=f"{attribute} [{unit}]" if unit else attribute)
 
 
@@ -227,8 +230,8 @@ def plot_sources(figure: FigureBase, rows: Array) -> None:
     mags = rows["mag"][np.isfinite(rows["mag"])]
     if mags.size:
         edges = np.arange(np.floor(mags.min()), np.ceil(mags.max()) + 0.5, 0.5)
-        panels[0, 1].hist(mags, bins=edges, histtype="step", color="#0072B2")
-        panels[0, 1].set_yscale("log")
+        count, _, _ = panels[0, 1].hist(mags, bins=edges, histtype="step", color="#0072B2")
+        panels[0, 1].set_yscale("log" if np.max(count) > 100 else "linear")  # legible
     panels[0, 1].set(title="sources of each half magnitude", xlabel="mag", ylabel="number")
     show_points(
         panels[1, 0],

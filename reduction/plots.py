@@ -161,13 +161,13 @@ def show_histogram(
     high = min(middle.median + width, float(left.max()))
     if low >= high:
         low, high = middle.median - width, middle.median + width
-    axes.hist(left, bins=_BINS, range=(low, high), histtype="step", color=_COLOURS[3])
+    axes.hist(left, bins=_edges(left, low, high), histtype="step", color=_COLOURS[3])
     axes.set_yscale("log")
     for number, (name, value) in enumerate((lines or {}).items()):
         colour = _COLOURS[1 + number % 5]
         axes.axvline(value, color=colour, linestyle="--", label=f"{name} {value:.4g}")
     if lines:
-        axes.legend(frameon=False, fontsize="small")
+        axes.legend(fontsize="small")
     outside = int(np.count_nonzero((left < low) | (left > high)))
     axes.set(title=title, xlabel=unit or "value", ylabel=f"number ({outside} outside)")
 
@@ -200,7 +200,16 @@ def show_windows(
         medians - middle, cmap="RdBu_r", vmin=-most, vmax=most, origin="lower", aspect="auto"
     )
     for (row, column), value in np.ndenumerate(medians - middle):
-        axes.text(column, row, f"{value:.2g}", ha="center", va="center", fontsize="x-small")
+        colour = "white" if abs(value) > 0.6 * most else "black"
+        axes.text(
+            column,
+            row,
+            f"{value:.2g}",
+            ha="center",
+            va="center",
+            fontsize="x-small",
+            color=colour,
+        )
     axes.set(
         title=title or f"sub-windows: median - {middle:.4g}",
         xticks=[],
@@ -218,7 +227,7 @@ def show_profiles(axes: Axes, image: Array, *, title: str = "", unit: str = "") 
         lines = usable[:, known] if axis == 0 else usable[known]
         medians = np.nanmedian(lines, axis=axis)
         axes.plot(places, medians, linewidth=0.8, color=_COLOURS[colour], label=name)
-    axes.legend(frameon=False, fontsize="small")
+    axes.legend(fontsize="small")
     axes.set(title=title or "medians of columns and rows", xlabel="pixel", ylabel=unit)
 
 
@@ -254,6 +263,16 @@ def show_points(
     if zero:
         axes.axhline(0.0, color=_COLOURS[0], linewidth=0.8)
     axes.set(title=title, xlabel=x_label, ylabel=y_label)
+    axes.locator_params(axis="x", nbins=5)
+
+
+def _edges(values: Array, low: float, high: float) -> list[float]:
+    """Edges of bins; about whole numbers where all values are such."""
+    edges = np.linspace(low, high, _BINS + 1)
+    if (values == np.rint(values)).all():
+        step = max(int((high - low) / _BINS), 1)
+        edges = np.arange(np.floor(low) - 0.5, np.ceil(high) + step, step)
+    return [float(edge) for edge in edges]
 
 
 def _say_nothing(axes: Axes, title: str) -> None:

@@ -113,7 +113,8 @@ class ReadNoise(CalibrationTarget):
         from reduction.layouts import plot_trend, science_pixels  # noqa: PLC0415  # matplotlib is slow to import
         from reduction.plots import show_histogram, show_image  # noqa: PLC0415  # as above
 
-        difference, values, trend = figure.subplots(1, 3)
+        (difference, values), (trend, spare) = figure.subplots(2, 2)
+        spare.axis("off")
         first, second = (science_pixels(raw).astype("f4") for raw in self.raw_bias_frames[:2])
         first -= second
         first -= float(np.median(first))
@@ -122,7 +123,7 @@ class ReadNoise(CalibrationTarget):
         show_histogram(
             values,
             first,
-            title="its values, and read noise times the root of 2",
+            title="its values; read noise times root 2",
             unit="adu",
             lines={"+": noise, "-": -noise},
         )
