@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from reduction.plots import show_histogram, show_image, show_mask
 from reduction.quality import QualityFlags, flags_of
@@ -28,6 +29,7 @@ _WIDTHS: Final = (3.0, 1.0)
 _LINE: Final = 44
 _LINES: Final = 62
 _DPI: Final = 100
+_PAD: Final = 0.08
 
 
 def draw(shown: DBObject) -> Figure:
@@ -38,7 +40,7 @@ def draw(shown: DBObject) -> Figure:
     matplotlib.figure.Figure
         Not shown on any screen; :func:`save` writes it, and notebooks draw it.
     """
-    figure = Figure(figsize=_SIZE, layout="constrained")
+    figure = Figure(figsize=_SIZE, layout=ConstrainedLayoutEngine(w_pad=_PAD, h_pad=_PAD))
     FigureCanvasAgg(figure)
     plots, words = figure.subfigures(1, 2, width_ratios=_WIDTHS, squeeze=False)[0]
     shown.plot(plots)
