@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["class_views", "published_schemas"]
+__all__ = ["class_views", "flagged_classes", "published_schemas"]
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from reduction.quality import flags_of
+from reduction.quality import QualityFlags, flags_of
 from schemas.columns import Column, ForeignKey, Schema, Table
 from schemas.published import COMMON_COLUMNS, FIELD_COLUMN, FIXED_SCHEMAS
 
@@ -77,6 +77,15 @@ def class_views(registry: Registry) -> Iterator[sql.Composed]:
     yield from _flags_view(registry)
 
 
+def flagged_classes(registry: Registry) -> list[Any]:
+    """Classes whose objects may have quality flags, by name: each with ``Flags``."""
+    return [
+        cls
+        for _, cls in sorted(registry.classes.items())
+        if len(getattr(cls, "Flags", QualityFlags))
+    ]
+
+
 def _flags_view(registry: Registry) -> Iterator[sql.Composed]:
     """Statements that make the view of all classes' flags anew."""
     view = sql.Identifier("archive", "flags")
@@ -85,7 +94,7 @@ def _flags_view(registry: Registry) -> Iterator[sql.Composed]:
         sql.SQL("({}, {}, {}, {})").format(
             *map(sql.Literal, (cls.__name__, flag.bit, flag.name, flag.sentence))
         )
-        for cls in _classes(registry)
+        for cls in flagged_classes(registry)
         for flag in flags_of(cls.Flags)
     ]
     yield sql.SQL(

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from reduction.operate import edit, find_target, set_parameter
+from reduction.published import flagged_classes
 from reduction.quality import flags_of
 from schemas.errors import ParameterError, ReductionError
 from tests.support.toy import ToyBias, ToyCatalogue, ToyFlat, ToyImage, work_done
@@ -166,7 +167,7 @@ def test_every_flag_can_be_read_by_adql(archive: Archive, night: Path) -> None:
         published = set(map(tuple, rows))
     declared = {
         (cls.__name__, flag.bit, flag.name, flag.sentence)
-        for cls in archive.registry.targets()
+        for cls in flagged_classes(archive.registry)
         for flag in flags_of(cls.Flags)
     }
     assert published == declared
