@@ -281,9 +281,7 @@ def _say_nothing(axes: Axes, title: str) -> None:
 
 
 def _grey() -> Colormap:
-    grey = mpl.colormaps["gray"].copy()
-    grey.set_bad(_COLOURS[2])
-    return grey
+    return mpl.colormaps["gray"].with_extremes(bad=_COLOURS[2])
 
 
 def _draw(
