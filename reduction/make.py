@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["Outcome", "OutcomeKind", "flattened", "give_up", "make_target"]
+__all__ = [
+    "Outcome",
+    "OutcomeKind",
+    "RecipeFailedError",
+    "compute_bundle",
+    "flat_attributes",
+    "flattened",
+    "give_up",
+    "make_target",
+    "run_recipe",
+]
 
 import logging
 import math
@@ -140,10 +150,10 @@ def _step(
             publish_again(session, verdict)
         return OutcomeKind.REUSED, ""
     try:
-        bundle = _compute(archive, verdict)
+        bundle = compute_bundle(archive, verdict)
     except ReductionError as error:
         return _fail(archive, verdict, ReasonKind.CANNOT_BE_MADE, str(error))
-    except _RecipeFailedError as error:
+    except RecipeFailedError as error:
         _LOG.error(
             "recipe failed",
             exc_info=error.__cause__,
@@ -181,7 +191,7 @@ def give_up(archive: Archive, target_id: int, message: str) -> Outcome:
     return Outcome(target_id, name, OutcomeKind.UNCHANGED, 0.0)
 
 
-class _RecipeFailedError(Exception):
+class RecipeFailedError(Exception):
     """A recipe ended in an error that it should not have; the cause has it."""
 
 
@@ -197,21 +207,59 @@ def _fail(
     return OutcomeKind.FAILED, message
 
 
-def _compute(archive: Archive, verdict: Verdict) -> Bundle:
-    start = time.monotonic()
-    recipe = archive.registry.target(verdict.target.class_name)()
-    parameters = recipe.Parameters(**verdict.parameters)
-    with archive.transaction() as session:
-        inputs = _fetch(archive, session, verdict)
-        previous = _previous(session, verdict)
+def run_recipe(
+    recipe: ProcessTarget,
+    inputs: Inputs,
+    parameters: Mapping[str, Any],
+    previous: Mapping[str, Any] | None,
+) -> tuple[Made, int, int]:
+    """Compute, verify and compare: what a recipe makes, its flags, and its flags by comparison.
+
+    Raises
+    ------
+    RecipeFailedError
+        If the recipe ends in an error that is not one of the archive's.
+    """
     try:
-        made = recipe.compute(inputs, parameters)
-        flags = int(recipe.verify(made, parameters))
-        compared = 0 if previous is None else int(recipe.compare(made, previous, parameters))
+        values = recipe.Parameters(**parameters)
+        made = recipe.compute(inputs, values)
+        flags = int(recipe.verify(made, values))
+        compared = 0 if previous is None else int(recipe.compare(made, previous, values))
     except (VOError, OSError, MemoryError):
         raise
     except Exception as error:
-        raise _RecipeFailedError(repr(error)) from error
+        raise RecipeFailedError(repr(error)) from error
+    return made, flags, compared
+
+
+def compute_bundle(
+    archive: Archive,
+    verdict: Verdict,
+    recipe: ProcessTarget | None = None,
+    run: Callable[..., tuple[Made, int, int]] = run_recipe,
+) -> Bundle:
+    """Fetch, compute, store: a product that is ready to be published.
+
+    Parameters
+    ----------
+    verdict
+        What is to be made, and from what.
+    recipe
+        Makes it; the archive's own where not given.
+    run
+        Runs the recipe, as :func:`run_recipe` does.
+
+    Raises
+    ------
+    ReductionError, RecipeFailedError
+        If it cannot be made, or the recipe failed.
+    """
+    start = time.monotonic()
+    recipe = archive.registry.target(verdict.target.class_name)() if recipe is None else recipe
+    with archive.transaction() as session:
+        inputs = _fetch(archive, session, verdict, type(recipe))
+        previous = _previous(session, verdict)
+    made, flags, compared = run(recipe, inputs, verdict.parameters, previous)
     stored, images, tables = _store(archive, verdict, made)
     attributes = flat_attributes(recipe, made)
     cards = {name: list(card) for name, card in made.cards.items()}
@@ -235,9 +283,10 @@ def _previous(session: Session, verdict: Verdict) -> dict[str, Any] | None:
     return session.get_one(Product, verdict.target.product_id).attributes
 
 
-def _fetch(archive: Archive, session: Session, verdict: Verdict) -> Inputs:
+def _fetch(
+    archive: Archive, session: Session, verdict: Verdict, cls: type[ProcessTarget]
+) -> Inputs:
     target = verdict.target
-    cls = archive.registry.target(target.class_name)
     filled: dict[str, Any] = {}
     for name, slot in cls.SLOTS.items():
         products = verdict.inputs[name]
@@ -291,8 +340,8 @@ def _band(archive: Archive, product: Product) -> str:
 
 
 def _rows_reader(archive: Archive, product: Product) -> Callable[[], Any] | None:
-    cls = archive.registry.classes[product.class_name]
-    if not issubclass(cls, ProcessTarget):
+    cls = archive.registry.classes.get(product.class_name)
+    if cls is None or not issubclass(cls, ProcessTarget):
         return None
     table: type[Base] = cls.ROWS
     return partial(read_rows, archive, table, product.product_id)

@@ -278,6 +278,37 @@ EDITS: Final = Table(
     keys=(_TO_PRODUCT,),
 )
 
+FLAGS: Final = Table(
+    "archive",
+    "flags",
+    (
+        _text("class_name", "meta.code.class", "class of the products", principal=True),
+        _number("bit", "int", "", "meta.code.qual", "power of 2", principal=True),
+        _text("name", "meta.id", "name of the flag", principal=True),
+        _text("description", "meta.note", "what was found, and what it was compared with"),
+    ),
+    "What each bit of quality_flags and compare_flags means; set where MOD(flags / bit, 2) = 1",
+    kind="view",
+    index=27,
+)
+
+SCRIPTS: Final = Table(
+    "archive",
+    "scripts",
+    (
+        _text("sha256", "meta.checksum", "SHA-256 of its text, in recipe_version of its products"),
+        _words("name", "meta.id;meta.file", "name of its file"),
+        _words("declares", "meta.code.class", "classes and steps that it declares, JSON"),
+        _number("allowed", "int", "", "meta.code", "1 if an operator lets it run, else 0"),
+        _words("who", "meta.id", "person who added it"),
+        _words("why", "meta.note", "reason given"),
+        _time("added", "time.creation", "when it was added, UTC"),
+    ),
+    "Users' own code that products were made by",
+    kind="view",
+    index=28,
+)
+
 RAW_FRAMES: Final = Table(
     "archive",
     "raw_frames",
@@ -397,6 +428,8 @@ FIXED_SCHEMAS: Final = (
             TARGETS,
             PUBLICATIONS,
             EDITS,
+            FLAGS,
+            SCRIPTS,
         ),
         "Sources, products, their lineage and their freshness",
         index=2,

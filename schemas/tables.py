@@ -19,6 +19,7 @@ __all__ = [
     "Publication",
     "Recipe",
     "ReferenceSource",
+    "Script",
     "ServiceFact",
     "Source",
     "Target",
@@ -293,6 +294,25 @@ class Recipe(Base):
     fingerprint: Mapped[str]
     parameters: Mapped[dict[str, Any]]
     overrides: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+
+
+class Script(Base):
+    """Python code of a user's own that makes targets, by the SHA-256 of its text.
+
+    ``declares`` names the classes and steps that its text declares, as far as that can be read
+    without running it; ``allowed`` says whether an operator lets it run.
+    """
+
+    __tablename__ = "script"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    source: Mapped[str]
+    declares: Mapped[list[Any]] = mapped_column(server_default="[]")
+    who: Mapped[str]
+    why: Mapped[str]
+    added: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+    allowed: Mapped[bool] = mapped_column(server_default="false")
 
 
 class Edit(Base):

@@ -6,7 +6,7 @@ whose publication is open ended), otherwise the moment it names.
 
 from __future__ import annotations
 
-__all__ = ["CURRENT_LINEAGE", "DATASET", "FUNCTIONS", "PUBLISHED", "TIME", "VIEWS"]
+__all__ = ["CURRENT_LINEAGE", "DATASET", "FUNCTIONS", "PUBLISHED", "SCRIPTS", "TIME", "VIEWS"]
 
 from typing import Final
 
@@ -246,3 +246,10 @@ CREATE OR REPLACE VIEW ivoa.obscore AS
   JOIN vo.target t ON t.target_id = u.target_id
 """,
 )
+
+SCRIPTS: Final = """
+CREATE OR REPLACE VIEW archive.scripts AS
+  SELECT s.sha256, s.name, s.declares::text AS declares, s.allowed::integer AS allowed, s.who,
+    s.why, to_char(s.added AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') AS added
+  FROM vo.script s
+"""

@@ -97,8 +97,11 @@ class AstrometricParameters(FrameTarget):
     class Flags(QualityFlags):
         """What can be wrong with a solution."""
 
-        RMS_TOO_LARGE = 1
-        ORIENTATION_UNKNOWN = 2
+        RMS_TOO_LARGE = 1, "the rms residual of the reference stars is above MAX_RMS"
+        ORIENTATION_UNKNOWN = (
+            2,
+            "no star was recognised, and the instrument's own orientation is not known",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Recognise the field in each catalogue and in all, keep what matches most."""

@@ -22,6 +22,8 @@ from reduction.target import CalibrationTarget, Inputs, Made
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import FigureBase
+
 
 class BiasFrame(CalibrationTarget):
     """Mean of a night's raw biases, outliers left out by the measured read noise."""
@@ -60,10 +62,16 @@ class BiasFrame(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a master bias."""
 
-        MEAN_TOO_LARGE = 1
-        STDEV_TOO_LARGE = 2
-        STDEV_DIFFERS_FROM_PREVIOUS = 4
-        NOT_FLAT = 8
+        MEAN_TOO_LARGE = (
+            1,
+            "the level, overscan taken off, is farther from 0 than MAXIMUM_ABS_MEAN",
+        )
+        STDEV_TOO_LARGE = 2, "the scatter is above MAXIMUM_STDEV"
+        STDEV_DIFFERS_FROM_PREVIOUS = (
+            4,
+            "the scatter differs from the previous bias's by more than MAXIMUM_STDEV_DIFFERENCE",
+        )
+        NOT_FLAT = 8, "the medians of 32 sub-windows spread more than MAXIMUM_SUBWIN_FLATNESS"
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Trim and overscan-correct each raw bias, reject, average."""
@@ -109,3 +117,16 @@ class BiasFrame(CalibrationTarget):
         if differs(previous, "scatter", scatter, parameters.MAXIMUM_STDEV_DIFFERENCE):
             flags |= self.Flags.STDEV_DIFFERS_FROM_PREVIOUS
         return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """Pixels, sub-windows, profiles, and values beside the limits of the level."""
+        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+
+        limit = self.process_params["MAXIMUM_ABS_MEAN"]
+        plot_calibration(
+            figure,
+            self.images["BIAS"],
+            title="master bias",
+            unit="adu",
+            lines={"level": self.level, "MAXIMUM_ABS_MEAN": limit, "its negative": -limit},
+        )

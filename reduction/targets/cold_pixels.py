@@ -18,6 +18,8 @@ from schemas.errors import ProgenitorMissingError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import FigureBase
+
 
 class ColdPixelMap(CalibrationTarget):
     """Pixels whose response differs from that around them: 1 good, 0 bad.
@@ -48,8 +50,11 @@ class ColdPixelMap(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a map of cold pixels."""
 
-        TOO_MANY = 1
-        COUNT_DIFFERS_FROM_PREVIOUS = 2
+        TOO_MANY = 1, "more cold pixels than MAXIMUM_COLD_PIXEL_COUNT"
+        COUNT_DIFFERS_FROM_PREVIOUS = (
+            2,
+            "the count differs from before by more than MAXIMUM_COLD_PIXEL_COUNT_DIFFERENCE",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Divide the flat by its smoothed self and flag what is far from 1."""
@@ -81,3 +86,15 @@ class ColdPixelMap(CalibrationTarget):
         if differs(previous, "count", count, parameters.MAXIMUM_COLD_PIXEL_COUNT_DIFFERENCE):
             flags |= self.Flags.COUNT_DIFFERS_FROM_PREVIOUS
         return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """The map, where cold pixels crowd, and the flat that they were found in."""
+        from reduction.layouts import plot_pixel_map  # noqa: PLC0415  # matplotlib is slow to import
+
+        flat = self.dome or self.twilight
+        plot_pixel_map(
+            figure,
+            self.images["MAP"],
+            None if flat is None else flat.images["FLAT"],
+            title="cold pixels",
+        )

@@ -22,6 +22,7 @@ from schemas.errors import ProgenitorMissingError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
     _Flat = tuple[Progenitor, NDArray[np.float32], float]
@@ -70,9 +71,12 @@ class GainLinearity(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a gain."""
 
-        GAIN_TOO_SMALL = 1
-        GAIN_TOO_LARGE = 2
-        GAIN_DIFFERS_FROM_PREVIOUS = 4
+        GAIN_TOO_SMALL = 1, "the gain is below MINIMUM_GAIN"
+        GAIN_TOO_LARGE = 2, "the gain is above MAXIMUM_GAIN"
+        GAIN_DIFFERS_FROM_PREVIOUS = (
+            4,
+            "the gain differs from the previous one by more than MAXIMUM_GAIN_DIFFERENCE",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Pair the flats, measure each pair, average."""
@@ -127,6 +131,17 @@ class GainLinearity(CalibrationTarget):
         if differs(previous, "gain", gain, parameters.MAXIMUM_GAIN_DIFFERENCE):
             flags |= self.Flags.GAIN_DIFFERS_FROM_PREVIOUS
         return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """Levels of the flats over exposure time, and the gain over time."""
+        from reduction.layouts import plot_exposures, plot_trend, science_pixels  # noqa: PLC0415  # matplotlib is slow to import
+
+        levels, trend = figure.subplots(1, 2)
+        raws = self.raw_dome_flats or self.raw_twilight_flats
+        plot_exposures(
+            levels, raws, level=float(np.median(science_pixels(self.bias.raw_bias_frames[0])))
+        )
+        plot_trend(trend, self, "gain", error="gain_error", unit="e-/adu")
 
 
 def _exposed(

@@ -19,6 +19,8 @@ from schemas.errors import ProgenitorMissingError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import FigureBase
+
 
 class MasterFlatFrame(CalibrationTarget):
     """Small scales of the dome flat, large scales of the twilight flat; of median 1."""
@@ -59,7 +61,10 @@ class MasterFlatFrame(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a master flat."""
 
-        FLATNESS_DIFFERS_FROM_PREVIOUS = 1
+        FLATNESS_DIFFERS_FROM_PREVIOUS = (
+            1,
+            "the medians' spread differs from before by more than MAXIMUM_SUBWIN_DIFF",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Join the flats."""
@@ -90,6 +95,13 @@ class MasterFlatFrame(CalibrationTarget):
         if differs(previous, "flatness", flatness, parameters.MAXIMUM_SUBWIN_DIFF):
             flags |= self.Flags.FLATNESS_DIFFERS_FROM_PREVIOUS
         return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """Pixels, and without hot and cold ones sub-windows, profiles and values."""
+        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+
+        bad = (self.hot.images["MAP"] == 0) | (self.cold.images["MAP"] == 0)
+        plot_calibration(figure, self.images["FLAT"], title="master flat", bad=bad)
 
 
 def _best(inputs: Inputs) -> CombineType:

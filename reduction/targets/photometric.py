@@ -73,8 +73,8 @@ class PhotometricParameters(FrameTarget):
     class Flags(QualityFlags):
         """What can be wrong with a zero point."""
 
-        ERROR_TOO_LARGE = 1
-        SCATTER_TOO_LARGE = 2
+        ERROR_TOO_LARGE = 1, "the error of the zero point is above MAX_ERROR"
+        SCATTER_TOO_LARGE = 2, "the standard stars scatter more than MAX_SCATTER"
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Measure the standard stars in the aperture; clip; average."""

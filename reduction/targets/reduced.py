@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["ReducedScienceFrame"]
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from reduction.steps.reduce import reduce_frame
 from reduction.steps.statistics import image_statistics
 from reduction.steps.weight import MaskBit
 from reduction.target import FrameTarget, Inputs, Made
+
+if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
 
 
 class ReducedScienceFrame(FrameTarget):
@@ -67,7 +71,10 @@ class ReducedScienceFrame(FrameTarget):
     class Flags(QualityFlags):
         """What can be wrong with a reduced frame."""
 
-        TOO_FEW_GOOD_PIXELS = 1
+        TOO_FEW_GOOD_PIXELS = (
+            1,
+            "the part of the pixels that can be used is below MINIMUM_GOOD_FRACTION",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Trim, overscan, bias, flat, mask, weight."""
@@ -115,6 +122,12 @@ class ReducedScienceFrame(FrameTarget):
         if made.attributes["good_fraction"] < parameters.MINIMUM_GOOD_FRACTION:
             flags |= self.Flags.TOO_FEW_GOOD_PIXELS
         return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """Pixels, mask, weights, and how often each value of good pixels occurs."""
+        from reduction.layouts import plot_reduced  # noqa: PLC0415  # matplotlib is slow to import
+
+        plot_reduced(figure, self.images)
 
 
 def _count(mask: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], bit: MaskBit) -> int:

@@ -17,6 +17,7 @@ from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
 
 if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
 _FIELDS = (
@@ -89,6 +90,12 @@ class SourceList(FrameTarget):
             airmass=airmass,
             extinction=photometric["extinction"],
         )
+
+    def plot(self, figure: FigureBase) -> None:
+        """Positions, magnitudes, their errors, and widths."""
+        from reduction.layouts import plot_sources  # noqa: PLC0415  # matplotlib is slow to import
+
+        plot_sources(figure, self.rows)
 
 
 def _limit(

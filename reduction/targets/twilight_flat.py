@@ -18,6 +18,8 @@ from reduction.target import Anchor, CalibrationTarget, Inputs, Made
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import FigureBase
+
 
 class TwilightFlatFrame(CalibrationTarget):
     """Mean of a night's twilight flats of one filter, stars rejected, of median 1."""
@@ -56,9 +58,15 @@ class TwilightFlatFrame(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a twilight flat."""
 
-        NOT_FLAT = 1
-        FLATNESS_DIFFERS_FROM_PREVIOUS = 2
-        TOO_MANY_OUTLIERS = 4
+        NOT_FLAT = 1, "the medians of 32 sub-windows spread more than MAXIMUM_SUBWIN_FLATNESS"
+        FLATNESS_DIFFERS_FROM_PREVIOUS = (
+            2,
+            "that spread differs from the previous flat's by more than MAXIMUM_SUBWIN_DIFF",
+        )
+        TOO_MANY_OUTLIERS = (
+            4,
+            "more values were rejected than MAXIMUM_NUMBER_OF_OUTLIERS: stars, or clouds",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Debias, normalise, reject, average."""
@@ -88,3 +96,9 @@ class TwilightFlatFrame(CalibrationTarget):
         if differs(previous, "flatness", flatness, parameters.MAXIMUM_SUBWIN_DIFF):
             flags |= self.Flags.FLATNESS_DIFFERS_FROM_PREVIOUS
         return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """Pixels, sub-windows, profiles, and how often each value occurs."""
+        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+
+        plot_calibration(figure, self.images["FLAT"], title="twilight flat")
