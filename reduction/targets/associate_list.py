@@ -22,7 +22,7 @@ from schemas.list_tables import Associate
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from matplotlib.figure import Figure
+    from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
     from reduction.fields import FieldSpec
@@ -134,7 +134,7 @@ class AssociateList(FieldTarget):
         before = previous["n_repeated"]
         return int(self.Flags.FEW_REPEATED) if made.attributes["n_repeated"] < before / 2 else 0
 
-    def plot(self, figure: Figure) -> None:
+    def plot(self, figure: FigureBase) -> None:
         """Draw how far members are from their star, and how many there are of each."""
         rows = self.rows
         left, right = figure.subplots(1, 2)

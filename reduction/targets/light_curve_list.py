@@ -24,7 +24,7 @@ from schemas.list_tables import LightCurvePoint
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from matplotlib.figure import Figure
+    from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
     from reduction.progenitor import Progenitor
@@ -140,7 +140,7 @@ class LightCurveList(FieldTarget):
         few = made.attributes["n_constant"] < parameters.MIN_CONSTANT
         return int(self.Flags.FEW_CONSTANT) if few else 0
 
-    def plot(self, figure: Figure) -> None:
+    def plot(self, figure: FigureBase) -> None:
         """Draw the offsets of the frames, and the scatter of each star against its brightness."""
         epochs, rows = self.tables["EPOCHS"], self.rows
         upper, lower = figure.subplots(2, 1)

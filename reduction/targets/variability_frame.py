@@ -19,7 +19,7 @@ from reduction.target import Anchor, FieldTarget, Inputs, Made
 from schemas.list_tables import Variable
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
 _STATISTICS: Final = (
@@ -101,7 +101,7 @@ class VariabilityFrame(FieldTarget):
         large = made.attributes["median_chi2"] > parameters.MAX_MEDIAN_CHI2
         return int(self.Flags.CHI2_TOO_LARGE) if large else 0
 
-    def plot(self, figure: Figure) -> None:
+    def plot(self, figure: FigureBase) -> None:
         """Draw scatter and chi-square against brightness, the variables marked."""
         rows = self.rows
         varies = (rows["flag"] & VariableFlag.VARIABLE) != 0
