@@ -10,12 +10,16 @@ import numpy as np
 
 from reduction.steps.combine import combine
 from reduction.steps.sky_flat import mask_sources
+from reduction.steps.smooth import low_pass
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+#: Standard deviation of the Gaussian that frame and pattern are smoothed with, pixels.
+_SMOOTHING: Final = 2.0
 
 #: Sub-windows of a frame in y and x that the fringes' strength is measured in.
 _WINDOWS: Final = (8, 8)
@@ -139,13 +143,16 @@ def fringe_scale(
     Notes
     -----
     Astro-WISE ``ReducedScienceFrame``: FringeThresholdLow, FringeThresholdHigh, ScaleFactor.
-    Bright and dark fringes are compared inside each of 64 windows, so that a slope of the sky
-    does not matter, and the windows' median is taken, so that a galaxy does not.
+    Both are smoothed alike, since the noise of the pattern would make its fringes look stronger
+    than those of the frame. Bright and dark fringes are compared inside each of 64 windows, so
+    that a slope of the sky does not matter, and the windows' median is taken, so that a galaxy
+    does not.
     """
     usable = np.isfinite(image) if bad is None else np.isfinite(image) & ~bad
-    deviation = float(fringe[usable].std()) if usable.any() else 0.0
-    if deviation == 0.0:
+    if not usable.any() or not fringe[usable].any():
         return 0.0
+    image, fringe = (low_pass(array, sigma=_SMOOTHING, bad=~usable) for array in (image, fringe))
+    deviation = float(fringe[usable].std())
     bright = usable & (fringe > threshold_high * deviation)
     dark = usable & (fringe < threshold_low * deviation)
     scales, weights = [], []
@@ -158,7 +165,7 @@ def fringe_scale(
             if min(high.sum(), low.sum()) < _FEWEST:
                 continue
             contrast = float(fringe[window][high].mean() - fringe[window][low].mean())
-            found = float(np.median(image[window][high]) - np.median(image[window][low]))
+            found = float(image[window][high].mean() - image[window][low].mean())
             scales.append(found / contrast)
             weights.append(contrast**2 * min(high.sum(), low.sum()))
     if not scales:
