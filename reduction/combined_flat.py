@@ -10,7 +10,7 @@ import numpy as np
 
 from reduction.corrected import corrected, measured_gain
 from reduction.steps.flat import combine_flats
-from reduction.steps.statistics import image_statistics, sub_window_statistics
+from reduction.steps.statistics import image_statistics, median_level, sub_window_statistics
 from reduction.target import Made
 from schemas.errors import UnprocessableError
 
@@ -56,7 +56,7 @@ def combined_flat(
     """
     bias, good = inputs.bias.images["BIAS"], inputs.hot.images["MAP"] == 1
     images = [corrected(raw, method=inputs.bias["overscan_correction"]) for raw in frames]
-    medians = [float(np.nanmedian((image - bias)[good])) for image in images]
+    medians = [median_level(image - bias, bad=~good) for image in images]
     usable = [
         image
         for image, median in zip(images, medians, strict=True)

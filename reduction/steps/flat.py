@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reduction.steps.combine import combine
+from reduction.steps.order import median
 from reduction.steps.smooth import fill_bad_pixels, low_pass
 from schemas.errors import UnprocessableError
 
@@ -62,7 +63,7 @@ class FlatField:
 def _normalise(image: NDArray[np.float32], good: NDArray[np.bool_]) -> float:
     """Divide by the median over good pixels, in place, and return it."""
     values = image[good & np.isfinite(image)]
-    level = float(np.median(values)) if values.size else float("nan")
+    level = median(values)
     if not level > 0.0:
         message = f"a flat of median level {level} adu above the bias: expected light"
         raise UnprocessableError(message)

@@ -7,14 +7,14 @@ __all__ = ["Reduced", "reduce_frame"]
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from reduction.steps.cosmic import find_cosmics
-from reduction.steps.overscan import OverscanMethod, correct_overscan, trim
+from reduction.steps.isr import correct_frame, saturated_pixels
+from reduction.steps.overscan import OverscanMethod
 from reduction.steps.weight import bit_mask, weight_image
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from reduction.instruments.base import Section
@@ -92,18 +92,21 @@ def reduce_frame(  # noqa: PLR0913 - everything the step may see is named, nothi
     -----
     Astro-WISE ``ReducedScienceFrame``: trim, overscan, - bias, / flat; weight = flat x maps.
     """
-    for name, array in (("bias", bias), ("flat", flat), ("hot", hot), ("cold", cold)):
+    for name, array in (("hot", hot), ("cold", cold)):
         if array.shape != science.shape:
             message = (
                 f"{name} of shape {array.shape} for a frame of {science.shape}: expected equal"
             )
             raise UnprocessableError(message)
-    saturated = trim(raw, science) >= saturation
-    image = correct_overscan(raw, science, overscan=overscan, method=overscan_method)
-    image -= bias
-    responds = flat > 0.0
-    np.divide(image, flat, out=image, where=responds)
-    image[~responds] = np.nan
+    image = correct_frame(
+        raw,
+        science,
+        bias=bias,
+        flat=flat,
+        overscan=overscan,
+        overscan_method=overscan_method,
+    )
+    saturated = saturated_pixels(raw, science, saturation=saturation)
     mask = bit_mask(image, hot=hot, cold=cold, saturated=saturated)
     if cosmic_threshold > 0.0:
         cosmic = find_cosmics(

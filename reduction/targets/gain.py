@@ -15,6 +15,7 @@ from reduction.corrected import corrected, differs
 from reduction.depends import calibration, raw_frames
 from reduction.quality import QualityFlags
 from reduction.steps.gain import linearity, mean_gain, pair_gain
+from reduction.steps.statistics import median_level
 from reduction.target import CalibrationTarget, Inputs, Made, Progenitor
 from schemas.errors import ProgenitorMissingError
 
@@ -136,7 +137,7 @@ def _exposed(
     usable = []
     for raw in frames:
         flat = corrected(raw, method=bias["overscan_correction"]) - bias.images["BIAS"]
-        level = float(np.nanmedian(flat))
+        level = median_level(flat)
         if parameters.MIN_FLAT_MEAN <= level <= parameters.MAX_FLAT_MEAN:
             usable.append((raw, flat, level))
     return sorted(usable, key=lambda flat: flat[0].filter)  # stable: keeps the order of time
