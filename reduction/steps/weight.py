@@ -36,6 +36,7 @@ def bit_mask(
     cold: NDArray[np.uint8],
     saturated: NDArray[np.bool_],
     cosmic: NDArray[np.bool_] | None = None,
+    satellite: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.uint8]:
     """Say of every pixel what is wrong with it.
 
@@ -45,7 +46,7 @@ def bit_mask(
         Reduced image, shape (ny, nx). NaN and infinities get NON_NUMBER.
     hot, cold
         Pixel maps, 1 good, 0 bad, same shape.
-    saturated, cosmic
+    saturated, cosmic, satellite
         True where the pixel is, same shape.
 
     Returns
@@ -60,6 +61,8 @@ def bit_mask(
     mask[cold == 0] |= np.uint8(MaskBit.COLD)
     if cosmic is not None:
         mask[cosmic] |= np.uint8(MaskBit.COSMIC)
+    if satellite is not None:
+        mask[satellite] |= np.uint8(MaskBit.SATELLITE)
     return mask
 
 
