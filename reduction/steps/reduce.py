@@ -166,7 +166,8 @@ def reduce_frame(  # noqa: PLR0913 - everything the step may see is named, nothi
     saturated = saturated_map(raw, science, high=limits.saturation, low=limits.dead)
     bad = (hot == 0) | (cold == 0)
     scale = _without_fringes(image, fringes, bad | saturated)
-    cosmic, trail, trails = None, None, ()
+    cosmic = trail = None
+    trails: tuple[Trail, ...] = ()
     if limits.cosmic > 0.0:
         cosmic = find_cosmics(
             image,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["saturated_map"]
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
@@ -44,7 +44,8 @@ def saturated_map(
     Astro-WISE ``SaturatedPixelMap``: ThresholdHigh, ThresholdLow.
     """
     saturated = saturated_pixels(raw, science, saturation=high)
-    dead = raw[science.slices] <= low
+    light: NDArray[Any] = raw[science.slices]
+    dead = light <= low
     if not saturated.any() or not dead.any():
         return saturated
     joined = saturated | dead

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MaskBit", "bit_mask", "weight_image"]
+__all__ = ["MaskBit", "bit_mask", "plane", "weight_image"]
 
 from enum import IntFlag
 from typing import TYPE_CHECKING
@@ -64,6 +64,11 @@ def bit_mask(
     if satellite is not None:
         mask[satellite] |= np.uint8(MaskBit.SATELLITE)
     return mask
+
+
+def plane(mask: NDArray[np.uint8], bit: MaskBit) -> NDArray[np.uint8]:
+    """One reason of a mask as a map of its own, 1 good, 0 bad, same shape (Astro-WISE)."""
+    return np.asarray((mask & np.uint8(bit)) == 0, dtype=np.uint8)
 
 
 def weight_image(flat: NDArray[np.float32], mask: NDArray[np.uint8]) -> NDArray[np.float32]:

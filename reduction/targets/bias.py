@@ -60,10 +60,16 @@ class BiasFrame(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a master bias."""
 
-        MEAN_TOO_LARGE = 1
-        STDEV_TOO_LARGE = 2
-        STDEV_DIFFERS_FROM_PREVIOUS = 4
-        NOT_FLAT = 8
+        MEAN_TOO_LARGE = (
+            1,
+            "the level, overscan taken off, is farther from 0 than MAXIMUM_ABS_MEAN",
+        )
+        STDEV_TOO_LARGE = 2, "the scatter is above MAXIMUM_STDEV"
+        STDEV_DIFFERS_FROM_PREVIOUS = (
+            4,
+            "the scatter differs from the previous bias's by more than MAXIMUM_STDEV_DIFFERENCE",
+        )
+        NOT_FLAT = 8, "the medians of 32 sub-windows spread more than MAXIMUM_SUBWIN_FLATNESS"
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Trim and overscan-correct each raw bias, reject, average."""

@@ -56,9 +56,15 @@ class ReadNoise(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a read noise."""
 
-        READ_NOISE_TOO_LARGE = 1
-        READ_NOISE_DIFFERS_FROM_PREVIOUS = 2
-        BIASES_DIFFER = 4
+        READ_NOISE_TOO_LARGE = 1, "the read noise is above MAXIMUM_READ_NOISE"
+        READ_NOISE_DIFFERS_FROM_PREVIOUS = (
+            2,
+            "the read noise differs from before by more than MAXIMUM_READ_NOISE_DIFFERENCE",
+        )
+        BIASES_DIFFER = (
+            4,
+            "neighbouring biases differ in level by more than MAXIMUM_BIAS_DIFFERENCE",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Correct the biases' overscan and measure their differences."""
