@@ -43,7 +43,7 @@ class RawQuality:
 def judge(
     archive: Archive, instrument: Instrument, description: FrameDescription, path: Path
 ) -> RawQuality:
-    """Measure a raw frame and compare it with the limits of its class, as the instrument sets them.
+    """Measure a raw frame and compare it with its class's limits, as the instrument sets them.
 
     Raises
     ------

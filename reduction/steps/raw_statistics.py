@@ -37,6 +37,8 @@ class RawStatistics:
         Largest minus smallest median of 32 sub-windows, of every second pixel in x and y.
     saturated, invalid
         Parts of the pixels that are saturated, and that are no numbers.
+    shape
+        (ny, nx) of the pixels that see light.
     """
 
     imstat: ImageStatistics
@@ -45,6 +47,7 @@ class RawStatistics:
     flatness: float
     saturated: float
     invalid: float
+    shape: tuple[int, int]
 
 
 def raw_statistics(
@@ -75,7 +78,8 @@ def raw_statistics(
     valid = np.isfinite(light)
     if not valid.any():
         nan = float("nan")
-        return RawStatistics(ImageStatistics(nan, nan, nan, nan, nan, 0), nan, nan, nan, 0.0, 1.0)
+        nothing = ImageStatistics(nan, nan, nan, nan, nan, 0)
+        return RawStatistics(nothing, nan, nan, nan, 0.0, 1.0, science.shape)
     clipped = clipped_statistics(light[::4, ::4], threshold=5.0, iterations=10)
     few = light[::2, ::2]
     return RawStatistics(
@@ -85,4 +89,5 @@ def raw_statistics(
         flatness=sub_window_statistics(few if np.isfinite(few).any() else light).flatness,
         saturated=float((light >= saturation).mean()),
         invalid=1.0 - float(valid.mean()),
+        shape=science.shape,
     )

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["EMPTY", "NO_NUMBERS", "SATURATED", "RawFrame", "ReferenceCatalogue"]
+__all__ = [
+    "EMPTY",
+    "NO_NUMBERS",
+    "OTHER_SHAPE",
+    "SATURATED",
+    "RawCalibration",
+    "RawFrame",
+    "ReferenceCatalogue",
+]
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -18,11 +26,15 @@ if TYPE_CHECKING:
 NO_NUMBERS: Final = (1, "more of the pixels than MAX_INVALID hold no number")
 """Bit and sentence that all raw frames have."""
 
-EMPTY: Final = (2, "all pixels hold the same number")
+EMPTY: Final = (2, "the pixels differ by less than MIN_RANGE")
 """Bit and sentence that all raw frames have."""
 
 SATURATED: Final = (4, "more of the pixels than MAX_SATURATED are saturated")
 """Bit and sentence that all raw frames have."""
+
+
+OTHER_SHAPE: Final = (64, "the pixels that see light are not SHAPE (ny, nx), as the chip's are")
+"""Bit and sentence that all raw calibrations have: one that does not fit would stop the others."""
 
 
 class RawFrame(DBObject):
@@ -61,6 +73,7 @@ class RawFrame(DBObject):
         SATURATION: float = from_chip("saturation")
         MAX_SATURATED: float = 0.5
         MAX_INVALID: float = 0.5
+        MIN_RANGE: float = 1.0
 
     class Flags(QualityFlags):
         """What can be wrong with a raw frame."""
@@ -81,10 +94,30 @@ class RawFrame(DBObject):
         flags = cls.Flags(0)
         if measured.invalid > parameters.MAX_INVALID:
             flags |= cls.Flags.NO_NUMBERS
-        if measured.imstat.npix and measured.imstat.min == measured.imstat.max:
+        if measured.imstat.max - measured.imstat.min < parameters.MIN_RANGE:  # not for NaN
             flags |= cls.Flags.EMPTY
         if measured.saturated > parameters.MAX_SATURATED:
             flags |= cls.Flags.SATURATED
+        return int(flags)
+
+
+class RawCalibration(RawFrame):
+    """A raw frame that is combined with others of its kind."""
+
+    class Flags(QualityFlags):
+        """What can be wrong with a raw calibration."""
+
+        NO_NUMBERS = NO_NUMBERS
+        EMPTY = EMPTY
+        SATURATED = SATURATED
+        OTHER_SHAPE = OTHER_SHAPE
+
+    @classmethod
+    def verify(cls, measured: RawStatistics, parameters: Any) -> int:  # noqa: ANN401  # as above
+        """Compare the shape, too; a SHAPE of None allows any."""
+        flags = cls.Flags(super().verify(measured, parameters))
+        if parameters.SHAPE is not None and measured.shape != tuple(parameters.SHAPE):
+            flags |= cls.Flags.OTHER_SHAPE
         return int(flags)
 
 

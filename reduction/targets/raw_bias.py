@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from reduction.parameters import from_chip
 from reduction.quality import QualityFlags
-from reduction.targets.raw import EMPTY, NO_NUMBERS, SATURATED, RawFrame
+from reduction.targets.raw import EMPTY, NO_NUMBERS, OTHER_SHAPE, SATURATED, RawCalibration
 
 if TYPE_CHECKING:
     from reduction.steps.raw_statistics import RawStatistics
 
 
-class RawBiasFrame(RawFrame):
+class RawBiasFrame(RawCalibration):
     """A raw bias."""
 
     @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class RawBiasFrame(RawFrame):
         SATURATION: float = from_chip("saturation")
         MAX_SATURATED: float = 0.05
         MAX_INVALID: float = 0.1
+        MIN_RANGE: float = 1.0
+        SHAPE: tuple[int, int] | None = from_chip("shape")
         MAX_BIAS_LEVEL: float = 5000.0
         MAX_BIAS_STDEV: float = 50.0
         MAX_BIAS_FLATNESS: float = 100.0
@@ -35,6 +37,7 @@ class RawBiasFrame(RawFrame):
         NO_NUMBERS = NO_NUMBERS
         EMPTY = EMPTY
         SATURATED = SATURATED
+        OTHER_SHAPE = OTHER_SHAPE
         LEVEL_TOO_HIGH = 8, "the median is above MAX_BIAS_LEVEL: light got in"
         STDEV_TOO_LARGE = 16, "the scatter is above MAX_BIAS_STDEV"
         NOT_FLAT = 32, "the medians of 32 sub-windows spread by more than MAX_BIAS_FLATNESS"

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from reduction.parameters import from_chip
 from reduction.quality import QualityFlags
-from reduction.targets.raw import EMPTY, NO_NUMBERS, SATURATED, RawFrame
+from reduction.targets.raw import EMPTY, NO_NUMBERS, OTHER_SHAPE, SATURATED, RawCalibration
 
 if TYPE_CHECKING:
     from reduction.steps.raw_statistics import RawStatistics
 
 
-class RawDarkFrame(RawFrame):
+class RawDarkFrame(RawCalibration):
     """A raw dark."""
 
     @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class RawDarkFrame(RawFrame):
         SATURATION: float = from_chip("saturation")
         MAX_SATURATED: float = 0.05
         MAX_INVALID: float = 0.1
+        MIN_RANGE: float = 1.0
+        SHAPE: tuple[int, int] | None = from_chip("shape")
         MAX_DARK_LEVEL: float = 20000.0
         MAX_DARK_FLATNESS: float = 2000.0
 
@@ -34,6 +36,7 @@ class RawDarkFrame(RawFrame):
         NO_NUMBERS = NO_NUMBERS
         EMPTY = EMPTY
         SATURATED = SATURATED
+        OTHER_SHAPE = OTHER_SHAPE
         LEVEL_TOO_HIGH = 8, "the median is above MAX_DARK_LEVEL: light got in"
         NOT_FLAT = 16, "the medians of 32 sub-windows spread by more than MAX_DARK_FLATNESS"
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from reduction.parameters import from_chip
 from reduction.quality import QualityFlags
-from reduction.targets.raw import EMPTY, NO_NUMBERS, SATURATED, RawFrame
+from reduction.targets.raw import EMPTY, NO_NUMBERS, OTHER_SHAPE, SATURATED, RawCalibration
 
 if TYPE_CHECKING:
     from reduction.steps.raw_statistics import RawStatistics
 
 
-class RawFlatFrame(RawFrame):
+class RawFlatFrame(RawCalibration):
     """What raw flats have in common."""
 
     @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class RawFlatFrame(RawFrame):
         SATURATION: float = from_chip("saturation")
         MAX_SATURATED: float = 0.1
         MAX_INVALID: float = 0.1
+        MIN_RANGE: float = 1.0
+        SHAPE: tuple[int, int] | None = from_chip("shape")
         MIN_FLAT_MEAN: float = 1500.0
         MAX_FLAT_MEAN: float = 60000.0
 
@@ -34,6 +36,7 @@ class RawFlatFrame(RawFrame):
         NO_NUMBERS = NO_NUMBERS
         EMPTY = EMPTY
         SATURATED = SATURATED
+        OTHER_SHAPE = OTHER_SHAPE
         TOO_FAINT = 8, "the mean is below MIN_FLAT_MEAN"
         TOO_BRIGHT = 16, "the mean is above MAX_FLAT_MEAN"
 

@@ -183,14 +183,18 @@ def test_the_master_flat_makes_the_best_of_what_there_is(made):
         ({"twilight": twilight}, CombineType.TWILIGHT),
     ):
         assert make(MasterFlatFrame, **flats, **slots)[0]["combine_type"] == kind
-    with pytest.raises(ProgenitorMissingError, match="DomeFlatFrame or a TwilightFlatFrame"):
+    with pytest.raises(
+        ProgenitorMissingError, match="needs a DomeFlatFrame, TwilightFlatFrame or NightSky"
+    ):
         make(MasterFlatFrame, **slots)
 
 
 def test_cold_pixels_come_from_the_twilight_flat_where_there_is_no_dome_flat(made):
     cold, _, _ = make(ColdPixelMap, twilight=made["TwilightFlatFrame"][0])
     assert cold["count"] > 0
-    with pytest.raises(ProgenitorMissingError, match="DomeFlatFrame or a TwilightFlatFrame"):
+    with pytest.raises(
+        ProgenitorMissingError, match="needs a DomeFlatFrame, TwilightFlatFrame or NightSky"
+    ):
         make(ColdPixelMap)
 
 
