@@ -111,16 +111,18 @@ def test_a_read_noise_is_flagged_for_its_size_its_change_and_drifting_biases():
 
 
 def test_a_bias_is_flagged_for_level_scatter_change_and_slope():
-    good = {"level": 1.0, "scatter": 2.0, "flatness": 3.0}
+    good = {"level": 1.0, "scatter": 2.0, "flatness": 3.0, "subwin_stdev": 9.0}
     assert verify(BiasFrame, None, **good) == 0
     assert verify(BiasFrame, {"scatter": 2.5}, **good) == 0
-    bad = verify(BiasFrame, {"scatter": 2.0}, level=-20.0, scatter=30.0, flatness=1e6)
+    bad = verify(
+        BiasFrame, {"scatter": 2.0}, level=-20.0, scatter=30.0, flatness=1e6, subwin_stdev=1e6
+    )
     assert bad == sum(BiasFrame.Flags)
 
 
 def test_without_overscan_correction_a_bias_may_have_any_level():
     parameters = resolved(BiasFrame, INSTRUMENT, CHIP, OVERSCAN_CORRECTION=0)
-    made = Made(attributes={"level": 660.0, "scatter": 2.0, "flatness": 3.0})
+    made = Made(attributes={"level": 660.0, "scatter": 2.0, "flatness": 3.0, "subwin_stdev": 9.0})
     assert BiasFrame().verify(made, parameters) == 0
 
 
