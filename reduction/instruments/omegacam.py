@@ -12,13 +12,11 @@ from __future__ import annotations
 
 __all__ = ["CHIP_NAMES", "INSTRUMENT", "RAW_SHAPE", "chip_sections", "optical_axis"]
 
-import math
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from astropy.wcs import WCS
-
 from reduction.cards import card_number, card_text, image_size, night_of, refuse
+from reduction.first_wcs import first_wcs, middle_of
 from reduction.instruments.base import (
     Band,
     Chip,
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
 
 _LONGITUDE: Final = -70.4051
-_SCALE_DEG: Final = 0.214 / 3600.0
+_SCALE: Final = 0.214
 
 #: Shape (ny, nx) of a raw frame, and of the pixels that see light.
 RAW_SHAPE: Final = (4200, 2144)
@@ -55,10 +53,6 @@ CHIP_NAMES: Final = tuple(
 #: Raw pixel (1-based) on the optical axis, by column and by row of the mosaic, as THELI has them.
 _AXIS_X: Final = (8576.0, 6438.0, 4296.0, 2154.0, 14.0, -2125.0, -4268.0, -6408.0)
 _AXIS_Y: Final = (8563.0, 4104.0, 61.0, -4400.0)
-
-#: How far a header's WCS may be from the nominal one: scale, and degrees of the axis.
-_SCALES_AGREE: Final = 0.02
-_AXES_AGREE_DEG: Final = 0.5
 
 _KINDS: Final = MappingProxyType(
     {
@@ -141,7 +135,7 @@ def _frame(primary: Header, header: Header, index: int) -> FrameDescription:
     _check_size(header, primary)
     science, overscan = chip_sections(chip)
     wcs = _wcs(primary, header, chip) if kind is FrameKind.SCIENCE else {}
-    ra, dec = _centre(wcs) if wcs else (None, None)
+    ra, dec = middle_of(wcs, _SHAPE) if wcs else (None, None)
     return FrameDescription(
         hdu=index,
         kind=kind,
@@ -215,39 +209,17 @@ def _airmass(primary: Header) -> float:
 
 
 def _wcs(primary: Header, header: Header, chip: str) -> Mapping[str, float | str]:
-    """Orientation and axis of the extension's own WCS where it has one, else the nominal ones."""
+    """The extension's own WCS where it has one, else the nominal one about the pointing."""
     ra = card_number(primary, "RA", low=0.0, high=360.0)
     dec = card_number(primary, "DEC", low=-90.0, high=90.0)
+    if "CD1_1" in header:
+        science, _overscan = chip_sections(chip)
+        return first_wcs(header, science, pixel_scale=_SCALE, pointing=(ra, dec))
     x, y = optical_axis(chip)
     cards: dict[str, float | str] = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"}
     cards |= {"CUNIT1": "deg", "CUNIT2": "deg", "CRVAL1": ra, "CRVAL2": dec}
-    cards |= {"CRPIX1": x, "CRPIX2": y}
-    matrix = {"CD1_1": _SCALE_DEG, "CD1_2": 0.0, "CD2_1": 0.0, "CD2_2": _SCALE_DEG}
-    if not str(header.get("CTYPE1", "")).startswith("RA---"):
-        return cards | matrix
-    own = {key: card_number(header, key) for key in ("CRVAL1", "CRVAL2", *matrix)}
-    scale = math.sqrt(abs(own["CD1_1"] * own["CD2_2"] - own["CD1_2"] * own["CD2_1"]))
-    if abs(scale / _SCALE_DEG - 1.0) > _SCALES_AGREE:
-        found = [own[key] for key in matrix]
-        refuse("CD1_1 to CD2_2", found, f"a scale of {_SCALE_DEG * 3600:g} arcsec/pixel")
-    east = (own["CRVAL1"] - ra + 180.0) % 360.0 - 180.0
-    away = math.hypot(east * math.cos(math.radians(dec)), own["CRVAL2"] - dec)
-    if away > _AXES_AGREE_DEG:
-        found = [own["CRVAL1"], own["CRVAL2"]]
-        refuse(
-            "CRVAL1, CRVAL2", found, f"within {_AXES_AGREE_DEG:g} degrees of RA {ra}, DEC {dec}"
-        )
-    science, _overscan = chip_sections(chip)
-    cards["CRPIX1"] = card_number(header, "CRPIX1") - science.x0
-    cards["CRPIX2"] = card_number(header, "CRPIX2") - science.y0
-    return cards | own
-
-
-def _centre(wcs: Mapping[str, float | str]) -> tuple[float, float]:
-    """Sky position of the chip's middle, up to 0.6 degrees from the optical axis."""
-    ny, nx = _SHAPE
-    ra, dec = WCS(dict(wcs)).all_pix2world((nx - 1) / 2, (ny - 1) / 2, 0)
-    return float(ra), float(dec)
+    cards |= {"CRPIX1": x, "CRPIX2": y, "CD1_2": 0.0, "CD2_1": 0.0}
+    return cards | {"CD1_1": _SCALE / 3600.0, "CD2_2": _SCALE / 3600.0}
 
 
 _DAILY: Final = (0.5, 0.5)
@@ -262,7 +234,7 @@ INSTRUMENT: Final = Instrument(
     bands=_BANDS,
     recognises=_recognises,
     describe=_describe,
-    pixel_scale=0.214,
+    pixel_scale=_SCALE,
     pointing_error=0.01,
     # Biases are taken daily, a master flat holds for the week about it (Astro-WISE).
     validity=MappingProxyType(
