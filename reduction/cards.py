@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
 
 _MJD_EPOCH: Final = datetime(1858, 11, 17, tzinfo=UTC)
-_SEXAGESIMAL: Final = re.compile(r"\s*([+-]?)(\d+):(\d{1,2}):(\d{1,2}(?:\.\d*)?)\s*")
+_SEXAGESIMAL: Final = re.compile(r"\s*([+-]?)(\d+)[: ](\d{1,2})[: ](\d{1,2}(?:\.\d*)?)\s*")
 
 
 def refuse(keyword: str, found: object, expected: str) -> NoReturn:
@@ -74,7 +74,7 @@ def image_size(header: Header) -> tuple[int, int]:
 
 
 def mjd_of(header: Header, keyword: str) -> float:
-    """Moment of an ISO 8601 card (UTC), as MJD.
+    """Moment of an ISO 8601 card, as MJD UTC; without an offset from UTC the card is UTC.
 
     Raises
     ------
@@ -84,8 +84,9 @@ def mjd_of(header: Header, keyword: str) -> float:
     expected = "a UTC moment like 2024-05-13T01:59:58.11"
     text = card_text(header, keyword, expected)
     try:
-        moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
-    except ValueError:
+        moment = datetime.fromisoformat(text)
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         refuse(keyword, text, expected)
     if "T" not in text or not 1980 <= moment.year < 2100:  # the age of CCDs
         refuse(keyword, text, expected)
@@ -107,7 +108,7 @@ def night_of(mjd: float, longitude: float) -> str:
 
 
 def sexagesimal(header: Header, keyword: str) -> float:
-    """Value of a card like ``-8:49:28.5``, in units of its first field.
+    """Value of a card like ``-8:49:28.5`` or ``-8 49 28.5``, in units of its first field.
 
     Raises
     ------

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from reduction.depends import Slot, SlotKind
 from reduction.fields import band_filters, field_spec
+from reduction.quality import QualityFlags, describe_flags
 from reduction.select import (
     calibrations_of_day,
     eligible,
@@ -176,8 +177,12 @@ class Filler:
         raw = self.product(target.raw_id)
         if usable(raw):
             return Filled([raw])
-        name = raw.attributes.get("name")
-        return Filled(failure=f"raw frame {name} (object {raw.product_id}) was rejected")
+        name, flags = raw.attributes.get("name"), raw.quality_flags
+        said = "was rejected"
+        if raw.is_valid and flags:
+            known = getattr(self._registry.classes[raw.class_name], "Flags", QualityFlags)
+            said = f"has quality_flags={flags} ({describe_flags(known, flags)})"
+        return Filled(failure=f"raw frame {name} (object {raw.product_id}) {said}")
 
     def _of_frame(self, target: Target, slot: Slot) -> Filled:
         if target.raw_id not in self._of_raw:

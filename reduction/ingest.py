@@ -23,6 +23,7 @@ from reduction.declare import Frame, declare_in_field, declare_target
 from reduction.events import mark_users_of_catalogue, mark_users_of_raw
 from reduction.fields import joined_fields
 from reduction.keys import hash_of
+from reduction.raw_quality import judge
 from reduction.reference import load_reference
 from reduction.storage import checksum
 from schemas.errors import IngestError
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from reduction.archive import Archive
     from reduction.instruments.base import FrameDescription, Instrument
+    from reduction.raw_quality import RawQuality
     from reduction.storage import StoredFile
 
 _LOG = logging.getLogger(__name__)
@@ -132,14 +134,17 @@ def _ingest_one(archive: Archive, path: Path) -> int:
         _LOG.exception("instrument failed", extra={"target": path.name})
         what = f"its headers cannot be understood as those of {instrument.name} ({error!r})"
         raise IngestError(path.name, what) from error
+    judged = [judge(archive, instrument, description, path) for description in descriptions]
     stored = archive.storage.copy_in(path, "raw", suffix)
 
     def work(session: Session) -> int:
         number = _register_file(session, stored, path, "image/fits")
         if number is None:
             return 0
-        for description in descriptions:
-            _register_frame(archive, session, instrument, description, stored, number, path)
+        for description, quality in zip(descriptions, judged, strict=True):
+            _register_frame(
+                archive, session, instrument, description, quality, stored, number, path
+            )
         return len(descriptions)
 
     return archive.transact(work)
@@ -199,6 +204,7 @@ def _register_frame(
     session: Session,
     instrument: Instrument,
     description: FrameDescription,
+    quality: RawQuality,
     stored: StoredFile,
     file_number: int,
     path: Path,
@@ -210,8 +216,9 @@ def _register_frame(
         key=key,
         content_hash=key,
         recipe_version="raw",
-        process_params={},
-        attributes=_raw_attributes(description, path),
+        process_params=dict(quality.limits),
+        quality_flags=quality.flags,
+        attributes={**_raw_attributes(description, path), **quality.attributes},
         instrument=instrument.name,
         chip=description.chip,
         filter=description.filter,

@@ -22,6 +22,7 @@ from reduction.cards import (
     refuse,
     sexagesimal,
 )
+from reduction.first_wcs import first_wcs
 from reduction.instruments.base import (
     Band,
     Chip,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
 
 _LONGITUDE: Final = -121.6364
+_SCALE: Final = 0.3708
 _SECTION: Final = re.compile(r"\[(\d+):(\d+),(\d+):(\d+)\]")
 
 _CHIP: Final = Chip(name="1", shape=(1024, 1024), gain=1.8, read_noise=5.8, saturation=60000.0)
@@ -64,6 +66,10 @@ def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
     kind = _kind(header, exptime)
     mjd = mjd_of(header, "DATE-BEG")
     pointed = kind is FrameKind.SCIENCE
+    ra, dec, wcs = None, None, {}
+    if pointed:
+        ra, dec = _right_ascension(header), _declination(header)
+        wcs = dict(_wcs(header, science, ra, dec))
     return [
         FrameDescription(
             hdu=index,
@@ -76,10 +82,10 @@ def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
             night=night_of(mjd, _LONGITUDE),
             science=science,
             overscan=overscan,
-            ra=_right_ascension(header) if pointed else None,
-            dec=_declination(header) if pointed else None,
+            ra=ra,
+            dec=dec,
             airmass=card_number(header, "AIRMASS", low=1.0, high=40.0) if pointed else None,
-            wcs=_wcs(header, science) if pointed else {},
+            wcs=wcs,
         )
     ]
 
@@ -147,16 +153,11 @@ def _declination(header: Header) -> float:
     return degrees
 
 
-def _wcs(header: Header, science: Section) -> Mapping[str, float | str]:
+def _wcs(header: Header, science: Section, ra: float, dec: float) -> Mapping[str, float | str]:
     """Nominal TAN WCS: 10 to 30 arcsec off, its rotation of 2.3 degrees right."""
-    if header.get("CTYPE1") != "RA---TAN" or header.get("CTYPE2") != "DEC--TAN":
+    if str(header.get("CTYPE1", "")).strip() != "RA---TAN":
         return {}
-    cards: dict[str, float | str] = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"}
-    cards |= {"CUNIT1": "deg", "CUNIT2": "deg"}
-    cards["CRPIX1"] = card_number(header, "CRPIX1") - science.x0
-    cards["CRPIX2"] = card_number(header, "CRPIX2") - science.y0
-    numbers = ("CRVAL1", "CRVAL2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
-    return cards | {keyword: card_number(header, keyword) for keyword in numbers}
+    return first_wcs(header, science, pixel_scale=_SCALE, pointing=(ra, dec))
 
 
 INSTRUMENT: Final = Instrument(
@@ -168,7 +169,7 @@ INSTRUMENT: Final = Instrument(
     bands=_BANDS,
     recognises=_recognises,
     describe=_describe,
-    pixel_scale=0.3708,
+    pixel_scale=_SCALE,
     pointing_error=60.0 / 3600.0,
     rotation_known=True,
     # The bias lies 8 to 23 adu above its overscan, and droops by 40 at the last columns.

@@ -11,9 +11,8 @@ __all__ = ["INSTRUMENT"]
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from astropy.wcs import WCS
-
 from reduction.cards import card_number, card_text, image_size, night_of, refuse
+from reduction.first_wcs import first_wcs, middle_of
 from reduction.instruments.base import (
     Band,
     Chip,
@@ -24,11 +23,12 @@ from reduction.instruments.base import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from astropy.io.fits import Header
 
 _LONGITUDE: Final = -70.404
+_SCALE: Final = 0.214
 
 _KINDS: Final = MappingProxyType(
     {
@@ -54,9 +54,6 @@ _BANDS: Final = MappingProxyType(
         "V": Band("V", "V", 505e-9, 595e-9),
     }
 )
-
-_WCS_TEXTS: Final = ("CTYPE1", "CTYPE2")
-_WCS_NUMBERS: Final = ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
 
 
 def _recognises(header: Header) -> bool:
@@ -93,8 +90,10 @@ def _frame(primary: Header, header: Header, index: int) -> FrameDescription:
         refuse("EXPTIME", exptime, f"more than 0, since ESO DPR TYPE says {word}")
     mjd = card_number(primary, "MJD-OBS", low=40000.0, high=100000.0)
     science, overscan = _sections(header)
-    wcs = _wcs(header, science) if kind is FrameKind.SCIENCE else {}
-    ra, dec = _centre(wcs, science) if wcs else (None, None)
+    wcs, ra, dec = {}, None, None
+    if kind is FrameKind.SCIENCE:
+        wcs = dict(first_wcs(header, science, pixel_scale=_SCALE))
+        ra, dec = middle_of(wcs, science.shape)
     return FrameDescription(
         hdu=index,
         kind=kind,
@@ -148,23 +147,6 @@ def _sections(header: Header) -> tuple[Section, Section | None]:
     return science, overscan
 
 
-def _wcs(header: Header, science: Section) -> Mapping[str, float | str]:
-    cards: dict[str, float | str] = {
-        key: card_text(header, key, "RA---TAN or DEC--TAN") for key in _WCS_TEXTS
-    }
-    cards |= {key: card_number(header, key) for key in _WCS_NUMBERS}
-    cards["CRPIX1"] = card_number(header, "CRPIX1") - science.x0
-    cards["CRPIX2"] = card_number(header, "CRPIX2") - science.y0
-    return cards
-
-
-def _centre(wcs: Mapping[str, float | str], science: Section) -> tuple[float, float]:
-    """Sky position of the chip's middle: in a mosaic, not that of the optical axis."""
-    ny, nx = science.shape
-    ra, dec = WCS(dict(wcs)).all_pix2world((nx - 1) / 2, (ny - 1) / 2, 0)
-    return float(ra), float(dec)
-
-
 INSTRUMENT: Final = Instrument(
     name="simulated",
     title="VOSIM",
@@ -174,10 +156,24 @@ INSTRUMENT: Final = Instrument(
     bands=_BANDS,
     recognises=_recognises,
     describe=_describe,
-    pixel_scale=0.214,
+    pixel_scale=_SCALE,
     pointing_error=0.004,
     # Small frames of small pixels: within the usual 2 arcsec too many stars meet by chance.
-    parameters=MappingProxyType({"AstrometricParameters": MappingProxyType({"TOLERANCE": 0.5})}),
+    # Chips of any size are taken.
+    parameters=MappingProxyType(
+        {
+            "AstrometricParameters": MappingProxyType({"TOLERANCE": 0.5}),
+            **{
+                name: MappingProxyType({"SHAPE": None})
+                for name in (
+                    "RawBiasFrame",
+                    "RawDarkFrame",
+                    "RawDomeFlatFrame",
+                    "RawTwilightFlatFrame",
+                )
+            },
+        }
+    ),
     validity=MappingProxyType(
         {
             "ReadNoise": (0.5, 0.5),

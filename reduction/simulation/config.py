@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-__all__ = ["SimulationConfig", "stream"]
+__all__ = ["SimulationConfig", "cameras", "stream"]
 
 from dataclasses import dataclass
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-#: Largest number of chips, as in OmegaCAM.
-_MAX_CHIPS: Final = 32
+from reduction.simulation import cameras as cameras_package
+from reduction.simulation.cameras.base import Camera
+from schemas.discover import modules_of
 
-#: First chip's number: the chips are ccd50, ccd51, ...
-FIRST_CHIP: Final = 50
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@cache
+def cameras() -> Mapping[str, Camera]:
+    """Cameras that can be simulated, by name."""
+    found = [getattr(module, "CAMERA", None) for module in modules_of(cameras_package)]
+    return {camera.name: camera for camera in found if isinstance(camera, Camera)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +38,14 @@ class SimulationConfig:
     seed
         Of everything.
     chips
-        Number of chips, 1 to 32.
+        Number of chips, from 1 to the camera's own.
     shape
-        Pixels (ny, nx) of a chip that see light.
+        Pixels (ny, nx) of a chip that see light; (0, 0) for the camera's own.
     nights
         Dates ``YYYY-MM-DD`` on which the nights begin.
     filters
-        Names of filters, "V" or "B": flats and science frames are made in each.
+        Bands, "V" or "B", which headers call by the camera's names: flats and science frames are
+        made in each.
     n_bias, n_dome, n_twilight, n_science
         Frames a night (and filter).
     science_exptime
@@ -56,11 +66,13 @@ class SimulationConfig:
         Error of the WCS in the headers in each coordinate, arcsec, one standard deviation.
     reference_error
         Of the positions in the reference catalogue, arcsec, one standard deviation.
+    instrument
+        Name of the camera: a key of :func:`cameras`.
     """
 
     seed: int = 20260101
     chips: int = 2
-    shape: tuple[int, int] = (256, 256)
+    shape: tuple[int, int] = (0, 0)
     nights: tuple[str, ...] = ("2025-03-01", "2025-03-02")
     filters: tuple[str, ...] = ("V",)
     n_bias: int = 5
@@ -81,11 +93,24 @@ class SimulationConfig:
     faint: float = 20.5
     pointing_error: float = 2.0
     reference_error: float = 0.03
+    instrument: str = "simulated"
 
     def __post_init__(self) -> None:
         """Refuse what no camera can be."""
-        if not 1 <= self.chips <= _MAX_CHIPS:
-            message = f"chips: found {self.chips}, expected 1 to {_MAX_CHIPS}"
+        if self.instrument not in cameras():
+            known = ", ".join(cameras())
+            message = f"instrument: found {self.instrument!r}, expected one of {known}"
+            raise ValueError(message)
+        if self.shape == (0, 0):
+            object.__setattr__(self, "shape", self.camera.shape)
+        most = len(self.camera.chip_names)
+        if not 1 <= self.chips <= most:
+            message = f"chips: found {self.chips}, expected 1 to {most}"
+            raise ValueError(message)
+        if self.shape != self.camera.shape and not self.camera.any_shape:
+            message = (
+                f"shape: found {self.shape}, expected {self.camera.shape} of {self.instrument}"
+            )
             raise ValueError(message)
         if min(self.shape) < 64:
             message = f"shape: found {self.shape}, expected at least 64 pixels a side"
@@ -96,9 +121,14 @@ class SimulationConfig:
             raise ValueError(message)
 
     @property
+    def camera(self) -> Camera:
+        """The camera."""
+        return cameras()[self.instrument]
+
+    @property
     def chip_names(self) -> tuple[str, ...]:
-        """ccd50, ccd51, ..."""
-        return tuple(f"ccd{FIRST_CHIP + index}" for index in range(self.chips))
+        """In the order of the extensions: ccd50, ccd51, ..."""
+        return tuple(self.camera.chip_names[: self.chips])
 
 
 def stream(config: SimulationConfig, *words: str | int) -> np.random.Generator:

@@ -30,6 +30,9 @@ _PIXEL_RESPONSE: Final = 0.008
 
 _FULL: Final = 65535
 
+#: Pixels along a side above which smooth patterns are drawn on every eighth pixel.
+_COARSE: Final = 1024
+
 
 def simulate_chip(config: SimulationConfig, index: int) -> ChipTruth:
     """Draw the properties of a chip."""
@@ -67,8 +70,12 @@ def simulate_chip(config: SimulationConfig, index: int) -> ChipTruth:
 def _structure(
     rng: np.random.Generator, shape: tuple[int, int], scale: float
 ) -> NDArray[np.float64]:
-    """Smooth random field, about within -1 to 1."""
-    field = ndimage.gaussian_filter(rng.normal(size=shape), scale, mode="wrap")
+    """Smooth random field, about within -1 to 1; on large chips drawn on a coarser grid."""
+    step = 1 if max(shape) < _COARSE else 8
+    coarse = tuple(-(-n // step) + 1 for n in shape) if step > 1 else shape
+    field = ndimage.gaussian_filter(rng.normal(size=coarse), scale / step, mode="wrap")
+    if step > 1:
+        field = ndimage.zoom(field, step, order=1)[: shape[0], : shape[1]]
     return np.asarray(field / np.abs(field).max(), dtype=np.float64)
 
 

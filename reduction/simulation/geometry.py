@@ -4,12 +4,12 @@ from __future__ import annotations
 
 __all__ = ["PIXEL_SCALE", "Layout", "chip_layout", "project", "wcs_cards"]
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from reduction.instruments.base import Section
+from reduction.simulation.cameras.base import Layout
 from reduction.simulation.config import stream
 
 if TYPE_CHECKING:
@@ -20,63 +20,18 @@ if TYPE_CHECKING:
 #: arcsec/pixel, as OmegaCAM's.
 PIXEL_SCALE: Final = 0.214
 
-#: Pixels of the raw frame that see no light.
-PRESCAN_X: Final = 16
-OVERSCAN_X: Final = 32
-OVERSCAN_Y: Final = 8
-
-#: Pixels between neighbouring chips.
-_GAP: Final = 24
-
-#: Chips in a row of the mosaic at most.
-_COLUMNS: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """One chip's geometry.
-
-    Attributes
-    ----------
-    raw_shape
-        Of the whole raw frame, (ny, nx).
-    science, overscan
-        Sections of the raw frame.
-    centre
-        Focal-plane position (x, y) of the chip's middle, pixels from the optical axis.
-    rotation
-        Of the chip against the mosaic, radians.
-    """
-
-    raw_shape: tuple[int, int]
-    science: Section
-    overscan: Section
-    centre: tuple[float, float]
-    rotation: float
-
 
 def chip_layout(config: SimulationConfig, index: int) -> Layout:
-    """Geometry of a chip; chips of the second half have their dark rows below, not above."""
-    ny, nx = config.shape
-    y0 = OVERSCAN_Y if index >= (config.chips + 1) // 2 else 0
-    science = Section(y0, y0 + ny, PRESCAN_X, PRESCAN_X + nx)
-    raw_shape = (ny + OVERSCAN_Y, PRESCAN_X + nx + OVERSCAN_X)
-    overscan = Section(science.y0, science.y1, science.x1, raw_shape[1])
-    columns = min(config.chips, _COLUMNS)
-    rows = -(-config.chips // columns)
-    column, row = index % columns, index // columns
-    centre = (
-        (column - (columns - 1) / 2) * (nx + _GAP),
-        (row - (rows - 1) / 2) * (ny + _GAP),
-    )
+    """Geometry of a chip: its place in the camera, and a rotation of its own."""
     rotation = float(np.radians(stream(config, "rotation", index).normal(0.0, 0.1)))
-    return Layout(raw_shape, science, overscan, centre, rotation)
+    place = config.camera.place(config.shape, config.chips, index)
+    return replace(place, rotation=rotation)
 
 
 def _cd_matrix(layout: Layout) -> NDArray[np.float64]:
     """Degrees (towards east, towards north) per pixel (x, y)."""
     cosine, sine = np.cos(layout.rotation), np.sin(layout.rotation)
-    flip = np.array([[-1.0, 0.0], [0.0, 1.0]])
+    flip = np.array([[1.0 if layout.mirrored else -1.0, 0.0], [0.0, 1.0]])
     turn = np.array([[cosine, -sine], [sine, cosine]])
     return np.asarray(PIXEL_SCALE / 3600.0 * (flip @ turn), dtype=np.float64)
 

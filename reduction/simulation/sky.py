@@ -43,13 +43,13 @@ def simulate_sky(config: SimulationConfig) -> SkyTruth:
     """Scatter stars and galaxies over the field of the mosaic and its dithers."""
     centres = np.array([chip_layout(config, i).centre for i in range(config.chips)])
     margin = config.dither / PIXEL_SCALE + 64
-    half_x = np.abs(centres[:, 0]).max() + config.shape[1] / 2 + margin
-    half_y = np.abs(centres[:, 1]).max() + config.shape[0] / 2 + margin
-    area = 4 * half_x * half_y / 256**2
+    low = centres.min(axis=0) - np.array(config.shape[::-1]) / 2 - margin
+    high = centres.max(axis=0) + np.array(config.shape[::-1]) / 2 + margin
+    area = float(np.prod(high - low)) / 256**2
     rng = stream(config, "sky")
     n_stars, n_galaxies = round(config.stars * area), round(config.galaxies * area)
     number = n_stars + n_galaxies
-    x, y = rng.uniform(-half_x, half_x, number), rng.uniform(-half_y, half_y, number)
+    x, y = rng.uniform(low[0], high[0], number), rng.uniform(low[1], high[1], number)
     galaxy = np.arange(number) >= n_stars
     dec = config.dec + y * PIXEL_SCALE / 3600
     ra = (config.ra + x * PIXEL_SCALE / 3600 / np.cos(np.radians(dec))) % 360.0
@@ -99,9 +99,13 @@ def render(
         Full width at half maximum, pixels.
     """
     sigma = seeing / FWHM
-    star = ~sky.galaxy
-    _add(image, x[star], y[star], flux[star], round(_REACH * sigma), _Gaussian(sigma))
-    galaxy = sky.galaxy
+    half = round(_REACH * sigma)
+    ny, nx = image.shape
+    reach = max(half, _LARGEST) + 1
+    near = (x > -reach) & (x < nx + reach) & (y > -reach) & (y < ny + reach)
+    star = ~sky.galaxy & near
+    _add(image, x[star], y[star], flux[star], half, _Gaussian(sigma))
+    galaxy = sky.galaxy & near
     profile = _Exponential(sigma, sky.scale[galaxy], sky.axis_ratio[galaxy], sky.angle[galaxy])
     _add(image, x[galaxy], y[galaxy], flux[galaxy], _LARGEST, profile)
 

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.corrected import corrected, differs
+from reduction.corrected import corrected, dark_signal, differs
 from reduction.depends import calibration, raw_frames
 from reduction.quality import QualityFlags
 from reduction.steps.gain import linearity, mean_gain, pair_gain
-from reduction.steps.statistics import median_level
 from reduction.target import CalibrationTarget, Inputs, Made, Progenitor
 from schemas.errors import ProgenitorMissingError
 
@@ -39,6 +38,7 @@ class GainLinearity(CalibrationTarget):
     bias = calibration("BiasFrame")
     read_noise = calibration("ReadNoise")
     hot = calibration("HotPixelMap")
+    dark = calibration("DarkCurrent", required=False, when="dark")
     gain = attribute(float, "electrons per adu", unit="adu**-1", ucd="arith.factor;instr.det")
     gain_error = attribute(
         float, "its standard error", unit="adu**-1", ucd="stat.error;instr.param"
@@ -152,7 +152,9 @@ def _exposed(
     usable = []
     for raw in frames:
         flat = corrected(raw, method=bias["overscan_correction"]) - bias.images["BIAS"]
-        level = median_level(flat)
+        signal = dark_signal(inputs.dark, raw)
+        flat = flat if signal is None else flat - signal
+        level = float(np.nanmedian(flat))
         if parameters.MIN_FLAT_MEAN <= level <= parameters.MAX_FLAT_MEAN:
             usable.append((raw, flat, level))
     return sorted(usable, key=lambda flat: flat[0].filter)  # stable: keeps the order of time

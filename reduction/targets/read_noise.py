@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class ReadNoise(CalibrationTarget):
     """Noise of the amplifier, from the differences of a night's raw biases."""
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR_CLASSES = ("RawBiasFrame",)
 
     raw_bias_frames = raw_frames("RawBiasFrame", at_least=2)
@@ -34,6 +34,9 @@ class ReadNoise(CalibrationTarget):
         float, "read noise, from the central 68.27 per cent", unit="adu", ucd="instr.det.noise"
     )
     rms = attribute(float, "read noise, from the clipped rms", unit="adu", ucd="instr.det.noise")
+    overscan_correction = attribute(
+        int, "overscan method; biases that are clipped by this noise use it", ucd="meta.code"
+    )
     mean_diff = attribute(
         float,
         "mean difference of neighbouring biases",
@@ -85,6 +88,7 @@ class ReadNoise(CalibrationTarget):
             attributes={
                 "read_noise": noise.read_noise,
                 "rms": noise.rms,
+                "overscan_correction": parameters.OVERSCAN_CORRECTION,
                 "mean_diff": noise.mean_diff,
                 "median_diff": noise.median_diff,
             }

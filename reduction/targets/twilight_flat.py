@@ -32,6 +32,7 @@ class TwilightFlatFrame(CalibrationTarget):
     bias = calibration("BiasFrame")
     read_noise = calibration("ReadNoise")
     gain = calibration("GainLinearity", required=False)
+    dark = calibration("DarkCurrent", required=False, when="dark")
     hot = calibration("HotPixelMap")
     imstat = imstat("")
     level = attribute(float, "mean level of the raw flats", unit="adu", ucd="phot.count;stat.mean")
@@ -69,7 +70,7 @@ class TwilightFlatFrame(CalibrationTarget):
         )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
-        """Debias, normalise, reject, average."""
+        """Subtract bias and dark current, normalise, reject, average."""
         return combined_flat(
             inputs,
             inputs.raw_twilight_flats,

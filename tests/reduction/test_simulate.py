@@ -147,6 +147,13 @@ def test_sources_are_projected_as_wcslib_does(run):
         assert np.allclose((x, y), theirs, atol=1e-6)
 
 
+def test_without_its_chips_the_truth_is_small_and_the_frames_the_same(run, tmp_path):
+    truth = simulate(tmp_path, config=CONFIG, keep_chips=False)
+    assert truth.chips == {}
+    assert digests(tmp_path / "raw") == digests(run[0] / "raw")
+    assert same(asdict(load_truth(tmp_path / "truth.npz").sky), asdict(run[1].sky))
+
+
 def test_neighbouring_chips_do_not_overlap_and_have_the_stated_scale():
     first, second = (chip_layout(CONFIG, index) for index in (0, 1))
     assert second.centre[0] - first.centre[0] > CONFIG.shape[1]
@@ -248,6 +255,11 @@ def test_a_science_frame_with_an_unknown_filter_or_without_wcs_is_refused(run):
         (lambda: SimulationConfig(chips=33), "expected 1 to 32"),
         (lambda: SimulationConfig(shape=(32, 256)), "at least 64"),
         (lambda: SimulationConfig(filters=("V", "z")), r"filters: found \['z'\]"),
+        (lambda: SimulationConfig(instrument="eye"), "instrument: found 'eye', expected one of"),
+        (
+            lambda: SimulationConfig(instrument="omegacam", shape=(256, 256)),
+            r"shape: found \(256, 256\), expected \(4100, 2048\)",
+        ),
     ],
 )
 def test_impossible_cameras_are_refused(change: Callable[[], object], sentence):

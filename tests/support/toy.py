@@ -111,6 +111,10 @@ INSTRUMENT = Instrument(
     describe=_describe,
     pixel_scale=1.0,
     pointing_error=0.01,
+    parameters={
+        name: {"MIN_RANGE": 0.0, **({"MIN_FLAT_MEAN": 0.0} if "Flat" in name else {})}
+        for name in (kind.value for kind in FrameKind)
+    },
     validity={
         "ToyBias": (0.6, 0.6),
         "ToyMap": (0.6, 0.6),

@@ -76,12 +76,31 @@ def load_reference(context: click.Context, path: Path, name: str | None) -> None
 @click.command(short_help="Write raw frames of a simulated mosaic camera.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
 @click.option("--chips", default=2, show_default=True, help="Number of chips, 1 to 32.")
-@click.option("--size", default=256, show_default=True, help="Pixels along each side of a chip.")
+@click.option("--size", type=int, help="Pixels along each side of a chip; else the camera's own.")
 @click.option(
     "--night", "nights", type=night, metavar="YYYY-MM-DD", multiple=True, help="May be repeated."
 )
 @click.option("--seed", default=20260101, show_default=True, help="Of everything random.")
-def simulate(out: Path, chips: int, size: int, nights: tuple[str, ...], seed: int) -> None:
+@click.option("--instrument", default="simulated", show_default=True, help="Name of the camera.")
+@click.option(
+    "--frames",
+    type=click.IntRange(min=0),
+    nargs=4,
+    metavar="BIAS DOME TWILIGHT SCIENCE",
+    help="Frames a night.  [default: 5 5 3 3]",
+)
+@click.option("--truth/--no-truth", default=True, help="Whether truth.npz holds the chips.")
+def simulate(
+    out: Path,
+    chips: int,
+    size: int | None,
+    nights: tuple[str, ...],
+    seed: int,
+    instrument: str,
+    frames: tuple[int, int, int, int] | None,
+    *,
+    truth: bool,
+) -> None:
     """Write raw frames of a simulated mosaic camera, with everything about them known.
 
     The folder gets raw/ with the frames, reference.csv with the stars, and truth.npz. The same
@@ -90,13 +109,20 @@ def simulate(out: Path, chips: int, size: int, nights: tuple[str, ...], seed: in
     from reduction.simulate import SimulationConfig, simulate  # noqa: PLC0415  # --help stays fast
 
     try:
-        config = SimulationConfig(seed=seed, chips=chips, shape=(size, size))
+        config = SimulationConfig(
+            seed=seed, chips=chips, shape=(size or 0, size or 0), instrument=instrument
+        )
         config = replace(config, nights=nights) if nights else config
+        if frames is not None:
+            bias, dome, twilight, science = frames
+            config = replace(
+                config, n_bias=bias, n_dome=dome, n_twilight=twilight, n_science=science
+            )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    truth = simulate(out, config=config)
+    done = simulate(out, config=config, keep_chips=truth)
     number = len(list((out / "raw").iterdir()))
-    CONSOLE.print(f"{number} files of {len(truth.config.chip_names)} chips in {out / 'raw'}")
+    CONSOLE.print(f"{number} files of {len(done.config.chip_names)} chips in {out / 'raw'}")
 
 
 COMMANDS = (init, ingest, load_reference, simulate)
