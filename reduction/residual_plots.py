@@ -1,4 +1,4 @@
-"""The five panels by which a person judges an astrometric solution: residuals, and against what."""
+"""The five panels by which a person judges an astrometric solution: its residuals."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ __all__ = ["Field", "recognise"]
 
 import math
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -32,6 +33,8 @@ _SHIFT_AT_LEAST: Final = 2
 _CHANCE: Final = 1e-3
 _MARGIN: Final = 20.0
 _STARS_PER_SOURCE: Final = 2
+_FEW: Final = (16, 60)
+_LADDER: Final = (8, 16, 32, 64)
 _RINGS: Final = (8.0, 13.0, 21.0, 34.0)
 _AROUND: Final = 16
 
@@ -119,19 +122,27 @@ def recognise(
     """
     found = None
     if rotation_known:
-        many = field.brightest(4 * max_sources, 4 * max_references)
-        found = _shifted(many, guess, pointing_error, tolerance)
+        # few bright sources leave less to chance than many, where the stars are among them
+        most = min(4 * max_sources, len(field.sources))
+        limits = [n for n in _LADDER if n < most] + [most]
+        tries = [
+            _shifted(field.brightest(limit, 4 * max_references), guess, pointing_error, tolerance)
+            for limit in limits
+        ]
+        chance, found = min(tries, key=lambda a_try: a_try[0])
+        found = found if chance * len(limits) < _CHANCE else None
     if found is None and (not rotation_known or len(field.stars) > _TURN_AT_LEAST):
-        few = field.brightest(max_sources, max_references)
-        for scale_error in scale_errors:
+        sizes = ((min(_FEW[0], max_sources), _FEW[1]), (max_sources, max_references))
+        for scale_error, (sources, stars) in product(scale_errors, sizes):
+            few = field.brightest(sources, stars)
             found = _turned(few, guess, pointing_error, tolerance, scale_error)
             if found is not None:
                 break
     return found
 
 
-def _shifted(field: Field, guess: TanWcs, error: float, tolerance: float) -> TanWcs | None:
-    """The guess moved so that its stars meet sources; None where that may be by chance."""
+def _shifted(field: Field, guess: TanWcs, error: float, tolerance: float) -> tuple[float, TanWcs]:
+    """The guess moved so that its stars meet sources, and how often that would be by chance."""
     scale = guess.pixel_scale
     reach = 3600.0 * error / scale
     points, stars = field.points[field.sources], field.star_pixels(guess)
@@ -139,12 +150,13 @@ def _shifted(field: Field, guess: TanWcs, error: float, tolerance: float) -> Tan
     inside = (stars > -reach).all(axis=1) & (stars < np.array([nx, ny]) + reach).all(axis=1)
     stars = stars[inside]
     found = find_shift(points, stars, reach=reach, tolerance=tolerance / scale)
+    if found.matches < _SHIFT_AT_LEAST:
+        return math.inf, guess
     by_chance = len(points) * len(stars) * math.pi * (tolerance / scale) ** 2 / (nx * ny)
     trials = max(len(points) * len(stars) * math.pi * reach**2 / (nx * ny), 1.0)
-    if found.matches < _SHIFT_AT_LEAST or not _unlikely(found.matches - 1, by_chance, trials):
-        return None
     x, y = found.shift.tolist()
-    return replace(guess, x0=guess.x0 - x, y0=guess.y0 - y)
+    chance = _chance(found.matches - 1, by_chance, trials)
+    return chance, replace(guess, x0=guess.x0 - x, y0=guess.y0 - y)
 
 
 def _turned(
@@ -163,7 +175,8 @@ def _turned(
         points, plane, reach=error / scale, tolerance=radius, scale_error=scale_error
     )
     by_chance = _by_chance(found.apply(points), plane, radius)
-    if found.matches < _TURN_AT_LEAST or not _unlikely(found.matches - 2, by_chance, found.trials):
+    chance = _chance(found.matches - 2, by_chance, found.trials)
+    if found.matches < _TURN_AT_LEAST or 4.0 * chance >= _CHANCE:  # four such searches
         return None
     xi, eta = (found.shift * scale).tolist()
     ra, dec = deproject(xi, eta, ra0, dec0)
@@ -182,6 +195,6 @@ def _by_chance(points: Array, others: Array, radius: float) -> float:
     return max(float(np.isfinite(near).sum()), 1.0) / len(shifts)
 
 
-def _unlikely(matches: int, by_chance: float, trials: float) -> bool:
-    """Whether so many matches come by chance in less than one of a thousand such searches."""
-    return bool(trials * poisson.sf(matches - 1, by_chance) < _CHANCE)
+def _chance(matches: int, by_chance: float, trials: float) -> float:
+    """How many of the hypotheses tried would meet so many matches where none is true."""
+    return float(trials * poisson.sf(matches - 1, by_chance))

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "RESIDUAL_DTYPE",
     "AstrometricParameters",
+    "is_starlike",
     "joined",
     "wcs_attributes",
     "wcs_from_attributes",
@@ -141,7 +142,7 @@ class AstrometricParameters(FrameTarget):
         sources = inputs.catalog.tables["SOURCES"]
         clean = is_clean(sources, masked=True)
         clean &= signal_to_noise(sources) > parameters.MIN_SIGNAL_TO_NOISE
-        clean &= _is_starlike(sources)
+        clean &= is_starlike(sources)
         name, solution, stars = _best(inputs, parameters, sources, clean)
         solved = solution.model is not SolutionModel.NOMINAL
         return Made(
@@ -213,7 +214,7 @@ def wcs_from_attributes(attributes: Mapping[str, Any]) -> TanWcs:
     return TanWcs.from_cards(cards | {name: float(value) for name, value in terms.items()})
 
 
-def _is_starlike(sources: NDArray[np.void]) -> NDArray[np.bool_]:
+def is_starlike(sources: NDArray[np.void]) -> NDArray[np.bool_]:
     """Neither much wider nor longer than stars: the middle of a blend is no star's place."""
     width = star_width(sources)
     round_ = sources["elongation"] < _ROUND
