@@ -11,6 +11,7 @@ import numpy as np
 import sep
 
 from reduction.steps.background import Background, estimate_background, unusable
+from reduction.steps.centroids import position_errors
 from reduction.steps.gaussian import gaussian
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ _KRON_FACTOR: Final = 2.5
 _KRON_MINIMUM: Final = 3.5
 _REACH: Final = 60.0
 _WIDEST: Final = 6.0
+_NARROWEST: Final = 0.3
 _GUESSED: Final = 0.03
 _MISSING: Final = 0.2
 _MEND_SIGMA: Final = 1.5
@@ -115,7 +117,10 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     _centroids(sources, found, mended)
     _fluxes(sources, found, mended, aperture_radius, {"err": noise, "gain": gain})
     _flag(sources, found, (mended, bad, saturated), aperture_radius)
-    _position_errors(sources, sky.global_rms, gain)
+    width = np.clip(sources["fwhm"] * _SIGMA_PER_FWHM, _NARROWEST, _WIDEST)
+    sources["pos_err"] = position_errors(
+        mended, noise, sources["x"], sources["y"], width, gain=gain
+    )
     return sources[np.argsort(-found["flux"], kind="stable")]
 
 
@@ -210,12 +215,3 @@ def mend(pixels: NDArray[np.float32], bad: NDArray[np.bool_]) -> NDArray[np.floa
     total = gaussian(known, _MEND_SIGMA, mirrored=False)[bad]
     known[bad] = np.where(weight > _MEND_WEIGHT, total / np.maximum(weight, _MEND_WEIGHT), 0.0)
     return np.ascontiguousarray(known, dtype=np.float32)
-
-
-def _position_errors(sources: NDArray[np.void], rms: float, gain: float) -> None:
-    """Error of a centroid against sky and photon noise (King 1983, PASP 95, 163)."""
-    sigma = np.maximum(sources["fwhm"] * _SIGMA_PER_FWHM, 0.3)
-    flux = np.maximum(np.nan_to_num(sources["flux"], nan=0.0), 1e-6)
-    photons = sigma**2 / (flux * gain)
-    sky = 8.0 * np.pi * sigma**4 * rms**2 / flux**2
-    sources["pos_err"] = np.minimum(np.sqrt(photons + sky), 10.0)
