@@ -51,7 +51,7 @@ class FrameZeroPoint:
 
     def flux_scale(self, zero_point: float, exptime: float) -> float:
         """Factor that brings adu of this frame to adu/s of a given zero point."""
-        return 10.0 ** (0.4 * (zero_point - self.value)) / exptime
+        return float(10.0 ** (0.4 * (zero_point - self.value)) / exptime)
 
 
 def zero_point_of(

@@ -1,0 +1,241 @@
+"""How much light the atmosphere takes: from fields, from zero points, or from its physics."""
+
+from __future__ import annotations
+
+__all__ = [
+    "Extinction",
+    "Site",
+    "band_extinction",
+    "extinction_curve",
+    "extinction_from_frames",
+    "extinction_from_zero_points",
+]
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Array = NDArray[np.float64]
+
+_POGSON: Final = 2.5 / math.log(10.0)
+
+#: Scale heights of the air's density near the ground and of aerosols, m.
+_AIR: Final = 7996.0
+_AEROSOL: Final = 1500.0
+
+#: Chappuis bands of ozone: wavelength and width of the Gaussian that follows them, micrometres,
+#: and optical depth of 300 Dobson units at its top.
+_CHAPPUIS: Final = (0.600, 0.052, 0.0412)
+
+_STEPS: Final = 201
+_ROUNDS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Extinction:
+    """Extinction and the zero point above the atmosphere that goes with it.
+
+    Attributes
+    ----------
+    coefficient, error
+        k, mag per airmass, and its error; NaN where there was nothing to measure it with.
+    zero_point
+        mag; NaN where it was given, not found.
+    scatter
+        Of the frames about the line, mag; NaN with fewer than three.
+    used
+        Which frames were used, shape (n,).
+    """
+
+    coefficient: float
+    error: float
+    zero_point: float
+    scatter: float
+    used: NDArray[np.bool_]
+
+
+def extinction_from_frames(
+    zero_points: Array, errors: Array, airmass: Array, *, clip: float = 3.0
+) -> Extinction:
+    """Slope of zero points at the ground over airmass: ``z = ZP - k X``.
+
+    With two frames this is ``k = (z1 - z2) / (X2 - X1)``.
+
+    Parameters
+    ----------
+    zero_points, errors
+        Of frames, extinction not taken off, mag, shape (n,); NaN: not used.
+    airmass
+        X, shape (n,).
+    clip
+        Frames further from the line, in units of their scatter, are left out one after the other:
+        clouds. Needs four frames at least.
+
+    Notes
+    -----
+    Astro-WISE's AtmosphericExtinctionFrames, for any number of fields. The error is that of the
+    given errors or of the frames' scatter about the line, whichever is larger.
+    """
+    used = np.isfinite(zero_points) & np.isfinite(errors) & np.isfinite(airmass) & (errors > 0)
+    nothing = Extinction(math.nan, math.nan, math.nan, math.nan, used)
+    if used.sum() < 2 or np.ptp(airmass[used]) <= 0:
+        return nothing
+    weight = np.zeros(len(used))
+    weight[used] = 1.0 / errors[used] ** 2
+    for _ in range(len(used)):
+        weight = np.where(used, weight, 0.0)
+        total = weight.sum()
+        middle = (weight * airmass).sum() / total
+        level = np.nansum(weight * np.where(used, zero_points, 0.0)) / total
+        lever = (weight * (airmass - middle) ** 2).sum()
+        slope = (weight * (airmass - middle) * np.where(used, zero_points, 0.0)).sum() / lever
+        miss = np.where(used, zero_points - level - slope * (airmass - middle), 0.0)
+        chi2 = (weight * miss**2).sum() / max(int(used.sum()) - 2, 1)
+        scatter = float(np.std(miss[used]) * math.sqrt(used.sum() / max(used.sum() - 2, 1)))
+        far = np.abs(miss) * np.sqrt(weight)
+        worst = int(far.argmax())
+        others = used & (np.arange(len(used)) != worst)
+        spread = 1.4826 * float(np.median(far[others]))
+        if used.sum() < 4 or far[worst] <= clip * max(spread, 1.0):
+            break
+        if np.ptp(airmass[others]) <= 0:
+            break
+        used = others
+    error = math.sqrt(max(chi2 if used.sum() > 2 else 1.0, 1.0) / lever)
+    zero = float(level - slope * middle)
+    return Extinction(
+        float(-slope), error, zero, scatter if used.sum() > 2 else math.nan, used.copy()
+    )
+
+
+def extinction_from_zero_points(
+    zero_point: float,
+    zero_point_error: float,
+    zero_points: Array,
+    errors: Array,
+    airmass: Array,
+    *,
+    clip: float = 3.0,
+) -> Extinction:
+    """Extinction from a known zero point above the atmosphere: ``k = (ZP - z) / X``.
+
+    Parameters
+    ----------
+    zero_point, zero_point_error
+        Above the atmosphere, from another night, mag.
+    zero_points, errors, airmass, clip
+        As :func:`extinction_from_frames`.
+
+    Notes
+    -----
+    Astro-WISE's AtmosphericExtinctionZeropoint; weighted mean over the frames.
+    """
+    used = np.isfinite(zero_points) & np.isfinite(errors) & (errors > 0) & (airmass > 0)
+    if not used.any():
+        return Extinction(math.nan, math.nan, math.nan, math.nan, used)
+    each = np.where(used, (zero_point - zero_points) / np.where(used, airmass, 1.0), np.nan)
+    own = np.where(used, errors / np.where(used, airmass, 1.0), np.inf)
+    for _ in range(_ROUNDS):
+        middle = float(np.median(each[used]))
+        spread = max(1.4826 * float(np.median(np.abs(each[used] - middle))), 1e-3)
+        again = used & (np.abs(each - middle) <= clip * spread)
+        if (again == used).all() or again.sum() < 2:
+            break
+        used = again
+    weight = np.where(used, 1.0 / own**2, 0.0)
+    mean = float(np.nansum(weight * np.where(used, each, 0.0)) / weight.sum())
+    scatter = float(each[used].std(ddof=1)) if used.sum() > 1 else math.nan
+    common = zero_point_error * float((weight / np.where(used, airmass, 1.0)).sum() / weight.sum())
+    random = 1.0 / math.sqrt(weight.sum())
+    if used.sum() > 1:
+        random = max(random, scatter / math.sqrt(used.sum()))
+    return Extinction(mean, math.hypot(random, common), math.nan, scatter, used)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a clear sky's extinction depends on.
+
+    Attributes
+    ----------
+    altitude
+        m.
+    aerosol
+        Extinction of aerosols at sea level at 550 nm, mag per airmass; falls with a scale height
+        of 1500 m.
+    exponent
+        Of the wavelength, for aerosols (Angstrom's exponent).
+    ozone
+        Column, Dobson units.
+    """
+
+    altitude: float
+    aerosol: float = 0.12
+    exponent: float = 1.3
+    ozone: float = 300.0
+
+
+def extinction_curve(wavelength: ArrayLike, site: Site) -> Array:
+    """Extinction of a clear sky at wavelengths, mag per airmass.
+
+    Parameters
+    ----------
+    wavelength
+        m, 350 to 1100 nm: no lines of water and oxygen, no ozone in the ultraviolet.
+    site
+        Where.
+
+    Notes
+    -----
+    Rayleigh scattering by Hansen & Travis 1974, Space Sci. Rev. 16, 527, eq. 2.30, scaled by the
+    air above; the parts and scale heights as Hayes & Latham 1975, ApJ 197, 593.
+    """
+    micron = np.asarray(wavelength, np.float64) * 1e6
+    inverse = micron**-2
+    rayleigh = 0.008569 * inverse**2 * (1.0 + 0.0113 * inverse + 0.00013 * inverse**2)
+    rayleigh *= math.exp(-site.altitude / _AIR)
+    aerosol = (
+        site.aerosol * math.exp(-site.altitude / _AEROSOL) * (micron / 0.55) ** -site.exponent
+    )
+    top, width, depth = _CHAPPUIS
+    ozone = depth * site.ozone / 300.0 * np.exp(-0.5 * ((micron - top) / width) ** 2)
+    return np.asarray(_POGSON * (rayleigh + ozone) + aerosol, dtype=np.float64)
+
+
+def band_extinction(
+    em_min: float,
+    em_max: float,
+    site: Site,
+    *,
+    transmission: tuple[ArrayLike, ArrayLike] | None = None,
+) -> float:
+    """Extinction in a filter at airmass 1, mag: the curve integrated over the light that passes.
+
+    Parameters
+    ----------
+    em_min, em_max
+        Half-power wavelengths, m; the filter counts as open between them.
+    site
+        Where.
+    transmission
+        Wavelengths (m, ascending) and relative response of photons, in the place of the former.
+
+    Notes
+    -----
+    For a source with the same number of photons at all wavelengths.
+    """
+    if transmission is None:
+        wavelength = np.linspace(em_min, em_max, _STEPS)
+        response = np.ones(_STEPS)
+    else:
+        wavelength = np.asarray(transmission[0], np.float64)
+        response = np.asarray(transmission[1], np.float64)
+    passed = response * 10.0 ** (-0.4 * extinction_curve(wavelength, site))
+    return float(
+        -2.5 * np.log10(np.trapezoid(passed, wavelength) / np.trapezoid(response, wavelength))
+    )
