@@ -60,7 +60,12 @@ class Extinction:
 
 
 def extinction_from_frames(
-    zero_points: Array, errors: Array, airmass: Array, *, clip: float = 3.0
+    zero_points: Array,
+    errors: Array,
+    airmass: Array,
+    *,
+    group: NDArray[np.integer] | None = None,
+    clip: float = 3.0,
 ) -> Extinction:
     """Slope of zero points at the ground over airmass: ``z = ZP - k X``.
 
@@ -72,6 +77,8 @@ def extinction_from_frames(
         Of frames, extinction not taken off, mag, shape (n,); NaN: not used.
     airmass
         X, shape (n,).
+    group
+        0, 1 ...: frames with one ZP (of a chip), shape (n,); all where not given.
     clip
         Frames further from the line, in units of their scatter, are left out one after the other:
         clouds. Needs four frames at least.
@@ -79,38 +86,33 @@ def extinction_from_frames(
     Notes
     -----
     Astro-WISE's AtmosphericExtinctionFrames, for any number of fields. The error is that of the
-    given errors or of the frames' scatter about the line, whichever is larger.
+    given errors or of the frames' scatter about the line, whichever is larger. ``zero_point`` is
+    the mean of the groups'.
     """
     used = np.isfinite(zero_points) & np.isfinite(errors) & np.isfinite(airmass) & (errors > 0)
-    nothing = Extinction(math.nan, math.nan, math.nan, math.nan, used)
-    if used.sum() < 2 or np.ptp(airmass[used]) <= 0:
-        return nothing
-    weight = np.zeros(len(used))
-    weight[used] = 1.0 / errors[used] ** 2
+    of_group = np.zeros(len(used), np.intp) if group is None else group
     for _ in range(len(used)):
-        weight = np.where(used, weight, 0.0)
-        total = weight.sum()
-        middle = (weight * airmass).sum() / total
-        level = np.nansum(weight * np.where(used, zero_points, 0.0)) / total
-        lever = (weight * (airmass - middle) ** 2).sum()
-        slope = (weight * (airmass - middle) * np.where(used, zero_points, 0.0)).sum() / lever
-        miss = np.where(used, zero_points - level - slope * (airmass - middle), 0.0)
-        chi2 = (weight * miss**2).sum() / max(int(used.sum()) - 2, 1)
-        scatter = float(np.std(miss[used]) * math.sqrt(used.sum() / max(used.sum() - 2, 1)))
-        far = np.abs(miss) * np.sqrt(weight)
-        worst = int(far.argmax())
-        others = used & (np.arange(len(used)) != worst)
-        spread = 1.4826 * float(np.median(far[others]))
-        if used.sum() < 4 or far[worst] <= clip * max(spread, 1.0):
+        sigma = errors[used]
+        kinds, which = np.unique(of_group[used], return_inverse=True)
+        design = np.hstack((np.eye(len(kinds))[which], -airmass[used, None])) / sigma[:, None]
+        if np.linalg.matrix_rank(design) < design.shape[1]:
+            return Extinction(math.nan, math.nan, math.nan, math.nan, used)
+        covariance = np.linalg.inv(design.T @ design)
+        best = covariance @ design.T @ (zero_points[used] / sigma)
+        miss = np.abs(zero_points[used] / sigma - design @ best)
+        free = len(sigma) - design.shape[1]
+        worst = int(miss.argmax())
+        spread = 1.4826 * float(np.median(np.delete(miss, worst))) if free > 1 else math.inf
+        if free < 2 or miss[worst] <= clip * max(spread, 1.0):
             break
-        if np.ptp(airmass[others]) <= 0:
-            break
-        used = others
-    error = math.sqrt(max(chi2 if used.sum() > 2 else 1.0, 1.0) / lever)
-    zero = float(level - slope * middle)
-    return Extinction(
-        float(-slope), error, zero, scatter if used.sum() > 2 else math.nan, used.copy()
-    )
+        used = used.copy()
+        used[np.flatnonzero(used)[worst]] = False
+    else:
+        return Extinction(math.nan, math.nan, math.nan, math.nan, used)
+    chi2 = float((miss**2).sum()) / free if free else 1.0
+    scatter = math.sqrt(float(((miss * sigma) ** 2).sum()) / free) if free else math.nan
+    error = math.sqrt(covariance[-1, -1] * max(chi2, 1.0))
+    return Extinction(float(best[-1]), error, float(best[:-1].mean()), scatter, used)
 
 
 def extinction_from_zero_points(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ZeroPoint", "isolated", "magnitudes", "zero_point"]
+__all__ = ["ZeroPoint", "isolated", "magnitudes", "star_zero_points", "zero_point"]
 
 import math
 from dataclasses import dataclass
@@ -42,56 +42,87 @@ class ZeroPoint:
     used: NDArray[np.bool_]
 
 
-def zero_point(  # what a star brings
-    flux: Array,
-    flux_err: Array,
-    mag: Array,
-    mag_err: Array,
-    *,
-    exptime: float,
-    airmass: float = 1.0,
-    extinction: float = 0.0,
-    sigma_clip: float = 3.0,
-) -> ZeroPoint:
-    """Clipped mean of the stars' own zero points, ``mag + 2.5 log10(flux / exptime)``, plus k X.
+def star_zero_points(
+    flux: Array, flux_err: Array, mag: Array, mag_err: Array, exptime: float
+) -> tuple[Array, Array]:
+    """Raw zero point of each standard star, ``mag + 2.5 log10(flux / exptime)``, and its error.
 
     Parameters
     ----------
     flux, flux_err
-        Of the standard stars, adu, shape (n,). NaN or not positive: not used.
+        Of the stars, adu, shape (n,). NaN or not positive: the zero point is NaN.
     mag, mag_err
-        Their catalogue magnitudes, shape (n,). NaN magnitude: not used; NaN error: taken as 0.
+        Their catalogue magnitudes, shape (n,); NaN error: taken as 0.
     exptime
         s.
+    """
+    good = np.isfinite(flux) & (flux > 0) & np.isfinite(mag) & np.isfinite(flux_err)
+    safe = np.where(good, flux, 1.0)
+    error = np.hypot(_POGSON * flux_err / safe, np.nan_to_num(mag_err))
+    z = mag + 2.5 * np.log10(safe / exptime)
+    return np.where(good, z, np.nan), np.where(good, error, np.nan)
+
+
+def zero_point(
+    zero_points: Array,
+    errors: Array,
+    *,
+    airmass: float = 1.0,
+    extinction: float = 0.0,
+    sigma_clip: float = 3.0,
+) -> ZeroPoint:
+    """Clipped mean of the stars' own zero points, plus k X.
+
+    Parameters
+    ----------
+    zero_points, errors
+        Of stars, as :func:`star_zero_points` gives them, shape (n,); NaN: not used. What a colour
+        or a place on the chip adds has been taken off.
     airmass, extinction
         X, and k in mag per airmass.
     sigma_clip
-        Rejection limit about the median, units of the scatter (1.4826 times the median deviation),
-        until nothing more is rejected.
+        Rejection limit about the median, units of the scatter (1.4826 times the median deviation)
+        and of the star's own error together, until nothing more is rejected.
 
     Notes
     -----
-    Astro-WISE's PhotometricParameters: ZP = <z> + k X, error = sigma / sqrt(N).
+    Astro-WISE's PhotometricParameters: ZP = <z> + k X, error = sigma / sqrt(N). The mean is
+    weighted with the stars' errors and their intrinsic scatter, so that faint stars neither spoil
+    it nor are lost; sigma is the scatter so weighted.
     """
-    used = np.isfinite(flux) & (flux > 0) & np.isfinite(mag) & np.isfinite(flux_err)
+    used = np.isfinite(zero_points) & np.isfinite(errors)
     if not used.any():
         return ZeroPoint(math.nan, math.nan, math.nan, 0, used)
-    z = mag + 2.5 * np.log10(np.where(used, flux, 1.0) / exptime)
-    z = np.where(used, z + extinction * airmass, np.nan)
+    z = np.where(used, zero_points, np.nan)
+    own = np.where(used, errors, 0.0)
+    extra = _intrinsic(z[used], own[used])
     while True:
-        middle = np.median(z[used])
-        scatter = 1.4826 * np.median(np.abs(z[used] - middle))
-        keep = used & (np.abs(z - middle) <= sigma_clip * max(float(scatter), 1e-3))
+        middle = float(np.median(z[used]))
+        limit = sigma_clip * np.hypot(own, extra)
+        keep = used & (np.abs(z - middle) <= np.maximum(limit, 1e-3))
         if keep.sum() == used.sum() or keep.sum() < 2:  # a scatter needs two
             break
         used = keep
+        extra = _intrinsic(z[used], own[used])
     count = int(used.sum())
-    value = float(z[used].mean())
+    weight = 1.0 / np.maximum(np.hypot(own[used], extra), 1e-6) ** 2
+    value = float((weight * z[used]).sum() / weight.sum()) + extinction * airmass
     if count == 1:
-        own = np.hypot(_POGSON * flux_err[used] / flux[used], np.nan_to_num(mag_err[used]))
-        return ZeroPoint(value, float(own[0]), math.nan, 1, used)
-    spread = float(z[used].std(ddof=1))
-    return ZeroPoint(value, spread / math.sqrt(count), spread, count, used)
+        return ZeroPoint(value, float(own[used][0]), math.nan, 1, used)
+    miss = z[used] + extinction * airmass - value
+    spread = float(miss.std(ddof=1))
+    weighted = float((weight * miss**2).sum() / weight.sum()) * count / (count - 1)
+    effective = float(weight.sum() ** 2 / (weight**2).sum())
+    return ZeroPoint(value, math.sqrt(weighted / effective), spread, count, used)
+
+
+def _intrinsic(z: Array, own: Array) -> float:
+    """Scatter that the stars have beyond their own errors, mag, by median deviations."""
+    if len(z) < 3:  # a median deviation of two is half their distance
+        return float(np.ptp(z)) / 2.0
+    deviation = np.abs(z - np.median(z))
+    spread = 1.4826 * float(np.median(deviation))
+    return math.sqrt(max(spread**2 - float(np.median(own)) ** 2, 0.0))
 
 
 def magnitudes(  # one formula
