@@ -18,12 +18,13 @@ ZERO_POINT_TABLE: Final = "ZERO_POINTS"
 
 #: ``name`` of the raw frame's file and its chip; ``zero_point`` at the ground (extinction of that
 #: moment, clouds too, is in it) and its error, mag; ``offset`` from what the frame's standards
-#: alone give; how many stars tie it to other frames and to standards; ``airmass``.
+#: alone give; how many stars tie it to other frames and to standards; ``airmass``; radius of the aperture, pixels.
 ZERO_POINT_DTYPE: Final = np.dtype(
     [
         *(("name", "U80"), ("chip", "U16")),
         *(("zero_point", "f8"), ("zero_point_err", "f8"), ("offset", "f8"), ("scatter", "f8")),
         *(("n_stars", "i4"), ("n_standards", "i4"), ("airmass", "f8"), ("mjd_obs", "f8")),
+        ("aperture_radius", "f8"),
     ]
 )
 
@@ -88,7 +89,7 @@ def zero_point_of(
                 float(rows[0]["zero_point"]),
                 float(rows[0]["zero_point_err"]),
                 "GPhotometric",
-                float(global_photometric["aperture_radius"]),
+                float(rows[0]["aperture_radius"]),
             )
     if photometric is None:
         return None

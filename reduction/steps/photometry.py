@@ -28,7 +28,7 @@ class ZeroPoint:
     value, error
         mag; NaN without a star. The error is that of the mean; of a single star, its own.
     scatter
-        Standard deviation of the stars used, mag; NaN with fewer than two.
+        Standard deviation of the stars used, weighted as their mean, mag; NaN with fewer than two.
     n_stars
         Stars used.
     used
@@ -110,10 +110,9 @@ def zero_point(
     if count == 1:
         return ZeroPoint(value, float(own[used][0]), math.nan, 1, used)
     miss = z[used] + extinction * airmass - value
-    spread = float(miss.std(ddof=1))
-    weighted = float((weight * miss**2).sum() / weight.sum()) * count / (count - 1)
+    variance = float((weight * miss**2).sum() / weight.sum()) * count / (count - 1)
     effective = float(weight.sum() ** 2 / (weight**2).sum())
-    return ZeroPoint(value, math.sqrt(weighted / effective), spread, count, used)
+    return ZeroPoint(value, math.sqrt(variance / effective), math.sqrt(variance), count, used)
 
 
 def _intrinsic(z: Array, own: Array) -> float:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["SDSS_TO_JOHNSON", "Transformation", "fit_color_term", "with_transformations"]
+__all__ = [
+    "PIVOT",
+    "SDSS_TO_JOHNSON",
+    "Transformation",
+    "fit_color_term",
+    "of_color",
+    "with_transformations",
+]
 
 import math
 from dataclasses import dataclass
@@ -16,6 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+
+#: Colour at which a camera's magnitudes are those of the standard system.
+PIVOT: Final = 0.5
 
 _ROUNDS: Final = 10
 
@@ -74,6 +84,23 @@ def with_transformations(
         if known and rule.tertiary not in mags:
             all_mags[rule.tertiary], all_errors[rule.tertiary] = rule.apply(mags, errors)
     return all_mags, all_errors
+
+
+def of_color(color: Array, term: float) -> Array:
+    """What their colours add to stars' zero points, mag; nothing at :data:`PIVOT`.
+
+    Parameters
+    ----------
+    color
+        mag, shape (n,); NaN where not known: the median of the others counts.
+    term
+        Colour term, mag per mag.
+    """
+    known = np.isfinite(color)
+    if term == 0.0 or not known.any():
+        return np.zeros(len(color))
+    filled = np.where(known, color, float(np.median(color[known])))
+    return np.asarray(term * (filled - PIVOT), dtype=np.float64)
 
 
 def fit_color_term(

@@ -107,12 +107,13 @@ class IlluminationCorrection(CalibrationTarget):
         ]
         u, v = (np.concatenate([place[axis] for place in places]) for axis in (0, 1))
         group = np.repeat(np.arange(len(frames)), [len(table) for table in stars])
+        together = np.concatenate(stars)
         seen = {frame.chip for frame in frames}
         try:
             found = fit_illumination(
                 u,
                 v,
-                np.concatenate([table["zero_point"] for table in stars]),
+                together["zero_point"] - together["of_color"],
                 group,
                 chips={name: maps[name].corners for name in sorted(seen)},
                 degree=parameters.DEGREE,
@@ -121,7 +122,7 @@ class IlluminationCorrection(CalibrationTarget):
         except ValueError as error:
             raise UnprocessableError(str(error)) from error
         chip_of = np.array([frame.chip for frame in frames])[group]
-        table = _chips(maps, chip_of, np.concatenate(stars), found.used)
+        table = _chips(maps, chip_of, together, found.used)
         return _made(found, table, maps, parameters.DEGREE, len(frames))
 
     def verify(self, made: Made, parameters: Parameters) -> int:

@@ -12,9 +12,11 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import of_frame, raw_frame
 from reduction.detection import is_clean, signal_to_noise
+from reduction.parameters import from_band
 from reduction.quality import QualityFlags
 from reduction.steps.matching import match_nearest
 from reduction.steps.photometry import isolated, star_zero_points
+from reduction.steps.transformation import of_color
 from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
 from schemas.errors import UnprocessableError
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
-_MEASURED: Final = ("x", "y", "flux", "flux_err", "zero_point", "zero_point_err")
+_MEASURED: Final = ("x", "y", "flux", "flux_err", "zero_point", "zero_point_err", "of_color")
 _KNOWN: Final = ("ra", "dec", "mag", "mag_err", "color", "color_err")
 _DTYPE: Final = np.dtype(
     [
@@ -34,13 +36,16 @@ _DTYPE: Final = np.dtype(
     ]
 )
 
+#: Spread by which the fitted point spread function may be wrong.
+_SPREAD_FLOOR: Final = 0.005
+
 
 class PhotSrcCatalog(FrameTarget):
     """Standard stars matched to a frame's sources, each with its raw zero point.
 
     Table: "STANDARDS", the columns of PhotRefCatalog's, and x, y (0-based pixels), flux and
-    flux_err (adu), zero_point ``mag + 2.5 log10(flux / exptime)`` and its error (mag), source (row
-    of the frame's Catalog), used (0 where the zero point is too far from the others').
+    flux_err (adu), zero_point ``mag + 2.5 log10(flux / exptime)`` and its error (mag), of_color (what the
+    star's colour adds to it by the filter's colour term), source (row of the frame's Catalog), used (0 where the zero point is too far from the others').
     """
 
     VERSION = 1
@@ -50,11 +55,12 @@ class PhotSrcCatalog(FrameTarget):
     astrometric = of_frame("AstrometricParameters")
     standards = of_frame("PhotRefCatalog")
 
+    color_term = attribute(float, "of the filter, mag per mag", ucd="phot.color;arith.factor")
     n_stars = attribute(int, "standard stars recognised", ucd="meta.number")
     n_used = attribute(int, "of these, with a zero point like the others'", ucd="meta.number")
     raw_zero_point = attribute(
         float,
-        "median of the stars' zero points, extinction not taken off",
+        "median of the stars' zero points, colour taken off, extinction not",
         unit="mag",
         ucd="phot.mag;arith.zp;stat.median",
     )
@@ -68,13 +74,20 @@ class PhotSrcCatalog(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """FLUX_TYPE is a column of the Catalog; MATCH_RADIUS in arcsec, MAX_MAG_DIFF in mag."""
+        """FLUX_TYPE is a column of the Catalog; MATCH_RADIUS in arcsec, MAX_MAG_DIFF in mag.
 
-        FLUX_TYPE: str = "flux_aper"
+        MAX_SPREAD in units of the spread's error: more has light that is not the star's alone. For
+        the colour 0.5 magnitudes are the standard system's; for another they are the camera's own,
+        off by COLOR_TERM for each mag of it.
+        """
+
+        FLUX_TYPE: str = "flux_psf"
         MATCH_RADIUS: float = 2.0
         MAX_MAG_DIFF: float = 0.5
         MIN_SIGNAL_TO_NOISE: float = 10.0
         MAX_NEIGHBOUR_FLUX: float = 0.05
+        MAX_SPREAD: float = 3.0
+        COLOR_TERM: float = from_band("color_term")
 
     class Flags(QualityFlags):
         """No flags: whether there are enough stars is asked by who uses them."""
@@ -98,12 +111,16 @@ class PhotSrcCatalog(FrameTarget):
             table["flux"], table["flux_err"], table["mag"], table["mag_err"], raw["exptime"]
         )
         table["zero_point"], table["zero_point_err"] = z, error
+        term = parameters.COLOR_TERM or 0.0
+        table["of_color"] = of_color(table["color"], term)
+        z = z - table["of_color"]
         median = float(np.median(z))
         used = np.abs(z - median) <= parameters.MAX_MAG_DIFF
         table["used"] = used
         return Made(
             tables={"STANDARDS": table},
             attributes={
+                "color_term": term,
                 "n_stars": len(table),
                 "n_used": int(used.sum()),
                 "raw_zero_point": median,
@@ -122,6 +139,8 @@ class PhotSrcCatalog(FrameTarget):
         flux = sources[parameters.FLUX_TYPE]
         good = is_clean(sources) & np.isfinite(flux) & (flux > 0)
         good &= signal_to_noise(sources, parameters.FLUX_TYPE) > parameters.MIN_SIGNAL_TO_NOISE
+        limit = _SPREAD_FLOOR + parameters.MAX_SPREAD * sources["spread_err"]
+        good &= ~(np.abs(sources["spread"]) > limit)
         good &= isolated(
             sources["x"],
             sources["y"],

@@ -12,9 +12,9 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import calibration, of_frame, raw_frame
 from reduction.focal_plane import factors_at
-from reduction.parameters import from_band
 from reduction.quality import QualityFlags
 from reduction.steps.photometry import zero_point
+from reduction.steps.transformation import of_color
 from reduction.target import FrameTarget, Inputs, Made
 from schemas.errors import UnprocessableError
 
@@ -84,9 +84,8 @@ class PhotometricParameters(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Colour term of the filter, clipping, and Astro-WISE's limits."""
+        """Clipping, and Astro-WISE's limits."""
 
-        COLOR_TERM: float = from_band("color_term")
         SIGMA_CLIPPING_LEVEL: float = 3.0
         MIN_SOURCE_COUNT: int = 3
         MAX_ERROR: float = 0.1
@@ -104,10 +103,11 @@ class PhotometricParameters(FrameTarget):
         raw, catalog = inputs.raw, inputs.source_catalog
         stars = catalog.tables["STANDARDS"]
         stars = stars[stars["used"] > 0]
-        term = parameters.COLOR_TERM or 0.0
+        term, own = catalog["color_term"], stars["of_color"]
         if inputs.transformation is not None:
             term = inputs.transformation["color_term"]
-        z = stars["zero_point"] - _of_color(stars["color"], term)
+            own = of_color(stars["color"], term)
+        z = stars["zero_point"] - own
         z += 2.5 * np.log10(factors_at(inputs.illumination, stars["x"], stars["y"]))
         air = inputs.measured_extinction or inputs.site_extinction
         extinction, error = _extinction(air)
@@ -170,20 +170,12 @@ class PhotometricParameters(FrameTarget):
         catalog: Any = self.source_catalog
         stars = catalog.tables["STANDARDS"]
         stars = stars[stars["used"] > 0]
-        z = stars["zero_point"] - _of_color(stars["color"], self.color_term)
+        z = stars["zero_point"] - of_color(stars["color"], self.color_term)
         z = z + self.extinction * self.airmass
         for panel, name in zip(figure.subplots(1, 2), ("mag", "color"), strict=True):
             panel.errorbar(stars[name], z, stars["zero_point_err"], fmt=".", lw=0.5)
             panel.axhline(self.zero_point, color="k", lw=0.7)
             panel.set(xlabel=name, ylabel="zero point above the atmosphere [mag]")
-
-
-def _of_color(color: Array, term: float) -> Array:
-    """What a colour adds to zero points; the median colour's where it is not known."""
-    known = np.isfinite(color)
-    if term == 0.0 or not known.any():
-        return np.zeros(len(color))
-    return term * np.where(known, color, float(np.median(color[known])))
 
 
 def _extinction(air: Progenitor | None) -> tuple[float, float | None]:

@@ -12,6 +12,7 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import calibration, of_frame, raw_frame
 from reduction.detection import is_clean, star_width
+from reduction.focal_plane import factors_at
 from reduction.steps.photometry import magnitudes
 from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
@@ -33,12 +34,13 @@ class SourceList(FrameTarget):
     magnitudes and zero point belong together.
     """
 
-    VERSION = 2
+    VERSION = 3
 
     raw = raw_frame("RawScienceFrame")
     catalog = of_frame("Catalog")
     astrometric = of_frame("AstrometricParameters")
     photometric = calibration("PhotometricParameters", required=False, prefer_own=True)
+    illumination = calibration("IlluminationCorrectionFrame", required=False, when="illumination")
 
     n_sources = attribute(int, "number of sources", ucd="meta.number")
     n_clean = attribute(int, "sources without flags but deblending", ucd="meta.number")
@@ -54,8 +56,9 @@ class SourceList(FrameTarget):
         rows = np.zeros(len(sources), _ROW)
         for name in ("x", "y", "fwhm", "elongation", "flags"):
             rows[name] = sources[name]
-        rows["flux"] = sources["flux_aper"] / raw["exptime"]
-        rows["flux_err"] = sources["flux_aper_err"] / raw["exptime"]
+        factor = factors_at(inputs.illumination, sources["x"], sources["y"]) / raw["exptime"]
+        rows["flux"] = sources["flux_aper"] * factor
+        rows["flux_err"] = sources["flux_aper_err"] * factor
         wcs = wcs_from_attributes(inputs.astrometric.attributes)
         rows["ra"], rows["dec"] = wcs.to_sky(sources["x"], sources["y"])
         own = sources["pos_err"] * wcs.pixel_scale
