@@ -18,7 +18,8 @@ ZERO_POINT_TABLE: Final = "ZERO_POINTS"
 
 #: ``name`` of the raw frame's file and its chip; ``zero_point`` at the ground (extinction of that
 #: moment, clouds too, is in it) and its error, mag; ``offset`` from what the frame's standards
-#: alone give; how many stars tie it to other frames and to standards; ``airmass``; radius of the aperture, pixels.
+#: alone give and ``scatter`` of its stars, mag; how many stars tie it to other frames and to
+#: standards; ``airmass``; ``aperture_radius`` that its fluxes belong to, pixels.
 ZERO_POINT_DTYPE: Final = np.dtype(
     [
         *(("name", "U80"), ("chip", "U16")),

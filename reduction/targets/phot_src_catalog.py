@@ -44,8 +44,9 @@ class PhotSrcCatalog(FrameTarget):
     """Standard stars matched to a frame's sources, each with its raw zero point.
 
     Table: "STANDARDS", the columns of PhotRefCatalog's, and x, y (0-based pixels), flux and
-    flux_err (adu), zero_point ``mag + 2.5 log10(flux / exptime)`` and its error (mag), of_color (what the
-    star's colour adds to it by the filter's colour term), source (row of the frame's Catalog), used (0 where the zero point is too far from the others').
+    flux_err (adu), zero_point ``mag + 2.5 log10(flux / exptime)`` and its error (mag), of_color
+    (what the star's colour adds to it by the filter's colour term), source (row of the frame's
+    Catalog), used (0 where the zero point is too far from the others').
     """
 
     VERSION = 1
