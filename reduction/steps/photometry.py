@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _POGSON = 2.5 / math.log(10.0)
+_ROUNDS = 20
+_BISECTIONS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,47 +83,64 @@ def zero_point(
     airmass, extinction
         X, and k in mag per airmass.
     sigma_clip
-        Rejection limit about the median, units of the scatter (1.4826 times the median deviation)
-        and of the star's own error together, until nothing more is rejected.
+        Rejection limit, units of a star's own error and of the scatter beyond it together; about
+        the median at first, then about the mean, until nothing changes.
 
     Notes
     -----
     Astro-WISE's PhotometricParameters: ZP = <z> + k X, error = sigma / sqrt(N). The mean is
     weighted with the stars' errors and their intrinsic scatter, so that faint stars neither spoil
-    it nor are lost; sigma is the scatter so weighted.
+    it nor are lost; sigma is the scatter so weighted, and N the stars used.
     """
-    used = np.isfinite(zero_points) & np.isfinite(errors)
-    if not used.any():
-        return ZeroPoint(math.nan, math.nan, math.nan, 0, used)
-    z = np.where(used, zero_points, np.nan)
-    own = np.where(used, errors, 0.0)
-    extra = _intrinsic(z[used], own[used])
-    while True:
+    known = np.isfinite(zero_points) & np.isfinite(errors)
+    if not known.any():
+        return ZeroPoint(math.nan, math.nan, math.nan, 0, known)
+    z, own = np.where(known, zero_points, np.nan), np.where(known, errors, 0.0)
+    used = known
+    for step in range(_ROUNDS):
+        extra = _intrinsic(z[used], own[used], robust=step == 0)
+        error = np.maximum(np.hypot(own, extra), 1e-6)
         middle = float(np.median(z[used]))
-        limit = sigma_clip * np.hypot(own, extra)
-        keep = used & (np.abs(z - middle) <= np.maximum(limit, 1e-3))
-        if keep.sum() == used.sum() or keep.sum() < 2:  # a scatter needs two
+        if step:
+            middle = float((z[used] / error[used] ** 2).sum() / (error[used] ** -2.0).sum())
+        keep = known & (np.abs(z - middle) <= np.maximum(sigma_clip * error, 1e-3))
+        if keep.sum() < 2 or (step and (keep == used).all()):  # a scatter needs two
             break
         used = keep
-        extra = _intrinsic(z[used], own[used])
     count = int(used.sum())
+    extra = _intrinsic(z[used], own[used], robust=False)
     weight = 1.0 / np.maximum(np.hypot(own[used], extra), 1e-6) ** 2
     value = float((weight * z[used]).sum() / weight.sum()) + extinction * airmass
     if count == 1:
         return ZeroPoint(value, float(own[used][0]), math.nan, 1, used)
     miss = z[used] + extinction * airmass - value
-    variance = float((weight * miss**2).sum() / weight.sum()) * count / (count - 1)
-    effective = float(weight.sum() ** 2 / (weight**2).sum())
-    return ZeroPoint(value, math.sqrt(variance / effective), math.sqrt(variance), count, used)
+    chi2 = float((weight * miss**2).sum()) / (count - 1)
+    scatter = math.sqrt(chi2 * count / float(weight.sum()))
+    return ZeroPoint(value, scatter / math.sqrt(count), scatter, count, used)
 
 
-def _intrinsic(z: Array, own: Array) -> float:
-    """Scatter that the stars have beyond their own errors, mag, by median deviations."""
-    if len(z) < 3:  # a median deviation of two is half their distance
-        return float(np.ptp(z)) / 2.0
-    deviation = np.abs(z - np.median(z))
-    spread = 1.4826 * float(np.median(deviation))
-    return math.sqrt(max(spread**2 - float(np.median(own)) ** 2, 0.0))
+def _intrinsic(z: Array, own: Array, *, robust: bool) -> float:
+    """Scatter that stars have beyond their own errors, mag: with it, pulls have unit scatter.
+
+    Notes
+    -----
+    Paule & Mandel 1982, J. Res. NBS 87, 377; or, robust, with the median deviation in the place of
+    the standard deviation.
+    """
+    if len(z) < 2:
+        return 0.0
+    low, high = 0.0, float(np.ptp(z)) + 1e-6
+    for _ in range(_BISECTIONS):
+        extra = (low + high) / 2.0
+        error = np.maximum(np.hypot(own, extra), 1e-6)
+        if robust and len(z) > 2:  # a median deviation of two is half their distance
+            miss = np.abs(z - np.median(z)) / error
+            too_small = 1.4826 * float(np.median(miss)) > 1.0
+        else:
+            mean = (z / error**2).sum() / (error**-2.0).sum()
+            too_small = float((((z - mean) / error) ** 2).sum()) > len(z) - 1
+        low, high = (extra, high) if too_small else (low, extra)
+    return low
 
 
 def magnitudes(  # one formula

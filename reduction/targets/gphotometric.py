@@ -73,7 +73,7 @@ class GPhotometric(FieldTarget):
     )
     max_offset = attribute(
         float,
-        "largest difference from what a frame's standards alone give",
+        "largest difference from what the standards of a frame with enough of them give alone",
         unit="mag",
         ucd="phot.mag;arith.diff;stat.max",
     )
@@ -133,7 +133,10 @@ class GPhotometric(FieldTarget):
         )
         table = _table(lists, found, solution)
         tied = np.isfinite(table["zero_point"])
-        offsets = np.abs(table["offset"][np.isfinite(table["offset"])])
+        sure = np.isfinite(table["offset"]) & (
+            table["n_standards"] >= parameters.MIN_STANDARD_COUNT
+        )
+        offsets = np.abs(table["offset"][sure])
         return Made(
             tables={ZERO_POINT_TABLE: table},
             attributes={

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["PhotometricParameters"]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
@@ -172,6 +172,7 @@ class PhotometricParameters(FrameTarget):
         stars = stars[stars["used"] > 0]
         z = stars["zero_point"] - of_color(stars["color"], self.color_term)
         z = z + self.extinction * self.airmass
+        z = z + 2.5 * np.log10(factors_at(cast("Any", self.illumination), stars["x"], stars["y"]))
         for panel, name in zip(figure.subplots(1, 2), ("mag", "color"), strict=True):
             panel.errorbar(stars[name], z, stars["zero_point_err"], fmt=".", lw=0.5)
             panel.axhline(self.zero_point, color="k", lw=0.7)
