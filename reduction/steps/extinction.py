@@ -34,6 +34,7 @@ _CHAPPUIS: Final = (0.600, 0.052, 0.0412)
 
 _STEPS: Final = 201
 _ROUNDS: Final = 10
+_SOFT: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,8 @@ def extinction_from_frames(
     group
         0, 1 ...: frames with one ZP (of a chip), shape (n,); all where not given.
     clip
-        Frames further from the line, in units of their scatter, are left out one after the other:
-        clouds. Needs four frames at least.
+        Frames further from the line, in units of their error or scatter, are left out: clouds.
+        The first line has weights that fall off with distance.
 
     Notes
     -----
@@ -91,28 +92,39 @@ def extinction_from_frames(
     """
     used = np.isfinite(zero_points) & np.isfinite(errors) & np.isfinite(airmass) & (errors > 0)
     of_group = np.zeros(len(used), np.intp) if group is None else group
-    for _ in range(len(used)):
-        sigma = errors[used]
-        kinds, which = np.unique(of_group[used], return_inverse=True)
-        design = np.hstack((np.eye(len(kinds))[which], -airmass[used, None])) / sigma[:, None]
-        if np.linalg.matrix_rank(design) < design.shape[1]:
-            return Extinction(math.nan, math.nan, math.nan, math.nan, used)
-        covariance = np.linalg.inv(design.T @ design)
-        best = covariance @ design.T @ (zero_points[used] / sigma)
-        miss = np.abs(zero_points[used] / sigma - design @ best)
-        free = len(sigma) - design.shape[1]
-        worst = int(miss.argmax())
-        spread = 1.4826 * float(np.median(np.delete(miss, worst))) if free > 1 else math.inf
-        if free < 2 or miss[worst] <= clip * max(spread, 1.0):
+    kinds, which = np.unique(of_group, return_inverse=True)
+    design = np.hstack((np.eye(len(kinds))[which], -np.where(used, airmass, 0.0)[:, None]))
+    nothing = Extinction(math.nan, math.nan, math.nan, math.nan, used)
+    sigma = np.where(used, errors, 1.0)
+    z = np.where(used, zero_points, 0.0)
+    share = used.astype(np.float64)
+    for step in range(_SOFT + _ROUNDS):
+        kept = share > 0
+        there = np.append(np.unique(which[kept]), len(kinds))
+        root = np.sqrt(share[kept]) / sigma[kept]
+        part = design[np.ix_(kept, there)] * root[:, None]
+        if np.linalg.matrix_rank(part) < part.shape[1]:
+            return nothing
+        covariance = np.linalg.inv(part.T @ part)
+        best = covariance @ part.T @ (z[kept] * root)
+        miss = np.full(len(z), np.inf)
+        known = used & np.isin(which, there)
+        miss[known] = np.abs(z[known] - design[np.ix_(known, there)] @ best) / sigma[known]
+        free = int(kept.sum()) - part.shape[1]
+        if free < 2:
             break
-        used = used.copy()
-        used[np.flatnonzero(used)[worst]] = False
-    else:
-        return Extinction(math.nan, math.nan, math.nan, math.nan, used)
-    chi2 = float((miss**2).sum()) / free if free else 1.0
-    scatter = math.sqrt(float(((miss * sigma) ** 2).sum()) / free) if free else math.nan
+        scale = max(1.4826 * float(np.median(miss[kept])), 1.0)
+        if step < _SOFT:
+            share = np.where(used, 1.0 / (1.0 + (miss / scale) ** 2), 0.0)
+        else:
+            before, share = share, np.where(used & (miss <= clip * scale), 1.0, 0.0)
+            if (share == before).all():
+                break
+    kept = share > 0
+    chi2 = float((miss[kept] ** 2).sum()) / free if free else 1.0
+    scatter = math.sqrt(float(((miss * sigma)[kept] ** 2).sum()) / free) if free else math.nan
     error = math.sqrt(covariance[-1, -1] * max(chi2, 1.0))
-    return Extinction(float(best[-1]), error, float(best[:-1].mean()), scatter, used)
+    return Extinction(float(best[-1]), error, float(best[:-1].mean()), scatter, kept)
 
 
 def extinction_from_zero_points(
