@@ -29,7 +29,7 @@ from reduction.target import FrameTarget, Inputs, Made
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from matplotlib.figure import Figure
+    from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
     from reduction.target import ReferenceStars
@@ -187,7 +187,7 @@ class AstrometricParameters(FrameTarget):
             flags |= self.Flags.FEWER_STARS
         return int(flags)
 
-    def plot(self, figure: Figure) -> None:
+    def plot(self, figure: FigureBase) -> None:
         """Draw the residuals in five panels."""
         from reduction.residual_plots import show_residuals  # noqa: PLC0415  # matplotlib is slow to import
 

@@ -25,7 +25,7 @@ from schemas.errors import UnprocessableError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from matplotlib.figure import Figure
+    from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
 _WORSE: Final = 1.5
@@ -169,7 +169,7 @@ class GAstrometric(FieldTarget):
             flags |= self.Flags.FEWER_FRAMES
         return int(flags)
 
-    def plot(self, figure: Figure) -> None:
+    def plot(self, figure: FigureBase) -> None:
         """Draw the residuals against the catalogue, and below those of overlaps."""
         from reduction.residual_plots import show_residuals  # noqa: PLC0415  # matplotlib is slow to import
 
