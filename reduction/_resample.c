@@ -13,7 +13,7 @@
 #define BEFORE 2 /* taps before the pixel that the position falls in */
 
 typedef struct {
-    const float *image, *weight, *table;
+    const float *image, *weight, *table, *reach;
     const uint8_t *bad, *near;
     Py_ssize_t ny, nx, phases;
     float limit;
@@ -24,14 +24,14 @@ typedef struct {
     uint8_t *hole;
 } Out;
 
-static inline void taps(const Frame *f, double part, float w[TAPS])
+static inline void taps(const Frame *f, const float *table, double part, float w[TAPS])
 {
     double at = part * (double)f->phases;
     Py_ssize_t k = (Py_ssize_t)at;
     if (k >= f->phases)
         k = f->phases - 1;
     float t = (float)(at - (double)k);
-    const float *low = f->table + k * TAPS, *high = low + TAPS;
+    const float *low = table + k * TAPS, *high = low + TAPS;
     for (int i = 0; i < TAPS; i++)
         w[i] = low[i] + t * (high[i] - low[i]);
 }
@@ -41,10 +41,12 @@ static inline Py_ssize_t within(Py_ssize_t i, Py_ssize_t n)
     return i < 0 ? 0 : i >= n ? n - 1 : i;
 }
 
-/* Part of the kernel's absolute weight that is on bad pixels or outside the frame. */
-static float share(const Frame *f, Py_ssize_t x0, Py_ssize_t y0, const float *wx, const float *wy)
+/* Part of the value's absolute weight that is on bad pixels or outside the frame. */
+static float share(const Frame *f, Py_ssize_t x0, Py_ssize_t y0, double px, double py)
 {
-    float bad = 0.0f, all = 0.0f;
+    float bad = 0.0f, all = 0.0f, wx[TAPS], wy[TAPS];
+    taps(f, f->reach, px, wx);
+    taps(f, f->reach, py, wy);
     for (int j = 0; j < TAPS; j++)
         for (int i = 0; i < TAPS; i++) {
             Py_ssize_t x = x0 + i, y = y0 + j;
@@ -68,8 +70,8 @@ static inline void sample(const Frame *f, double x, double y, const Out *out, Py
     Py_ssize_t ix = (Py_ssize_t)fx, iy = (Py_ssize_t)fy;
     Py_ssize_t x0 = ix - BEFORE, y0 = iy - BEFORE;
     float wx[TAPS], wy[TAPS], total = 0.0f;
-    taps(f, x - fx, wx);
-    taps(f, y - fy, wy);
+    taps(f, f->table, x - fx, wx);
+    taps(f, f->table, y - fy, wy);
     int inside = x0 >= 0 && y0 >= 0 && x0 + TAPS <= f->nx && y0 + TAPS <= f->ny;
     if (inside) {
         const float *row = f->image + y0 * f->nx + x0;
@@ -88,7 +90,7 @@ static inline void sample(const Frame *f, double x, double y, const Out *out, Py
     out->value[at] = total;
     int hole = 0;
     if (!inside || f->near[within(iy, f->ny) * f->nx + within(ix, f->nx)])
-        hole = share(f, x0, y0, wx, wy) > f->limit;
+        hole = share(f, x0, y0, x - fx, y - fy) > f->limit;
     out->hole[at] = (uint8_t)hole;
     Py_ssize_t nearest = within((Py_ssize_t)floor(y + 0.5), f->ny) * f->nx +
                          within((Py_ssize_t)floor(x + 0.5), f->nx);
@@ -96,7 +98,7 @@ static inline void sample(const Frame *f, double x, double y, const Out *out, Py
 }
 
 PyDoc_STRVAR(resample_doc,
-             "resample(image, weight, bad, near, table, (ny, nx), nodes_x, nodes_y, (my, mx), step, "
+             "resample(image, weight, bad, near, table, reach, (ny, nx), nodes_x, nodes_y, (my, mx), step, "
              "(shift_y, shift_x), limit, value, weight, hole, (oy, ox)): fill the last arrays");
 
 static int sizes_agree(const Py_buffer *b, const Py_ssize_t *n, const Py_ssize_t *m,
@@ -105,8 +107,9 @@ static int sizes_agree(const Py_buffer *b, const Py_ssize_t *n, const Py_ssize_t
     Py_ssize_t frame = n[0] * n[1], nodes = m[0] * m[1] * 8, made = o[0] * o[1];
     return n[0] > 0 && n[1] > 0 && m[0] > 1 && m[1] > 1 && b[0].len == frame * 4 &&
            b[1].len == frame * 4 && b[2].len == frame && b[3].len == frame &&
-           b[4].len >= 2 * TAPS * 4 && b[4].len % (TAPS * 4) == 0 && b[5].len == nodes &&
-           b[6].len == nodes && b[7].len == made * 4 && b[8].len == made * 4 && b[9].len == made;
+           b[4].len >= 2 * TAPS * 4 && b[4].len % (TAPS * 4) == 0 && b[5].len == b[4].len &&
+           b[6].len == nodes && b[7].len == nodes && b[8].len == made * 4 &&
+           b[9].len == made * 4 && b[10].len == made;
 }
 
 static void fill(const Frame *f, const double *gx, const double *gy, const Py_ssize_t *m, double step,
@@ -133,25 +136,25 @@ static void fill(const Frame *f, const double *gx, const double *gy, const Py_ss
 
 static PyObject *resample(PyObject *module, PyObject *args)
 {
-    Py_buffer b[10];
+    Py_buffer b[11];
     Py_ssize_t n[2], m[2], o[2];
     double step, sy, sx;
     float limit;
     (void)module;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*(nn)y*y*(nn)d(dd)fw*w*w*(nn)", &b[0], &b[1], &b[2], &b[3],
-                          &b[4], &n[0], &n[1], &b[5], &b[6], &m[0], &m[1], &step, &sy, &sx, &limit,
-                          &b[7], &b[8], &b[9], &o[0], &o[1]))
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*(nn)y*y*(nn)d(dd)fw*w*w*(nn)", &b[0], &b[1], &b[2], &b[3],
+                          &b[4], &b[5], &n[0], &n[1], &b[6], &b[7], &m[0], &m[1], &step, &sy, &sx,
+                          &limit, &b[8], &b[9], &b[10], &o[0], &o[1]))
         return NULL;
     int right = sizes_agree(b, n, m, o) && step > 0.0;
     if (right) {
-        Frame f = {b[0].buf, b[1].buf, b[4].buf, b[2].buf, b[3].buf,
+        Frame f = {b[0].buf, b[1].buf, b[4].buf, b[5].buf, b[2].buf, b[3].buf,
                    n[0],     n[1],     b[4].len / (TAPS * 4) - 1, limit};
-        Out out = {b[7].buf, b[8].buf, b[9].buf};
+        Out out = {b[8].buf, b[9].buf, b[10].buf};
         Py_BEGIN_ALLOW_THREADS
-        fill(&f, b[5].buf, b[6].buf, m, step, sy, sx, &out, o);
+        fill(&f, b[6].buf, b[7].buf, m, step, sy, sx, &out, o);
         Py_END_ALLOW_THREADS
     }
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 11; i++)
         PyBuffer_Release(&b[i]);
     if (!right) {
         PyErr_SetString(PyExc_ValueError, "sizes of the arrays do not agree with the shapes");

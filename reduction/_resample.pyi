@@ -10,6 +10,7 @@ def resample(
     bad: Array,
     near: Array,
     table: Array,
+    reach: Array,
     shape: tuple[int, int],
     nodes_x: Array,
     nodes_y: Array,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from reduction.steps.grid import Mapping
-from reduction.steps.kernels import TAPS, Kernel, kernel_table, sample
+from reduction.steps.kernels import TAPS, Kernel, prepared, sample, value_weights
 from reduction.steps.weight import MaskBit
 from schemas.errors import UnprocessableError
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _REACH: Final = 3
 _SIGMA: Final = 0.8
-_COARSE: Final = 1.5
+_COARSE: Final = 1.25
+_WIDE: Final = 16
 _BITS: Final = tuple(int(bit) for bit in MaskBit)
 #: Weightless pixels whose own value is better than a guess.
 _KEPT: Final = int(MaskBit.SATURATED | MaskBit.LINEARITY)
@@ -65,7 +66,7 @@ def resample(  # noqa: PLR0913  # a frame is three arrays, and two projections p
     frame: Projection,
     grid: Projection,
     box: Section,
-    kernel: Kernel = Kernel.LANCZOS3,
+    kernel: Kernel = Kernel.SPLINE3,
     limit: float = 0.05,
 ) -> Resampled:
     """Interpolate a frame on a part of a grid, keeping fluxes.
@@ -85,7 +86,7 @@ def resample(  # noqa: PLR0913  # a frame is three arrays, and two projections p
     kernel
         How to interpolate.
     limit
-        Largest part of the kernel that pixels without weight may have; grid pixels above it get no
+        Largest part of a value that pixels without weight may have; grid pixels above it get no
         weight themselves.
 
     Returns
@@ -103,7 +104,7 @@ def resample(  # noqa: PLR0913  # a frame is three arrays, and two projections p
     Values are multiplied by the size of a grid pixel in frame pixels, so that the sum over a source
     stays its flux. A grid pixel of f frame pixels of variance v adds f v to a large aperture,
     whatever the kernel shares between neighbours: that is its variance here. Grid pixels more
-    than 1.5 times as wide as the frame's are means over sub-pixels, as SWarp's OVERSAMPLING.
+    than 1.25 times as wide as the frame's are means over sub-pixels, as SWarp's OVERSAMPLING.
 
     Pixels without weight are replaced by a guess from their neighbours before, that their values
     do not ring; saturated ones keep their value, which is more than any guess.
@@ -114,7 +115,7 @@ def resample(  # noqa: PLR0913  # a frame is three arrays, and two projections p
         message = f"image, weight and mask have the shapes {image.shape}, {weight.shape}, "
         raise UnprocessableError(message + f"{mask.shape}: expected equal ones")
     bad = ~(weight > 0) | ~np.isfinite(image)
-    mended = fill_bad(image, bad, keep=(mask & _KEPT) != 0)
+    mended = prepared(fill_bad(image, bad, keep=(mask & _KEPT) != 0), kernel)
     mapping = Mapping.of(frame, grid, box)
     value, taken, hole, fold = _gather(mended, weight, bad, mapping, (kernel, limit))
     area = _areas(mapping)
@@ -247,23 +248,22 @@ def _noise_factor(kernel: Kernel, area: float, fold: int) -> float:
     With sub-pixels that are far apart, noise is shared by few neighbours and the factor is near
     that of one sub-pixel of ``area`` frame pixels.
     """
-    table = kernel_table(kernel).astype(np.float64)
+    weights = value_weights(kernel, _WIDE).astype(np.float64)
     if fold == 1:
-        shared = float((table[:-1] ** 2).sum(axis=1).mean()) ** 2
+        shared = float((weights[:-1] ** 2).sum(axis=1).mean()) ** 2
         return math.sqrt(area * shared)
     wide = math.sqrt(area)
-    return math.sqrt(_averaged(table, wide, fold)) * wide * fold
+    return math.sqrt(_averaged(weights, wide, fold)) * wide * fold
 
 
 def _averaged(table: NDArray[np.float64], wide: float, fold: int) -> float:
     """Square of the summed squares of a kernel averaged over sub-pixels ``wide`` frame pixels."""
-    span = math.ceil(wide * fold) + TAPS
     sums = []
     for phase in np.arange(32) / 32.0:
-        weights = np.zeros(span + TAPS)
+        weights = np.zeros(math.ceil(wide * fold) + 2 * _WIDE)
         for k in range(fold):
             place = phase + k * wide
             i = int(place)
-            weights[i : i + TAPS] += table[int((place - i) * (len(table) - 1))] / fold
+            weights[i : i + _WIDE] += table[int((place - i) * (len(table) - 1))] / fold
         sums.append(float((weights**2).sum()))
     return float(np.mean(sums)) ** 2
