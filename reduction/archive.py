@@ -20,11 +20,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from reduction.chain import Examiner, Plan, Verdict, VerdictKind
+from reduction.chain import Examiner
 from reduction.datasets import Dataset, find_dataset
 from reduction.engine import open_engine
 from reduction.events import mark_users_of_catalogue
-from reduction.frames import read_images
+from reduction.frames import read_images, read_tables
 from reduction.freshness import (
     Answering,
     Fresh,
@@ -39,6 +39,7 @@ from reduction.publish import Superseded, note_reasons, settle
 from reduction.published import published_schemas
 from reduction.registry import Registry
 from reduction.storage import Storage
+from reduction.verdicts import Plan, Verdict, VerdictKind
 from schemas.database import Database, is_gone
 from schemas.errors import (
     BusyError,
@@ -426,6 +427,13 @@ class Archive:
             row = session.get_one(Product, object_id)
             file = None if row.file_id is None else session.get_one(File, row.file_id)
         return {} if file is None else read_images(self.storage.path(file.location))
+
+    def tables(self, object_id: int) -> dict[str, np.ndarray[Any, Any]]:
+        """Tables of a product's file by extension name; empty if it has none."""
+        with self.transaction() as session:
+            row = session.get_one(Product, object_id)
+            file = None if row.file_id is None else session.get_one(File, row.file_id)
+        return {} if file is None else read_tables(self.storage.path(file.location))
 
     def close(self) -> None:
         """Close the connections and leave the engine."""

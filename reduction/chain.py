@@ -6,152 +6,29 @@ printed, run in this process, or sent to the engine.
 
 from __future__ import annotations
 
-__all__ = ["Examiner", "Plan", "Reason", "ReasonKind", "Step", "Verdict", "VerdictKind"]
+__all__ = ["Examiner"]
 
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from reduction.depends import Slot, SlotKind
+from reduction.fields import field_of
+from reduction.fill import Filler, is_composite
+from reduction.instruments.composite import whole
 from reduction.keys import hash_of
 from reduction.parameters import resolve_parameters
-from reduction.select import (
-    calibration_targets,
-    frame_target,
-    raw_products,
-    reference_catalogues,
-    usable,
-)
+from reduction.select import usable
+from reduction.verdicts import Plan, Reason, ReasonKind, Step, Verdict, VerdictKind
 from schemas.errors import BusyError
-from schemas.tables import Lineage, Product, Recipe, Target, TargetState
+from schemas.tables import Field, Lineage, Product, Recipe, Target, TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sqlalchemy.orm import Session
 
+    from reduction.depends import Slot
     from reduction.registry import Registry
-
-
-class ReasonKind(StrEnum):
-    """Why a target is stale (design invariant 7)."""
-
-    MISSING = "missing"
-    NEW_RAW_DATA = "new raw data"
-    OTHER_PARAMETERS = "other parameters"
-    OTHER_RECIPE = "other recipe version"
-    PROGENITOR_STALE = "progenitor stale"
-    PROGENITOR_INVALIDATED = "progenitor invalidated"
-    PROGENITOR_REMADE = "progenitor remade with other content"
-    BETTER_CALIBRATION = "better calibration available"
-    NOT_PUBLISHED = "made before, not published now"
-    CANNOT_BE_MADE = "cannot be made"
-    RECIPE_FAILED = "recipe failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One reason, the input it is about (empty for the target itself), and a sentence."""
-
-    kind: ReasonKind
-    role: str
-    text: str
-
-    def as_json(self) -> dict[str, str]:
-        """Words for the archive's tables."""
-        return {"kind": self.kind.value, "role": self.role, "text": self.text}
-
-
-class VerdictKind(StrEnum):
-    """What can be said of a target."""
-
-    FRESH = "fresh"
-    STALE = "stale"
-    UNMAKEABLE = "unmakeable"
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What is known of one target after looking.
-
-    Attributes
-    ----------
-    target
-        The target's row as it was.
-    kind, reasons
-        The verdict and why; no reasons for FRESH.
-    inputs
-        Progenitor products by slot, in order; complete only where ``needs`` is empty.
-    needs
-        Targets that have to be made first.
-    considered
-        Targets the verdict rests on, candidates that were passed over included, and each one's
-        count of events at the time.
-    providers
-        Product that each target gave; two targets made from the same inputs share one.
-    recipe_version, parameters, key, input_hash
-        What the product would be made by, and its identity (empty while ``needs`` is not).
-    reuse
-        A product made before with the same key or the same input contents.
-    looked
-        False where the target's state was trusted without looking.
-    epoch
-        The target's count of events when the verdict was reached.
-    """
-
-    target: Target
-    kind: VerdictKind
-    reasons: tuple[Reason, ...] = ()
-    inputs: dict[str, list[Product]] = field(default_factory=dict)
-    needs: tuple[int, ...] = ()
-    considered: dict[int, int] = field(default_factory=dict)
-    providers: dict[int, int] = field(default_factory=dict)
-    recipe_version: str = ""
-    parameters: dict[str, Any] = field(default_factory=dict)
-    key: str = ""
-    input_hash: str = ""
-    reuse: Product | None = None
-    looked: bool = True
-    epoch: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Remember which events the verdict knows of."""
-        self.epoch = self.target.epoch
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One target to be made: which, why, after which others, and in about how many seconds."""
-
-    target_id: int
-    epoch: int
-    name: str
-    reasons: tuple[Reason, ...]
-    needs: tuple[int, ...]
-    cost_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Steps in an order in which they can be run."""
-
-    steps: tuple[Step, ...]
-
-    @property
-    def cost_s(self) -> float:
-        """Estimated seconds of one process for all steps."""
-        return sum(step.cost_s for step in self.steps)
-
-
-@dataclass(slots=True)
-class _Filled:
-    products: list[Product] = field(default_factory=list)
-    pending: list[int] = field(default_factory=list)
-    considered: dict[int, int] = field(default_factory=dict)
-    providers: dict[int, int] = field(default_factory=dict)
-    failure: str = ""
 
 
 class Examiner:
@@ -167,6 +44,7 @@ class Examiner:
 
     def __init__(self, session: Session, registry: Registry) -> None:
         self._session, self._registry = session, registry
+        self._filler = Filler(session, registry, self.verdict)
         self.verdicts: dict[int, Verdict] = {}
 
     def verdict(self, target: Target) -> Verdict:
@@ -211,7 +89,13 @@ class Examiner:
 
     def _examine(self, target: Target) -> Verdict:
         cls = self._registry.target(target.class_name)
-        filled = {name: self._fill(target, slot) for name, slot in cls.SLOTS.items()}
+        if target.field_id is not None:
+            field = self._session.get_one(Field, target.field_id)
+            if field.is_valid < 1:
+                text = f"the field {field.name} was closed"
+                reason = Reason(ReasonKind.CANNOT_BE_MADE, "", text)
+                return Verdict(target, VerdictKind.UNMAKEABLE, (reason,))
+        filled = self._filler.fill_all(target, cls.SLOTS)
         considered = {t: epoch for f in filled.values() for t, epoch in f.considered.items()}
         failures = tuple(
             Reason(ReasonKind.CANNOT_BE_MADE, name, f.failure)
@@ -237,16 +121,24 @@ class Examiner:
     def _identify(self, verdict: Verdict) -> None:
         target = verdict.target
         cls = self._registry.target(target.class_name)
-        recipe = self._session.get_one(Recipe, (target.class_name, target.instrument))
+        recipe = self._session.get(
+            Recipe, (target.class_name, target.instrument)
+        ) or self._session.get_one(Recipe, (target.class_name, ""))
         if recipe.version != cls.VERSION:
             message = (
                 f"this process has version {cls.VERSION} of the recipe of {target.class_name}, "
                 f"the archive knows version {recipe.version}: restart the service after an upgrade"
             )
             raise BusyError(message)
-        chip = self._registry.instruments[target.instrument].chips[target.chip]
+        field = field_of(self._session, target)
+        own = {} if field is None else field.parameters.get(target.class_name, {})
+        camera = self._registry.camera(target.instrument, composite=is_composite(target))
         verdict.parameters = resolve_parameters(
-            target.class_name, cls.Parameters, {**recipe.parameters, **recipe.overrides}, chip
+            target.class_name,
+            cls.Parameters,
+            {**recipe.parameters, **recipe.overrides, **own},
+            camera.chips.get(target.chip) or whole(camera),
+            camera.bands.get(target.filter),
         )
         verdict.recipe_version = (
             f"{recipe.version}.{recipe.revision}" if recipe.revision else str(recipe.version)
@@ -254,7 +146,9 @@ class Examiner:
         if verdict.needs:
             return
         made_by: list[Any] = [target.class_name, verdict.recipe_version, verdict.parameters]
-        made_for = [target.instrument, target.chip, target.filter]
+        made_for: list[Any] = [target.instrument, target.chip, target.filter]
+        if field is not None:
+            made_for.append(field.as_json())
         roles = [
             (name, number, product)
             for name, products in sorted(verdict.inputs.items())
@@ -337,72 +231,15 @@ class Examiner:
             reasons += _compare(slot, before.get(name, []), verdict.inputs.get(name, []))
         return reasons
 
-    def _fill(self, target: Target, slot: Slot) -> _Filled:
-        match slot.kind:
-            case SlotKind.RAW_FRAMES:
-                filled = self._raw_frames(target, slot)
-            case SlotKind.RAW_FRAME:
-                filled = self._raw_frame(target)
-            case SlotKind.OF_FRAME:
-                filled = self._of_frame(target, slot)
-            case SlotKind.REFERENCES:
-                filled = _Filled(list(reference_catalogues(self._session, target)))
-            case SlotKind.CALIBRATION:
-                filled = self._calibration(target, slot)
-        found = len(filled.products) + len(filled.pending)
-        if found >= slot.at_least:
-            filled.failure = ""
-        elif not filled.failure:
-            wanted = " or ".join(slot.classes)
-            filled.failure = (
-                f"{target.identity} needs {slot.at_least} valid {wanted} ({slot.name}), "
-                f"there {'is' if found == 1 else 'are'} {found}"
-            )
-        return filled
 
-    def _raw_frames(self, target: Target, slot: Slot) -> _Filled:
-        by_filter = bool(target.filter) and slot.classes[0] not in ("RawBiasFrame", "RawDarkFrame")
-        return _Filled(list(raw_products(self._session, target, slot, by_filter=by_filter)))
-
-    def _raw_frame(self, target: Target) -> _Filled:
-        raw = self._session.get_one(Product, target.raw_id)
-        if usable(raw):
-            return _Filled([raw])
-        name = raw.attributes.get("name")
-        return _Filled(failure=f"raw frame {name} (object {raw.product_id}) was rejected")
-
-    def _of_frame(self, target: Target, slot: Slot) -> _Filled:
-        found = frame_target(self._session, target, slot)
-        if found is None:
-            return _Filled(failure=f"there is no {' or '.join(slot.classes)} of this raw frame")
-        return self._first_good([found], slot)
-
-    def _calibration(self, target: Target, slot: Slot) -> _Filled:
-        by_filter = self._registry.by_filter(slot.classes[0])
-        candidates = calibration_targets(self._session, target, slot, by_filter=by_filter)
-        return self._first_good([c for c in candidates if c.target_id != target.target_id], slot)
-
-    def _first_good(self, candidates: Sequence[Target], slot: Slot) -> _Filled:
-        filled = _Filled()
-        refusals = []
-        for candidate in candidates:
-            filled.considered[candidate.target_id] = candidate.epoch
-            verdict = self.verdict(candidate)
-            if verdict.kind is VerdictKind.STALE:
-                filled.pending.append(candidate.target_id)
-                return filled
-            if verdict.kind is VerdictKind.FRESH:
-                product = self._session.get_one(Product, candidate.product_id)
-                if usable(product):
-                    filled.products.append(product)
-                    filled.providers[candidate.target_id] = product.product_id
-                    return filled
-                refusals.append(f"{candidate.identity} has quality_flags={product.quality_flags}")
-            else:
-                refusals.append(verdict.reasons[0].text)
-        if refusals and slot.at_least:
-            filled.failure = "; ".join(dict.fromkeys(refusals[:3]))
-        return filled
+def _newcomer(slot: Slot, product: Product, gone: Sequence[Product]) -> Reason:
+    """Why a slot of many has a product that it had not: it is new, or another version."""
+    name = f"{product.class_name} object {product.product_id}"
+    for before in gone:
+        if product.target_id is not None and before.target_id == product.target_id:
+            text = f"{name} takes the place of object {before.product_id}"
+            return Reason(ReasonKind.PROGENITOR_REMADE, slot.name, text)
+    return Reason(ReasonKind.NEW_RAW_DATA, slot.name, f"{name} is new")
 
 
 def _compare(slot: Slot, before: list[Product], now: list[Product]) -> list[Reason]:
@@ -420,12 +257,7 @@ def _compare(slot: Slot, before: list[Product], now: list[Product]) -> list[Reas
         if not usable(p)
     ]
     if slot.many:
-        reasons += [
-            Reason(
-                ReasonKind.NEW_RAW_DATA, slot.name, f"{p.class_name} object {p.product_id} is new"
-            )
-            for p in come
-        ]
+        reasons += [_newcomer(slot, p, gone) for p in come]
     elif come:
         p = come[0]
         remade = any(g.target_id == p.target_id for g in gone)

@@ -6,6 +6,9 @@ __all__ = [
     "Slot",
     "SlotKind",
     "calibration",
+    "frames_of_field",
+    "frames_of_night",
+    "in_field",
     "of_frame",
     "raw_frame",
     "raw_frames",
@@ -24,6 +27,19 @@ class SlotKind(StrEnum):
     CALIBRATION = "calibration"
     OF_FRAME = "of_frame"
     REFERENCES = "references"
+    FRAMES_OF_NIGHT = "frames_of_night"
+    FRAMES_OF_FIELD = "frames_of_field"
+    IN_FIELD = "in_field"
+
+
+_MANY = frozenset(
+    {
+        SlotKind.RAW_FRAMES,
+        SlotKind.REFERENCES,
+        SlotKind.FRAMES_OF_NIGHT,
+        SlotKind.FRAMES_OF_FIELD,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +58,31 @@ class Slot:
         Fewest progenitors with which the target can be made; 0 makes the slot optional.
     prefer_own
         For calibrations made per frame: the one of the same raw frame comes first.
+    when
+        Looked at only where this word is among the corrections that the instrument or its filter
+        asks for; empty for always.
+    unless
+        Names of slots of the same class, declared before: looked at only where all of these
+        stayed empty.
     """
 
     kind: SlotKind
     classes: tuple[str, ...]
     at_least: int
     prefer_own: bool = False
+    when: str = ""
+    unless: tuple[str, ...] = ()
     name: str = ""
 
     @property
     def many(self) -> bool:
         """Whether compute() sees a list."""
-        return self.kind in (SlotKind.RAW_FRAMES, SlotKind.REFERENCES)
+        return self.kind in _MANY
 
 
-def raw_frames(class_name: str, *, at_least: int = 1) -> Slot:
+def raw_frames(class_name: str, *, at_least: int = 1, when: str = "") -> Slot:
     """All valid raw frames of a class of the target's instrument, chip, night (and filter)."""
-    return Slot(SlotKind.RAW_FRAMES, (class_name,), at_least)
+    return Slot(SlotKind.RAW_FRAMES, (class_name,), at_least, when=when)
 
 
 def raw_frame(class_name: str) -> Slot:
@@ -66,19 +90,51 @@ def raw_frame(class_name: str) -> Slot:
     return Slot(SlotKind.RAW_FRAME, (class_name,), 1)
 
 
-def calibration(class_name: str, *, required: bool = True, prefer_own: bool = False) -> Slot:
+def calibration(
+    *class_names: str,
+    required: bool = True,
+    prefer_own: bool = False,
+    when: str = "",
+    unless: tuple[str, ...] = (),
+) -> Slot:
     """The calibration that the selection rule gives for the target's chip and moment.
 
-    The filter has to agree where the calibration's class is made per filter.
+    Of several classes the first that gives one is taken. The filter has to agree where the
+    calibration's class is made per filter.
     """
-    return Slot(SlotKind.CALIBRATION, (class_name,), int(required), prefer_own)
+    return Slot(
+        SlotKind.CALIBRATION, class_names, int(required), prefer_own, when=when, unless=unless
+    )
 
 
-def of_frame(class_name: str, *, required: bool = True) -> Slot:
+def of_frame(class_name: str, *, required: bool = True, when: str = "") -> Slot:
     """The target of another class that belongs to the same raw frame."""
-    return Slot(SlotKind.OF_FRAME, (class_name,), int(required))
+    return Slot(SlotKind.OF_FRAME, (class_name,), int(required), when=when)
 
 
 def references(*, at_least: int = 0) -> Slot:
     """All valid reference catalogues with stars in the frame's field, newest first."""
     return Slot(SlotKind.REFERENCES, ("ReferenceCatalogue",), at_least)
+
+
+def frames_of_night(class_name: str, *, at_least: int = 1, when: str = "") -> Slot:
+    """Targets of a class made per frame, of the target's instrument, night, chip and filter.
+
+    Chip and filter count where the target has one. A frame that cannot be made, has quality flags
+    or was rejected is left out: the others go on.
+    """
+    return Slot(SlotKind.FRAMES_OF_NIGHT, (class_name,), at_least, when=when)
+
+
+def frames_of_field(class_name: str, *, at_least: int = 1, when: str = "") -> Slot:
+    """Targets of a class made per frame whose frames lie in the target's field, and of its band.
+
+    For classes made per frame and field, those of the same field. Left out is what
+    :func:`frames_of_night` leaves out.
+    """
+    return Slot(SlotKind.FRAMES_OF_FIELD, (class_name,), at_least, when=when)
+
+
+def in_field(class_name: str, *, required: bool = True, when: str = "") -> Slot:
+    """The target of a class made per field (and band) that belongs to the target's own field."""
+    return Slot(SlotKind.IN_FIELD, (class_name,), int(required), when=when)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reduction.archive import Archive
-    from reduction.chain import Plan
+    from reduction.verdicts import Plan
 
 _LOG = logging.getLogger(__name__)
 _RECONNECT_S = 1.0

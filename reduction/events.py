@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
 
 from reduction.depends import SlotKind
-from schemas.tables import Target
+from reduction.select import angle
+from schemas.tables import Field, Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +63,47 @@ def mark_users_of_raw(session: Session, registry: Registry, raw: Product) -> int
             | (Target.raw_id == raw.product_id)
         )
     ).all()
-    return mark_suspect(session, seeds)
+    return mark_suspect(session, [*seeds, *_users_of_frame(session, registry, raw)])
+
+
+def _users_of_frame(session: Session, registry: Registry, raw: Product) -> Sequence[int]:
+    """Targets that take all frames of a raw frame's night, or of a field it reaches into."""
+    if raw.class_name != "RawScienceFrame":
+        return []
+    nightly = _with_slot(registry, SlotKind.FRAMES_OF_NIGHT)
+    fieldwise = _with_slot(registry, SlotKind.FRAMES_OF_FIELD)
+    own = aliased(Target)
+    reached = (
+        select(Field.field_id)
+        .join(own, own.raw_id == raw.product_id)
+        .where(
+            Field.instruments.contains([raw.instrument]),
+            Field.start <= own.moment,
+            Field.end >= own.moment,
+            angle(own.ra, own.dec, Field.ra, Field.dec) <= Field.radius + own.radius,
+        )
+    )
+    return session.scalars(
+        select(Target.target_id).where(
+            (
+                Target.class_name.in_(nightly)
+                & (Target.instrument == raw.instrument)
+                & (Target.night == raw.night)
+                & Target.chip.in_(("", raw.chip))
+                & Target.filter.in_(("", raw.filter))
+            )
+            | (Target.class_name.in_(fieldwise) & Target.field_id.in_(reached))
+        )
+    ).all()
+
+
+def _with_slot(registry: Registry, kind: SlotKind) -> list[str]:
+    """Names of the classes with a slot of a kind."""
+    return [
+        cls.__name__
+        for cls in registry.targets()
+        if any(slot.kind is kind for slot in cls.SLOTS.values())
+    ]
 
 
 def mark_users_of_calibration(
@@ -87,10 +129,11 @@ def mark_users_of_calibration(
         query = select(Target.target_id).where(
             Target.class_name.in_(users),
             Target.instrument == calibration.instrument,
-            Target.chip == calibration.chip,
             Target.moment >= start,
             Target.moment <= end,
         )
+        if calibration.chip:
+            query = query.where(Target.chip == calibration.chip)
         if calibration.filter:
             query = query.where(Target.filter.in_((calibration.filter, "")))
         seeds.update(session.scalars(query))
@@ -110,11 +153,7 @@ def mark_users_of_catalogue(
     ra, dec
         Its stars, ICRS degrees, shape (n,).
     """
-    users = [
-        target.__name__
-        for target in registry.targets()
-        if any(slot.kind is SlotKind.REFERENCES for slot in target.SLOTS.values())
-    ]
+    users = _with_slot(registry, SlotKind.REFERENCES)
     phi, theta = np.radians(ra), np.radians(dec)
     stars = np.stack([np.cos(theta) * np.cos(phi), np.cos(theta) * np.sin(phi), np.sin(theta)])
     centre = stars.mean(axis=1)

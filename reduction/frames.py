@@ -6,9 +6,18 @@ subtractive dithering that keeps zeros (the file *is* the product), integers wit
 
 from __future__ import annotations
 
-__all__ = ["read_headers", "read_images", "read_raw", "write_images"]
+__all__ = [
+    "StoredImages",
+    "StoredTables",
+    "read_headers",
+    "read_images",
+    "read_raw",
+    "read_tables",
+    "write_images",
+]
 
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +27,7 @@ from astropy.io.fits.verify import VerifyWarning
 from schemas.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
 Array = np.ndarray[Any, Any]
@@ -74,9 +83,12 @@ def read_raw(path: Path, hdu: int) -> Array:
 
 
 def write_images(
-    path: Path, images: Mapping[str, Array], cards: Mapping[str, tuple[Any, str]]
+    path: Path,
+    images: Mapping[str, Array],
+    cards: Mapping[str, tuple[Any, str]],
+    tables: Mapping[str, Array] | None = None,
 ) -> None:
-    """Write a product file: one compressed image extension for each image.
+    """Write a product file: a compressed image extension for each image, then the tables.
 
     Parameters
     ----------
@@ -86,13 +98,14 @@ def write_images(
         Pixels by EXTNAME, shape (ny, nx), float32 or integers.
     cards
         Keyword -> (value, comment) for the first extension.
+    tables
+        Structured arrays by EXTNAME.
     """
     hdus = fits.HDUList([fits.PrimaryHDU()])
-    for number, (name, data) in enumerate(images.items()):
-        hdus.append(_compressed(name, data))
-        if number == 0:
-            for keyword, (value, comment) in cards.items():
-                hdus[-1].header[keyword] = (value, comment)
+    hdus += [_compressed(name, data) for name, data in images.items()]
+    hdus += [fits.BinTableHDU(rows, name=name) for name, rows in (tables or {}).items()]
+    for keyword, (value, comment) in cards.items():
+        hdus[1].header[keyword] = (value, comment)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", VerifyWarning)
         hdus.writeto(path, checksum=True)
@@ -121,12 +134,114 @@ def read_images(path: Path) -> dict[str, Array]:
     StorageError
         If the file is not there or cannot be read.
     """
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            return {
-                hdu.name: np.ascontiguousarray(hdu.data, dtype=hdu.data.dtype.newbyteorder("="))
-                for hdu in hdus[1:]
-            }
-    except OSError as error:
-        message = f"{path.name}: the product cannot be read ({error})"
-        raise StorageError(message) from error
+    return dict(StoredImages(path))
+
+
+def read_tables(path: Path) -> dict[str, Array]:
+    """Tables of a product by EXTNAME as structured arrays, native byte order.
+
+    Raises
+    ------
+    StorageError
+        As :func:`read_images`.
+    """
+    return dict(StoredTables(path))
+
+
+class _Stored(Mapping[str, Array]):
+    """Extensions of a product file by name: read when they are asked for, then kept."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._names: tuple[str, ...] | None = None
+        self._read: dict[str, Array] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        if self._names is None:
+            self._names = self._find()
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._read:
+            if name not in list(iter(self)):
+                raise KeyError(name)
+            self._read[name] = self._fetch(name)
+        return self._read[name]
+
+    def forget(self) -> None:
+        """Let go of what was read."""
+        self._read.clear()
+
+    def _find(self) -> tuple[str, ...]:
+        with self._opened() as hdus:
+            return tuple(hdu.name for hdu in hdus[1:] if self._is_mine(hdu))
+
+    def _opened(self) -> fits.HDUList:
+        try:
+            return fits.open(self._path, memmap=False)
+        except OSError as error:
+            message = f"{self._path.name}: the product cannot be read ({error})"
+            raise StorageError(message) from error
+
+    def _is_mine(self, hdu: Any) -> bool:  # noqa: ANN401  # an HDU of any kind
+        raise NotImplementedError
+
+    def _fetch(self, name: str) -> Array:
+        raise NotImplementedError
+
+
+class StoredImages(_Stored):
+    """Pixels of a product, or of one HDU of a raw frame as "RAW", by name.
+
+    Parameters
+    ----------
+    path
+        The file.
+    hdu
+        Index of a raw frame's HDU; None for a product.
+    """
+
+    def __init__(self, path: Path, hdu: int | None = None) -> None:
+        super().__init__(path)
+        self._hdu = hdu
+        if hdu is not None:
+            self._names = ("RAW",)
+
+    def section(self, name: str, slices: tuple[slice, slice]) -> Array:
+        """Pixels of a rectangle; nothing else is decompressed, and nothing is kept."""
+        if self._hdu is not None or name in self._read:
+            return self[name][slices]
+        with self._opened() as hdus:
+            return _native(hdus[name].section[slices])
+
+    def _is_mine(self, hdu: Any) -> bool:  # noqa: ANN401  # an HDU of any kind
+        return bool(hdu.is_image)
+
+    def _fetch(self, name: str) -> Array:
+        if self._hdu is not None:
+            return read_raw(self._path, self._hdu)
+        with self._opened() as hdus:
+            return _native(hdus[name].data)
+
+
+class StoredTables(_Stored):
+    """Tables of a product by name."""
+
+    def _is_mine(self, hdu: Any) -> bool:  # noqa: ANN401  # an HDU of any kind
+        return isinstance(hdu, fits.BinTableHDU) and not hdu.is_image
+
+    def _fetch(self, name: str) -> Array:
+        with self._opened() as hdus:
+            rows = hdus[name].data
+            kind = [(n, rows[n].dtype.newbyteorder("="), rows[n].shape[1:]) for n in rows.names]
+            table = np.empty(len(rows), dtype=kind)
+            for column in rows.names:
+                table[column] = rows[column]
+            return table
+
+
+def _native(data: Array) -> Array:
+    return np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("="))

@@ -137,12 +137,17 @@ def targets_in_scope(
     if scope.datasets is not None:
         where.append(
             sql.SQL(
-                "raw_id IN (SELECT d.raw_id FROM vo.target d WHERE d.dataset_id = ANY(%(dids)s))"
+                "(raw_id IN (SELECT d.raw_id FROM vo.target d WHERE d.dataset_id = ANY(%(dids)s))"
+                " OR field_id IN (SELECT d.field_id FROM vo.target d"
+                " WHERE d.dataset_id = ANY(%(dids)s) AND d.raw_id IS NULL))"
             )
         )
         values["dids"] = sorted(scope.datasets)
     if scope.time is not None:
-        where.append(sql.SQL("moment BETWEEN %(t_min)s - 1 AND %(t_max)s + 1"))
+        # the frames of a field are of any time
+        where.append(
+            sql.SQL("(field_id IS NOT NULL OR moment BETWEEN %(t_min)s - 1 AND %(t_max)s + 1)")
+        )
         values |= {"t_min": scope.time[0], "t_max": scope.time[1]}
     if scope.region is not None:
         where.append(

@@ -10,7 +10,6 @@ __all__ = ["IngestReport", "ingest_files", "ingest_references", "raw_files"]
 
 import datetime as dt
 import logging
-import math
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,17 +19,14 @@ from astropy.io import fits
 from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from reduction.events import (
-    mark_users_of_calibration,
-    mark_users_of_catalogue,
-    mark_users_of_raw,
-)
+from reduction.declare import Frame, declare_in_field, declare_target
+from reduction.events import mark_users_of_catalogue, mark_users_of_raw
+from reduction.fields import joined_fields
 from reduction.keys import hash_of
 from reduction.reference import load_reference
 from reduction.storage import checksum
-from reduction.target import Anchor
 from schemas.errors import IngestError
-from schemas.tables import File, Product, ReferenceSource, Target
+from schemas.tables import File, Product, ReferenceSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,12 +37,10 @@ if TYPE_CHECKING:
     from reduction.archive import Archive
     from reduction.instruments.base import FrameDescription, Instrument
     from reduction.storage import StoredFile
-    from reduction.target import ProcessTarget
 
 _LOG = logging.getLogger(__name__)
 _SUFFIXES = (".fits", ".fit", ".fts")
 _PACKED = ("", ".gz", ".fz")
-_DEFAULT_VALIDITY = (0.5, 0.5)
 
 
 @dataclass(slots=True)
@@ -228,9 +222,12 @@ def _register_frame(
     )
     session.add(raw)
     session.flush()
+    frame = Frame.of(archive.registry, raw, stored.sha256)
     for cls in archive.registry.targets():
-        if raw.class_name in cls.ANCHOR_CLASSES:
-            _declare(archive, session, cls, raw, instrument, description, stored)
+        if raw.class_name in cls.ANCHOR_CLASSES and not cls.ANCHOR.per_field:
+            declare_target(archive, session, cls, frame)
+    for number, spec in joined_fields(session, frame):
+        declare_in_field(archive, session, number, spec, [raw])
     mark_users_of_raw(session, archive.registry, raw)
 
 
@@ -249,68 +246,6 @@ def _raw_attributes(description: FrameDescription, path: Path) -> dict[str, Any]
         "overscan": overscan and [overscan.y0, overscan.y1, overscan.x0, overscan.x1],
         "wcs": dict(description.wcs),
     }
-
-
-def _declare(
-    archive: Archive,
-    session: Session,
-    cls: type[ProcessTarget],
-    raw: Product,
-    instrument: Instrument,
-    description: FrameDescription,
-    stored: StoredFile,
-) -> None:
-    """Bring the targets that a raw frame makes possible into being, to be made when asked for."""
-    per_frame = cls.ANCHOR is Anchor.FRAME
-    parts = [cls.__name__, raw.instrument, raw.chip]
-    if per_frame:
-        stem = raw.attributes["name"].split(".fit")[0]
-        parts.append(f"{stem}-{stored.sha256[:8]}")
-    else:
-        parts += [raw.filter] if cls.ANCHOR is Anchor.NIGHT_AND_FILTER else []
-        parts.append(str(raw.night))
-    identity = "/".join(parts)
-    before, after = instrument.validity.get(cls.__name__, _DEFAULT_VALIDITY)
-    moment = raw.moment or 0.0
-    scale = instrument.pixel_scale / 3600
-    radius = math.hypot(*description.science.shape) / 2 * scale + instrument.pointing_error
-    statement = (
-        upsert(Target)
-        .values(
-            identity=identity,
-            dataset_id=archive.dataset_id(identity) if cls.PUBLISHED else None,
-            class_name=cls.__name__,
-            instrument=raw.instrument,
-            chip=raw.chip,
-            filter=raw.filter if cls.ANCHOR is not Anchor.NIGHT else "",
-            night=raw.night,
-            raw_id=raw.product_id if per_frame else None,
-            moment=moment,
-            validity_start=moment - before,
-            validity_end=moment + after,
-            ra=description.ra if per_frame else None,
-            dec=description.dec if per_frame else None,
-            radius=radius if per_frame and description.ra is not None else None,
-        )
-        .on_conflict_do_nothing(index_elements=[Target.identity])
-        .returning(Target)
-    )
-    target = session.scalars(statement).one_or_none()
-    valid = (moment - before, moment + after)
-    if target is not None:
-        mark_users_of_calibration(session, archive.registry, target, valid)
-        return
-    target = session.scalars(
-        select(Target).where(Target.identity == identity).with_for_update(key_share=True)
-    ).one()
-    if moment < target.moment:
-        # its set begins earlier than was known: the order in which files come must not matter
-        was = (target.validity_start or valid[0], target.validity_end or valid[1])
-        if was == (target.moment - before, target.moment + after):
-            target.validity_start, target.validity_end = valid
-        target.moment = moment
-        session.flush()
-        mark_users_of_calibration(session, archive.registry, target, was, valid)
 
 
 def ingest_references(archive: Archive, path: Path, name: str) -> int:

@@ -39,6 +39,7 @@ def content_hash(
     images: Mapping[str, np.ndarray[Any, Any]],
     attributes: Mapping[str, Any],
     rows: np.ndarray[Any, Any] | None = None,
+    tables: Mapping[str, np.ndarray[Any, Any]] | None = None,
 ) -> str:
     """Hash what a product *is*, leaving out when, by whom and from what it was made.
 
@@ -50,6 +51,8 @@ def content_hash(
         Values of JSON types by attribute name.
     rows
         Structured array of catalogue rows, or None.
+    tables
+        Structured arrays by extension name, as read back.
 
     Returns
     -------
@@ -63,6 +66,9 @@ def content_hash(
     if rows is not None:
         for name in rows.dtype.names or ():
             _add(digest, name, rows[name])
+    for extension, table in sorted((tables or {}).items()):
+        for name in table.dtype.names or ():
+            _add(digest, f"{extension}.{name}", table[name])
     digest.update(canonical_json(dict(attributes)).encode("ascii"))
     return digest.hexdigest()
 

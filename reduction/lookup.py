@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
+from reduction.fields import find_field
 from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Product, Target
 
@@ -30,6 +31,7 @@ def find_target(
     instrument: str | None = None,
     filter: str | None = None,
     raw: str | None = None,
+    field: str | None = None,
 ) -> Target:
     """Find the one target that the words describe; see :meth:`ProcessTarget.get`.
 
@@ -39,7 +41,13 @@ def find_target(
         If there is none, or more than one; lists what there is.
     """
     found = targets_matching(
-        archive, class_name, chip=chip, instrument=instrument, filter=filter, raw=raw
+        archive,
+        class_name,
+        chip=chip,
+        instrument=instrument,
+        filter=filter,
+        raw=raw,
+        field=field,
     )
     everything = found
     if date is not None:
@@ -66,6 +74,7 @@ def find_target(
             ("instrument", instrument),
             ("filter", filter),
             ("raw", raw),
+            ("field", field),
         )
         if v is not None
     )
@@ -81,13 +90,14 @@ def targets_matching(
     instrument: str | None = None,
     filter: str | None = None,
     raw: str | None = None,
+    field: str | None = None,
 ) -> Sequence[Target]:
     """All targets of a class that the names describe, oldest observation first.
 
     Raises
     ------
     NotFoundError
-        If there is no such class.
+        If there is no such class or field.
     """
     archive.registry.target(class_name)
     query = select(Target).where(Target.class_name == class_name)
@@ -105,6 +115,8 @@ def targets_matching(
             | Product.attributes["name"].astext.like(stem.replace("%", r"\%") + ".%")
         )
     with archive.transaction() as session:
+        if field is not None:
+            query = query.where(Target.field_id == find_field(session, field).field_id)
         return session.scalars(query.order_by(Target.moment, Target.target_id)).all()
 
 

@@ -9,29 +9,41 @@ import math
 import time
 from dataclasses import asdict, dataclass, is_dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
-from reduction.chain import Reason, ReasonKind, Verdict, VerdictKind
-from reduction.frames import read_images, read_raw, write_images
+from reduction.depends import SlotKind
+from reduction.fields import field_of
+from reduction.frames import (
+    StoredImages,
+    StoredTables,
+    read_images,
+    read_tables,
+    write_images,
+)
 from reduction.instruments.base import Section
 from reduction.keys import content_hash
 from reduction.publish import Bundle, Superseded, publish, publish_again, settle
-from reduction.target import Inputs, Made, Progenitor, ReferenceStars
+from reduction.rows import read_rows
+from reduction.target import Inputs, Made, ProcessTarget, Progenitor, ReferenceStars
+from reduction.verdicts import Reason, ReasonKind, Verdict, VerdictKind
 from schemas.errors import FatalError, NotMadeYetError, ReductionError, StorageError, VOError
-from schemas.tables import File, Product, ReferenceSource
+from schemas.tables import File, Product, ReferenceSource, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
     from reduction.storage import StoredFile
-    from reduction.target import ProcessTarget
+    from schemas.tables import Base
+
+    _Arrays = dict[str, np.ndarray[Any, Any]]
 
 _LOG = logging.getLogger(__name__)
 _ROUNDS = 16
@@ -193,13 +205,13 @@ def _compute(archive: Archive, verdict: Verdict) -> Bundle:
         previous = _previous(session, verdict)
     try:
         made = recipe.compute(inputs, parameters)
-        flags = int(recipe.verify(made, None, parameters))
-        compared = int(recipe.verify(made, previous, parameters))
+        flags = int(recipe.verify(made, parameters))
+        compared = 0 if previous is None else int(recipe.compare(made, previous, parameters))
     except (VOError, OSError, MemoryError):
         raise
     except Exception as error:
         raise _RecipeFailedError(repr(error)) from error
-    stored, images = _store(archive, verdict, made)
+    stored, images, tables = _store(archive, verdict, made)
     attributes = flat_attributes(recipe, made)
     cards = {name: list(card) for name, card in made.cards.items()}
     rows = made.rows
@@ -210,9 +222,10 @@ def _compute(archive: Archive, verdict: Verdict) -> Bundle:
         if recipe.PUBLISHED and not made.images
     )
     described = {**attributes, "": [cards, made.obscore, flags, shown]}
-    digest = content_hash(images, described, rows)
+    digest = content_hash(images, described, rows, tables)
     seconds = time.monotonic() - start
-    return Bundle(verdict, made, attributes, digest, flags, compared & ~flags, stored, seconds)
+    compared &= ~flags
+    return Bundle(verdict, made, attributes, digest, flags, compared, stored, seconds, recipe.ROWS)
 
 
 def _previous(session: Session, verdict: Verdict) -> dict[str, Any] | None:
@@ -227,38 +240,70 @@ def _fetch(archive: Archive, session: Session, verdict: Verdict) -> Inputs:
     filled: dict[str, Any] = {}
     for name, slot in cls.SLOTS.items():
         products = verdict.inputs[name]
-        if slot.classes == ("ReferenceCatalogue",):
+        if slot.kind is SlotKind.REFERENCES:
             filled[name] = [_stars(session, verdict, product) for product in products]
         else:
             found = [_progenitor(archive, session, product) for product in products]
             filled[name] = found if slot.many else next(iter(found), None)
+    field = field_of(session, target)
+    whole_field = field is not None and target.raw_id is None
     return Inputs(
         target.class_name,
         filled,
-        instrument=archive.registry.instruments[target.instrument],
+        instrument=archive.registry.camera(target.instrument, composite=whole_field),
         chip=target.chip,
         filter=target.filter,
+        field=field,
     )
 
 
 def _progenitor(archive: Archive, session: Session, product: Product) -> Progenitor:
-    images: dict[str, np.ndarray[Any, Any]] = {}
-    attributes = dict(product.attributes)
-    for name in ("science", "overscan"):
-        if attributes.get(name) is not None:
-            attributes[name] = Section(*attributes[name])
+    images: Mapping[str, np.ndarray[Any, Any]] = {}
+    tables: Mapping[str, np.ndarray[Any, Any]] = {}
     if product.file_id is not None:
         path = archive.storage.path(session.get_one(File, product.file_id).location)
-        hdu = product.hdu
-        images = read_images(path) if hdu is None else {"RAW": read_raw(path, hdu)}
+        images = StoredImages(path, product.hdu)
+        tables = StoredTables(path) if product.hdu is None else {}
     return Progenitor(
         product.product_id,
         product.class_name,
         product.filter,
-        attributes,
+        _values(product),
         images,
         product.quality_flags,
+        tables,
+        _raw_values(session, product),
+        product.instrument,
+        product.chip,
+        "" if product.night is None else product.night.isoformat(),
+        product.moment,
+        _rows_reader(archive, product),
     )
+
+
+def _rows_reader(archive: Archive, product: Product) -> Callable[[], Any] | None:
+    cls = archive.registry.classes[product.class_name]
+    if not issubclass(cls, ProcessTarget):
+        return None
+    table: type[Base] = cls.ROWS
+    return partial(read_rows, archive, table, product.product_id)
+
+
+def _values(product: Product) -> dict[str, Any]:
+    """Attributes as a computation sees them."""
+    attributes = dict(product.attributes)
+    for name in ("science", "overscan"):
+        if isinstance(attributes.get(name), list):
+            attributes[name] = Section(*attributes[name])
+    return attributes
+
+
+def _raw_values(session: Session, product: Product) -> dict[str, Any]:
+    """Attributes of the raw frame that a product belongs to; empty where it does to none."""
+    if product.target_id is None:
+        return {}
+    target = session.get_one(Target, product.target_id)
+    return {} if target.raw_id is None else _values(session.get_one(Product, target.raw_id))
 
 
 def _stars(session: Session, verdict: Verdict, product: Product) -> ReferenceStars:
@@ -288,19 +333,19 @@ def _stars(session: Session, verdict: Verdict, product: Product) -> ReferenceSta
 
 def _store(
     archive: Archive, verdict: Verdict, made: Made
-) -> tuple[StoredFile | None, dict[str, np.ndarray[Any, Any]]]:
-    """Write the pixels; what is read back from the file is the product."""
-    if not made.images:
-        return None, {}
+) -> tuple[StoredFile | None, _Arrays, _Arrays]:
+    """Write pixels and tables; what is read back from the file is the product."""
+    if not made.images and not made.tables:
+        return None, {}, {}
     cards = {**made.cards, **_standard_cards(verdict)}
     with archive.storage.scratch(".fits") as path:
         try:
-            write_images(path, made.images, cards)
+            write_images(path, made.images, cards, made.tables)
         except OSError as error:
             message = f"a product cannot be written: {error.strerror or error}"
             raise StorageError(message) from error
-        images = read_images(path)
-        return archive.storage.keep(path, "product", ".fits"), images
+        images, tables = read_images(path), read_tables(path)
+        return archive.storage.keep(path, "product", ".fits"), images, tables
 
 
 def _standard_cards(verdict: Verdict) -> dict[str, tuple[Any, str]]:

@@ -24,14 +24,14 @@ from psycopg2.extensions import parse_dsn
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from reduction.chain import ReasonKind
 from reduction.edits import EDITABLE, bump, edit, edit_validity, mark_class, set_parameter
 from reduction.events import mark_suspect
 from reduction.keys import hash_of
 from reduction.lookup import find_target, targets_matching
 from reduction.moments import MOMENT
-from reduction.parameters import ChipConstant, default_parameters
+from reduction.parameters import BandConstant, ChipConstant, default_parameters
 from reduction.published import class_views
+from reduction.verdicts import ReasonKind
 from schemas.database import grant, migrate
 from schemas.errors import SettingsError
 from schemas.tables import (
@@ -133,7 +133,7 @@ def sync_recipes(archive: Archive) -> list[str]:
     with archive.transaction() as session:
         session.execute(select(func.pg_advisory_xact_lock(7230127)))
         for cls in archive.registry.targets():
-            for camera in archive.registry.instruments.values():
+            for camera in (*archive.registry.instruments.values(), None):
                 said += _sync_one(archive, session, cls, camera)
         broken = session.scalars(
             select(Target.target_id).where(
@@ -148,19 +148,20 @@ def sync_recipes(archive: Archive) -> list[str]:
 
 
 def _sync_one(
-    archive: Archive, session: Session, cls: type[ProcessTarget], camera: Instrument
+    archive: Archive, session: Session, cls: type[ProcessTarget], camera: Instrument | None
 ) -> list[str]:
-    name = cls.__name__
-    overlay: dict[str, Any] = dict(camera.parameters.get(name, {}))
-    for owner in ("*", camera.name):
-        overlay |= archive.settings.reduction.parameters.get(owner, {}).get(name, {})
+    """For one camera; None stands for several together, whose recipes are filed under ""."""
+    name, owner = cls.__name__, "" if camera is None else camera.name
+    overlay: dict[str, Any] = {} if camera is None else dict(camera.parameters.get(name, {}))
+    for level in ("*", owner):
+        overlay |= archive.settings.reduction.parameters.get(level, {}).get(name, {})
     fingerprint = _fingerprint(cls, camera, overlay)
-    row = session.get(Recipe, (name, camera.name))
+    row = session.get(Recipe, (name, owner))
     if row is not None and (row.version, row.fingerprint) == (cls.VERSION, fingerprint):
         return []
     statement = upsert(Recipe).values(
         class_name=name,
-        instrument=camera.name,
+        instrument=owner,
         version=cls.VERSION,
         fingerprint=fingerprint,
         parameters=overlay,
@@ -173,17 +174,26 @@ def _sync_one(
     )
     if row is None:
         return []
-    count = mark_class(session, name, camera.name)
-    return [f"the recipe of {name} for {camera.name} changed: {count} targets are suspect"]
+    count = mark_class(session, name, owner or None)
+    return [f"the recipe of {name} for {owner or 'several'} changed: {count} targets are suspect"]
 
 
-def _fingerprint(cls: type[ProcessTarget], camera: Instrument, overlay: dict[str, Any]) -> str:
-    defaults = {
-        name: {"from_chip": value.name} if isinstance(value, ChipConstant) else value
-        for name, value in default_parameters(cls.Parameters).items()
-    }
+def _fingerprint(
+    cls: type[ProcessTarget], camera: Instrument | None, overlay: dict[str, Any]
+) -> str:
+    defaults: dict[str, Any] = {}
+    for name, value in default_parameters(cls.Parameters).items():
+        marks = {ChipConstant: "from_chip", BandConstant: "from_band"}
+        mark = marks.get(type(value))
+        defaults[name] = {mark: value.name} if mark else value
+    if camera is None:
+        return hash_of([defaults, overlay])
     chips = {name: asdict(chip) for name, chip in camera.chips.items()}
-    return hash_of([defaults, overlay, chips])
+    bands = {
+        name: {**asdict(band), "corrections": sorted(band.corrections)}
+        for name, band in camera.bands.items()
+    }
+    return hash_of([defaults, overlay, chips, bands, sorted(camera.corrections)])
 
 
 def status(archive: Archive) -> dict[str, dict[str, int]]:

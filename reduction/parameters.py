@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["ChipConstant", "default_parameters", "from_chip", "resolve_parameters"]
+__all__ = [
+    "BandConstant",
+    "ChipConstant",
+    "default_parameters",
+    "from_band",
+    "from_chip",
+    "resolve_parameters",
+]
 
 from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -12,7 +19,7 @@ from schemas.errors import ParameterError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reduction.instruments.base import Chip
+    from reduction.instruments.base import Band, Chip
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +34,31 @@ def from_chip(name: str) -> Any:  # noqa: ANN401  # stands in for a value of the
     return ChipConstant(name)
 
 
+@dataclass(frozen=True, slots=True)
+class BandConstant:
+    """Marks a parameter whose default is a constant of the filter ("extinction" ...)."""
+
+    name: str
+
+
+def from_band(name: str) -> Any:  # noqa: ANN401  # stands in for a value of the field's type
+    """Use a constant of the filter as default of a process parameter; None where unknown."""
+    return BandConstant(name)
+
+
 def default_parameters(parameters: type[Any]) -> dict[str, Any]:
     """Name -> default of a class's process parameters; chip constants are still marks."""
     return {item.name: item.default for item in fields(parameters) if item.default is not MISSING}
 
 
 def resolve_parameters(
-    class_name: str, parameters: type[Any], overrides: Mapping[str, Any], chip: Chip
+    class_name: str,
+    parameters: type[Any],
+    overrides: Mapping[str, Any],
+    chip: Chip,
+    band: Band | None = None,
 ) -> dict[str, Any]:
-    """Give every process parameter of a class its value for one chip.
+    """Give every process parameter of a class its value for one chip and filter.
 
     Returns
     -------
@@ -54,7 +77,13 @@ def resolve_parameters(
                 f"{class_name}.{name}", value, "one of " + ", ".join(sorted(values))
             )
         values[name] = value
-    return {
-        name: getattr(chip, value.name) if isinstance(value, ChipConstant) else value
-        for name, value in values.items()
-    }
+    return {name: _value(value, chip, band) for name, value in values.items()}
+
+
+def _value(value: Any, chip: Chip, band: Band | None) -> Any:  # noqa: ANN401  # any JSON value
+    if isinstance(value, ChipConstant):
+        return getattr(chip, value.name)
+    if isinstance(value, BandConstant):
+        found = getattr(band, value.name, None)
+        return list(found) if isinstance(found, tuple) else found
+    return value

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from reduction.chain import Verdict, VerdictKind
 from reduction.moments import stamp
+from reduction.rows import insert_rows
+from reduction.verdicts import Verdict, VerdictKind
 from schemas.tables import (
     Confirmation,
     Dependency,
@@ -20,19 +21,18 @@ from schemas.tables import (
     ObsCore,
     Product,
     Publication,
-    Source,
     Target,
     TargetState,
 )
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator
 
     from sqlalchemy.orm import Session
 
     from reduction.storage import StoredFile
     from reduction.target import Made
+    from schemas.tables import Base
 
 
 class Superseded(Exception):  # noqa: N818  # not an error: look again
@@ -61,6 +61,8 @@ class Bundle:
         Its file, or None for a product without pixels.
     seconds
         What making took.
+    table
+        Where its rows go.
     """
 
     verdict: Verdict
@@ -71,6 +73,7 @@ class Bundle:
     compare_flags: int
     stored: StoredFile | None
     seconds: float
+    table: type[Base]
 
 
 def publish(session: Session, bundle: Bundle) -> Product:
@@ -116,8 +119,8 @@ def publish(session: Session, bundle: Bundle) -> Product:
         for role, progenitors in verdict.inputs.items()
         for number, progenitor in enumerate(progenitors)
     )
-    if bundle.made.rows is not None and len(bundle.made.rows):
-        session.execute(insert(Source), list(_source_rows(product, bundle.made.rows)))
+    if bundle.made.rows is not None:
+        insert_rows(session, bundle.table, product, bundle.made.rows)
     if bundle.made.obscore:
         session.add(ObsCore(product_id=product.product_id, **bundle.made.obscore))
     _make_current(session, verdict, product, bundle.seconds)
@@ -326,14 +329,3 @@ def _confirm(session: Session, product: Product, verdict: Verdict) -> None:
         if recorded.get((role, number)) != now[role, number]
     )
     session.flush()
-
-
-def _source_rows(product: Product, rows: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  # structured array
-    names = [column.name for column in Source.__table__.columns][2:]
-    table = {name: rows[name].tolist() for name in names}
-    for number, values in enumerate(zip(*table.values(), strict=True)):
-        row = {
-            name: None if value != value else value  # noqa: PLR0124  # NaN is "no value"
-            for name, value in zip(names, values, strict=True)
-        }
-        yield {"product_id": product.product_id, "source_number": number, **row}

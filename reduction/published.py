@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from psycopg2 import sql
 
 from schemas.columns import Column, ForeignKey, Schema, Table
-from schemas.published import COMMON_COLUMNS, FIXED_SCHEMAS
+from schemas.published import COMMON_COLUMNS, FIELD_COLUMN, FIXED_SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from reduction.attributes import Attribute
     from reduction.registry import Registry
-    from reduction.target import DBObject
+    from reduction.target import DBObject, ProcessTarget
 
 _DATATYPES = {
     float: ("double", None, "float8"),
@@ -25,6 +25,8 @@ _DATATYPES = {
     str: ("char", "*", "text"),
     bool: ("boolean", None, "bool"),
 }
+
+_FIELD_NAME = ", (SELECT f.name FROM vo.field f WHERE f.field_id = t.field_id) AS field"
 
 
 def table_name(cls: type[DBObject]) -> str:
@@ -37,7 +39,7 @@ def column_name(attribute: str) -> str:
     return attribute.replace(".", "_").lower()
 
 
-def _classes(registry: Registry) -> Iterable[type[DBObject]]:
+def _classes(registry: Registry) -> Iterable[type[ProcessTarget]]:
     return sorted(registry.targets(), key=lambda cls: cls.__name__)
 
 
@@ -63,10 +65,11 @@ def class_views(registry: Registry) -> Iterator[sql.Composed]:
             "p.quality_flags, "
             "vo.was(p.product_id, 'timestamp_start', p.timestamp_start) AS timestamp_start, "
             "vo.was(p.product_id, 'timestamp_end', p.timestamp_end) AS timestamp_end, "
-            "p.recipe_version{} FROM vo.product p JOIN vo.published u USING (product_id) "
+            "p.recipe_version{}{} FROM vo.product p JOIN vo.published u USING (product_id) "
             "JOIN vo.target t ON t.target_id = u.target_id WHERE p.class_name = {}"
         ).format(
             view,
+            sql.SQL(_FIELD_NAME if cls.ANCHOR.per_field else ""),
             sql.SQL("").join(sql.SQL(", ") + column for column in columns),
             sql.Literal(cls.__name__),
         )
@@ -78,7 +81,7 @@ def published_schemas(registry: Registry) -> tuple[Schema, ...]:
         Table(
             "archive",
             table_name(cls),
-            (*COMMON_COLUMNS, *(_column(a) for a in cls.ATTRIBUTES)),
+            (*_common_columns(cls), *(_column(a) for a in cls.ATTRIBUTES)),
             next(iter((cls.__doc__ or "").strip().splitlines()), cls.__name__),
             kind="view",
             index=100 + number,
@@ -94,6 +97,10 @@ def published_schemas(registry: Registry) -> tuple[Schema, ...]:
         for s in FIXED_SCHEMAS
     )
     return (*fixed, *registry.published)
+
+
+def _common_columns(cls: type[ProcessTarget]) -> tuple[Column, ...]:
+    return (*COMMON_COLUMNS, FIELD_COLUMN) if cls.ANCHOR.per_field else COMMON_COLUMNS
 
 
 def _column(a: Attribute) -> Column:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from reduction import instruments as instruments_package
 from reduction import targets as targets_package
 from reduction.instruments.base import Instrument
-from reduction.target import Anchor, DBObject, ProcessTarget
+from reduction.instruments.composite import joined
+from reduction.target import DBObject, ProcessTarget
 from schemas.columns import Schema
 from schemas.discover import modules_of
 from schemas.errors import NotFoundError
@@ -96,7 +97,21 @@ class Registry:
     def by_filter(self, name: str) -> bool:
         """Whether a class is made per filter."""
         found = self.classes[name]
-        return issubclass(found, ProcessTarget) and found.ANCHOR is not Anchor.NIGHT
+        return issubclass(found, ProcessTarget) and found.ANCHOR.by_filter
+
+    def camera(self, name: str, *, composite: bool = False) -> Instrument:
+        """Instrument of a target.
+
+        Parameters
+        ----------
+        name
+            Of one, or of several joined by "+".
+        composite
+            Whether its filters are those of the photometric system: the target is a field's.
+        """
+        if not composite:
+            return self.instruments[name]
+        return joined([self.instruments[part] for part in name.split("+")])
 
     def users_of(self, name: str) -> Iterable[type[ProcessTarget]]:
         """Target classes with a slot that the named class can fill."""

@@ -10,11 +10,21 @@ where it is not.
 
 from __future__ import annotations
 
-__all__ = ["calibration_targets", "frame_target", "raw_products", "reference_catalogues", "usable"]
+__all__ = [
+    "angle",
+    "calibration_targets",
+    "field_target",
+    "frame_target",
+    "frames_of_field",
+    "frames_of_night",
+    "raw_products",
+    "reference_catalogues",
+    "usable",
+]
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, select, text
+from sqlalchemy import case, func, select, text, tuple_
 
 from schemas.tables import Product, Target
 
@@ -24,6 +34,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from reduction.depends import Slot
+    from reduction.fields import FieldSpec
 
 
 def usable(product: Product) -> bool:
@@ -31,24 +42,31 @@ def usable(product: Product) -> bool:
     return product.is_valid >= 1 and product.quality_flags == 0
 
 
+def angle(ra1: Any, dec1: Any, ra2: Any, dec2: Any) -> Any:  # noqa: ANN401  # columns or numbers
+    """SQL of the angle between two places on the sky, all in degrees."""
+    half: Any = func.power(func.sind((dec1 - dec2) / 2), 2)
+    half += func.cosd(dec1) * func.cosd(dec2) * func.power(func.sind((ra1 - ra2) / 2), 2)
+    return 2 * func.asind(func.least(1, func.sqrt(half)))
+
+
 def calibration_targets(
-    session: Session, target: Target, slot: Slot, *, by_filter: bool
+    session: Session, target: Target, slot: Slot, class_name: str, *, by_filter: bool
 ) -> Sequence[Target]:
-    """Eligible calibrations for a target, best first.
+    """Eligible calibrations of a class for a target, best first.
 
     Parameters
     ----------
     target
         Whose chip and moment count.
-    slot
-        A calibration slot.
+    slot, class_name
+        A calibration slot, and one of its classes.
     by_filter
         Whether the filter has to agree.
     """
     query = select(Target).where(
-        Target.class_name.in_(slot.classes),
+        Target.class_name == class_name,
         Target.instrument == target.instrument,
-        Target.chip == target.chip,
+        Target.chip.in_((target.chip, "")),
         Target.validity_start <= target.moment,
         Target.validity_end >= target.moment,
     )
@@ -82,6 +100,68 @@ def raw_products(
     if by_filter:
         query = query.where(Product.filter == target.filter)
     return session.scalars(query.order_by(Product.moment, Product.product_id)).all()
+
+
+def frames_of_night(session: Session, target: Target, slot: Slot) -> Sequence[Target]:
+    """Targets of a class made per frame of a target's night, in the order of their exposures."""
+    query = select(Target).where(
+        Target.class_name.in_(slot.classes),
+        Target.instrument == target.instrument,
+        Target.night == target.night,
+    )
+    if target.chip:
+        query = query.where(Target.chip == target.chip)
+    if target.filter:
+        query = query.where(Target.filter == target.filter)
+    return session.scalars(query.order_by(Target.moment, Target.target_id)).all()
+
+
+def frames_of_field(
+    session: Session,
+    target: Target,
+    slot: Slot,
+    spec: FieldSpec,
+    *,
+    per_field: bool,
+    filters: Sequence[tuple[str, str]] | None,
+) -> Sequence[Target]:
+    """Targets of a class made per frame whose frames reach into a field, oldest first.
+
+    Parameters
+    ----------
+    target
+        A target of the field.
+    spec
+        The field.
+    per_field
+        Whether the class is made per frame *and field*.
+    filters
+        Instruments and filters that count; None for all.
+    """
+    query = select(Target).where(Target.class_name.in_(slot.classes))
+    if per_field:
+        query = query.where(Target.field_id == target.field_id)
+    else:
+        query = query.where(
+            Target.instrument.in_(spec.instruments),
+            Target.raw_id.is_not(None),
+            Target.moment.between(spec.start, spec.end),
+            angle(Target.ra, Target.dec, spec.ra, spec.dec) <= spec.radius + Target.radius,
+        )
+    if filters is not None:
+        query = query.where(tuple_(Target.instrument, Target.filter).in_(filters))
+    return session.scalars(query.order_by(Target.moment, Target.chip, Target.target_id)).all()
+
+
+def field_target(session: Session, target: Target, slot: Slot, filter: str) -> Target | None:
+    """The target of the slot's class of the same field and band; ``filter`` is empty for none."""
+    return session.scalars(
+        select(Target).where(
+            Target.class_name.in_(slot.classes),
+            Target.field_id == target.field_id,
+            Target.filter == filter,
+        )
+    ).first()
 
 
 _STARS_IN_FIELD = text(

@@ -11,6 +11,8 @@ __all__ = [
     "Anchor",
     "CalibrationTarget",
     "DBObject",
+    "FieldTarget",
+    "FrameInFieldTarget",
     "FrameTarget",
     "Inputs",
     "Made",
@@ -19,7 +21,7 @@ __all__ = [
     "ReferenceStars",
 ]
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,12 +30,17 @@ import numpy as np
 
 from reduction.attributes import Attribute, AttributePath, ImStat, expand
 from reduction.depends import Slot
+from reduction.progenitor import Progenitor, ReferenceStars
 from reduction.quality import QualityFlags
 from schemas.errors import FatalError
+from schemas.tables import Base, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    from matplotlib.figure import Figure
+
+    from reduction.fields import FieldSpec
     from reduction.instruments.base import Instrument
     from schemas.tables import Product
 
@@ -45,65 +52,26 @@ class Anchor(StrEnum):
 
     NIGHT = "night"
     NIGHT_AND_FILTER = "night_and_filter"
+    MOSAIC_NIGHT_AND_FILTER = "mosaic_night_and_filter"
     FRAME = "frame"
+    FRAME_AND_FIELD = "frame_and_field"
+    FIELD = "field"
+    FIELD_AND_FILTER = "field_and_filter"
 
+    @property
+    def per_frame(self) -> bool:
+        """Whether a target belongs to one raw frame."""
+        return self in (Anchor.FRAME, Anchor.FRAME_AND_FIELD)
 
-@dataclass(frozen=True, slots=True)
-class Progenitor:
-    """One input as a computation sees it.
+    @property
+    def per_field(self) -> bool:
+        """Whether a target belongs to a field."""
+        return self in (Anchor.FRAME_AND_FIELD, Anchor.FIELD, Anchor.FIELD_AND_FILTER)
 
-    Attributes
-    ----------
-    object_id
-        Its number in the archive.
-    class_name, filter
-        Its class, and the filter's name (empty where none applies).
-    attributes
-        Values by attribute name ("imstat.median"); for raw frames also exptime, mjd_obs, object,
-        airmass, ra, dec, wcs, and science and overscan as :class:`Section` (overscan may be None).
-    images
-        Pixels by extension name, native byte order. A raw frame has one, "RAW" (uint16, int32 or
-        float32, untrimmed), shape (ny, nx).
-    quality_flags
-        0 means no problem.
-    """
-
-    object_id: int
-    class_name: str
-    filter: str
-    attributes: Mapping[str, Any]
-    images: Mapping[str, Array]
-    quality_flags: int = 0
-
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401  # the type is the attribute's
-        """Value of an attribute; None where the class computed no value."""
-        return self.attributes[name]
-
-
-@dataclass(frozen=True, slots=True)
-class ReferenceStars:
-    """Stars of one reference catalogue in the field of a frame.
-
-    Attributes
-    ----------
-    object_id, catalogue
-        The catalogue's number and name in the archive.
-    name
-        Names of the stars, shape (n,).
-    ra, dec
-        ICRS degrees, shape (n,).
-    mags, mag_errs
-        Magnitudes and errors by band of the photometric system ("B", "V", "g" ...), shape (n,),
-        NaN where the catalogue has none.
-    """
-
-    object_id: int
-    catalogue: str
-    name: Sequence[str]
-    ra: Array
-    dec: Array
-    mags: Mapping[str, Array]
-    mag_errs: Mapping[str, Array]
+    @property
+    def by_filter(self) -> bool:
+        """Whether targets of different filters are different ones."""
+        return self not in (Anchor.NIGHT, Anchor.FIELD)
 
 
 class Inputs:
@@ -111,7 +79,8 @@ class Inputs:
 
     ``inputs.bias`` is a :class:`Progenitor` (None where an optional slot is empty), or a list of
     them for slots of many; ``inputs.references`` is a list of :class:`ReferenceStars`. The context
-    of the making is in ``instrument``, ``chip``, ``filter`` and ``band``.
+    of the making is in ``instrument``, ``chip``, ``filter``, ``band`` and, for a class made per
+    field, ``field`` (:class:`reduction.fields.FieldSpec`, else None).
     """
 
     def __init__(
@@ -122,9 +91,11 @@ class Inputs:
         instrument: Instrument,
         chip: str,
         filter: str,
+        field: FieldSpec | None = None,
     ) -> None:
         self._owner, self._slots = owner, dict(slots)
         self.instrument, self.chip, self.filter = instrument, chip, filter
+        self.field = field
 
     @property
     def band(self) -> Any:  # noqa: ANN401  # Band or None
@@ -150,8 +121,10 @@ class Made:
     attributes
         Values of the class's declared attributes; ImStat for an ``imstat()`` declaration. NaN and
         None both mean "no value".
+    tables
+        Structured arrays by extension name, kept in the product's file.
     rows
-        Structured array of catalogue rows (SourceList only).
+        Structured array of catalogue rows: goes into the table that the class's ``ROWS`` names.
     cards
         FITS keyword -> (value, comment) for the main extension; for a class without images of its
         own, the cards that its data are delivered with.
@@ -162,6 +135,7 @@ class Made:
 
     images: dict[str, Array] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, Array] = field(default_factory=dict)
     rows: Array | None = None
     cards: dict[str, tuple[Any, str]] = field(default_factory=dict)
     obscore: dict[str, Any] = field(default_factory=dict)
@@ -184,7 +158,7 @@ class _Declarations(type):
             attributes += [a for a in getattr(base, "ATTRIBUTES", ()) if a not in attributes]
         for key, value in list(namespace.items()):
             if isinstance(value, Slot):
-                slots[key] = Slot(value.kind, value.classes, value.at_least, value.prefer_own, key)
+                slots[key] = replace(value, name=key)
                 del namespace[key]
             elif expanded := expand(key, value):
                 attributes += expanded
@@ -287,6 +261,23 @@ class DBObject(metaclass=_Declarations):
         """Pixels by extension name, read from the storage."""
         return self._archive.images(self._record.product_id)  # type: ignore[no-any-return]  # dict of arrays
 
+    @property
+    def tables(self) -> dict[str, Array]:
+        """Tables of its file, read from the storage."""
+        return self._archive.tables(self._record.product_id)  # type: ignore[no-any-return]  # dict of arrays
+
+    def inspect(self) -> Figure:
+        """Draw what a person should look at; see :mod:`reduction.inspection`."""
+        from reduction.inspection import draw  # noqa: PLC0415  # matplotlib is slow to import
+
+        return draw(self)
+
+    def plot(self, figure: Figure) -> None:
+        """Draw the object into an empty figure: images and attributes; classes may do better."""
+        from reduction.inspection import plot_default  # noqa: PLC0415  # as above
+
+        plot_default(self, figure)
+
     def __repr__(self) -> str:
         """Class, chip, filter and number."""
         r = self._record
@@ -295,7 +286,7 @@ class DBObject(metaclass=_Declarations):
 
 
 class ProcessTarget(DBObject):
-    """A class that is made. Subclasses declare; ``compute`` and ``verify`` are theirs.
+    """A class that is made. Subclasses declare; ``compute``, ``verify``, ``compare`` are theirs.
 
     Attributes
     ----------
@@ -305,12 +296,15 @@ class ProcessTarget(DBObject):
         What one target stands for, and the raw classes whose frames bring it into being.
     PUBLISHED
         Whether its products are datasets with an ObsCore row.
+    ROWS
+        Table that ``Made.rows`` goes to: ``product_id``, a running number, and the rows' columns.
     """
 
     VERSION: ClassVar[int] = 1
     ANCHOR: ClassVar[Anchor]
     ANCHOR_CLASSES: ClassVar[tuple[str, ...]]
     PUBLISHED: ClassVar[bool] = False
+    ROWS: ClassVar[type[Base]] = Source
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
@@ -334,17 +328,27 @@ class ProcessTarget(DBObject):
         """
         raise NotImplementedError
 
-    def verify(self, made: Made, previous: Mapping[str, Any] | None, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
-        """Compare with absolute limits and with the previous version's attributes.
-
-        Called without and with ``previous``: bits that only the comparison sets are kept apart, as
-        ``compare_flags``, and do not make the product unfit, because the same inputs have to give
-        the same product whatever was there before.
+    def verify(self, made: Made, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
+        """Compare a product with absolute limits.
 
         Returns
         -------
         int
-            Bits of the class's ``Flags``.
+            Bits of the class's ``Flags``: ``quality_flags`` of the product, which is no
+            progenitor of others then.
+        """
+        del made, parameters
+        return 0
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Any) -> int:  # noqa: ANN401  # as verify
+        """Compare a product with the attributes of the version before.
+
+        Returns
+        -------
+        int
+            Bits of the class's ``Flags``: ``compare_flags`` of the product, for people to look
+            at. They do not make it unfit, because the same inputs have to give the same product
+            whatever was there before.
         """
         del made, previous, parameters
         return 0
@@ -358,6 +362,7 @@ class ProcessTarget(DBObject):
         instrument: str | None = None,
         filter: str | None = None,
         raw: str | None = None,
+        field: str | None = None,
     ) -> Any:  # noqa: ANN401  # an instance of the class
         """Exists and up to date? else make, recursively.
 
@@ -370,6 +375,8 @@ class ProcessTarget(DBObject):
             Names; may be left out where only one is possible.
         raw
             File name of the raw frame, for classes made per frame.
+        field
+            Name of the field, for classes made per field; their filter is the standard band.
 
         Raises
         ------
@@ -380,9 +387,8 @@ class ProcessTarget(DBObject):
         """
         from reduction.archive import Archive  # noqa: PLC0415  # the archive knows the classes
 
-        return Archive.current().get(
-            cls.__name__, date=date, chip=chip, instrument=instrument, filter=filter, raw=raw
-        )
+        words = {"date": date, "chip": chip, "instrument": instrument, "filter": filter}
+        return Archive.current().get(cls.__name__, **words, raw=raw, field=field)
 
 
 class CalibrationTarget(ProcessTarget):
@@ -395,4 +401,18 @@ class FrameTarget(ProcessTarget):
     """A product of one raw science frame."""
 
     ANCHOR = Anchor.FRAME
+    ANCHOR_CLASSES = ("RawScienceFrame",)
+
+
+class FieldTarget(ProcessTarget):
+    """A product of all frames of a field (of one band, with ``Anchor.FIELD_AND_FILTER``)."""
+
+    ANCHOR = Anchor.FIELD
+    ANCHOR_CLASSES = ("RawScienceFrame",)
+
+
+class FrameInFieldTarget(ProcessTarget):
+    """A product of one raw science frame for one field."""
+
+    ANCHOR = Anchor.FRAME_AND_FIELD
     ANCHOR_CLASSES = ("RawScienceFrame",)

@@ -269,6 +269,7 @@ def grant(connection: psycopg2.extensions.connection, *, service: str, reader: s
             "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA vo TO {service}",
             "GRANT UPDATE (is_valid, timestamp_start, timestamp_end) ON vo.product TO {service}",
             "GRANT UPDATE ON vo.target, vo.recipe, vo.service_fact, vo.file TO {service}",
+            "GRANT UPDATE (is_valid) ON vo.field TO {service}",
             "GRANT UPDATE (published_to) ON vo.publication TO {service}",
             "GRANT UPDATE (valid_to) ON vo.confirmation TO {service}",
             "GRANT DELETE ON vo.dependency TO {service}",
@@ -283,7 +284,7 @@ def grant(connection: psycopg2.extensions.connection, *, service: str, reader: s
             "GRANT SELECT ON vo.published, vo.current_lineage, vo.dataset TO {reader}",
             (
                 "GRANT SELECT (target_id, class_name, instrument, chip, filter, moment, ra, dec, "
-                "radius, dataset_id, state, raw_id) ON vo.target TO {reader}"
+                "radius, dataset_id, state, raw_id, field_id) ON vo.target TO {reader}"
             ),
         ):
             cursor.execute(sql.SQL(statement).format(**roles))

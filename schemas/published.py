@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["COMMON_COLUMNS", "FIXED_SCHEMAS"]
+__all__ = ["COMMON_COLUMNS", "FIELD_COLUMN", "FIXED_SCHEMAS"]
 
 from dataclasses import replace
 from typing import Final
@@ -67,6 +67,8 @@ COMMON_COLUMNS: Final = (
     _END,
     _RECIPE,
 )
+
+FIELD_COLUMN: Final = _text("field", "meta.id;obs.field", "field that it belongs to")
 
 _TO_PRODUCT = ForeignKey("archive.products", (("object_id", "object_id"),), "the product")
 
@@ -164,6 +166,26 @@ DESCENDANTS: Final = Table(
     keys=(_TO_PRODUCT,),
 )
 
+FIELDS: Final = Table(
+    "archive",
+    "fields",
+    (
+        _text("field", "meta.id;obs.field;meta.main", "name of the field", principal=True),
+        _number("ra", "double", "deg", "pos.eq.ra;meta.main", "centre (ICRS)", principal=True),
+        _number("dec", "double", "deg", "pos.eq.dec;meta.main", "centre (ICRS)", principal=True),
+        _number("radius", "double", "deg", "phys.angSize;obs.field", "of its circle"),
+        _number("pixel_scale", "double", "arcsec", "pos.wcs.scale", "of its grid"),
+        _INSTRUMENT,
+        _words("process_params", "meta.code", "its own process parameters by class, JSON"),
+        _number("is_valid", "short", "", "meta.code.qual", "0 closed, 1 open"),
+        _time("created", "time.creation", "when it was declared, UTC"),
+    ),
+    "Parts of the sky whose frames, of all nights and cameras, are reduced together",
+    kind="view",
+    index=23,
+    position=("ra", "dec"),
+)
+
 TARGETS: Final = Table(
     "archive",
     "targets",
@@ -205,6 +227,7 @@ TARGETS: Final = Table(
         ),
         _number("validity_start", "double", "d", "time.start", "begin of validity, MJD UTC"),
         _number("validity_end", "double", "d", "time.end", "end of validity, MJD UTC"),
+        FIELD_COLUMN,
     ),
     "What the archive can make, and whether what it has is still right",
     kind="view",
@@ -368,6 +391,7 @@ FIXED_SCHEMAS: Final = (
             LINEAGE,
             ANCESTORS,
             DESCENDANTS,
+            FIELDS,
             TARGETS,
             PUBLICATIONS,
             EDITS,

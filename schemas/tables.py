@@ -11,6 +11,7 @@ __all__ = [
     "Confirmation",
     "Dependency",
     "Edit",
+    "Field",
     "File",
     "Lineage",
     "ObsCore",
@@ -137,8 +138,27 @@ class Product(Base):
     hdu: Mapped[int | None] = mapped_column(Integer)
 
 
+class Field(Base):
+    """A part of the sky whose frames are reduced together; ``start`` and ``end`` are MJD."""
+
+    __tablename__ = "field"
+
+    field_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    ra: Mapped[float]
+    dec: Mapped[float]
+    radius: Mapped[float]
+    pixel_scale: Mapped[float]
+    instruments: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    start: Mapped[float]
+    end: Mapped[float]
+    parameters: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    is_valid: Mapped[int] = mapped_column(SmallInteger, server_default="1")
+    created: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
 class Target(Base):
-    """A thing that can be made: one class for one chip and night, or for one raw frame.
+    """A thing that can be made: of a class for one chip and night, one raw frame, or one field.
 
     ``validity_start`` and ``validity_end`` (MJD) say for which moments a calibration holds;
     ``epoch`` counts the events that made it suspect; ``created`` orders calibrations in the
@@ -156,6 +176,8 @@ class Target(Base):
             "validity_start",
             "validity_end",
         ),
+        Index("ix_target_field", "field_id", "class_name"),
+        Index("ix_target_zone", "class_name", text(zone_expression("dec")), "ra"),
         Index(
             "ix_target_not_fresh",
             "class_name",
@@ -172,6 +194,7 @@ class Target(Base):
     filter: Mapped[str]
     night: Mapped[dt.date | None]
     raw_id: Mapped[int | None] = mapped_column(ForeignKey("vo.product.product_id"), index=True)
+    field_id: Mapped[int | None] = mapped_column(ForeignKey("vo.field.field_id"))
     moment: Mapped[float]
     validity_start: Mapped[float | None]
     validity_end: Mapped[float | None]

@@ -178,8 +178,15 @@ CREATE OR REPLACE VIEW archive.targets AS
   SELECT t.target_id, t.class_name, t.instrument, t.chip, t.filter,
     to_char(t.night, 'YYYY-MM-DD') AS night, t.raw_id AS raw_object_id, t.state,
     t.reasons::text AS reasons, t.product_id AS object_id, t.dataset_id AS obs_publisher_did,
-    t.validity_start, t.validity_end
-  FROM vo.target t
+    t.validity_start, t.validity_end, f.name AS field
+  FROM vo.target t LEFT JOIN vo.field f USING (field_id)
+""",
+    """
+CREATE OR REPLACE VIEW archive.fields AS
+  SELECT f.name AS field, f.ra, f.dec, f.radius, f.pixel_scale,
+    array_to_string(f.instruments, '+') AS instrument, f.parameters::text AS process_params,
+    f.is_valid, to_char(f.created AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') AS created
+  FROM vo.field f
 """,
     """
 CREATE OR REPLACE VIEW archive.edits AS

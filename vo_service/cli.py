@@ -13,7 +13,7 @@ import click
 from sqlalchemy.exc import OperationalError
 
 from schemas.errors import StorageError, UsageError, VOError
-from vo_service.commands import accounts, data, making, running
+from vo_service.commands import accounts, data, fields, making, running
 from vo_service.commands.common import MESSAGES
 from vo_service.home import said_plainly
 
@@ -56,7 +56,13 @@ def cli(context: click.Context, data: Path, *, verbose: bool) -> None:
     context.obj = data
 
 
-for _command in (*data.COMMANDS, *making.COMMANDS, *running.COMMANDS, *accounts.COMMANDS):
+for _command in (
+    *data.COMMANDS,
+    *fields.COMMANDS,
+    *making.COMMANDS,
+    *running.COMMANDS,
+    *accounts.COMMANDS,
+):
     cli.add_command(_command)
 
 

@@ -88,12 +88,24 @@ class Band:
         Band of the photometric system that zero points are tied to: "B", "V", "r" ...
     em_min, em_max
         Half-power wavelengths, m.
+    extinction
+        Of the site's usual sky, mag per airmass; None where it is not known.
+    color, color_term
+        Bands of the colour index, and by how much the standard magnitude is greater than the
+        instrument's for each mag of it; None and 0 where not known.
+    corrections
+        Words that switch on optional inputs of targets in this filter ("fringe"); see
+        :class:`reduction.depends.Slot`.
     """
 
     name: str
     standard: str
     em_min: float
     em_max: float
+    extinction: float | None = None
+    color: tuple[str, str] | None = None
+    color_term: float = 0.0
+    corrections: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +186,9 @@ class Instrument:
         Process parameters that differ from the class's defaults: ``{"BiasFrame": {...}}``.
     validity
         Days before and after the observation for which a calibration holds, by class.
+    corrections
+        Words that switch on optional inputs of targets ("dark", "illumination"); see
+        :class:`reduction.depends.Slot`.
     """
 
     name: str
@@ -189,3 +204,9 @@ class Instrument:
     rotation_known: bool = True
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     validity: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    corrections: frozenset[str] = frozenset()
+
+    def wants(self, word: str, filter: str) -> bool:
+        """Whether a correction is asked for, by the camera or by its filter of that name."""
+        band = self.bands.get(filter)
+        return word in self.corrections or (band is not None and word in band.corrections)

@@ -172,8 +172,7 @@ INSTRUMENT: Final = Instrument(
         {
             "ReadNoise": MappingProxyType({"OVERSCAN_CORRECTION": 0}),
             "BiasFrame": MappingProxyType({"OVERSCAN_CORRECTION": 0}),
-            "PhotometricParameters": MappingProxyType({"APERTURE_RADIUS": 8.0}),
-            "SourceList": MappingProxyType({"APERTURE_RADIUS": 8.0}),
+            "Catalog": MappingProxyType({"APERTURE_RADIUS": 8.0}),
         }
     ),
     validity=MappingProxyType(

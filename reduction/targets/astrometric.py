@@ -12,7 +12,7 @@ import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import of_frame, raw_frame, references
-from reduction.detection import detect, is_clean, signal_to_noise, star_width
+from reduction.detection import is_clean, signal_to_noise, star_width
 from reduction.quality import QualityFlags
 from reduction.steps.astrometry import Solution, SolutionModel, solve
 from reduction.steps.reference import ReferenceTable
@@ -42,10 +42,10 @@ class AstrometricParameters(FrameTarget):
     ``pos_err`` what the instrument's pointing is good for.
     """
 
-    VERSION = 1
+    VERSION = 2
 
     raw = raw_frame("RawScienceFrame")
-    reduced = of_frame("ReducedScienceFrame")
+    catalog = of_frame("Catalog")
     reference_catalogues = references()
 
     model = attribute(
@@ -88,9 +88,8 @@ class AstrometricParameters(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Detection, matching, and Astro-WISE's limits."""
+        """Matching, and Astro-WISE's limits."""
 
-        DETECTION_THRESHOLD: float = 3.0
         MIN_SIGNAL_TO_NOISE: float = 10.0
         TOLERANCE: float = 2.0
         MAX_RMS: float = 0.5
@@ -102,12 +101,8 @@ class AstrometricParameters(FrameTarget):
         ORIENTATION_UNKNOWN = 2
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
-        """Detect, recognise the field in each catalogue and in all, keep what matches most."""
-        sources = detect(
-            inputs.reduced,
-            threshold=parameters.DETECTION_THRESHOLD,
-            aperture_radius=8.0,
-        )
+        """Recognise the field in each catalogue and in all, keep what matches most."""
+        sources = inputs.catalog.tables["SOURCES"]
         clean = is_clean(sources, masked=True)
         clean &= signal_to_noise(sources) > parameters.MIN_SIGNAL_TO_NOISE
         name, solution = _best(inputs, parameters, sources, clean)
@@ -130,11 +125,8 @@ class AstrometricParameters(FrameTarget):
             cards={keyword: (value, "") for keyword, value in solution.wcs.to_cards().items()},
         )
 
-    def verify(
-        self, made: Made, previous: Mapping[str, Any] | None, parameters: Parameters
-    ) -> int:
+    def verify(self, made: Made, parameters: Parameters) -> int:
         """Compare the residuals with their limit; a frame of unknown orientation is no use."""
-        del previous
         flags = self.Flags(0)
         if made.attributes["rms"] > parameters.MAX_RMS:
             flags |= self.Flags.RMS_TOO_LARGE
@@ -166,7 +158,7 @@ def _best(
     """Catalogue and solution with most stars; the largest catalogues are tried first."""
     raw, instrument = inputs.raw, inputs.instrument
     wcs = raw["wcs"]
-    shape = inputs.reduced.images["IMAGE"].shape
+    shape = (inputs.catalog["naxis2"], inputs.catalog["naxis1"])
 
     def solution(stars: ReferenceTable) -> Solution:
         return solve(

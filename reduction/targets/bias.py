@@ -86,9 +86,7 @@ class BiasFrame(CalibrationTarget):
             cards={"BUNIT": ("adu", "unit of the pixels")},
         )
 
-    def verify(
-        self, made: Made, previous: Mapping[str, Any] | None, parameters: Parameters
-    ) -> int:
+    def verify(self, made: Made, parameters: Parameters) -> int:
         """Compare level and scatter with their limits, and the scatter with the previous bias.
 
         Hot pixels and columns do not count: they are the HotPixelMap's matter. Without overscan
@@ -100,8 +98,14 @@ class BiasFrame(CalibrationTarget):
             flags |= self.Flags.MEAN_TOO_LARGE
         if scatter > parameters.MAXIMUM_STDEV:
             flags |= self.Flags.STDEV_TOO_LARGE
-        if differs(previous, "scatter", scatter, parameters.MAXIMUM_STDEV_DIFFERENCE):
-            flags |= self.Flags.STDEV_DIFFERS_FROM_PREVIOUS
         if made.attributes["flatness"] > parameters.MAXIMUM_SUBWIN_FLATNESS:
             flags |= self.Flags.NOT_FLAT
+        return int(flags)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """Compare with the previous version."""
+        scatter = made.attributes["scatter"]
+        flags = self.Flags(0)
+        if differs(previous, "scatter", scatter, parameters.MAXIMUM_STDEV_DIFFERENCE):
+            flags |= self.Flags.STDEV_DIFFERS_FROM_PREVIOUS
         return int(flags)

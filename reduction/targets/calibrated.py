@@ -10,7 +10,7 @@ from typing import Any
 
 from reduction.attributes import attribute
 from reduction.depends import calibration, of_frame, raw_frame
-from reduction.target import FrameTarget, Inputs, Made, Progenitor
+from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
 
 _MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
@@ -103,7 +103,7 @@ def _cards(inputs: Inputs) -> dict[str, tuple[Any, str]]:
 def _obscore(inputs: Inputs) -> dict[str, Any]:
     """Columns of the frame's ObsCore row (ObsCore-1.1 3)."""
     raw, instrument, band = inputs.raw, inputs.instrument, inputs.band
-    ny, nx = _shape(inputs.reduced)
+    ny, nx = raw["science"].shape
     wcs = wcs_from_attributes(inputs.astrometric.attributes)
     ra, dec, radius = wcs.circle((ny, nx))
     start = raw["mjd_obs"]
@@ -130,11 +130,6 @@ def _obscore(inputs: Inputs) -> dict[str, Any]:
         "facility_name": instrument.facility,
         "instrument_name": instrument.name,
     }
-
-
-def _shape(reduced: Progenitor) -> tuple[int, int]:
-    ny, nx = reduced.images["IMAGE"].shape
-    return int(ny), int(nx)
 
 
 def _moment(mjd: float) -> datetime:

@@ -68,14 +68,18 @@ class DomeFlatFrame(CalibrationTarget):
             levels=(parameters.MIN_FLAT_MEAN, parameters.MAX_FLAT_MEAN),
         )
 
-    def verify(
-        self, made: Made, previous: Mapping[str, Any] | None, parameters: Parameters
-    ) -> int:
+    def verify(self, made: Made, parameters: Parameters) -> int:
         """Compare the flatness with its limit and with the previous flat's."""
         flatness = made.attributes["flatness"]
         flags = self.Flags(0)
         if flatness > parameters.MAXIMUM_SUBWIN_FLATNESS:
             flags |= self.Flags.NOT_FLAT
+        return int(flags)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """Compare with the previous version."""
+        flatness = made.attributes["flatness"]
+        flags = self.Flags(0)
         if differs(previous, "flatness", flatness, parameters.MAXIMUM_SUBWIN_DIFF):
             flags |= self.Flags.FLATNESS_DIFFERS_FROM_PREVIOUS
         return int(flags)

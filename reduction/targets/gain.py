@@ -109,9 +109,7 @@ class GainLinearity(CalibrationTarget):
             }
         )
 
-    def verify(
-        self, made: Made, previous: Mapping[str, Any] | None, parameters: Parameters
-    ) -> int:
+    def verify(self, made: Made, parameters: Parameters) -> int:
         """Compare the gain with its limits and with the previous one."""
         gain = made.attributes["gain"]
         flags = self.Flags(0)
@@ -119,6 +117,12 @@ class GainLinearity(CalibrationTarget):
             flags |= self.Flags.GAIN_TOO_SMALL
         if gain > parameters.MAXIMUM_GAIN:
             flags |= self.Flags.GAIN_TOO_LARGE
+        return int(flags)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """Compare with the previous version."""
+        gain = made.attributes["gain"]
+        flags = self.Flags(0)
         if differs(previous, "gain", gain, parameters.MAXIMUM_GAIN_DIFFERENCE):
             flags |= self.Flags.GAIN_DIFFERS_FROM_PREVIOUS
         return int(flags)

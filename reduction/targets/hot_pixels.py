@@ -53,14 +53,18 @@ class HotPixelMap(CalibrationTarget):
         )
         return Made(images={"MAP": good}, attributes={"count": int((good == 0).sum())})
 
-    def verify(
-        self, made: Made, previous: Mapping[str, Any] | None, parameters: Parameters
-    ) -> int:
+    def verify(self, made: Made, parameters: Parameters) -> int:
         """Compare the number with its limit and with the previous map's."""
         count = made.attributes["count"]
         flags = self.Flags(0)
         if count > parameters.MAXIMUM_HOT_PIXEL_COUNT:
             flags |= self.Flags.TOO_MANY
+        return int(flags)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """Compare with the previous version."""
+        count = made.attributes["count"]
+        flags = self.Flags(0)
         if differs(previous, "count", count, parameters.MAXIMUM_HOT_PIXEL_COUNT_DIFFERENCE):
             flags |= self.Flags.COUNT_DIFFERS_FROM_PREVIOUS
         return int(flags)

@@ -83,12 +83,10 @@ class MasterFlatFrame(CalibrationTarget):
             },
         )
 
-    def verify(
-        self, made: Made, previous: Mapping[str, Any] | None, parameters: Parameters
-    ) -> int:
-        """Compare the flatness with the previous flat's."""
-        flags = self.Flags(0)
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """Compare with the previous version."""
         flatness = made.attributes["flatness"]
+        flags = self.Flags(0)
         if differs(previous, "flatness", flatness, parameters.MAXIMUM_SUBWIN_DIFF):
             flags |= self.Flags.FLATNESS_DIFFERS_FROM_PREVIOUS
         return int(flags)

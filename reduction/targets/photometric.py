@@ -5,13 +5,13 @@ from __future__ import annotations
 __all__ = ["PhotometricParameters"]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import of_frame, raw_frame, references
-from reduction.detection import detect, is_clean, signal_to_noise
+from reduction.detection import is_clean, signal_to_noise
 from reduction.quality import QualityFlags
 from reduction.steps.matching import match_nearest
 from reduction.steps.photometry import isolated, zero_point
@@ -20,8 +20,6 @@ from reduction.targets.astrometric import wcs_from_attributes
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
@@ -33,10 +31,10 @@ class PhotometricParameters(FrameTarget):
     A frame without enough of them has none of its own: those of the night's other frames serve.
     """
 
-    VERSION = 1
+    VERSION = 2
 
     raw = raw_frame("RawScienceFrame")
-    reduced = of_frame("ReducedScienceFrame")
+    catalog = of_frame("Catalog")
     astrometric = of_frame("AstrometricParameters")
     reference_catalogues = references(at_least=1)
 
@@ -60,10 +58,8 @@ class PhotometricParameters(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Detection, choice of stars, and Astro-WISE's limits."""
+        """Choice of stars, and Astro-WISE's limits."""
 
-        DETECTION_THRESHOLD: float = 3.0
-        APERTURE_RADIUS: float = 12.0
         MATCH_RADIUS: float = 2.0
         MIN_SIGNAL_TO_NOISE: float = 10.0
         MAX_REFERENCE_ERROR: float = 0.1
@@ -88,11 +84,7 @@ class PhotometricParameters(FrameTarget):
                 f"{raw['name']}: no star of a reference catalogue was recognised on the frame"
             )
             raise UnprocessableError(message)
-        sources = detect(
-            inputs.reduced,
-            threshold=parameters.DETECTION_THRESHOLD,
-            aperture_radius=parameters.APERTURE_RADIUS,
-        )
+        sources = inputs.catalog.tables["SOURCES"]
         star, mag, mag_err = self._standards(inputs, parameters, sources, band.standard)
         airmass = 1.0 if raw["airmass"] is None else raw["airmass"]
         found = zero_point(
@@ -120,7 +112,7 @@ class PhotometricParameters(FrameTarget):
                 "extinction": parameters.EXTINCTION,
                 "airmass": airmass,
                 "band": band.standard,
-                "aperture_radius": parameters.APERTURE_RADIUS,
+                "aperture_radius": inputs.catalog["aperture_radius"],
             },
             cards={
                 "PHOTZP": (found.value, "[mag] of 1 adu/s"),
@@ -143,7 +135,7 @@ class PhotometricParameters(FrameTarget):
             sources["x"],
             sources["y"],
             sources["flux"],
-            radius=2.0 * parameters.APERTURE_RADIUS,
+            radius=2.0 * inputs.catalog["aperture_radius"],
             fraction=parameters.MAX_NEIGHBOUR_FLUX,
         )
         wcs = wcs_from_attributes(inputs.astrometric.attributes)
@@ -163,11 +155,8 @@ class PhotometricParameters(FrameTarget):
         values = np.array([taken[int(i)] for i in index], dtype=np.float64).reshape(-1, 2)
         return index, values[:, 0], values[:, 1]
 
-    def verify(
-        self, made: Made, previous: Mapping[str, Any] | None, parameters: Parameters
-    ) -> int:
+    def verify(self, made: Made, parameters: Parameters) -> int:
         """Compare error and scatter with their limits: crowded fields have large ones."""
-        del previous
         flags = self.Flags(0)
         if not made.attributes["zero_point_err"] <= parameters.MAX_ERROR:
             flags |= self.Flags.ERROR_TOO_LARGE

@@ -79,16 +79,20 @@ class ReadNoise(CalibrationTarget):
             }
         )
 
-    def verify(
-        self, made: Made, previous: Mapping[str, Any] | None, parameters: Parameters
-    ) -> int:
+    def verify(self, made: Made, parameters: Parameters) -> int:
         """Compare the noise, and the biases with each other, with their limits."""
         noise = made.attributes["read_noise"]
         flags = self.Flags(0)
         if noise > parameters.MAXIMUM_READ_NOISE:
             flags |= self.Flags.READ_NOISE_TOO_LARGE
-        if differs(previous, "read_noise", noise, parameters.MAXIMUM_READ_NOISE_DIFFERENCE):
-            flags |= self.Flags.READ_NOISE_DIFFERS_FROM_PREVIOUS
         if abs(made.attributes["mean_diff"]) > parameters.MAXIMUM_BIAS_DIFFERENCE:
             flags |= self.Flags.BIASES_DIFFER
+        return int(flags)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """Compare with the previous version."""
+        noise = made.attributes["read_noise"]
+        flags = self.Flags(0)
+        if differs(previous, "read_noise", noise, parameters.MAXIMUM_READ_NOISE_DIFFERENCE):
+            flags |= self.Flags.READ_NOISE_DIFFERS_FROM_PREVIOUS
         return int(flags)

@@ -109,9 +109,8 @@ class ReducedScienceFrame(FrameTarget):
             },
         )
 
-    def verify(self, made: Made, previous: object, parameters: Parameters) -> int:
+    def verify(self, made: Made, parameters: Parameters) -> int:
         """Look whether enough pixels are good."""
-        del previous
         flags = self.Flags(0)
         if made.attributes["good_fraction"] < parameters.MINIMUM_GOOD_FRACTION:
             flags |= self.Flags.TOO_FEW_GOOD_PIXELS

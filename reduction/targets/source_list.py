@@ -5,14 +5,13 @@ from __future__ import annotations
 __all__ = ["SourceList"]
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import calibration, of_frame, raw_frame
-from reduction.detection import detect, is_clean, star_width
+from reduction.detection import is_clean, star_width
 from reduction.steps.photometry import magnitudes
 from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
@@ -30,14 +29,14 @@ _ROW = np.dtype([*((name, "f8") for name in _FIELDS), ("flags", "i4")])
 class SourceList(FrameTarget):
     """Positions, fluxes and shapes of all sources detected on one reduced frame.
 
-    Fluxes are those in the zero point's circular aperture, so that magnitudes and zero point
-    belong together.
+    Fluxes are those in the catalog's circular aperture, which is the zero point's, so that
+    magnitudes and zero point belong together.
     """
 
-    VERSION = 1
+    VERSION = 2
 
     raw = raw_frame("RawScienceFrame")
-    reduced = of_frame("ReducedScienceFrame")
+    catalog = of_frame("Catalog")
     astrometric = of_frame("AstrometricParameters")
     photometric = calibration("PhotometricParameters", required=False, prefer_own=True)
 
@@ -48,24 +47,10 @@ class SourceList(FrameTarget):
     )
     seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
 
-    @dataclass(frozen=True, slots=True)
-    class Parameters:
-        """Detection; the aperture is used where there is no zero point."""
-
-        DETECTION_THRESHOLD: float = 3.0
-        APERTURE_RADIUS: float = 12.0
-
-    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
-        """Detect, measure, and give each source its place and its magnitude."""
-        raw, photometric = inputs.raw, inputs.photometric
-        aperture = (
-            parameters.APERTURE_RADIUS if photometric is None else photometric["aperture_radius"]
-        )
-        sources = detect(
-            inputs.reduced,
-            threshold=parameters.DETECTION_THRESHOLD,
-            aperture_radius=aperture,
-        )
+    def compute(self, inputs: Inputs, parameters: object) -> Made:
+        """Give each source its place and its magnitude."""
+        del parameters
+        raw, sources = inputs.raw, inputs.catalog.tables["SOURCES"]
         rows = np.zeros(len(sources), _ROW)
         for name in ("x", "y", "fwhm", "elongation", "flags"):
             rows[name] = sources[name]

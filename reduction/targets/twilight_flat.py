@@ -70,17 +70,21 @@ class TwilightFlatFrame(CalibrationTarget):
             levels=(parameters.MIN_FLAT_MEAN, parameters.MAX_FLAT_MEAN),
         )
 
-    def verify(
-        self, made: Made, previous: Mapping[str, Any] | None, parameters: Parameters
-    ) -> int:
+    def verify(self, made: Made, parameters: Parameters) -> int:
         """Compare flatness and outliers with their limits, the flatness with the previous one."""
         flatness = made.attributes["flatness"]
         values = made.attributes["imstat"].npix * made.attributes["frames_used"]
         flags = self.Flags(0)
         if flatness > parameters.MAXIMUM_SUBWIN_FLATNESS:
             flags |= self.Flags.NOT_FLAT
-        if differs(previous, "flatness", flatness, parameters.MAXIMUM_SUBWIN_DIFF):
-            flags |= self.Flags.FLATNESS_DIFFERS_FROM_PREVIOUS
         if made.attributes["outliers"] > parameters.MAXIMUM_OUTLIER_FRACTION * values:
             flags |= self.Flags.TOO_MANY_OUTLIERS
+        return int(flags)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """Compare with the previous version."""
+        flatness = made.attributes["flatness"]
+        flags = self.Flags(0)
+        if differs(previous, "flatness", flatness, parameters.MAXIMUM_SUBWIN_DIFF):
+            flags |= self.Flags.FLATNESS_DIFFERS_FROM_PREVIOUS
         return int(flags)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from reduction.chain import VerdictKind
 from reduction.instruments.base import FrameKind
 from reduction.operate import bump, edit, edit_validity, find_target, set_parameter, sync_recipes
+from reduction.verdicts import VerdictKind
 from schemas.errors import NotFoundError, ParameterError, ReductionError
 from tests.support.toy import (
     ToyBias,

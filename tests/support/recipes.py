@@ -75,6 +75,6 @@ def compute(
     given = {name: slots.get(name) for name in cls.SLOTS}
     inputs = Inputs(cls.__name__, given, instrument=instrument, chip=chip, filter=filter)
     made = recipe.compute(inputs, parameters)
-    flags = recipe.verify(made, None, parameters)
+    flags = recipe.verify(made, parameters)
     product = Progenitor(next(_NUMBERS), cls.__name__, filter, made.attributes, made.images, flags)
     return product, made, flags

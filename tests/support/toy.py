@@ -24,7 +24,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
@@ -44,7 +44,7 @@ from reduction.target import Anchor, CalibrationTarget, FrameTarget, Inputs, Mad
 from schemas.errors import IngestError, UnprocessableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 _SIZE = 8
 
@@ -165,9 +165,7 @@ class ToyBias(CalibrationTarget):
         )
         return Made(images={"BIAS": bias}, attributes={"level": float(bias.mean())})
 
-    def verify(
-        self, made: Made, previous: Mapping[str, Any] | None, parameters: Parameters
-    ) -> int:
+    def verify(self, made: Made, parameters: Parameters) -> int:
         """Look at the level."""
         return int(made.attributes["level"] > parameters.MAXIMUM_LEVEL)
 

@@ -103,6 +103,7 @@ def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
             "--night", type=night, metavar="YYYY-MM-DD", help="Date on which the night began."
         ),
         click.option("--raw", help="File name of the raw frame, for classes made per frame."),
+        click.option("--field", help="Name of the field, for classes made per field."),
     )
     for option in reversed(options):
         command = option(command)
@@ -132,7 +133,7 @@ def chosen(archive: Archive, class_name: str, words: dict[str, str | None]) -> S
     if wanted is not None:
         asked["night"] = wanted
     said = ", ".join(f"{name} {value}" for name, value in asked.items())
-    there = "; ".join(_values(everything, name) for name in asked if name != "raw")
+    there = "; ".join(_values(everything, name) for name in asked if name not in {"raw", "field"})
     message = f"there is no {class_name} of {said}: there are {len(everything)}"
     raise NotFoundError(f"{message}, of {there}" if there else message)
 

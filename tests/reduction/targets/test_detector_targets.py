@@ -92,7 +92,9 @@ def test_every_attribute_says_what_it_is(cls):
 
 def verify(cls: type[ProcessTarget], previous: dict[str, Any] | None, **attributes: Any) -> Any:
     parameters = resolved(cls, INSTRUMENT, CHIP)
-    return cls.Flags(cls().verify(Made(attributes=attributes), previous, parameters))
+    made = Made(attributes=attributes)
+    compared = 0 if previous is None else cls().compare(made, previous, parameters)
+    return cls.Flags(cls().verify(made, parameters) | compared)
 
 
 def test_a_read_noise_is_flagged_for_its_size_its_change_and_drifting_biases():
@@ -119,7 +121,7 @@ def test_a_bias_is_flagged_for_level_scatter_change_and_slope():
 def test_without_overscan_correction_a_bias_may_have_any_level():
     parameters = resolved(BiasFrame, INSTRUMENT, CHIP, OVERSCAN_CORRECTION=0)
     made = Made(attributes={"level": 660.0, "scatter": 2.0, "flatness": 3.0})
-    assert BiasFrame().verify(made, None, parameters) == 0
+    assert BiasFrame().verify(made, parameters) == 0
 
 
 @pytest.mark.parametrize("cls", [HotPixelMap, ColdPixelMap])

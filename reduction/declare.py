@@ -1,0 +1,218 @@
+"""Bringing targets into being: those that a raw frame makes possible.
+
+Nothing is made here; a target that is declared is made when it is asked for.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Frame", "declare_in_field", "declare_target", "raw_frames_of"]
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Double, cast, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from reduction.events import mark_users_of_calibration
+from reduction.select import angle
+from reduction.target import Anchor
+from schemas.tables import File, Product, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy.orm import Session
+
+    from reduction.archive import Archive
+    from reduction.fields import FieldSpec
+    from reduction.registry import Registry
+    from reduction.target import ProcessTarget
+
+_DEFAULT_VALIDITY = (0.5, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A raw frame as the targets that it makes possible need it.
+
+    Attributes
+    ----------
+    raw
+        Its product.
+    stem
+        Name that is its own: of its file, without suffix, and the beginning of its checksum.
+    ra, dec, radius
+        Its circle on the sky, degrees, widened by the pointing's error; None where there is none.
+    """
+
+    raw: Product
+    stem: str
+    ra: float | None
+    dec: float | None
+    radius: float | None
+
+    @classmethod
+    def of(cls, registry: Registry, raw: Product, sha256: str) -> Frame:
+        """Of a raw product and the checksum of its file."""
+        values = raw.attributes
+        camera = registry.instruments[raw.instrument]
+        y0, y1, x0, x1 = values["science"]
+        radius = math.hypot(y1 - y0, x1 - x0) / 2 * camera.pixel_scale / 3600
+        pointed = values["ra"] is not None and values["dec"] is not None
+        return cls(
+            raw,
+            f"{values['name'].split('.fit')[0]}-{sha256[:8]}",
+            values["ra"] if pointed else None,
+            values["dec"] if pointed else None,
+            radius + camera.pointing_error if pointed else None,
+        )
+
+
+def declare_target(
+    archive: Archive,
+    session: Session,
+    cls: type[ProcessTarget],
+    frame: Frame,
+    field: tuple[int, FieldSpec] | None = None,
+) -> None:
+    """Bring the target of a class that a raw frame belongs to into being.
+
+    Parameters
+    ----------
+    field
+        Number and declaration of the field, for classes made per field.
+    """
+    values = _values(archive, cls, frame, field)
+    statement = (
+        upsert(Target)
+        .values(**values)
+        .on_conflict_do_nothing(index_elements=[Target.identity])
+        .returning(Target)
+    )
+    target = session.scalars(statement).one_or_none()
+    if cls.ANCHOR.per_field:
+        return
+    moment, valid = values["moment"], (values["validity_start"], values["validity_end"])
+    if target is not None:
+        mark_users_of_calibration(session, archive.registry, target, valid)
+        return
+    target = session.scalars(
+        select(Target).where(Target.identity == values["identity"]).with_for_update(key_share=True)
+    ).one()
+    if moment < target.moment:
+        # its set begins earlier than was known: the order in which files come must not matter
+        before, after = _validity(archive.registry, cls, frame.raw.instrument)
+        was = (target.validity_start or valid[0], target.validity_end or valid[1])
+        if was == (target.moment - before, target.moment + after):
+            target.validity_start, target.validity_end = valid
+        target.moment = moment
+        session.flush()
+        mark_users_of_calibration(session, archive.registry, target, was, valid)
+
+
+def declare_in_field(
+    archive: Archive,
+    session: Session,
+    number: int,
+    spec: FieldSpec,
+    frames: Iterable[Product],
+) -> None:
+    """Bring the targets of a field that some raw science frames make possible into being."""
+    classes = [cls for cls in archive.registry.targets() if cls.ANCHOR.per_field]
+    files: dict[int | None, str] = {}
+    for raw in frames:
+        if raw.file_id not in files:
+            files[raw.file_id] = session.get_one(File, raw.file_id).sha256
+        frame = Frame.of(archive.registry, raw, files[raw.file_id])
+        for cls in classes:
+            declare_target(archive, session, cls, frame, (number, spec))
+
+
+def raw_frames_of(session: Session, registry: Registry, spec: FieldSpec) -> Sequence[Product]:
+    """Raw science frames that reach into a field, in the order in which they were taken."""
+    reach = max(
+        math.hypot(*chip.shape) / 2 * camera.pixel_scale / 3600 + camera.pointing_error
+        for name in spec.instruments
+        for camera in [registry.instruments[name]]
+        for chip in camera.chips.values()
+    )
+    ra = cast(Product.attributes["ra"].astext, Double)
+    dec = cast(Product.attributes["dec"].astext, Double)
+    return session.scalars(
+        select(Product)
+        .where(
+            Product.class_name == "RawScienceFrame",
+            Product.instrument.in_(spec.instruments),
+            Product.moment.between(spec.start, spec.end),
+            dec.between(spec.dec - spec.radius - reach, spec.dec + spec.radius + reach),
+            angle(ra, dec, spec.ra, spec.dec) <= spec.radius + reach,
+        )
+        .order_by(Product.moment, Product.product_id)
+    ).all()
+
+
+def _validity(
+    registry: Registry, cls: type[ProcessTarget], instrument: str
+) -> tuple[float, float]:
+    return registry.instruments[instrument].validity.get(cls.__name__, _DEFAULT_VALIDITY)
+
+
+def _values(
+    archive: Archive,
+    cls: type[ProcessTarget],
+    frame: Frame,
+    field: tuple[int, FieldSpec] | None,
+) -> dict[str, Any]:
+    """Columns of the target."""
+    raw, anchor = frame.raw, cls.ANCHOR
+    moment = raw.moment or 0.0
+    before, after = _validity(archive.registry, cls, raw.instrument)
+    values: dict[str, Any] = {
+        "class_name": cls.__name__,
+        "instrument": raw.instrument,
+        "chip": "" if anchor is Anchor.MOSAIC_NIGHT_AND_FILTER else raw.chip,
+        "filter": raw.filter if anchor.by_filter else "",
+        "night": raw.night,
+        "raw_id": raw.product_id if anchor.per_frame else None,
+        "moment": moment,
+        "validity_start": moment - before,
+        "validity_end": moment + after,
+        "ra": frame.ra if anchor.per_frame else None,
+        "dec": frame.dec if anchor.per_frame else None,
+        "radius": frame.radius if anchor.per_frame else None,
+    }
+    own = frame.stem if anchor.per_frame else str(raw.night)
+    if field is not None:
+        number, spec = field
+        values["field_id"] = number
+        values["validity_start"] = values["validity_end"] = None
+        if anchor is Anchor.FRAME_AND_FIELD:
+            own = f"{frame.stem}/{spec.name}"
+        else:
+            own = spec.name
+            values |= _of_field(archive.registry, spec, raw, by_filter=anchor.by_filter)
+    parts = [cls.__name__, values["instrument"], values["chip"]]
+    if not anchor.per_frame:
+        parts.append(values["filter"])
+    identity = "/".join([*(part for part in parts if part), own])
+    values["identity"] = identity
+    values["dataset_id"] = archive.dataset_id(identity) if cls.PUBLISHED else None
+    return values
+
+
+def _of_field(
+    registry: Registry, spec: FieldSpec, raw: Product, *, by_filter: bool
+) -> dict[str, Any]:
+    """Columns that a target of a whole field has in another way than one of a frame."""
+    band = registry.instruments[raw.instrument].bands.get(raw.filter)
+    standard = raw.filter if band is None else band.standard
+    return {
+        "instrument": spec.instrument,
+        "chip": "",
+        "filter": standard if by_filter else "",
+        "night": None,
+        "ra": spec.ra,
+        "dec": spec.dec,
+        "radius": spec.radius,
+    }

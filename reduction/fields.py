@@ -1,0 +1,295 @@
+"""Fields: parts of the sky whose frames, of any night, chip and camera, are reduced together.
+
+An operator declares a field once. Its frames are all those that reach into its circle; frames that
+come later join by themselves, make the field's targets suspect and bring new ones into being.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "FieldSpec",
+    "all_fields",
+    "band_filters",
+    "close_field",
+    "declare_field",
+    "field_of",
+    "find_field",
+    "joined_fields",
+]
+
+import getpass
+import math
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import select
+
+from reduction.declare import declare_in_field, raw_frames_of
+from reduction.events import mark_suspect
+from schemas.errors import NotFoundError, ParameterError
+from schemas.tables import Edit, Field, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy.orm import Session
+
+    from reduction.archive import Archive
+    from reduction.declare import Frame
+    from reduction.registry import Registry
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
+_LARGEST_RADIUS: Final = 10.0
+_EVER: Final = (-1e6, 1e7)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """A part of the sky and which frames of it belong together; never changes.
+
+    Attributes
+    ----------
+    name
+        Letters, digits and ``_ . + -``, 64 at most.
+    ra, dec, radius
+        Circle, degrees ICRS. The common grid is the square of side 2 radius about it: TAN, north
+        up, east left.
+    pixel_scale
+        Of the grid, arcsec; 0 takes the finest of the instruments.
+    instruments
+        Names, sorted; empty takes those that have frames there.
+    start, end
+        Moments of the exposures, MJD UTC; the whole past and future by default.
+    parameters
+        The field's own process parameters: ``{"CoaddedRegriddedFrame": {"NAME": value}}``.
+    """
+
+    name: str
+    ra: float
+    dec: float
+    radius: float
+    pixel_scale: float = 0.0
+    instruments: tuple[str, ...] = ()
+    start: float = _EVER[0]
+    end: float = _EVER[1]
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def instrument(self) -> str:
+        """Names of the instruments joined by "+": what the field's targets are filed under."""
+        return "+".join(self.instruments)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Pixels of the grid (ny, nx)."""
+        side = math.ceil(2.0 * self.radius * 3600.0 / self.pixel_scale)
+        return side, side
+
+    def as_json(self) -> list[Any]:
+        """What of the field a product's identity depends on: the grid, not the name."""
+        return [self.ra, self.dec, self.radius, self.pixel_scale]
+
+
+def declare_field(archive: Archive, spec: FieldSpec, *, why: str = "", who: str = "") -> FieldSpec:
+    """Enter a field, and bring its targets into being, to be made when asked for.
+
+    Returns
+    -------
+    FieldSpec
+        With the instruments and pixel scale that were left open.
+
+    Raises
+    ------
+    ParameterError
+        If a value is out of range, a name is not known, the field is known with other values, or
+        no frame reaches into it.
+    """
+    _check(archive.registry, spec)
+    names = spec.instruments or tuple(sorted(archive.registry.instruments))
+
+    def work(session: Session) -> FieldSpec:
+        frames = raw_frames_of(session, archive.registry, replace(spec, instruments=names))
+        found = tuple(sorted(spec.instruments or {raw.instrument for raw in frames}))
+        if not found:
+            place = f"{spec.ra:g} {spec.dec:g} (radius {spec.radius:g} degrees)"
+            raise ParameterError("field", place, "a circle that some raw science frame reaches")
+        cameras = [archive.registry.instruments[name] for name in found]
+        scale = spec.pixel_scale or min(camera.pixel_scale for camera in cameras)
+        whole = replace(spec, instruments=found, pixel_scale=scale)
+        row = session.scalars(select(Field).where(Field.name == spec.name)).one_or_none()
+        if row is not None:
+            if _spec(row) != whole:
+                raise ParameterError(
+                    "field", spec.name, "a new name: a field of this name is known, and differs"
+                )
+            return whole
+        row = _row(whole)
+        session.add(row)
+        session.flush()
+        declare_in_field(archive, session, row.field_id, whole, frames)
+        session.add(
+            Edit(
+                subject=f"field {spec.name}",
+                field="declared",
+                old=None,
+                new=f"{whole.ra} {whole.dec} {whole.radius}",
+                who=who or getpass.getuser(),
+                why=why,
+            )
+        )
+        return whole
+
+    return archive.transact(work)
+
+
+def close_field(archive: Archive, name: str, *, why: str, who: str = "") -> int:
+    """Close a field: its products stay, and are no longer what the archive answers with.
+
+    Returns
+    -------
+    int
+        Number of targets that this made suspect.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such field.
+    """
+
+    def work(session: Session) -> int:
+        row = find_field(session, name)
+        if row.is_valid == 0:
+            return 0
+        row.is_valid = 0
+        session.flush()
+        session.add(
+            Edit(
+                subject=f"field {name}",
+                field="is_valid",
+                old="1",
+                new="0",
+                who=who or getpass.getuser(),
+                why=why,
+            )
+        )
+        seeds = session.scalars(select(Target.target_id).where(Target.field_id == row.field_id))
+        return mark_suspect(session, seeds.all())
+
+    return archive.transact(work)
+
+
+def find_field(session: Session, name: str) -> Field:
+    """Field of a name.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none; lists those there are.
+    """
+    row = session.scalars(select(Field).where(Field.name == name)).one_or_none()
+    if row is None:
+        known = session.scalars(select(Field.name).order_by(Field.name).limit(20)).all()
+        message = f"there is no field {name!r}; there are {', '.join(known) or 'none at all'}"
+        raise NotFoundError(message)
+    return row
+
+
+def all_fields(archive: Archive) -> list[tuple[FieldSpec, bool]]:
+    """All fields by name, and whether each is open."""
+    with archive.transaction() as session:
+        rows = session.scalars(select(Field).order_by(Field.name)).all()
+        return [(_spec(row), row.is_valid >= 1) for row in rows]
+
+
+def field_of(session: Session, target: Target) -> FieldSpec | None:
+    """Field that a target belongs to; None for those of nights and frames."""
+    if target.field_id is None:
+        return None
+    return _spec(session.get_one(Field, target.field_id))
+
+
+def joined_fields(session: Session, frame: Frame) -> Sequence[tuple[int, FieldSpec]]:
+    """Fields that a raw science frame reaches into, with their numbers; none for others."""
+    raw, ra, dec, radius = frame.raw, frame.ra, frame.dec, frame.radius
+    if raw.class_name != "RawScienceFrame" or ra is None or dec is None or radius is None:
+        return []
+    reach = radius + _LARGEST_RADIUS
+    rows = session.scalars(
+        select(Field).where(
+            Field.is_valid >= 1,
+            Field.instruments.contains([raw.instrument]),
+            Field.start <= raw.moment,
+            Field.end >= raw.moment,
+            Field.dec.between(dec - reach, dec + reach),
+        )
+    ).all()
+    return [
+        (row.field_id, _spec(row))
+        for row in rows
+        if _apart(row.ra, row.dec, ra, dec) <= row.radius + radius
+    ]
+
+
+def band_filters(registry: Registry, spec: FieldSpec, band: str) -> list[tuple[str, str]]:
+    """Instrument and filter names, of a field's cameras, that stand for a standard band."""
+    return [
+        (name, found.name)
+        for name in spec.instruments
+        for found in registry.instruments[name].bands.values()
+        if found.standard == band
+    ]
+
+
+def _apart(ra1: float, dec1: float, ra2: float, dec2: float) -> float:
+    d1, d2 = math.radians(dec1), math.radians(dec2)
+    half = math.sin((d1 - d2) / 2) ** 2
+    half += math.cos(d1) * math.cos(d2) * math.sin(math.radians(ra1 - ra2) / 2) ** 2
+    return math.degrees(2 * math.asin(min(1.0, math.sqrt(half))))
+
+
+def _check(registry: Registry, spec: FieldSpec) -> None:
+    if not _NAME.fullmatch(spec.name):
+        raise ParameterError("name", spec.name, "letters, digits and _ . + -, 64 at most")
+    for name, value, low, high in (
+        ("ra", spec.ra, 0.0, 360.0),
+        ("dec", spec.dec, -90.0, 90.0),
+        ("radius", spec.radius, 1e-4, _LARGEST_RADIUS),
+        ("pixel_scale", spec.pixel_scale, 0.0, 3600.0),
+    ):
+        if not low <= value <= high:
+            raise ParameterError(name, value, f"{low:g} to {high:g}")
+    for name in spec.instruments:
+        if name not in registry.instruments:
+            known = ", ".join(sorted(registry.instruments))
+            raise ParameterError("instrument", name, f"one of {known}")
+    for name in spec.parameters:
+        registry.target(name)
+
+
+def _row(spec: FieldSpec) -> Field:
+    return Field(
+        name=spec.name,
+        ra=spec.ra,
+        dec=spec.dec,
+        radius=spec.radius,
+        pixel_scale=spec.pixel_scale,
+        instruments=list(spec.instruments),
+        start=spec.start,
+        end=spec.end,
+        parameters={name: dict(values) for name, values in spec.parameters.items()},
+    )
+
+
+def _spec(row: Field) -> FieldSpec:
+    return FieldSpec(
+        row.name,
+        row.ra,
+        row.dec,
+        row.radius,
+        row.pixel_scale,
+        tuple(row.instruments),
+        row.start,
+        row.end,
+        row.parameters,
+    )

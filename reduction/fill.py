@@ -1,0 +1,213 @@
+"""Progenitors for the slots of a target: which there are, and which have to be made first."""
+
+from __future__ import annotations
+
+__all__ = ["Filled", "Filler", "is_composite"]
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from reduction.depends import Slot, SlotKind
+from reduction.fields import band_filters, field_of
+from reduction.select import (
+    calibration_targets,
+    field_target,
+    frame_target,
+    frames_of_field,
+    frames_of_night,
+    raw_products,
+    reference_catalogues,
+    usable,
+)
+from reduction.verdicts import VerdictKind
+from schemas.tables import Product, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy.orm import Session
+
+    from reduction.registry import Registry
+    from reduction.verdicts import Verdict
+
+
+@dataclass(slots=True)
+class Filled:
+    """What was found for one slot.
+
+    Attributes
+    ----------
+    products
+        Progenitors, in order.
+    pending
+        Targets that have to be made before more can be said.
+    considered
+        Targets that this rests on, passed-over candidates included, and their counts of events.
+    providers
+        Product that each target gave.
+    failure
+        Why the slot cannot be filled; empty where it is.
+    """
+
+    products: list[Product] = field(default_factory=list)
+    pending: list[int] = field(default_factory=list)
+    considered: dict[int, int] = field(default_factory=dict)
+    providers: dict[int, int] = field(default_factory=dict)
+    failure: str = ""
+
+
+class Filler:
+    """Fills slots; asks for the verdict on each candidate.
+
+    Parameters
+    ----------
+    session, registry
+        As the examiner's.
+    verdict
+        Of a target.
+    """
+
+    def __init__(
+        self, session: Session, registry: Registry, verdict: Callable[[Target], Verdict]
+    ) -> None:
+        self._session, self._registry, self._verdict = session, registry, verdict
+        self._ways = {
+            SlotKind.RAW_FRAMES: self._raw_frames,
+            SlotKind.RAW_FRAME: self._raw_frame,
+            SlotKind.OF_FRAME: self._of_frame,
+            SlotKind.REFERENCES: self._references,
+            SlotKind.CALIBRATION: self._calibration,
+            SlotKind.FRAMES_OF_NIGHT: self._frames_of_night,
+            SlotKind.FRAMES_OF_FIELD: self._frames_of_field,
+            SlotKind.IN_FIELD: self._in_field,
+        }
+
+    def fill_all(self, target: Target, slots: Mapping[str, Slot]) -> dict[str, Filled]:
+        """Progenitors of all slots that are looked at, in the order of their declaration."""
+        filled: dict[str, Filled] = {}
+        for name, slot in slots.items():
+            wanted = not slot.when or self._wants(target, slot.when)
+            filled_before = [filled[other] for other in slot.unless]
+            if wanted and not any(f.products or f.pending for f in filled_before):
+                filled[name] = self._fill(target, slot)
+            else:
+                filled[name] = Filled()
+        return filled
+
+    def _wants(self, target: Target, word: str) -> bool:
+        camera = self._registry.camera(target.instrument, composite=is_composite(target))
+        return camera.wants(word, target.filter)
+
+    def _fill(self, target: Target, slot: Slot) -> Filled:
+        filled = self._ways[slot.kind](target, slot)
+        found = len(filled.products) + len(filled.pending)
+        if found >= slot.at_least:
+            filled.failure = ""
+        elif not filled.failure:
+            wanted = " or ".join(slot.classes)
+            filled.failure = (
+                f"{target.identity} needs {slot.at_least} valid {wanted} ({slot.name}), "
+                f"there {'is' if found == 1 else 'are'} {found}"
+            )
+        return filled
+
+    def _raw_frames(self, target: Target, slot: Slot) -> Filled:
+        by_filter = bool(target.filter) and slot.classes[0] not in ("RawBiasFrame", "RawDarkFrame")
+        return Filled(list(raw_products(self._session, target, slot, by_filter=by_filter)))
+
+    def _references(self, target: Target, slot: Slot) -> Filled:
+        del slot
+        return Filled(list(reference_catalogues(self._session, target)))
+
+    def _frames_of_night(self, target: Target, slot: Slot) -> Filled:
+        return self._all_good(frames_of_night(self._session, target, slot))
+
+    def _raw_frame(self, target: Target, slot: Slot) -> Filled:
+        del slot
+        raw = self._session.get_one(Product, target.raw_id)
+        if usable(raw):
+            return Filled([raw])
+        name = raw.attributes.get("name")
+        return Filled(failure=f"raw frame {name} (object {raw.product_id}) was rejected")
+
+    def _of_frame(self, target: Target, slot: Slot) -> Filled:
+        found = frame_target(self._session, target, slot)
+        if found is None:
+            return Filled(failure=f"there is no {' or '.join(slot.classes)} of this raw frame")
+        return self._first_good([found], slot)
+
+    def _calibration(self, target: Target, slot: Slot) -> Filled:
+        candidates: list[Target] = []
+        for name in slot.classes:
+            by_filter = self._registry.by_filter(name)
+            candidates += calibration_targets(
+                self._session, target, slot, name, by_filter=by_filter
+            )
+        return self._first_good([c for c in candidates if c.target_id != target.target_id], slot)
+
+    def _frames_of_field(self, target: Target, slot: Slot) -> Filled:
+        spec = field_of(self._session, target)
+        if spec is None:
+            return Filled(failure=f"{target.identity} belongs to no field")
+        found = frames_of_field(
+            self._session,
+            target,
+            slot,
+            spec,
+            per_field=self._registry.target(slot.classes[0]).ANCHOR.per_field,
+            filters=band_filters(self._registry, spec, target.filter) if target.filter else None,
+        )
+        return self._all_good(found)
+
+    def _in_field(self, target: Target, slot: Slot) -> Filled:
+        anchor = self._registry.target(slot.classes[0]).ANCHOR
+        band = target.filter
+        if target.raw_id is not None:
+            known = self._registry.camera(target.instrument).bands.get(target.filter)
+            band = target.filter if known is None else known.standard
+        found = field_target(self._session, target, slot, band if anchor.by_filter else "")
+        if found is None:
+            return Filled(failure=f"there is no {' or '.join(slot.classes)} of this field")
+        return self._first_good([found], slot)
+
+    def _all_good(self, candidates: Sequence[Target]) -> Filled:
+        """All that can be made and are fit to be used; the others are left out."""
+        filled = Filled()
+        for candidate in candidates:
+            filled.considered[candidate.target_id] = candidate.epoch
+            verdict = self._verdict(candidate)
+            if verdict.kind is VerdictKind.STALE:
+                filled.pending.append(candidate.target_id)
+            elif verdict.kind is VerdictKind.FRESH:
+                product = self._session.get_one(Product, candidate.product_id)
+                if usable(product):
+                    filled.products.append(product)
+                    filled.providers[candidate.target_id] = product.product_id
+        return filled
+
+    def _first_good(self, candidates: Sequence[Target], slot: Slot) -> Filled:
+        filled = Filled()
+        refusals = []
+        for candidate in candidates:
+            filled.considered[candidate.target_id] = candidate.epoch
+            verdict = self._verdict(candidate)
+            if verdict.kind is VerdictKind.STALE:
+                filled.pending.append(candidate.target_id)
+                return filled
+            if verdict.kind is VerdictKind.FRESH:
+                product = self._session.get_one(Product, candidate.product_id)
+                if usable(product):
+                    filled.products.append(product)
+                    filled.providers[candidate.target_id] = product.product_id
+                    return filled
+                refusals.append(f"{candidate.identity} has quality_flags={product.quality_flags}")
+            else:
+                refusals.append(verdict.reasons[0].text)
+        if refusals and slot.at_least:
+            filled.failure = "; ".join(dict.fromkeys(refusals[:3]))
+        return filled
+
+
+def is_composite(target: Target) -> bool:
+    """Whether a target is of a whole field: its filters are those of the photometric system."""
+    return target.field_id is not None and target.raw_id is None

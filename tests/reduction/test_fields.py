@@ -1,0 +1,157 @@
+"""Targets of many frames: nights and fields, on a real database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from reduction.archive import Archive
+from reduction.fields import FieldSpec, close_field, declare_field
+from reduction.instruments.base import FrameKind
+from reduction.operate import edit, find_target, initialise, sync_recipes, targets_matching
+from schemas.errors import NotFoundError, ParameterError, ReductionError
+from schemas.settings import ReductionSettings, Settings, StorageSettings
+from tests.support.toy import ToyImage, work_done, write_frame
+from tests.support.toy_field import ToyCoadd, ToyDeep, ToyNight, ToyPair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from schemas.settings import DatabaseSettings
+
+FIELD = FieldSpec("deep", 10.0, 20.0, 0.05, pixel_scale=0.5)
+
+
+@pytest.fixture
+def archive(fresh_database: DatabaseSettings, tmp_path: Path) -> Iterator[Archive]:
+    """An empty archive that knows the toy camera and its classes of fields."""
+    plugins = ("tests.support.toy", "tests.support.toy_field")
+    settings = Settings(
+        database=fresh_database,
+        storage=StorageSettings(root=tmp_path / "files"),
+        reduction=ReductionSettings(plugins=plugins),
+    )
+    opened = Archive(settings)
+    initialise(settings, opened.registry)
+    sync_recipes(opened)
+    Archive.use(opened)
+    yield opened
+    opened.close()
+
+
+def add(archive: Archive, folder: Path, name: str, level: float = 402, hour: float = 2.0) -> None:
+    write_frame(folder, name, FrameKind.SCIENCE, level, hour=hour)
+    assert archive.ingest([folder / f"{name}.fits"]).refused == []
+
+
+def test_a_coadd_is_of_all_frames_of_its_field_and_a_new_one_joins(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    declare_field(archive, FIELD)
+    first = ToyCoadd.get(field="deep", filter="V")
+    assert (first.frames, first.scale) == (1, 0.5)
+    assert first.instrument.name == "toy"
+    work_done(work_log)
+    add(archive, night, "second", hour=3.0)
+    assert find_target(archive, "ToyCoadd").state == "suspect"
+    verdict = archive.why(find_target(archive, "ToyCoadd").target_id)
+    assert "progenitor stale" in {reason.kind.value for reason in verdict.reasons}
+    assert ToyCoadd.get(field="deep").frames == 2
+    assert work_done(work_log) == ["ToyCoadd", "ToyImage", "ToyRegridded"]
+
+
+def test_a_frame_that_cannot_be_made_is_left_out_of_its_field(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    declare_field(archive, FIELD)
+    add(archive, night, "empty", level=0, hour=3.0)
+    coadd = ToyCoadd.get(field="deep")
+    assert coadd.frames == 1
+    assert find_target(archive, "ToyRegridded", raw="empty.fits").state == "failed"
+
+
+def test_a_rejected_frame_leaves_its_field_and_comes_back(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    declare_field(archive, FIELD)
+    add(archive, night, "second", hour=3.0)
+    assert ToyCoadd.get(field="deep").frames == 2
+    raw = ToyImage.get(raw="second.fits").raw_science_frame
+    edit(archive, raw.object_id, "is_valid", 0, why="trailed")
+    assert ToyCoadd.get(field="deep").frames == 1
+    edit(archive, raw.object_id, "is_valid", 1, why="not that bad")
+    work_done(work_log)
+    assert ToyCoadd.get(field="deep").frames == 2
+    assert work_done(work_log) == []
+
+
+def test_a_field_is_of_its_place_time_and_instruments_only(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    with pytest.raises(ParameterError, match="some raw science frame reaches"):
+        declare_field(archive, FieldSpec("elsewhere", 50.0, 20.0, 0.05))
+    with pytest.raises(ParameterError, match="some raw science frame reaches"):
+        declare_field(archive, FieldSpec("later", 10.0, 20.0, 0.05, start=60000.0))
+    with pytest.raises(ParameterError, match="one of"):
+        declare_field(archive, FieldSpec("wrong", 10.0, 20.0, 0.05, instruments=("hubble",)))
+    declare_field(archive, FIELD)
+    declare_field(archive, FIELD)
+    with pytest.raises(ParameterError, match="a new name"):
+        declare_field(archive, FieldSpec("deep", 10.0, 20.0, 0.06))
+    assert len(targets_matching(archive, "ToyCoadd")) == 1
+    with pytest.raises(NotFoundError, match="deep"):
+        ToyCoadd.get(field="shallow")
+
+
+def test_a_band_that_comes_later_brings_its_own_coadd(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    declare_field(archive, FIELD)
+    write_frame(night, "blueflat", FrameKind.DOME_FLAT, 1102, hour=1.5, filter="B")
+    write_frame(night, "blue", FrameKind.SCIENCE, 302, hour=4.0, filter="B")
+    archive.ingest([night / "blueflat.fits", night / "blue.fits"])
+    assert [t.filter for t in targets_matching(archive, "ToyCoadd", field="deep")] == ["V", "B"]
+    assert ToyDeep.get(field="deep", filter="B").level == pytest.approx(20.0, rel=0.01)
+
+
+def test_a_closed_field_is_answered_with_no_longer(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    declare_field(archive, FIELD)
+    ToyCoadd.get(field="deep")
+    assert close_field(archive, "deep", why="superseded") > 0
+    with pytest.raises(ReductionError, match="field deep was closed"):
+        ToyCoadd.get(field="deep")
+    with archive.transaction() as session:
+        rows = session.execute(text("SELECT field, is_valid FROM archive.fields")).all()
+    assert rows == [("deep", 0)]
+
+
+def test_a_calibration_of_a_whole_night_follows_its_frames(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    assert ToyNight.get().frames == 1
+    assert ToyNight.get().chip.name == ""
+    add(archive, night, "second", hour=3.0)
+    assert ToyNight.get().frames == 2
+
+
+def test_a_slot_is_looked_at_only_where_its_correction_is_asked_for(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    pair = ToyPair.get(raw="science.fits")
+    assert (pair.used, pair.night) == ("flat", None)
+    assert "ToyNight" not in work_done(work_log)
+
+
+def test_the_fields_own_parameters_and_grid_are_part_of_the_product(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    declare_field(archive, FIELD)
+    declare_field(archive, FieldSpec("coarse", 10.0, 20.0, 0.05, pixel_scale=2.0))
+    fine, coarse = ToyCoadd.get(field="deep"), ToyCoadd.get(field="coarse")
+    assert (fine.scale, coarse.scale) == (0.5, 2.0)
+    assert fine.object_id != coarse.object_id

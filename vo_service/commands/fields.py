@@ -1,0 +1,101 @@
+"""Commands about fields: parts of the sky whose frames are reduced together."""
+
+from __future__ import annotations
+
+__all__ = ["COMMANDS"]
+
+import click
+from rich.table import Table
+
+from vo_service.commands.common import CONSOLE, opened
+from vo_service.commands.words import WHO, WHY
+
+
+@click.group()
+def field() -> None:
+    """Fields: parts of the sky whose frames, of all nights and cameras, are reduced together."""
+
+
+@field.command()
+@click.argument("name")
+@click.option(
+    "--circle",
+    type=float,
+    nargs=3,
+    required=True,
+    metavar="RA DEC RADIUS",
+    help="Degrees ICRS; the radius is half the side of the grid.",
+)
+@click.option(
+    "--pixel-scale", type=float, default=0.0, help="Of the grid, arcsec; the finest by default."
+)
+@click.option(
+    "--instrument",
+    "instruments",
+    multiple=True,
+    help="Whose frames; may be repeated. By default all that have frames there.",
+)
+@WHY
+@WHO
+@click.pass_context
+def add(
+    context: click.Context,
+    name: str,
+    circle: tuple[float, float, float],
+    pixel_scale: float,
+    instruments: tuple[str, ...],
+    why: str,
+    who: str,
+) -> None:
+    """Declare a field: its coadds and catalogues can be asked for from now on.
+
+    All frames that reach into its circle belong to it, also those that are still to come.
+    """
+    from reduction.fields import FieldSpec, declare_field  # noqa: PLC0415  # --help stays fast
+
+    spec = FieldSpec(name, *circle, pixel_scale, tuple(sorted(instruments)))
+    with opened(context) as archive:
+        whole = declare_field(archive, spec, why=why, who=who)
+    ny, nx = whole.shape
+    CONSOLE.print(
+        f"field {name}: {whole.instrument}, grid of {nx} x {ny} pixels of "
+        f"{whole.pixel_scale:g} arcsec"
+    )
+
+
+@field.command()
+@click.argument("name")
+@WHY
+@WHO
+@click.pass_context
+def close(context: click.Context, name: str, why: str, who: str) -> None:
+    """Close a field: what was made of it stays, and is not answered with any longer."""
+    from reduction.fields import close_field  # noqa: PLC0415  # --help stays fast
+
+    with opened(context) as archive:
+        number = close_field(archive, name, why=why, who=who)
+    CONSOLE.print(f"field {name} is closed; {number} targets are suspect")
+
+
+@field.command("list")
+@click.pass_context
+def list_fields(context: click.Context) -> None:
+    """List the fields."""
+    from reduction.fields import all_fields  # noqa: PLC0415  # --help stays fast
+
+    table = Table("field", "ra", "dec", "radius", "pixel", "instruments", "")
+    with opened(context) as archive:
+        for spec, is_open in all_fields(archive):
+            table.add_row(
+                spec.name,
+                f"{spec.ra:.5f}",
+                f"{spec.dec:+.5f}",
+                f"{spec.radius:g}",
+                f"{spec.pixel_scale:g}",
+                ", ".join(spec.instruments),
+                "" if is_open else "closed",
+            )
+    CONSOLE.print(table)
+
+
+COMMANDS = (field,)
