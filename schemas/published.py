@@ -351,7 +351,7 @@ SOURCES: Final = Table(
     kind="view",
     index=1,
     keys=(_TO_PRODUCT,),
-    freshness=("SourceList",),
+    freshness=("SourceList", "CoaddedSourceList"),
     position=("ra", "dec"),
 )
 

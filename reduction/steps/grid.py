@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["NODE_STEP", "Mapping", "Projection", "covered", "field_grid"]
+__all__ = ["NODE_STEP", "Mapping", "Projection", "covered", "field_grid", "part_of"]
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -70,6 +70,11 @@ def field_grid(
     n, step = math.ceil(side - 1e-6), pixel_scale / 3600.0
     middle = (n - 1) / 2.0
     return TanWcs(ra, dec, middle, middle, ((-step, 0.0), (0.0, step))), (n, n)
+
+
+def part_of(grid: TanWcs, *, x0: int, y0: int) -> TanWcs:
+    """Projection of a part of a grid that begins at a column and a row."""
+    return replace(grid, x0=grid.x0 - x0, y0=grid.y0 - y0)
 
 
 def covered(

@@ -5,15 +5,14 @@ from __future__ import annotations
 __all__ = ["CalibratedScienceFrame"]
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reduction.attributes import attribute
 from reduction.depends import calibration, of_frame, raw_frame
+from reduction.mjd import utc_of
 from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
 
-_MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 _BYTES_PER_PIXEL = 4
 _SCIENCE_READY = 2
 
@@ -76,7 +75,7 @@ def _cards(inputs: Inputs) -> dict[str, tuple[Any, str]]:
     raw, astrometric, photometric = inputs.raw, inputs.astrometric, inputs.photometric
     cards: dict[str, tuple[Any, str]] = {
         "OBJECT": (raw["object"], "target as the observer named it"),
-        "DATE-OBS": (_moment(raw["mjd_obs"]).isoformat(timespec="milliseconds"), "start (UTC)"),
+        "DATE-OBS": (utc_of(raw["mjd_obs"]).isoformat(timespec="milliseconds"), "start (UTC)"),
         "MJD-OBS": (raw["mjd_obs"], "[d] start (UTC)"),
         "EXPTIME": (raw["exptime"], "[s] exposure time"),
         "BUNIT": ("adu", "unit of the pixels"),
@@ -108,7 +107,7 @@ def _obscore(inputs: Inputs) -> dict[str, Any]:
     ra, dec, radius = wcs.circle((ny, nx))
     start = raw["mjd_obs"]
     return {
-        "obs_id": f"{instrument.name}-{_moment(start):%Y%m%dT%H%M%S}",
+        "obs_id": f"{instrument.name}-{utc_of(start):%Y%m%dT%H%M%S}",
         "obs_title": f"{raw['object']} {inputs.filter} {raw['exptime']:g} s, {instrument.title}",
         "calib_level": _SCIENCE_READY,
         "dataproduct_subtype": "CalibratedScienceFrame",
@@ -131,8 +130,3 @@ def _obscore(inputs: Inputs) -> dict[str, Any]:
         "instrument_name": instrument.name,
     }
 
-
-def _moment(mjd: float) -> datetime:
-    """UTC without the zone, as FITS writes it, to the millisecond that an MJD holds."""
-    since = timedelta(milliseconds=round(mjd * 86_400_000))
-    return (_MJD_EPOCH + since).replace(tzinfo=None)
