@@ -114,9 +114,9 @@ def coadd(  # noqa: PLR0913  # the settings of SWarp's combination
     combine
         How.
     clip_sigma, clip_fraction
-        A value is left out if it is further from the median than ``clip_sigma`` times its own
-        error plus ``clip_fraction`` times the median: seeing differs between frames, and with it
-        the light in the middle of a star.
+        A value is left out if it is further from the median than ``clip_sigma`` times the error of
+        their difference plus ``clip_fraction`` times the median: seeing differs between frames,
+        and with it the light in the middle of a star.
     tile
         Rows and columns combined at a time; what is in memory at once beside the result is 9
         bytes for each of its pixels and each frame that touches it.
@@ -128,7 +128,9 @@ def coadd(  # noqa: PLR0913  # the settings of SWarp's combination
 
     Notes
     -----
-    Gruen, Seitz & Bernstein 2014, PASP 126, 158, for the clipping and its two limits.
+    Gruen, Seitz & Bernstein 2014, PASP 126, 158, for the clipping and its two limits. The error of
+    a median of values with errors s is sqrt(pi / 2) / sum(1 / s): without it a deep frame among
+    many shallow ones would be the outlier.
 
     A pixel's set of frames is told from others by the sum of a random 64-bit number for each of
     its members (Zobrist 1970): two of a million sets are mixed up with a chance of 3e-8.
@@ -211,12 +213,14 @@ class _Stack:
         allowed = np.float32(fraction) * np.abs(middle)
         enough = count >= _ENOUGH_TO_CLIP
         lost = np.zeros(n, np.int64)
-        for i in range(n):
-            with np.errstate(divide="ignore", invalid="ignore"):
-                limit = np.float32(sigma) / np.sqrt(self.weight[i]) + allowed
+        sharpness = np.sqrt(np.where(self.used, self.weight, np.float32(0))).sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            own = np.float32(math.pi / 2.0) / sharpness**2
+            for i in range(n):
+                limit = np.float32(sigma) * np.sqrt(1.0 / self.weight[i] + own) + allowed
                 far = enough & self.used[i] & (np.abs(self.value[i] - middle) > limit)
-            lost[i] = np.count_nonzero(far)
-            self.used[i] &= ~far
+                lost[i] = np.count_nonzero(far)
+                self.used[i] &= ~far
         return lost
 
 
