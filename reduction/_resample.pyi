@@ -1,8 +1,8 @@
-from typing import Any
+from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
+Array: TypeAlias = NDArray[Any]
 
 def resample(
     image: Array,

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = [
-    "CoaddedBands",
-    "CoaddedFrames",
-    "coadd_cards",
-    "coadd_obscore",
-    "combine_bands",
-    "combine_frames",
-]
+__all__ = ["CoaddedFrames", "Widths", "combine_frames", "frame_box", "rectangle_around"]
 
 import math
 from dataclasses import dataclass
@@ -17,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from reduction.field_grids import grid_of, own_field
 from reduction.instruments.base import Section
-from reduction.mjd import utc_of
 from reduction.steps.coadd import CombineType, Contribution, coadd, summed_width
-from reduction.steps.grid import field_grid, part_of
+from reduction.steps.grid import part_of
 from reduction.steps.star_widths import star_widths
 from schemas.errors import UnprocessableError
 
@@ -30,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reduction.fields import FieldSpec
-    from reduction.steps.coadd import Planes
+    from reduction.steps.coadd import Coadd, Planes
     from reduction.steps.wcs import TanWcs
     from reduction.target import Inputs, Progenitor
 
@@ -52,13 +45,34 @@ _SET_DTYPE: Final = np.dtype(
     [("origin", "i4"), ("frames", "i4"), ("pixels", "i8"), ("exptime", "f8"), ("gain", "f8")]
 )
 
+#: Bright stars of a frame: places (degrees) and widths (arcsec).
+_STAR_DTYPE: Final = np.dtype([("frame", "i4"), ("ra", "f8"), ("dec", "f8"), ("fwhm", "f8")])
+
 #: Pixels of all frames together that are read at once; more are read in pieces.
 _IN_MEMORY: Final = 40_000_000
-_MOST_STARS: Final = 2000
+_MOST_STARS: Final = 20_000
+_FEWEST_STARS: Final = 10
 _NARROW: Final = 20.0
-_ENHANCED: Final = 3
-_BYTES_PER_PIXEL: Final = 4
-_SECONDS: Final = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Widths (fwhm) of stars on a coadd, arcsec, NaN where not known.
+
+    Attributes
+    ----------
+    measured
+        The end of the narrowest fifth.
+    predicted
+        What the frames promise: the width of the sum of their stars, each frame's width taken
+        relative to the coadd's on the same stars.
+    stars
+        How many were measured.
+    """
+
+    measured: float
+    predicted: float
+    stars: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +89,8 @@ class CoaddedFrames:
         As CoaddedRegriddedFrame keeps them.
     zero_point, aperture
         Of the scale (mag; None for adu/s) and the radius of its aperture (arcsec).
-    stars
-        Places of bright stars, degrees, shape (n,) each.
+    widths
+        Of its stars.
     """
 
     box: Section
@@ -85,7 +99,7 @@ class CoaddedFrames:
     tables: dict[str, NDArray[np.void]]
     zero_point: float | None
     aperture: float | None
-    stars: tuple[NDArray[np.float64], NDArray[np.float64]]
+    widths: Widths
 
     @property
     def used(self) -> NDArray[np.void]:
@@ -119,27 +133,6 @@ class CoaddedFrames:
         used = self.used
         share = used["weight"] / used["weight"].sum()
         return float(np.sqrt((share * used["noise_factor"] ** 2).sum()))
-
-    def seeing(self) -> tuple[float, int]:
-        """Width of stars, arcsec, and how many were measured.
-
-        The narrowest fifth ends there, as with the frames' (:func:`star_width`).
-        """
-        expected = self.predicted_seeing() / self.wcs.pixel_scale
-        if not math.isfinite(expected):
-            return math.nan, 0
-        x, y = self.wcs.to_pixel(*self.stars)
-        widths = star_widths(self.images["IMAGE"], self.images["WEIGHT"], x, y, fwhm=expected)
-        known = widths[np.isfinite(widths)]
-        if not len(known):
-            return math.nan, 0
-        width = float(np.percentile(known, _NARROW, method="nearest"))
-        return width * self.wcs.pixel_scale, len(known)
-
-    def predicted_seeing(self) -> float:
-        """Width of the sum of the frames' stars, arcsec."""
-        used = self.used
-        return summed_width(used["seeing"].tolist(), used["weight"].tolist())
 
     def limiting_magnitude(self) -> float:
         """Magnitude of a source of 5 sigma in the aperture, in the median pixel."""
@@ -192,16 +185,16 @@ def combine_frames(
         [_row(i, frame, zero_point, calibrated=calibrated) for i, frame in enumerate(frames)],
         _FRAME_DTYPE,
     )
-    chosen = np.flatnonzero(table["flux_scale"] > 0)
-    field = inputs.field
-    grid, _ = field_grid(field.ra, field.dec, radius=field.radius, pixel_scale=field.pixel_scale)
-    boxes = {int(i): _box(frames[i]) for i in chosen}
+    chosen: list[int] = np.flatnonzero(table["flux_scale"] > 0).tolist()
+    field = own_field(inputs)
+    grid, _ = grid_of(field)
+    boxes = {i: frame_box(frames[i]) for i in chosen}
     whole = sum(box.shape[0] * box.shape[1] for box in boxes.values()) <= _IN_MEMORY
     parts = [
         Contribution(boxes[i], _reader(frames[i], whole=whole), float(table["flux_scale"][i]))
-        for i in map(int, chosen)
+        for i in chosen
     ]
-    box = _around(list(boxes.values()))
+    box = rectangle_around(list(boxes.values()))
     made = coadd(parts, box, combine=combine, clip_sigma=clip[0], clip_fraction=clip[1])
     for frame in frames:
         frame.forget()
@@ -210,7 +203,7 @@ def combine_frames(
         raise UnprocessableError(message)
     table["clipped"][chosen] = made.clipped
     members = made.members.copy()
-    members["frame"] = chosen[members["frame"]]
+    members["frame"] = np.array(chosen)[members["frame"]]
     tables = {
         "FRAMES": table,
         "SETS": _sets(made.origin, members, table),
@@ -226,87 +219,8 @@ def combine_frames(
         tables,
         zero_point if calibrated else None,
         max(radii) if radii else None,
-        _stars([frames[i] for i in chosen]),
+        _widths(made, part_of(grid, x0=box.x0, y0=box.y0), _stars(frames, chosen), table),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class CoaddedBands:
-    """Bands combined on a part of a field's grid; planes as :class:`reduction.steps.coadd.Coadd`.
-
-    Attributes
-    ----------
-    box, wcs
-        The part and its projection.
-    gain
-        Electrons per unit, mean of the bands'.
-    bands, n_frames
-        What has a part.
-    """
-
-    box: Section
-    wcs: TanWcs
-    image: NDArray[np.float32]
-    weight: NDArray[np.float32]
-    mask: NDArray[np.uint8]
-    gain: float
-    bands: tuple[str, ...]
-    n_frames: int
-
-
-def combine_bands(
-    inputs: Inputs,
-    frames: Sequence[Progenitor],
-    *,
-    combine: CombineType,
-    clip: tuple[float, float],
-    zero_point: float,
-) -> CoaddedBands:
-    """Combine regridded frames band by band, and the bands with each other.
-
-    A source's colour would look like an outlier among frames of several bands: only within each
-    band values are clipped.
-
-    Parameters
-    ----------
-    frames, combine, clip, zero_point
-        As :func:`combine_frames`.
-
-    Raises
-    ------
-    UnprocessableError
-        If no frame has a pixel with weight.
-    """
-    calibrated = any(frame["flux_scale"] is not None for frame in frames)
-    usable = [f for f in frames if f["zero_point"] is not None or not calibrated]
-    box = _around([_box(frame) for frame in usable])
-    bands = tuple(sorted({str(frame["band"]) for frame in usable}))
-    contributions, gains, wcs = [], [], None
-    for band in bands:
-        made = combine_frames(
-            inputs,
-            [frame for frame in usable if frame["band"] == band],
-            combine=combine,
-            clip=clip,
-            zero_point=zero_point,
-        )
-        planes = (made.images["IMAGE"], made.images["WEIGHT"], made.images["MASK"])
-        contributions.append(Contribution(made.box, _cut(planes)))
-        gains.append(made.median_of_sets("gain"))
-        wcs = part_of(made.wcs, x0=box.x0 - made.box.x0, y0=box.y0 - made.box.y0)
-    assert wcs is not None  # noqa: S101  # there is at least one band
-    total = coadd(contributions, box, combine=CombineType.WEIGHTED)
-    return CoaddedBands(
-        box, wcs, total.image, total.weight, total.mask, sum(gains), bands, len(usable)
-    )
-
-
-def _cut(planes: Planes) -> Callable[[Section], Planes]:
-    def read(part: Section) -> Planes:
-        image, weight, mask = planes
-        return image[part.slices], weight[part.slices], mask[part.slices]
-
-    return read
 
 
 def _row(
@@ -324,7 +238,14 @@ def _row(
     return (
         *(number, raw["name"], frame.chip, frame.instrument, frame.filter, frame.night),
         *(raw["mjd_obs"], exptime, _number(frame["seeing"]) * (1 + _number(_difference(frame)))),
-        *(_number(frame["pos_err"]), _number(frame["zero_point"]), _number(frame["zero_point_err"]), scale, weight, gain),
+        *(
+            _number(frame["pos_err"]),
+            _number(frame["zero_point"]),
+            _number(frame["zero_point_err"]),
+            scale,
+            weight,
+            gain,
+        ),
         *(frame["noise_factor"], int(frame["good_fraction"] * ny * nx), 0),
     )
 
@@ -337,13 +258,14 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def _box(frame: Progenitor) -> Section:
+def frame_box(frame: Progenitor) -> Section:
     """Part of the grid that a regridded frame is."""
     x, y = frame["grid_x"], frame["grid_y"]
     return Section(y, y + frame["grid_ny"], x, x + frame["grid_nx"])
 
 
-def _around(boxes: Sequence[Section]) -> Section:
+def rectangle_around(boxes: Sequence[Section]) -> Section:
+    """Smallest rectangle that has others in it."""
     return Section(
         min(box.y0 for box in boxes),
         max(box.y1 for box in boxes),
@@ -384,94 +306,31 @@ def _sets(
     return sets
 
 
-def _stars(frames: Sequence[Progenitor]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Places of the frames' bright stars, each once."""
-    tables = [frame.tables["STARS"] for frame in frames]
-    ra = np.concatenate([table["ra"] for table in tables])
-    dec = np.concatenate([table["dec"] for table in tables])
-    second = np.stack([np.rint(ra * 1800), np.rint(dec * 1800)])
-    _, first = np.unique(second, axis=1, return_index=True)
-    first = np.sort(first)[:_MOST_STARS]
-    return ra[first], dec[first]
+def _stars(frames: Sequence[Progenitor], chosen: Sequence[int]) -> NDArray[np.void]:
+    """Bright stars of frames, with the frame's number."""
+    most = max(_FEWEST_STARS, _MOST_STARS // len(chosen))
+    tables = [frames[i].tables["STARS"][:most] for i in chosen]
+    stars = np.zeros(sum(map(len, tables)), _STAR_DTYPE)
+    stars["frame"] = np.repeat(chosen, [len(table) for table in tables])
+    for name in ("ra", "dec", "fwhm"):
+        stars[name] = np.concatenate([table[name] for table in tables])
+    return stars
 
 
-def coadd_cards(
-    inputs: Inputs, coadded: CoaddedFrames, attributes: dict[str, Any]
-) -> dict[str, tuple[Any, str]]:
-    """What the header of a coadd says, WCS in 1-based pixels."""
-    used = coadded.used
-    start, end = _times(used)
-    calibrated = coadded.zero_point is not None
-    cards: dict[str, tuple[Any, str]] = {
-        "OBJECT": (inputs.field.name, "field"),
-        "DATE-OBS": (utc_of(start).isoformat(timespec="milliseconds"), "first start (UTC)"),
-        "MJD-OBS": (start, "[d] start of the first exposure (UTC)"),
-        "MJD-END": (end, "[d] end of the last exposure (UTC)"),
-        "TIMESYS": ("UTC", "time scale"),
-        "EXPTIME": (attributes["exptime"], "[s] exposure time of the median pixel"),
-        "TEXPTIME": (attributes["exptime_total"], "[s] of all exposures"),
-        "NCOMBINE": (len(used), "frames in it"),
-        "GAIN": (attributes["effective_gain"], "electrons per unit, median pixel"),
-        "GRIDX": (coadded.box.x0 + 1, "column of the grid of the first pixel"),
-        "GRIDY": (coadded.box.y0 + 1, "row of the grid of the first pixel"),
-        "NOISEFAC": (attributes["noise_factor"], "pixel rms over rms of weights"),
-    }
-    if not calibrated:
-        cards["BUNIT"] = ("adu/s", "unit of the pixels")
-    for keyword, name, comment in (
-        ("SEEING", "seeing", "[arcsec] fwhm of stars"),
-        ("PHOTZP", "zero_point", "[mag] of 1 unit"),
-        ("PHOTZPE", "zero_point_err", "[mag] its error"),
-        ("MAGLIM", "limiting_mag", "[mag] 5 sigma in the aperture"),
-    ):
-        value = attributes[name]
-        if value is not None and math.isfinite(value):
-            cards[keyword] = (value, comment)
-    if calibrated:
-        cards["PHOTBAND"] = (inputs.filter, "band of the zero point")
-    return cards | {keyword: (value, "") for keyword, value in coadded.wcs.to_cards().items()}
-
-
-def coadd_obscore(
-    inputs: Inputs, coadded: CoaddedFrames, attributes: dict[str, Any]
-) -> dict[str, Any]:
-    """Columns of a coadd's ObsCore row (ObsCore-1.1 3)."""
-    used, band, field = coadded.used, inputs.band, inputs.field
-    cameras = "+".join(sorted({str(name) for name in used["instrument"]}))
-    ny, nx = coadded.images["IMAGE"].shape
-    ra, dec, radius = coadded.wcs.circle((ny, nx))
-    start, end = _times(used)
-    seconds = attributes["exptime_total"]
-    return {
-        "obs_id": f"{field.name}-{inputs.filter}",
-        "obs_title": f"{field.name} {inputs.filter}: {len(used)} frames, {seconds:g} s, {cameras}",
-        "calib_level": _ENHANCED,
-        "dataproduct_subtype": "CoaddedRegriddedFrame",
-        "access_estsize": max(1, ny * nx * _BYTES_PER_PIXEL // 1000),
-        "target_name": field.name,
-        "s_ra": ra,
-        "s_dec": dec,
-        "s_fov": 2.0 * radius,
-        "s_region": coadded.wcs.footprint((ny, nx)),
-        "s_resolution": _known(attributes["seeing"]),
-        "s_pixel_scale": coadded.wcs.pixel_scale,
-        "s_xel1": nx,
-        "s_xel2": ny,
-        "t_min": start,
-        "t_max": end,
-        "t_exptime": attributes["exptime"],
-        "em_min": band.em_min,
-        "em_max": band.em_max,
-        "facility_name": inputs.instrument.facility,
-        "instrument_name": inputs.instrument.name,
-    }
-
-
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _times(used: NDArray[np.void]) -> tuple[float, float]:
-    """Start of the first and end of the last exposure, MJD."""
-    start = used["mjd_obs"]
-    return float(start.min()), float((start + used["exptime"] / _SECONDS).max())
+def _widths(made: Coadd, wcs: TanWcs, stars: NDArray[np.void], table: NDArray[np.void]) -> Widths:
+    """Measure the frames' stars on the coadd."""
+    if not len(stars):
+        return Widths(math.nan, math.nan, 0)
+    x, y = wcs.to_pixel(stars["ra"], stars["dec"])
+    expected = float(np.median(stars["fwhm"])) / wcs.pixel_scale
+    widths = star_widths(made.image, made.weight, x, y, fwhm=expected) * wcs.pixel_scale
+    known = np.isfinite(widths)
+    if not known.any():
+        return Widths(math.nan, math.nan, 0)
+    measured = float(np.percentile(widths[known], _NARROW, method="nearest"))
+    single, shares = [], []
+    for frame in np.unique(stars["frame"][known]):
+        same = known & (stars["frame"] == frame)
+        single.append(measured * float(np.median(stars["fwhm"][same] / widths[same])))
+        shares.append(float(table["weight"][frame]))
+    return Widths(measured, summed_width(single, shares), int(known.sum()))

@@ -227,10 +227,12 @@ CREATE OR REPLACE VIEW archive.sources AS
   SELECT s.product_id * 1000000 + s.source_number AS source_id, s.product_id AS object_id,
     i.dataset_id AS obs_publisher_did, s.ra, s.dec, s.pos_err, s.mag, s.mag_err,
     s.flux, s.flux_err, s.x, s.y, s.fwhm, s.elongation, s.flags,
-    t.filter, t.instrument AS instrument_name, t.chip, t.moment AS t_mid
+    t.filter, t.instrument AS instrument_name, t.chip, t.moment AS t_mid,
+    s.source_number, f.name AS field
   FROM vo.source s
   JOIN vo.published u USING (product_id)
   JOIN vo.target t ON t.target_id = u.target_id
+  LEFT JOIN vo.field f USING (field_id)
   LEFT JOIN vo.target i
     ON coalesce(i.raw_id::text, i.field_id::text || ' ' || i.filter)
       = coalesce(t.raw_id::text, t.field_id::text || ' ' || t.filter)

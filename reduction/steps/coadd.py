@@ -94,7 +94,7 @@ class Coadd:
     clipped: NDArray[np.int64]
 
 
-def coadd(  # noqa: PLR0913  # the settings of SWarp's combination
+def coadd(  # the settings of SWarp's combination
     frames: Sequence[Contribution],
     box: Section,
     *,
@@ -278,7 +278,7 @@ class _Origins:
             name = int(found[k])
             if name not in self._known:
                 self._known[name] = len(self._known)
-                members = (frames[i] for i in np.flatnonzero(flat[:, first[k]]))
+                members = (frames[i] for i in np.flatnonzero(flat[:, first[k]]).tolist())
                 self._rows += [(self._known[name], frame) for frame in members]
             numbers[k] = self._known[name]
         return np.asarray(numbers[inverse].reshape(sums.shape), np.int32)

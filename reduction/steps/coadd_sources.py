@@ -207,9 +207,7 @@ def _fluxes(rows: NDArray[np.void], deep: Deep, radius: float, box: int) -> None
     )
     aperture_fluxes(frame, rows, aperture_radius=radius, lost_flag=int(SourceFlag.NO_FLUX))
     _flag(rows, deep, (mended, bad), radius)
-    point_source_fluxes(
-        frame, rows, aperture_radius=radius, forgiven=int(SourceFlag.MERGED)
-    )
+    point_source_fluxes(frame, rows, aperture_radius=radius, forgiven=int(SourceFlag.MERGED))
 
 
 def _flag(

@@ -34,7 +34,7 @@ class Kernel(StrEnum):
     """How values between pixels are found."""
 
     SPLINE3 = "SPLINE3"
-    """Cubic splines: fluxes and positions of sampled stars to 1e-3, noise keeps most of its rms."""
+    """Cubic splines: fluxes of sampled stars to 1e-3, noise keeps most of its rms."""
     LANCZOS3 = "LANCZOS3"
     """SWarp's usual one (RESAMPLING_TYPE)."""
     BILINEAR = "BILINEAR"
@@ -137,7 +137,7 @@ class Samples:
     hole: NDArray[np.bool_]
 
 
-def sample(  # noqa: PLR0913  # a frame is three arrays
+def sample(  # a frame is three arrays
     image: Image,
     weight: Image,
     bad: NDArray[np.bool_],

@@ -58,7 +58,7 @@ class Resampled:
     noise_factor: float
 
 
-def resample(  # noqa: PLR0913  # a frame is three arrays, and two projections place them
+def resample(  # a frame is three arrays, and two projections place them
     image: Image,
     weight: Image,
     mask: NDArray[np.uint8],
@@ -101,15 +101,15 @@ def resample(  # noqa: PLR0913  # a frame is three arrays, and two projections p
 
     Notes
     -----
-    Values are multiplied by the size of a grid pixel in frame pixels, so that the sum over a source
-    stays its flux. A grid pixel of f frame pixels of variance v adds f v to a large aperture,
+    Values are multiplied by the size of a grid pixel in frame pixels, so that the sum over a
+    source stays its flux. A grid pixel of f frame pixels of variance v adds f v to a large aperture,
     whatever the kernel shares between neighbours: that is its variance here. Grid pixels more
     than 1.25 times as wide as the frame's are means over sub-pixels, as SWarp's OVERSAMPLING.
 
     Pixels without weight are replaced by a guess from their neighbours before, that their values
     do not ring; saturated ones keep their value, which is more than any guess.
 
-    Compared with SWarp and reproject in tests/science/test_resample.py.
+    Compared with SWarp and reproject in tests/science/test_coadd_arrays.py.
     """
     if not image.shape == weight.shape == mask.shape:
         message = f"image, weight and mask have the shapes {image.shape}, {weight.shape}, "
@@ -120,8 +120,7 @@ def resample(  # noqa: PLR0913  # a frame is three arrays, and two projections p
     value, taken, hole, fold = _gather(mended, weight, bad, mapping, (kernel, limit))
     area = _areas(mapping)
     value *= area
-    with np.errstate(divide="ignore", invalid="ignore"):
-        taken = np.where(area > 0, taken / area, np.float32(0)).astype(np.float32, copy=False)
+    taken /= area
     bits = np.zeros(value.shape, np.uint8)
     bits[hole] = _bits_near(mask | np.where(bad & (mask == 0), _NON_NUMBER, 0), mapping, hole)
     factor = _noise_factor(kernel, float(np.median(mapping.area)) / fold**2, fold)
@@ -143,9 +142,7 @@ def _gather(
     total = None
     for dy in offsets:
         for dx in offsets:
-            part = sample(
-                image, weight, bad, mapping, kernel=kernel, limit=limit, shift=(dy, dx)
-            )
+            part = sample(image, weight, bad, mapping, kernel=kernel, limit=limit, shift=(dy, dx))
             if total is None:
                 total = part
                 continue
@@ -166,13 +163,12 @@ def _areas(mapping: Mapping) -> Image:
     ny, nx = mapping.shape
     my, mx = mapping.area.shape
     across = np.empty((my, nx))
-    nodes_x, nodes_y = np.arange(mx) * mapping.step, np.arange(my) * mapping.step
+    nodes = np.arange(mx) * mapping.step
     for j in range(my):
-        across[j] = np.interp(np.arange(nx), nodes_x, mapping.area[j])
+        across[j] = np.interp(np.arange(nx), nodes, mapping.area[j])
     v = np.arange(ny) / mapping.step
     j = np.minimum(v.astype(np.intp), my - 2)
     part = (v - j).astype(np.float32)[:, None]
-    del nodes_y
     low = across[:-1].astype(np.float32)
     rise = np.diff(across, axis=0).astype(np.float32)
     return np.asarray(low[j] + part * rise[j])
@@ -231,7 +227,7 @@ def _bits_near(
     ix, iy = np.floor(x).astype(np.intp), np.floor(y).astype(np.intp)
     inside = (ix >= -1) & (iy >= -1) & (ix < nx) & (iy < ny)
     found = np.zeros(len(ix), np.uint8)
-    for reach in (range(0, 2), range(-2, TAPS - 2)):
+    for reach in (range(2), range(-2, TAPS - 2)):
         # what is nearest says why; what is further away only where that says nothing
         todo = inside & (found == 0)
         for j in reach:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_REACH: Final = 3.0
-_CHUNK: Final = 1000
+_REACH: Final = 2.5
+_ROUNDS: Final = 5
+_WIDEST: Final = 3.0
 
 
 def star_widths(
@@ -26,7 +27,10 @@ def star_widths(
     *,
     fwhm: Array | float,
 ) -> Array:
-    """Half-light diameters within three times the expected width.
+    """Half-light diameters of stars within two and a half times their own width.
+
+    The circle follows the width that is found, so that the measure does not depend on what was
+    expected.
 
     Parameters
     ----------
@@ -37,29 +41,35 @@ def star_widths(
     x, y
         Places of the stars, 0-based pixels, shape (n,).
     fwhm
-        Expected width, pixels.
+        Expected width, pixels, to begin with.
 
     Returns
     -------
     ndarray
         Pixels, shape (n,); for a Gaussian its full width at half maximum. NaN for stars that
-        reach over the edge or have a pixel without weight.
+        reach over the edge, have a pixel without weight, or no end of their light in sight.
     """
     ny, nx = image.shape
-    reach = _REACH * np.broadcast_to(np.asarray(fwhm, np.float64), x.shape)
-    widths = np.full(len(x), np.nan)
-    inside = (x > reach) & (y > reach) & (x < nx - 1 - reach) & (y < ny - 1 - reach)
-    chosen = np.flatnonzero(inside)
-    if not len(chosen):
-        return widths
+    width = np.array(np.broadcast_to(np.asarray(fwhm, np.float64), x.shape))
+    most = _WIDEST * width
     unused = np.ascontiguousarray(~(weight > 0) | ~np.isfinite(image))
     pixels = np.ascontiguousarray(np.where(unused, np.float32(0), image), dtype=np.float32)
-    spoilt = unused.astype(np.float32)
-    for start in range(0, len(chosen), _CHUNK):
-        part = chosen[start : start + _CHUNK]
-        place = x[part], y[part], reach[part]
-        radius, flag = sep.flux_radius(pixels, *place, 0.5, subpix=5)
-        missing, _, _ = sep.sum_circle(spoilt, *place, subpix=1)
-        known = (flag == 0) & (radius > 0) & (missing == 0)
-        widths[part[known]] = 2.0 * radius[known]
+    left = np.arange(len(x))
+    for _ in range(_ROUNDS):
+        reach = _REACH * width[left]
+        inside = (x[left] > reach) & (y[left] > reach) & (reach < _REACH * most[left])
+        inside &= (x[left] < nx - 1 - reach) & (y[left] < ny - 1 - reach)
+        left, reach = left[inside], reach[inside]
+        if not len(left):
+            break
+        radius, flag = sep.flux_radius(pixels, x[left], y[left], reach, 0.5, subpix=5)
+        known = (flag == 0) & (radius > 0)
+        left = left[known]
+        width[left] = 2.0 * radius[known]
+    widths = np.full(len(x), np.nan)
+    if len(left):
+        place = x[left], y[left], _REACH * width[left]
+        missing, _, _ = sep.sum_circle(unused.astype(np.float32), *place, subpix=1)
+        left = left[missing == 0]
+        widths[left] = width[left]
     return widths

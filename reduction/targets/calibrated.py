@@ -129,4 +129,3 @@ def _obscore(inputs: Inputs) -> dict[str, Any]:
         "facility_name": instrument.facility,
         "instrument_name": instrument.name,
     }
-

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.coadding import CoaddedFrames, combine_frames, coadd_cards, coadd_obscore
+from reduction.coadd_facts import coadd_cards, coadd_obscore
+from reduction.coadding import CoaddedFrames, combine_frames
 from reduction.depends import frames_of_field
+from reduction.field_grids import own_field
 from reduction.quality import QualityFlags
 from reduction.steps.coadd import CombineType
 from reduction.target import Anchor, FieldTarget, Inputs, Made
@@ -55,9 +57,7 @@ class CoaddedRegriddedFrame(FieldTarget):
         float, "magnitude of a source of 1 unit", unit="mag", ucd="phot.mag;arith.zp"
     )
     zero_point_err = attribute(float, "its error", unit="mag", ucd="stat.error;phot.mag;arith.zp")
-    pos_err = attribute(
-        float, "error of positions, one axis", unit="arcsec", ucd="stat.error;pos"
-    )
+    pos_err = attribute(float, "error of positions, one axis", unit="arcsec", ucd="stat.error;pos")
     aperture = attribute(
         float, "radius of the zero point's aperture", unit="arcsec", ucd="phys.size.radius"
     )
@@ -136,8 +136,7 @@ class CoaddedRegriddedFrame(FieldTarget):
     def _attributes(inputs: Inputs, coadded: CoaddedFrames) -> dict[str, Any]:
         frames = coadded.tables["FRAMES"]
         used = frames[frames["flux_scale"] > 0]
-        seeing, stars = coadded.seeing()
-        predicted = coadded.predicted_seeing()
+        widths = coadded.widths
         exposures = {(row["name"], row["instrument"]): row["exptime"] for row in used}
         known = used["seeing"][np.isfinite(used["seeing"])]
         values = max(int(used["pixels"].sum()), 1)
@@ -156,14 +155,14 @@ class CoaddedRegriddedFrame(FieldTarget):
             "aperture": coadded.aperture,
             "effective_gain": coadded.median_of_sets("gain"),
             "noise_factor": coadded.noise_factor(),
-            "seeing": seeing,
-            "seeing_predicted": predicted,
+            "seeing": widths.measured,
+            "seeing_predicted": widths.predicted,
             "seeing_best": float(known.min()) if len(known) else math.nan,
             "seeing_worst": float(known.max()) if len(known) else math.nan,
-            "psf_difference": seeing / predicted - 1.0,
-            "psf_stars": stars,
+            "psf_difference": widths.measured / widths.predicted - 1.0,
+            "psf_stars": widths.stars,
             "limiting_mag": coadded.limiting_magnitude(),
-            "coverage": coadded.coverage(inputs.field),
+            "coverage": coadded.coverage(own_field(inputs)),
             "clipped": float(used["clipped"].sum()) / values,
         }
 
@@ -174,9 +173,7 @@ class CoaddedRegriddedFrame(FieldTarget):
             flags |= self.Flags.PSF_DIFFERENCE_TOO_LARGE
         return int(flags)
 
-    def compare(
-        self, made: Made, previous: Mapping[str, Any], parameters: Parameters
-    ) -> int:
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
         """See that it did not become shallower."""
         before, now = previous.get("limiting_mag"), made.attributes["limiting_mag"]
         flags = self.Flags(0)

@@ -13,8 +13,9 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import in_field
 from reduction.detection import is_clean, star_width
+from reduction.field_grids import grid_of, own_field
 from reduction.steps.coadd_sources import Deep, detect_sources, measure_sources
-from reduction.steps.grid import field_grid, part_of
+from reduction.steps.grid import part_of
 from reduction.steps.photometry import magnitudes
 from reduction.target import Anchor, FieldTarget, Inputs, Made
 from schemas.tables import Source
@@ -81,10 +82,8 @@ class CoaddedSourceList(FieldTarget):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Measure the field's sources on the coadd."""
-        frame, field = inputs.frame, inputs.field
-        grid, _ = field_grid(
-            field.ra, field.dec, radius=field.radius, pixel_scale=field.pixel_scale
-        )
+        frame, field = inputs.frame, own_field(inputs)
+        grid, _ = grid_of(field)
         aperture = parameters.APERTURE or frame["aperture"] or _APERTURE * field.pixel_scale
         radius = aperture / grid.pixel_scale
         deep = Deep(
@@ -131,9 +130,7 @@ class CoaddedSourceList(FieldTarget):
         return found, (0, 0), inputs.filter
 
     @staticmethod
-    def _rows(
-        sources: NDArray[np.void], wcs: TanWcs, frame: Progenitor
-    ) -> NDArray[np.void]:
+    def _rows(sources: NDArray[np.void], wcs: TanWcs, frame: Progenitor) -> NDArray[np.void]:
         rows = np.zeros(len(sources), _ROW)
         for name in rows.dtype.names or ():
             if name != "flags":
@@ -151,9 +148,7 @@ class CoaddedSourceList(FieldTarget):
         return rows
 
     @staticmethod
-    def _limit(
-        rows: NDArray[np.void], frame: Progenitor, clean: NDArray[np.bool_]
-    ) -> float:
+    def _limit(rows: NDArray[np.void], frame: Progenitor, clean: NDArray[np.bool_]) -> float:
         """Magnitude of five times the noise of the faintest half of the clean sources."""
         known = clean & np.isfinite(rows["flux_err"])
         if frame["zero_point"] is None or not known.any():

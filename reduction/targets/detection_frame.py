@@ -7,7 +7,7 @@ __all__ = ["DetectionFrame"]
 from dataclasses import dataclass
 
 from reduction.attributes import attribute
-from reduction.coadding import combine_bands
+from reduction.coadd_bands import combine_bands
 from reduction.depends import frames_of_field
 from reduction.detection import is_clean, star_width
 from reduction.steps.coadd import CombineType
@@ -55,11 +55,7 @@ class DetectionFrame(FieldTarget):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Combine bands, and detect."""
-        frames = [
-            frame
-            for frame in inputs.regridded
-            if parameters.BAND in ("", frame["band"])
-        ]
+        frames = [frame for frame in inputs.regridded if parameters.BAND in ("", frame["band"])]
         made = combine_bands(
             inputs,
             frames or inputs.regridded,

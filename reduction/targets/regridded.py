@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["STAR_DTYPE", "RegriddedFrame", "grid_of"]
+__all__ = ["STAR_DTYPE", "RegriddedFrame"]
 
 import math
 from dataclasses import dataclass
@@ -13,9 +13,10 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import calibration, in_field, of_frame, raw_frame
 from reduction.detection import is_clean, signal_to_noise
+from reduction.field_grids import grid_of, own_field
 from reduction.quality import QualityFlags
 from reduction.solutions import pos_err_of, wcs_of
-from reduction.steps.grid import covered, field_grid, part_of
+from reduction.steps.grid import covered, part_of
 from reduction.steps.kernels import Kernel
 from reduction.steps.resample import Resampled, resample
 from reduction.steps.sky_subtraction import BackgroundSubtractionType, SkySubtracted, subtract_sky
@@ -28,20 +29,16 @@ from schemas.errors import UnprocessableError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from reduction.fields import FieldSpec
     from reduction.instruments.base import Section
     from reduction.steps.wcs import TanWcs
 
 _BRIGHT = 30.0
 _STARS = 200
+_FEWEST = 5
+_NARROW = 20.0
 
 #: Stars of a frame: place (degrees), and widths on the grid and on the frame (arcsec).
 STAR_DTYPE = np.dtype([("ra", "f8"), ("dec", "f8"), ("fwhm", "f8"), ("fwhm_before", "f8")])
-
-
-def grid_of(field: FieldSpec) -> tuple[TanWcs, tuple[int, int]]:
-    """Projection and shape of a field's grid."""
-    return field_grid(field.ra, field.dec, radius=field.radius, pixel_scale=field.pixel_scale)
 
 
 class RegriddedFrame(FrameInFieldTarget):
@@ -63,9 +60,7 @@ class RegriddedFrame(FrameInFieldTarget):
     gastrometric = in_field("GAstrometric", required=False)
     photometric = calibration("PhotometricParameters", required=False, prefer_own=True)
     gphotometric = in_field("GPhotometric", required=False)
-    illumination = calibration(
-        "IlluminationCorrectionFrame", required=False, when="illumination"
-    )
+    illumination = calibration("IlluminationCorrectionFrame", required=False, when="illumination")
 
     grid_x = attribute(int, "column of the grid of its first pixel", ucd="pos.cartesian.x")
     grid_y = attribute(int, "row of the grid of its first pixel", ucd="pos.cartesian.y")
@@ -142,11 +137,13 @@ class RegriddedFrame(FrameInFieldTarget):
         """Take the sky off, interpolate, and say how the result's scale and stars are."""
         raw, reduced = inputs.raw, inputs.reduced
         frame, origin = self._projection(inputs)
-        grid, grid_shape = grid_of(inputs.field)
+        grid, grid_shape = grid_of(own_field(inputs))
         shape = reduced.images["IMAGE"].shape
         box = covered(frame, shape, grid, grid_shape)
         if box is None:
-            message = f"{raw['name']}: the frame does not touch the grid of {inputs.field.name}"
+            message = (
+                f"{raw['name']}: the frame does not touch the grid of {own_field(inputs).name}"
+            )
             raise UnprocessableError(message)
         sky = self._without_sky(inputs, parameters)
         made = resample(
@@ -160,7 +157,9 @@ class RegriddedFrame(FrameInFieldTarget):
             limit=parameters.MAXIMUM_BAD_SHARE,
         )
         if not (made.weight > 0).any():
-            message = f"{raw['name']}: no pixel of the grid of {inputs.field.name} gets a value"
+            message = (
+                f"{raw['name']}: no pixel of the grid of {own_field(inputs).name} gets a value"
+            )
             raise UnprocessableError(message)
         part = part_of(grid, x0=box.x0, y0=box.y0)
         stars = self._stars(inputs, sky, made, (frame, part))
@@ -186,7 +185,9 @@ class RegriddedFrame(FrameInFieldTarget):
                 "effective_gain": reduced["effective_gain"],
                 "sky": sky.level,
                 "sky_rms": sky.rms,
-                "seeing": _finite(inputs.catalog["fwhm"]) * frame.pixel_scale,
+                "seeing": seeing_of(
+                    stars["fwhm_before"], inputs.catalog["fwhm"], frame.pixel_scale
+                ),
                 "psf_difference": _median(stars["fwhm"] / stars["fwhm_before"]) - 1.0,
                 "psf_stars": len(stars),
                 "noise_factor": made.noise_factor,
@@ -271,7 +272,8 @@ class RegriddedFrame(FrameInFieldTarget):
         expected = typical * frame.pixel_scale / part.pixel_scale
         after = star_widths(made.image, made.weight, x, y, fwhm=expected)
         found["fwhm"] = after * part.pixel_scale
-        return found[np.isfinite(found["fwhm"]) & np.isfinite(found["fwhm_before"])]
+        known = np.isfinite(found["fwhm"]) & np.isfinite(found["fwhm_before"])
+        return np.asarray(found[known])
 
     def verify(self, made: Made, parameters: Parameters) -> int:
         """See that the frame's place is known and its stars are still what they were."""
@@ -283,8 +285,19 @@ class RegriddedFrame(FrameInFieldTarget):
         return int(flags)
 
 
-def _finite(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+def seeing_of(widths: NDArray[np.float64], usual: float | None, pixel_scale: float) -> float:
+    """Width of stars, arcsec: the end of the narrowest fifth, or the usual one of a few stars.
+
+    Parameters
+    ----------
+    widths
+        Of stars, arcsec.
+    usual
+        That of the Catalog, pixels; None for none.
+    """
+    if len(widths) >= _FEWEST:
+        return float(np.percentile(widths, _NARROW, method="nearest"))
+    return math.nan if usual is None else float(usual) * pixel_scale
 
 
 def _median(values: NDArray[np.float64]) -> float:
@@ -298,7 +311,7 @@ def _cards(inputs: Inputs, part: TanWcs, box: Section) -> dict[str, tuple[Any, s
         "MJD-OBS": (raw["mjd_obs"], "[d] start (UTC)"),
         "EXPTIME": (raw["exptime"], "[s] exposure time"),
         "BUNIT": ("adu", "unit of the pixels"),
-        "FIELD": (inputs.field.name, "field that the grid belongs to"),
+        "FIELD": (own_field(inputs).name, "field that the grid belongs to"),
         "GRIDX": (box.x0 + 1, "column of the grid of the first pixel"),
         "GRIDY": (box.y0 + 1, "row of the grid of the first pixel"),
     }

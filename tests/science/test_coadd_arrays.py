@@ -166,7 +166,7 @@ def test_depth_grows_with_the_square_root_of_the_number_of_frames() -> None:
         noise[n] = flux.std()
         # 400 places: 3.5 %
         assert flux.std() / error.mean() == pytest.approx(1.0, abs=0.1)
-        # by the scatter of pixels alone errors would be two thirds of what they are: they share noise
+        # pixels share noise: by their scatter alone errors would be two thirds of what they are
         pulls = (made[n].image * np.sqrt(made[n].weight))[80:-80, 80:-80]
         assert pulls.std() == pytest.approx(0.665, abs=0.02)
     assert noise[1] / noise[4] == pytest.approx(2.0, rel=0.05)
@@ -216,7 +216,9 @@ def test_coadds_agree_with_those_of_swarp(stars: Stars, tmp_path: Path) -> None:
     theirs, weight = by_swarp(tmp_path, frames)
     ours = combined(frames, combine=CombineType.WEIGHTED)
     flux, _, dx, dy = fluxes(ours, stars, 10.0)
-    swarped = Coadd(theirs, weight, ours.mask, ours.number, ours.origin, ours.members, ours.clipped)
+    swarped = Coadd(
+        theirs, weight, ours.mask, ours.number, ours.origin, ours.members, ours.clipped
+    )
     other, _, dx2, dy2 = fluxes(swarped, stars, 10.0)
     # they use Lanczos-3, fill bad pixels and spread what is left of them: 0.2 % of the flux; and
     # have the same stars at the same places
@@ -242,7 +244,9 @@ def by_swarp(folder: Path, frames: list[Frame]) -> tuple[np.ndarray, np.ndarray]
         header["FLXSCALE"] = frame.scale
         name = folder / f"frame{number}.fits"
         fits.writeto(name, frame.image, header)
-        fits.writeto(folder / f"frame{number}.weight.fits", frame.weight, fits.Header(frame.wcs.to_cards()))
+        fits.writeto(
+            folder / f"frame{number}.weight.fits", frame.weight, fits.Header(frame.wcs.to_cards())
+        )
         names.append(str(name))
     cards = fits.Header(GRID.to_cards())
     cards["NAXIS1"], cards["NAXIS2"] = SHAPE[1], SHAPE[0]

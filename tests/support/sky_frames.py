@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Frame", "Stars", "aperture", "draw", "frame_of", "scatter_stars", "turned"]
+__all__ = ["Frame", "Stars", "draw", "frame_of", "scatter_stars", "turned"]
 
 from dataclasses import dataclass
 
@@ -85,7 +85,7 @@ def frame_of(
     bad: float = 0.0,
     sky: float = 0.0,
 ) -> Frame:
-    """Expose: ``fwhm`` in pixels; adu times ``scale`` is flux; a part ``bad`` of pixels is junk."""
+    """Expose: ``fwhm`` in pixels; adu times ``scale`` is flux; a part ``bad`` of them is junk."""
     image = np.full(shape, sky)
     x, y = wcs.to_pixel(stars.ra, stars.dec)
     draw(image, x, y, stars.flux / scale, fwhm=fwhm)
@@ -96,14 +96,3 @@ def frame_of(
     image[junk] = rng.uniform(1e3, 6e4, int(junk.sum()))
     weight[junk], mask[junk] = 0.0, 32
     return Frame(image.astype(np.float32), weight, mask, wcs, scale, noise)
-
-
-def aperture(
-    image: np.ndarray, x: np.ndarray, y: np.ndarray, radius: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sums in circles, and the number of pixels in each."""
-    import sep
-
-    data = np.ascontiguousarray(image, np.float64)
-    total, _, _ = sep.sum_circle(data, x, y, radius, subpix=0)
-    return total, np.full(len(x), np.pi * radius**2)

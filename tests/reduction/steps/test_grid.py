@@ -59,9 +59,15 @@ def test_pixels_between_the_nodes_are_right_to_a_hundredth(angle: float) -> None
     # a cubic distortion of 4 pixels at 750: curvature 6 x 4 / 750^2, over nodes 16 x 0.8 apart
     assert np.hypot(x - exact[0], y - exact[1])[near].max() < 0.002
     h = 0.5
-    right, left = (frame.to_pixel(*grid.to_sky(column + box.x0 + d, row + box.y0)) for d in (h, -h))
-    above, below = (frame.to_pixel(*grid.to_sky(column + box.x0, row + box.y0 + d)) for d in (h, -h))
-    area = (right[0] - left[0]) * (above[1] - below[1]) - (right[1] - left[1]) * (above[0] - below[0])
+    right, left = (
+        frame.to_pixel(*grid.to_sky(column + box.x0 + d, row + box.y0)) for d in (h, -h)
+    )
+    above, below = (
+        frame.to_pixel(*grid.to_sky(column + box.x0, row + box.y0 + d)) for d in (h, -h)
+    )
+    area = (right[0] - left[0]) * (above[1] - below[1]) - (right[1] - left[1]) * (
+        above[0] - below[0]
+    )
     # one-sided differences at the outermost nodes see a slope of the distortion's curvature
     assert np.abs(mapping.areas(row, column) / np.abs(area) - 1)[near].max() < 1e-3
 
