@@ -374,7 +374,9 @@ SOURCES: Final = Table(
         _number(
             "mag_err", "float", "mag", "stat.error;phot.mag", "error of mag, without zero point's"
         ),
-        _number("flux", "float", "adu/s", "phot.count", "flux"),
+        _number(
+            "flux", "float", "adu/s", "phot.count", "flux; on coadds scaled to its zero point"
+        ),
         _number("flux_err", "float", "adu/s", "stat.error;phot.count", "error of flux"),
         _number("x", "float", "pixel", "pos.cartesian.x;instr.det", "pixel, 0-based"),
         _number("y", "float", "pixel", "pos.cartesian.y;instr.det", "pixel, 0-based"),
@@ -394,12 +396,20 @@ SOURCES: Final = Table(
         _number(
             "spread", "float", "", "src.morph.param", "0 for stars, positive for extended sources"
         ),
+        _number(
+            "source_number",
+            "int",
+            "",
+            "meta.number",
+            "number on its image; on the coadds of a field the same in all bands",
+        ),
+        _text("field", "meta.id;obs.field", "field of its coadd, no value for single frames"),
     ),
     "Sources on all published images, one row for each detection",
     kind="view",
     index=1,
     keys=(_TO_PRODUCT,),
-    freshness=("SourceList",),
+    freshness=("SourceList", "CoaddedSourceList"),
     position=("ra", "dec"),
 )
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 __all__ = ["CalibratedScienceFrame"]
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reduction.attributes import attribute
 from reduction.depends import calibration, of_frame, raw_frame
+from reduction.mjd import utc_of
 from reduction.quality import QualityFlags
 from reduction.steps.astrometry import SolutionModel
 from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
 
-_MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 _BYTES_PER_PIXEL = 4
 _SCIENCE_READY = 2
 
@@ -89,7 +88,7 @@ def _cards(inputs: Inputs) -> dict[str, tuple[Any, str]]:
     raw, astrometric, photometric = inputs.raw, inputs.astrometric, inputs.photometric
     cards: dict[str, tuple[Any, str]] = {
         "OBJECT": (raw["object"], "target as the observer named it"),
-        "DATE-OBS": (_moment(raw["mjd_obs"]).isoformat(timespec="milliseconds"), "start (UTC)"),
+        "DATE-OBS": (utc_of(raw["mjd_obs"]).isoformat(timespec="milliseconds"), "start (UTC)"),
         "MJD-OBS": (raw["mjd_obs"], "[d] start (UTC)"),
         "EXPTIME": (raw["exptime"], "[s] exposure time"),
         "BUNIT": ("adu", "unit of the pixels"),
@@ -122,7 +121,7 @@ def _obscore(inputs: Inputs) -> dict[str, Any]:
     ra, dec, radius = wcs.circle((ny, nx))
     start = raw["mjd_obs"]
     return {
-        "obs_id": f"{instrument.name}-{_moment(start):%Y%m%dT%H%M%S}",
+        "obs_id": f"{instrument.name}-{utc_of(start):%Y%m%dT%H%M%S}",
         "obs_title": f"{raw['object']} {inputs.filter} {raw['exptime']:g} s, {instrument.title}",
         "calib_level": _SCIENCE_READY,
         "dataproduct_subtype": "CalibratedScienceFrame",
@@ -144,9 +143,3 @@ def _obscore(inputs: Inputs) -> dict[str, Any]:
         "facility_name": instrument.facility,
         "instrument_name": instrument.name,
     }
-
-
-def _moment(mjd: float) -> datetime:
-    """UTC without the zone, as FITS writes it, to the millisecond that an MJD holds."""
-    since = timedelta(milliseconds=round(mjd * 86_400_000))
-    return (_MJD_EPOCH + since).replace(tzinfo=None)
