@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from reduction.depends import Slot, SlotKind
 from reduction.fields import band_filters, field_of
+from reduction.raw_quality import flaws
 from reduction.select import (
     calibration_targets,
     field_target,
@@ -128,7 +129,8 @@ class Filler:
         if usable(raw):
             return Filled([raw])
         name = raw.attributes.get("name")
-        return Filled(failure=f"raw frame {name} (object {raw.product_id}) was rejected")
+        why = "was rejected" if raw.is_valid < 1 else f"is of no use: {flaws(raw.quality_flags)}"
+        return Filled(failure=f"raw frame {name} (object {raw.product_id}) {why}")
 
     def _of_frame(self, target: Target, slot: Slot) -> Filled:
         found = frame_target(self._session, target, slot)

@@ -23,6 +23,7 @@ from reduction.declare import Frame, declare_in_field, declare_target
 from reduction.events import mark_users_of_catalogue, mark_users_of_raw
 from reduction.fields import joined_fields
 from reduction.keys import hash_of
+from reduction.raw_quality import RawFlags, raw_flags, sample_pixels
 from reduction.reference import load_reference
 from reduction.storage import checksum
 from schemas.errors import IngestError
@@ -36,11 +37,13 @@ if TYPE_CHECKING:
 
     from reduction.archive import Archive
     from reduction.instruments.base import FrameDescription, Instrument
+    from reduction.raw_quality import PixelSample
     from reduction.storage import StoredFile
 
 _LOG = logging.getLogger(__name__)
 _SUFFIXES = (".fits", ".fit", ".fts")
 _PACKED = ("", ".gz", ".fz")
+_IMAGE_AXES = 2
 
 
 @dataclass(slots=True)
@@ -122,7 +125,7 @@ def _ingest_one(archive: Archive, path: Path) -> int:
     with archive.transaction() as session:
         if session.scalar(select(File.file_id).where(File.sha256 == digest)) is not None:
             return 0
-    headers = _sound_headers(path)
+    headers, samples = _sound_hdus(path)
     instrument = _recognise(archive, path, headers)
     try:
         descriptions = instrument.describe(headers)
@@ -134,19 +137,31 @@ def _ingest_one(archive: Archive, path: Path) -> int:
         raise IngestError(path.name, what) from error
     stored = archive.storage.copy_in(path, "raw", suffix)
 
+    def judge(description: FrameDescription) -> RawFlags:
+        chip = instrument.chips[description.chip]
+        return raw_flags(samples[description.hdu], description, chip)
+
     def work(session: Session) -> int:
         number = _register_file(session, stored, path, "image/fits")
         if number is None:
             return 0
         for description in descriptions:
-            _register_frame(archive, session, instrument, description, stored, number, path)
+            flags = judge(description)
+            _register_frame(archive, session, instrument, description, stored, number, path, flags)
         return len(descriptions)
 
     return archive.transact(work)
 
 
-def _sound_headers(path: Path) -> list[fits.Header]:
-    """Read a whole file, so that one that is cut off is refused now and not in the night."""
+def _sound_hdus(path: Path) -> tuple[list[fits.Header], dict[int, PixelSample]]:
+    """Read a whole file, so that one that is cut off is refused now and not in the night.
+
+    Returns
+    -------
+    tuple
+        The headers of all HDUs, and a sample of the pixels of each that is an image.
+    """
+    headers, samples = [], {}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -155,15 +170,17 @@ def _sound_headers(path: Path) -> list[fits.Header]:
                 path.open("rb") as stream,
                 fits.open(stream, memmap=False, ignore_blank=True) as hdus,
             ):
-                for hdu in hdus:
-                    if hdu.is_image and hdu.data is not None and not np.isfinite(hdu.data).any():
-                        raise IngestError(path.name, "its pixels hold no number, all are NaN")  # noqa: TRY301  # said as it is
-                return [hdu.header.copy() for hdu in hdus]
-    except IngestError:
-        raise
+                for number, hdu in enumerate(hdus):
+                    headers.append(hdu.header.copy())
+                    if hdu.is_image and hdu.data is not None and hdu.data.ndim == _IMAGE_AXES:
+                        samples[number] = sample_pixels(hdu.data)
+                        del hdu.data
     except Exception as error:  # astropy raises many kinds for a broken file
         what = f"not a whole FITS file ({error}); expected one that reads to its end"
         raise IngestError(path.name, what) from error
+    if samples and not any(np.isfinite(sample.pixels).any() for sample in samples.values()):
+        raise IngestError(path.name, "its pixels hold no number, all are NaN")
+    return headers, samples
 
 
 def _recognise(archive: Archive, path: Path, headers: list[fits.Header]) -> Instrument:
@@ -202,6 +219,7 @@ def _register_frame(
     stored: StoredFile,
     file_number: int,
     path: Path,
+    flags: RawFlags,
 ) -> None:
     key = hash_of([description.kind.value, stored.sha256, description.hdu])
     moment = description.mjd_obs + description.exptime / 2 / 86400
@@ -217,6 +235,7 @@ def _register_frame(
         filter=description.filter,
         night=dt.date.fromisoformat(description.night),
         moment=moment,
+        quality_flags=int(flags),
         file_id=file_number,
         hdu=description.hdu,
     )

@@ -2,22 +2,64 @@
 
 from __future__ import annotations
 
-__all__ = ["QualityFlags", "describe_flags"]
+__all__ = ["Flag", "QualityFlags", "describe_flags", "flags_of"]
 
+from dataclasses import dataclass
 from enum import IntFlag
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class QualityFlags(IntFlag):
     """Base of a class's flags; 0 means no problem (Astro-WISE ``quality_flags``).
 
-    Members are declared with a bit; the sentence for people is the entry of the same name in
-    the class's ``SENTENCES``::
+    A member is declared as its bit and the sentence that people read: what was found, and which
+    process parameter it was compared with::
 
         class Flags(QualityFlags):
-            STDEV_TOO_LARGE = 1
+            STDEV_TOO_LARGE = 1, "the scatter of the bias is above MAXIMUM_STDEV"
+
+    Attributes
+    ----------
+    sentence
+        Of a single bit; sums of bits have none.
     """
+
+    sentence: str
+
+    def __new__(cls, bit: int, sentence: str = "") -> Self:
+        """Make a member of its bit and its sentence."""
+        member = int.__new__(cls, bit)
+        member._value_ = bit
+        member.sentence = sentence
+        return member
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One bit of a class's flags.
+
+    Attributes
+    ----------
+    bit
+        Its value, a power of 2.
+    name, sentence
+        For programs and for people.
+    """
+
+    bit: int
+    name: str
+    sentence: str
+
+
+def flags_of(flags: type[QualityFlags]) -> Iterator[Flag]:
+    """All bits of a class's flags, the lowest first."""
+    for member in sorted(flags):
+        yield Flag(int(member), member.name or "", member.sentence)
 
 
 def describe_flags(flags: type[QualityFlags], value: int) -> str:
     """Name the bits that are set, as "MEAN_TOO_LARGE, STDEV_TOO_LARGE"; empty for 0."""
-    return ", ".join(flag.name or "" for flag in flags if value & flag)
+    return ", ".join(flag.name for flag in flags_of(flags) if value & flag.bit)

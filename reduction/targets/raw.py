@@ -13,11 +13,17 @@ __all__ = [
 ]
 
 from reduction.attributes import attribute
+from reduction.raw_quality import RawFlags
 from reduction.target import DBObject
 
 
 class RawFrame(DBObject):
-    """One CCD of one exposure, as the telescope wrote it."""
+    """One CCD of one exposure, as the telescope wrote it.
+
+    Its pixels are judged at ingest (``quality_flags``); its file is kept whatever they are.
+    """
+
+    Flags = RawFlags
 
     name = attribute(str, "name of the raw file", ucd="meta.id;meta.file")
     object = attribute(str, "target or calibration as the observer named it", ucd="meta.id;src")

@@ -241,7 +241,7 @@ class ToyImage(FrameTarget):
         """Subtract and divide."""
         _log(self)
         raw = inputs.raw_science_frame.images["RAW"]
-        if not raw.any():
+        if raw[0, 0] <= 1:
             raise UnprocessableError(f"{inputs.raw_science_frame['name']} is empty")
         image = (raw - inputs.bias.images["BIAS"]) * np.float32(100 / inputs.flat["level"])
         return Made(images={"IMAGE": image}, attributes={"level": float(np.median(image))})
