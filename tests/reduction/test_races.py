@@ -217,9 +217,9 @@ def test_comparison_with_the_version_before_does_not_make_a_product_unfit(
     archive: Archive, night: Path, work_log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def differs(self: Any, made: Any, previous: Any, parameters: Any) -> int:
-        return int(previous is not None and previous["level"] != made.attributes["level"])
+        return int(previous["level"] != made.attributes["level"])
 
-    monkeypatch.setattr(archive.registry.classes["ToyBias"], "verify", differs)
+    monkeypatch.setattr(archive.registry.classes["ToyBias"], "compare", differs)
     raw = ToyBias.get().raw_bias_frames[2]
     edit(archive, raw.object_id, "is_valid", 0, why="light leak")
     assert ToyImage.get(raw="science.fits").bias.level == 101.0

@@ -11,7 +11,7 @@ from vo_service.commands.common import CONSOLE, opened
 from vo_service.commands.words import WHO, WHY
 
 
-@click.group()
+@click.group(short_help="Parts of the sky reduced as a whole.")
 def field() -> None:
     """Fields: parts of the sky whose frames, of all nights and cameras, are reduced together."""
 
