@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reduction.corrected import corrected, measured_gain
+from reduction.corrected import corrected, dark_signal, measured_gain
 from reduction.steps.flat import combine_flats
-from reduction.steps.statistics import image_statistics, sub_window_statistics
+from reduction.steps.statistics import image_statistics, median_level, sub_window_statistics
 from reduction.target import Made
 from schemas.errors import UnprocessableError
 
@@ -33,7 +33,7 @@ def combined_flat(
     Parameters
     ----------
     inputs
-        With ``bias``, ``read_noise``, ``gain`` (may be None) and ``hot``.
+        With ``bias``, ``read_noise``, ``gain`` and ``dark`` (may be None), and ``hot``.
     frames
         Raw flats of one filter.
     sigma_clip
@@ -55,8 +55,12 @@ def combined_flat(
         If no frame has a usable level; says which levels there are.
     """
     bias, good = inputs.bias.images["BIAS"], inputs.hot.images["MAP"] == 1
-    images = [corrected(raw, method=inputs.bias["overscan_correction"]) for raw in frames]
-    medians = [float(np.nanmedian((image - bias)[good])) for image in images]
+    images = []
+    for raw in frames:
+        image = corrected(raw, method=inputs.bias["overscan_correction"])
+        signal = dark_signal(inputs.dark, raw)
+        images.append(image if signal is None else image - signal)
+    medians = [median_level(image - bias, bad=~good) for image in images]
     usable = [
         image
         for image, median in zip(images, medians, strict=True)

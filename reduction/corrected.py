@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["corrected", "differs", "frame_sections", "measured_gain"]
+__all__ = ["corrected", "dark_signal", "differs", "frame_sections", "measured_gain"]
 
 import math
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from reduction.steps.overscan import correct_overscan
 
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from reduction.instruments.base import Section
@@ -50,6 +51,16 @@ def corrected(raw: Progenitor, *, method: int) -> NDArray[np.float32]:
     """
     science, overscan = frame_sections(raw)
     return correct_overscan(raw.images["RAW"], science, overscan=overscan, method=method)
+
+
+def dark_signal(dark: Progenitor | None, raw: Progenitor) -> NDArray[np.float32] | None:
+    """What the dark current left in a frame of its exposure time, adu; None without a dark.
+
+    Pixels whose current is not known get none: they are the HotPixelMap's matter.
+    """
+    if dark is None:
+        return None
+    return np.nan_to_num(dark.images["DARK"]) * np.float32(raw["exptime"])
 
 
 def measured_gain(gain: Progenitor | None, nominal: float) -> float:

@@ -60,7 +60,7 @@ class Slot:
         For calibrations made per frame: the one of the same raw frame comes first.
     when
         Looked at only where this word is among the corrections that the instrument or its filter
-        asks for; empty for always.
+        asks for, or, with a "!" before it, where it is not; empty for always.
     unless
         Names of slots of the same class, declared before: looked at only where all of these
         stayed empty.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from reduction.depends import Slot, SlotKind
 from reduction.fields import band_filters, field_of
-from reduction.raw_quality import flaws
+from reduction.quality import QualityFlags, describe_flags
 from reduction.select import (
     calibration_targets,
     field_target,
@@ -128,9 +128,12 @@ class Filler:
         raw = self._session.get_one(Product, target.raw_id)
         if usable(raw):
             return Filled([raw])
-        name = raw.attributes.get("name")
-        why = "was rejected" if raw.is_valid < 1 else f"is of no use: {flaws(raw.quality_flags)}"
-        return Filled(failure=f"raw frame {name} (object {raw.product_id}) {why}")
+        name, flags = raw.attributes.get("name"), raw.quality_flags
+        said = "was rejected"
+        if raw.is_valid and flags:
+            known = getattr(self._registry.classes[raw.class_name], "Flags", QualityFlags)
+            said = f"has quality_flags={flags} ({describe_flags(known, flags)})"
+        return Filled(failure=f"raw frame {name} (object {raw.product_id}) {said}")
 
     def _of_frame(self, target: Target, slot: Slot) -> Filled:
         found = frame_target(self._session, target, slot)

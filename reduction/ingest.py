@@ -23,7 +23,7 @@ from reduction.declare import Frame, declare_in_field, declare_target
 from reduction.events import mark_users_of_catalogue, mark_users_of_raw
 from reduction.fields import joined_fields
 from reduction.keys import hash_of
-from reduction.raw_quality import RawFlags, raw_flags, sample_pixels
+from reduction.raw_quality import judge
 from reduction.reference import load_reference
 from reduction.storage import checksum
 from schemas.errors import IngestError
@@ -37,13 +37,12 @@ if TYPE_CHECKING:
 
     from reduction.archive import Archive
     from reduction.instruments.base import FrameDescription, Instrument
-    from reduction.raw_quality import PixelSample
+    from reduction.raw_quality import RawQuality
     from reduction.storage import StoredFile
 
 _LOG = logging.getLogger(__name__)
 _SUFFIXES = (".fits", ".fit", ".fts")
 _PACKED = ("", ".gz", ".fz")
-_IMAGE_AXES = 2
 
 
 @dataclass(slots=True)
@@ -125,7 +124,7 @@ def _ingest_one(archive: Archive, path: Path) -> int:
     with archive.transaction() as session:
         if session.scalar(select(File.file_id).where(File.sha256 == digest)) is not None:
             return 0
-    headers, samples = _sound_hdus(path)
+    headers = _sound_headers(path)
     instrument = _recognise(archive, path, headers)
     try:
         descriptions = instrument.describe(headers)
@@ -135,33 +134,26 @@ def _ingest_one(archive: Archive, path: Path) -> int:
         _LOG.exception("instrument failed", extra={"target": path.name})
         what = f"its headers cannot be understood as those of {instrument.name} ({error!r})"
         raise IngestError(path.name, what) from error
+    judged = [judge(archive, instrument, description, path) for description in descriptions]
     stored = archive.storage.copy_in(path, "raw", suffix)
-
-    def judge(description: FrameDescription) -> RawFlags:
-        chip = instrument.chips[description.chip]
-        return raw_flags(samples[description.hdu], description, chip)
 
     def work(session: Session) -> int:
         number = _register_file(session, stored, path, "image/fits")
         if number is None:
             return 0
-        for description in descriptions:
-            flags = judge(description)
-            _register_frame(archive, session, instrument, description, stored, number, path, flags)
+        for description, quality in zip(descriptions, judged, strict=True):
+            _register_frame(
+                archive, session, instrument, description, quality, stored, number, path
+            )
         return len(descriptions)
 
     return archive.transact(work)
 
 
-def _sound_hdus(path: Path) -> tuple[list[fits.Header], dict[int, PixelSample]]:
-    """Read a whole file, so that one that is cut off is refused now and not in the night.
-
-    Returns
-    -------
-    tuple
-        The headers of all HDUs, and a sample of the pixels of each that is an image.
-    """
-    headers, samples = [], {}
+def _sound_headers(path: Path) -> list[fits.Header]:
+    """Read a whole file, so that one that is cut off is refused now and not in the night."""
+    headers: list[fits.Header] = []
+    numbers: list[bool] = []
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -170,17 +162,17 @@ def _sound_hdus(path: Path) -> tuple[list[fits.Header], dict[int, PixelSample]]:
                 path.open("rb") as stream,
                 fits.open(stream, memmap=False, ignore_blank=True) as hdus,
             ):
-                for number, hdu in enumerate(hdus):
+                for hdu in hdus:
                     headers.append(hdu.header.copy())
-                    if hdu.is_image and hdu.data is not None and hdu.data.ndim == _IMAGE_AXES:
-                        samples[number] = sample_pixels(hdu.data)
-                        del hdu.data
+                    if hdu.is_image and hdu.data is not None:
+                        numbers.append(bool(np.isfinite(hdu.data).any()))
+                        del hdu.data  # a mosaic's chips are never in memory together
     except Exception as error:  # astropy raises many kinds for a broken file
         what = f"not a whole FITS file ({error}); expected one that reads to its end"
         raise IngestError(path.name, what) from error
-    if samples and not any(np.isfinite(sample.pixels).any() for sample in samples.values()):
+    if numbers and not any(numbers):
         raise IngestError(path.name, "its pixels hold no number, all are NaN")
-    return headers, samples
+    return headers
 
 
 def _recognise(archive: Archive, path: Path, headers: list[fits.Header]) -> Instrument:
@@ -216,10 +208,10 @@ def _register_frame(
     session: Session,
     instrument: Instrument,
     description: FrameDescription,
+    quality: RawQuality,
     stored: StoredFile,
     file_number: int,
     path: Path,
-    flags: RawFlags,
 ) -> None:
     key = hash_of([description.kind.value, stored.sha256, description.hdu])
     moment = description.mjd_obs + description.exptime / 2 / 86400
@@ -228,14 +220,14 @@ def _register_frame(
         key=key,
         content_hash=key,
         recipe_version="raw",
-        process_params={},
-        attributes=_raw_attributes(description, path),
+        process_params=dict(quality.limits),
+        quality_flags=quality.flags,
+        attributes={**_raw_attributes(description, path), **quality.attributes},
         instrument=instrument.name,
         chip=description.chip,
         filter=description.filter,
         night=dt.date.fromisoformat(description.night),
         moment=moment,
-        quality_flags=int(flags),
         file_id=file_number,
         hdu=description.hdu,
     )

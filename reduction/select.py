@@ -22,7 +22,7 @@ __all__ = [
     "usable",
 ]
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import case, func, select, text, tuple_
 
@@ -37,9 +37,18 @@ if TYPE_CHECKING:
     from reduction.fields import FieldSpec
 
 
+#: ``is_valid`` of a raw frame that is used in spite of its quality flags.
+_VOUCHED: Final = 2
+
+
 def usable(product: Product) -> bool:
-    """Whether a product may be a progenitor: valid, and without quality flags."""
-    return product.is_valid >= 1 and product.quality_flags == 0
+    """Whether a product may be a progenitor: valid, and without quality flags.
+
+    A raw frame cannot be made better: one with flags is used where a person has looked at it and
+    vouches for it with ``is_valid`` 2.
+    """
+    vouched = product.target_id is None and product.is_valid == _VOUCHED
+    return product.is_valid >= 1 and (product.quality_flags == 0 or vouched)
 
 
 def angle(ra1: Any, dec1: Any, ra2: Any, dec2: Any) -> Any:  # noqa: ANN401  # columns or numbers
@@ -95,7 +104,7 @@ def raw_products(
         Product.chip == target.chip,
         Product.night == target.night,
         Product.is_valid >= 1,
-        Product.quality_flags == 0,
+        (Product.quality_flags == 0) | (Product.is_valid == _VOUCHED),
     )
     if by_filter:
         query = query.where(Product.filter == target.filter)

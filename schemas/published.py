@@ -296,6 +296,13 @@ RAW_FRAMES: Final = Table(
         _number("airmass", "double", "", "obs.airMass", "airmass at mid-exposure"),
         _VALID,
         _text("file_sha256", "meta.checksum;meta.file", "SHA-256 of the file", indexed=True),
+        _FLAGS,
+        _number("level", "double", "adu", "phot.count;stat.median", "median of the pixels"),
+        _number("scatter", "double", "adu", "stat.stdev", "their scatter without outliers"),
+        _number(
+            "flatness", "double", "adu", "phot.count;arith.diff", "spread of 32 parts' medians"
+        ),
+        _number("saturated", "double", "", "arith.ratio", "part of the pixels that is saturated"),
     ),
     "Raw CCD frames as the telescopes wrote them",
     kind="view",

@@ -203,7 +203,11 @@ CREATE OR REPLACE VIEW archive.raw_frames AS
     (p.attributes->>'exptime')::float8 AS exptime, (p.attributes->>'mjd_obs')::float8 AS mjd_obs,
     (p.attributes->>'ra')::float8 AS ra, (p.attributes->>'dec')::float8 AS dec,
     (p.attributes->>'airmass')::float8 AS airmass,
-    vo.was(p.product_id, 'is_valid', p.is_valid)::smallint AS is_valid, f.sha256 AS file_sha256
+    vo.was(p.product_id, 'is_valid', p.is_valid)::smallint AS is_valid, f.sha256 AS file_sha256,
+    p.quality_flags, (p.attributes->>'level')::float8 AS level,
+    (p.attributes->>'scatter')::float8 AS scatter,
+    (p.attributes->>'flatness')::float8 AS flatness,
+    (p.attributes->>'saturated')::float8 AS saturated
   FROM vo.product p JOIN vo.file f USING (file_id)
   WHERE p.class_name IN ('RawBiasFrame', 'RawDarkFrame', 'RawDomeFlatFrame',
                          'RawTwilightFlatFrame', 'RawScienceFrame')

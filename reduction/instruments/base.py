@@ -187,8 +187,9 @@ class Instrument:
     validity
         Days before and after the observation for which a calibration holds, by class.
     corrections
-        Words that switch on optional inputs of targets ("dark", "illumination"); see
-        :class:`reduction.depends.Slot`.
+        Words that switch inputs of targets on or off; see :class:`reduction.depends.Slot`.
+        "dark": dark current is subtracted; "illumination"; "uncalibrated": there are neither
+        biases nor flats, and frames are taken as they come.
     """
 
     name: str
@@ -207,6 +208,11 @@ class Instrument:
     corrections: frozenset[str] = frozenset()
 
     def wants(self, word: str, filter: str) -> bool:
-        """Whether a correction is asked for, by the camera or by its filter of that name."""
+        """Whether a correction is asked for, by the camera or by its filter of that name.
+
+        A "!" before the word asks whether it is not.
+        """
+        if word.startswith("!"):
+            return not self.wants(word[1:], filter)
         band = self.bands.get(filter)
         return word in self.corrections or (band is not None and word in band.corrections)

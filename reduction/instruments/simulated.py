@@ -159,7 +159,21 @@ INSTRUMENT: Final = Instrument(
     pixel_scale=_SCALE,
     pointing_error=0.004,
     # Small frames of small pixels: within the usual 2 arcsec too many stars meet by chance.
-    parameters=MappingProxyType({"AstrometricParameters": MappingProxyType({"TOLERANCE": 0.5})}),
+    # Chips of any size are taken.
+    parameters=MappingProxyType(
+        {
+            "AstrometricParameters": MappingProxyType({"TOLERANCE": 0.5}),
+            **{
+                name: MappingProxyType({"SHAPE": None})
+                for name in (
+                    "RawBiasFrame",
+                    "RawDarkFrame",
+                    "RawDomeFlatFrame",
+                    "RawTwilightFlatFrame",
+                )
+            },
+        }
+    ),
     validity=MappingProxyType(
         {
             "ReadNoise": (0.5, 0.5),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reduction.steps.network import median_of_planes
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Rows combined at a time, so that the working copy of the stack stays small.
-_ROWS = 256
+#: Values combined at a time: with what is computed of them they stay in a core's cache.
+_VALUES = 1 << 18
 
 
 def combine(
@@ -61,45 +62,50 @@ def combine(
     count = np.empty((ny, nx), dtype=np.uint8)
     noise = np.asarray(sigma, dtype=np.float32)
     per_signal = np.zeros_like(noise) if photon is None else np.asarray(photon, dtype=np.float32)
-    for start in range(0, ny, _ROWS):
-        rows = slice(start, min(start + _ROWS, ny))
-        stack = np.stack([frame[rows] for frame in frames])
-        mean[rows], count[rows] = _combine_block(stack, noise, per_signal, sigma_clip)
+    step = max(_VALUES // (len(frames) * nx), 1)
+    for start in range(0, ny, step):
+        rows = slice(start, start + step)
+        block = [frame[rows] for frame in frames]
+        mean[rows], count[rows] = _combine_block(block, noise, per_signal, sigma_clip)
     return mean, count
 
 
 def _combine_block(
-    stack: NDArray[np.float32],
+    frames: list[NDArray[np.float32]],
     sigma: NDArray[np.float32],
     photon: NDArray[np.float32],
     sigma_clip: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    invalid = ~np.isfinite(stack)
-    centre = _median(stack, invalid)
-    stack -= centre
-    variance = np.maximum(centre, 0.0) * photon[:, None, None] + (sigma * sigma)[:, None, None]
-    limit = np.sqrt(variance, dtype=np.float32) * np.float32(sigma_clip)
-    keep = np.abs(stack) <= limit
-    keep &= ~invalid
-    count = keep.sum(axis=0, dtype=np.uint8)
-    stack[~keep] = 0.0
-    total = stack.sum(axis=0, dtype=np.float64)
+    centre = _median(np.stack(frames))
+    signal = np.maximum(centre, np.float32(0.0)) if photon.any() else np.float32(0.0)
+    total = np.zeros_like(centre)
+    count = np.zeros(centre.shape, dtype=np.uint8)
+    for frame, constant, per_signal in zip(frames, sigma, photon, strict=True):
+        limit = np.sqrt(signal * per_signal + constant * constant) * np.float32(sigma_clip)
+        deviation = frame - centre
+        keep = np.abs(deviation) <= limit  # not where either is NaN or infinite
+        count += keep.view(np.uint8)
+        np.copyto(deviation, np.float32(0.0), where=~keep)
+        total += deviation
     np.divide(total, count, out=total, where=count > 0)
-    return (centre + total).astype(np.float32), count
+    total += centre
+    return total, count
 
 
-def _median(stack: NDArray[np.float32], invalid: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _median(stack: NDArray[np.float32]) -> NDArray[np.float32]:
     """Median along the first axis over valid values; NaN where there is none."""
+    invalid = ~np.isfinite(stack)
     if not invalid.any():
-        return np.asarray(np.median(stack, axis=0), dtype=np.float32)
-    ordered = np.sort(np.where(invalid, np.float32(np.inf), stack), axis=0)
-    n = (~invalid).sum(axis=0)
+        return median_of_planes(stack)
+    holes = invalid.any(axis=0)
+    ordered = np.sort(np.where(invalid[:, holes], np.float32(np.inf), stack[:, holes]), axis=0)
+    n = len(stack) - invalid[:, holes].sum(axis=0)
     low = np.take_along_axis(ordered, np.maximum((n - 1) // 2, 0)[None], axis=0)[0]
     high = np.take_along_axis(ordered, np.minimum(n // 2, len(stack) - 1)[None], axis=0)[0]
-    middle = np.full(low.shape, np.nan, dtype=np.float32)
-    some = n > 0
-    middle[some] = (low[some] + high[some]) / 2
-    return middle
+    stack[invalid] = 0.0
+    centre = median_of_planes(stack)
+    centre[holes] = np.where(n > 0, (low + high) * np.float32(0.5), np.float32(np.nan))
+    return centre
 
 
 def combine_biases(

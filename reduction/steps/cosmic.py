@@ -7,12 +7,13 @@ __all__ = ["find_cosmics"]
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from reduction.steps.windows import Windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Index = NDArray[np.intp]
 
 #: Radius in pixels around saturated ones inside which nothing is a cosmic ray.
 _SATURATION_MARGIN = 2
@@ -24,7 +25,8 @@ _FLOOR = 0.01
 #: on a star's steep flank, where the fine structure changes sign, does not.
 _PEAK = 0.5
 
-_SQUARE = np.ones((3, 3), dtype=np.bool_)
+#: Pixels whose Laplacian is computed at a time: what is computed on the way stays in the cache.
+_BLOCK = 1 << 16
 
 
 def find_cosmics(  # noqa: PLR0913 - the method's limits, each with its default
@@ -77,34 +79,32 @@ def find_cosmics(  # noqa: PLR0913 - the method's limits, each with its default
     centre's noise for the window of the 5 x 5 median. Compared with astroscrappy in
     tests/science/test_detector.py.
     """
-    work = image.copy()
-    excluded = ~np.isfinite(work)
+    bad_pixels = ~np.isfinite(image)
     if bad is not None:
-        excluded |= bad
-    untouchable = excluded.copy()
+        bad_pixels |= bad
+    untouchable, work = bad_pixels, image.copy()
     if saturated is not None and saturated.any():
-        size = 2 * _SATURATION_MARGIN + 1
-        untouchable |= ndimage.binary_dilation(saturated, np.ones((size, size), dtype=np.bool_))
-        if (excluded & saturated).any():
-            excluded &= ~saturated
+        untouchable = bad_pixels.copy()
+        near = _around(np.flatnonzero(saturated), image.shape, _SATURATION_MARGIN)
+        untouchable.ravel()[near] = True
+        if (bad_pixels & saturated).any():
+            bad_pixels &= ~saturated
             work[saturated & ~np.isfinite(work)] = np.nanmax(image)
-    _replace(work, excluded, excluded)
-    lowest = np.asarray(np.percentile(work[::4, ::4], 1.0), dtype=np.float32)
-    noise_floor = _noise(lowest, gain, read_noise)
+    frame = _Frame(work, bad_pixels)
+    limits = _Limits(gain, read_noise, 0.0, threshold, contrast, neighbour_fraction)
+    limits.noise_floor = float(_noise(frame.lowest, gain, read_noise))
     found = np.zeros(image.shape, dtype=np.bool_)
-    search: NDArray[np.bool_] | None = None
+    left = ~untouchable.ravel()
+    search: Index | None = None
     for _ in range(iterations):
-        new = _one_pass(
-            work,
-            _Limits(gain, read_noise, float(noise_floor), threshold, contrast, neighbour_fraction),
-            search,
-        )
-        new &= ~found & ~untouchable
-        if not new.any():
+        new = frame.hits(limits, search)
+        new = new[left[new]]
+        if new.size == 0:
             break
-        found |= new
-        _replace(work, new, found | excluded)
-        search = ndimage.binary_dilation(new, _SQUARE, iterations=2)
+        found.ravel()[new] = True
+        left[new] = False
+        frame.replace(new)
+        search = _around(new, image.shape, 2)
     return found
 
 
@@ -126,94 +126,147 @@ class _Limits:
         self.neighbour_contrast = neighbour_fraction * contrast
 
 
-def _noise(level: NDArray[np.float32], gain: float, read_noise: float) -> NDArray[np.float32]:
-    return np.sqrt(np.maximum(level, 0.0) / gain + read_noise**2).astype(np.float32)
+class _Frame:
+    """A frame that is cleaned step by step, with its Laplacian; pixels are flat indices.
+
+    After the first pass only what a replaced pixel touches is computed anew.
+    """
+
+    def __init__(self, image: NDArray[np.float32], bad: NDArray[np.bool_]) -> None:
+        self._shape = image.shape
+        self._known = Windows(np.where(bad, np.float32(np.nan), image), 2)
+        self._pixels = Windows(image, 4)
+        self._fill(np.flatnonzero(bad))
+        clean = self._pixels.image
+        self.lowest = np.asarray(np.percentile(clean[::4, ::4], 1.0), dtype=np.float32)
+        self._laplacian = _laplacian(clean)
+        self._edges = Windows(self._laplacian, 2)
+
+    def replace(self, pixels: Index) -> None:
+        """Put the median of what is known around them at some pixels."""
+        y, x = np.divmod(pixels, self._shape[1])
+        self._known.put(y, x, np.float32(np.nan))
+        self._fill(pixels)
+        touched = _around(pixels, self._shape, 1)
+        y, x = np.divmod(touched, self._shape[1])
+        around = self._pixels.values(y, x, 1)
+        centre = around[:, 1, 1]
+        values = _positive_part(
+            centre, (around[:, 1, 0], around[:, 1, 2]), (around[:, 0, 1], around[:, 2, 1])
+        )
+        self._laplacian.ravel()[touched] = values
+        self._edges.put(y, x, values)
+
+    def _fill(self, pixels: Index) -> None:
+        if pixels.size == 0:
+            return
+        y, x = np.divmod(pixels, self._shape[1])
+        around = self._known.median(y, x, 2)
+        alone = ~np.isfinite(around)
+        if alone.any():
+            values = self._known.image
+            rest = values[np.isfinite(values)]
+            around[alone] = np.median(rest) if rest.size else 0.0
+        self._pixels.put(y, x, around)
+
+    def hits(self, limits: _Limits, search: Index | None) -> Index:
+        """Pixels that are hit, among those to be searched (all where None), in order."""
+        least = np.float32(limits.threshold * limits.noise_floor)
+        if search is None:
+            candidates = np.flatnonzero(self._laplacian > least)
+        else:
+            candidates = search[self._laplacian.ravel()[search] > least]
+        found = self._sharp(candidates, limits)
+        for level in (limits.threshold, limits.neighbour_threshold):
+            if found.size == 0:
+                break
+            beside = np.setdiff1d(_around(found, self._shape, 1), found, assume_unique=True)
+            found = np.union1d(found, self._belonging(beside, level, limits))
+        return found
+
+    def _sharp(self, pixels: Index, limits: _Limits) -> Index:
+        """Those that are hits by themselves."""
+        signal, sigma = self._significance(pixels, limits)
+        strong = signal > limits.threshold
+        pixels, signal, sigma = pixels[strong], signal[strong], sigma[strong]
+        y, x = np.divmod(pixels, self._shape[1])
+        fine = self._fine_structure(y, x, sigma)
+        height = (self._pixels.values(y, x, 0)[:, 0, 0] - self._pixels.median(y, x, 1)) / sigma
+        return pixels[(signal > limits.contrast * fine) & (height > _PEAK * signal)]
+
+    def _belonging(self, pixels: Index, level: float, limits: _Limits) -> Index:
+        """Those that are part of a hit beside them."""
+        signal, sigma = self._significance(pixels, limits)
+        above = signal > level
+        pixels, signal, sigma = pixels[above], signal[above], sigma[above]
+        y, x = np.divmod(pixels, self._shape[1])
+        return pixels[signal > limits.neighbour_contrast * self._fine_structure(y, x, sigma)]
+
+    def _significance(
+        self, pixels: Index, limits: _Limits
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Laplacian signal without what smooth structure gives, in sigmas; and the sigma, adu."""
+        y, x = np.divmod(pixels, self._shape[1])
+        sigma = _noise(self._pixels.median(y, x, 2), limits.gain, limits.read_noise)
+        here = self._laplacian.ravel()[pixels]
+        return (here - self._edges.median(y, x, 2)) / sigma, sigma
+
+    def _fine_structure(
+        self, y: Index, x: Index, sigma: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """3 x 3 median minus its own 7 x 7 median, in sigmas, shape (n,)."""
+        offsets = np.arange(-3, 4)
+        size = offsets.size
+        rows = (y[:, None, None] + offsets[None, :, None]).repeat(size, axis=2).ravel()
+        columns = (x[:, None, None] + offsets[None, None, :]).repeat(size, axis=1).ravel()
+        small = self._pixels.median(rows, columns, 1).reshape(y.size, size * size)
+        fine = (small[:, small.shape[1] // 2] - np.median(small, axis=1)) / sigma
+        return np.maximum(fine, np.float32(_FLOOR))
 
 
-def _laplacian(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def _around(pixels: Index, shape: tuple[int, ...], reach: int) -> Index:
+    """Pixels of the squares about some, each once, in order."""
+    ny, nx = shape
+    offsets = np.arange(-reach, reach + 1)
+    y, x = np.divmod(pixels, nx)
+    rows, columns = y[:, None] + offsets, x[:, None] + offsets
+    inside = ((rows >= 0) & (rows < ny))[:, :, None] & ((columns >= 0) & (columns < nx))[:, None]
+    return np.unique((rows[:, :, None] * nx + columns[:, None, :])[inside])
+
+
+def _positive_part(
+    centre: NDArray[np.float32],
+    beside: tuple[NDArray[np.float32], NDArray[np.float32]],
+    above: tuple[NDArray[np.float32], NDArray[np.float32]],
+) -> NDArray[np.float32]:
     """Half the positive Laplacian of the twice sub-sampled image, averaged back to pixels.
 
     Half, so that a single hot pixel of height h gives h (van Dokkum's L+ / f_s).
     """
-    padded = np.pad(image, 1, mode="edge")
-    centre = padded[1:-1, 1:-1]
-    left, right = centre - padded[1:-1, :-2], centre - padded[1:-1, 2:]
-    total = np.zeros_like(image)
-    term = np.empty_like(image)
-    for vertical in (padded[:-2, 1:-1], padded[2:, 1:-1]):
+    total = np.zeros_like(centre)
+    for vertical in above:
         difference = centre - vertical
-        for horizontal in (left, right):
-            np.add(horizontal, difference, out=term)
-            np.maximum(term, 0.0, out=term)
+        for horizontal in beside:
+            term = centre - horizontal
+            term += difference
+            np.maximum(term, np.float32(0.0), out=term)
             total += term
     total *= np.float32(0.125)
     return total
 
 
-def _significance(
-    image: Windows, laplacian: Windows, y: NDArray[np.intp], x: NDArray[np.intp], limits: _Limits
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Laplacian signal without what smooth structure gives, in sigmas; and the sigma, adu."""
-    sigma = _noise(image.median(y, x, 2), limits.gain, limits.read_noise)
-    here = laplacian.values(y, x, 0)[:, 0, 0]
-    return (here - laplacian.median(y, x, 2)) / sigma, sigma
+def _laplacian(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    padded = np.pad(image, 1, mode="edge")
+    result = np.empty_like(image)
+    step = max(_BLOCK // image.shape[1], 1)
+    for start in range(0, len(image), step):
+        rows = padded[start : start + step + 2]
+        middle = rows[1:-1]
+        result[start : start + step] = _positive_part(
+            middle[:, 1:-1], (middle[:, :-2], middle[:, 2:]), (rows[:-2, 1:-1], rows[2:, 1:-1])
+        )
+    return result
 
 
-def _fine_structure(
-    image: Windows, y: NDArray[np.intp], x: NDArray[np.intp]
-) -> NDArray[np.float32]:
-    """3 x 3 median minus its own 7 x 7 median, adu, shape (n,)."""
-    offsets = np.arange(-3, 4)
-    size = offsets.size
-    rows = (y[:, None, None] + offsets[None, :, None]).repeat(size, axis=2).ravel()
-    columns = (x[:, None, None] + offsets[None, None, :]).repeat(size, axis=1).ravel()
-    small = image.median(rows, columns, 1).reshape(y.size, size * size)
-    return np.subtract(small[:, small.shape[1] // 2], np.median(small, axis=1))
-
-
-def _one_pass(
-    image: NDArray[np.float32], limits: _Limits, search: NDArray[np.bool_] | None
-) -> NDArray[np.bool_]:
-    laplacian = _laplacian(image)
-    found = np.zeros(image.shape, dtype=np.bool_)
-    candidates = laplacian > np.float32(limits.threshold * limits.noise_floor)
-    if search is not None:
-        candidates &= search
-    y, x = np.nonzero(candidates)
-    if y.size == 0:
-        return found
-    pixels, edges = Windows(image, 4), Windows(laplacian, 2)
-    signal, sigma = _significance(pixels, edges, y, x, limits)
-    strong = signal > limits.threshold
-    y, x, signal, sigma = y[strong], x[strong], signal[strong], sigma[strong]
-    fine = np.maximum(_fine_structure(pixels, y, x) / sigma, _FLOOR)
-    height = (pixels.values(y, x, 0)[:, 0, 0] - pixels.median(y, x, 1)) / sigma
-    sharp = (signal > limits.contrast * fine) & (height > _PEAK * signal)
-    found[y[sharp], x[sharp]] = True
-    for level in (limits.threshold, limits.neighbour_threshold):
-        y, x = np.nonzero(ndimage.binary_dilation(found, _SQUARE) & ~found)
-        if y.size == 0:
-            break
-        signal, sigma = _significance(pixels, edges, y, x, limits)
-        above = signal > level
-        y, x, signal, sigma = y[above], x[above], signal[above], sigma[above]
-        fine = np.maximum(_fine_structure(pixels, y, x) / sigma, _FLOOR)
-        belongs = signal > limits.neighbour_contrast * fine
-        found[y[belongs], x[belongs]] = True
-    return found
-
-
-def _replace(
-    image: NDArray[np.float32], where: NDArray[np.bool_], invalid: NDArray[np.bool_]
-) -> None:
-    """Put the median of the 5 x 5 valid neighbours at some pixels, in place."""
-    y, x = np.nonzero(where)
-    if y.size == 0:
-        return
-    values = np.where(invalid, np.float32(np.nan), image)
-    around = Windows(values, 2).median(y, x, 2)
-    alone = ~np.isfinite(around)
-    if alone.any():
-        rest = values[np.isfinite(values)]
-        around[alone] = np.median(rest) if rest.size else 0.0
-    image[y, x] = around
+def _noise(level: NDArray[np.float32], gain: float, read_noise: float) -> NDArray[np.float32]:
+    return np.sqrt(np.maximum(level, 0.0) / gain + read_noise**2).astype(np.float32)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reduction.steps.combine import combine
+from reduction.steps.order import median
 from reduction.steps.smooth import fill_bad_pixels, low_pass
 from schemas.errors import UnprocessableError
 
@@ -21,11 +22,23 @@ if TYPE_CHECKING:
 
 
 class CombineType(IntEnum):
-    """What a master flat is made of; Astro-WISE's numbers."""
+    """What a master flat is made of; 1 to 3 are Astro-WISE's numbers."""
 
     DOME_AND_TWILIGHT = 1
     DOME = 2
     TWILIGHT = 3
+    DOME_AND_NIGHT_SKY = 4
+    NIGHT_SKY = 5
+
+
+#: Flats that the small and the large scales of a master flat are taken from.
+_MADE_OF = {
+    CombineType.DOME_AND_TWILIGHT: ("dome", "twilight"),
+    CombineType.DOME: ("dome", "dome"),
+    CombineType.TWILIGHT: ("twilight", "twilight"),
+    CombineType.DOME_AND_NIGHT_SKY: ("dome", "night-sky"),
+    CombineType.NIGHT_SKY: ("night-sky", "night-sky"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +63,7 @@ class FlatField:
 def _normalise(image: NDArray[np.float32], good: NDArray[np.bool_]) -> float:
     """Divide by the median over good pixels, in place, and return it."""
     values = image[good & np.isfinite(image)]
-    level = float(np.median(values)) if values.size else float("nan")
+    level = median(values)
     if not level > 0.0:
         message = f"a flat of median level {level} adu above the bias: expected light"
         raise UnprocessableError(message)
@@ -123,18 +136,19 @@ def master_flat(
     dome: NDArray[np.float32] | None,
     twilight: NDArray[np.float32] | None,
     *,
+    night_sky: NDArray[np.float32] | None = None,
     combine_type: int = CombineType.DOME_AND_TWILIGHT,
     bad: NDArray[np.bool_] | None = None,
     median_filter_size: int = 9,
     filter_size: float = 9.0,
     mirror: tuple[int, int] = (75, 75),
 ) -> NDArray[np.float32]:
-    """Join the small scales of the dome flat with the large scales of the twilight flat.
+    """Join the small scales of one flat with the large scales of another.
 
     Parameters
     ----------
-    dome, twilight
-        Flats of median 1, shape (ny, nx). The one a combine type does not use may be None.
+    dome, twilight, night_sky
+        Flats of median 1, shape (ny, nx). Those that a combine type does not use may be None.
     combine_type
         One of :class:`CombineType`.
     bad
@@ -165,30 +179,38 @@ def master_flat(
     try:
         chosen = CombineType(combine_type)
     except ValueError as error:
-        message = f"combine type {combine_type}: expected 1 (dome and twilight), 2 or 3"
+        kinds = ", ".join(f"{kind.value} ({kind.name})" for kind in CombineType)
+        message = f"combine type {combine_type}: expected one of {kinds}"
         raise UnprocessableError(message) from error
-    needed = {
-        "dome": (dome, chosen is not CombineType.TWILIGHT),
-        "twilight": (twilight, chosen is not CombineType.DOME),
-    }
-    for name, (flat, need) in needed.items():
-        if need and flat is None:
-            message = f"combine type {chosen.value} ({chosen.name}) needs a {name} flat"
+    flats = {"dome": dome, "twilight": twilight, "night-sky": night_sky}
+    small, large = (_given(flats, name, chosen) for name in _MADE_OF[chosen])
+    if small is large:
+        master = np.array(small, dtype=np.float32)
+    else:
+        if small.shape != large.shape:
+            message = f"flats of shapes {small.shape} and {large.shape}: expected equal shapes"
             raise UnprocessableError(message)
-    if dome is not None and twilight is not None and chosen is CombineType.DOME_AND_TWILIGHT:
-        if dome.shape != twilight.shape:
-            message = f"flats of shapes {dome.shape} and {twilight.shape}: expected equal shapes"
-            raise UnprocessableError(message)
-        holes = ~np.isfinite(dome) | ~np.isfinite(twilight)
+        holes = ~np.isfinite(small) | ~np.isfinite(large)
         if bad is not None:
             holes |= bad
-        large = {}
-        for name, flat in (("dome", dome), ("twilight", twilight)):
-            clean = fill_bad_pixels(flat, holes, size=median_filter_size)
-            large[name] = low_pass(clean, sigma=filter_size, mirror=mirror)
-        master = dome / large["dome"] * large["twilight"]
-    else:
-        chosen_flat = twilight if chosen is CombineType.TWILIGHT else dome
-        master = np.array(chosen_flat, dtype=np.float32)
+        own, other = (
+            low_pass(
+                fill_bad_pixels(flat, holes, size=median_filter_size),
+                sigma=filter_size,
+                mirror=mirror,
+            )
+            for flat in (small, large)
+        )
+        master = small / own * other
     _normalise(master, np.ones(master.shape, dtype=np.bool_) if bad is None else ~bad)
     return master
+
+
+def _given(
+    flats: dict[str, NDArray[np.float32] | None], name: str, chosen: CombineType
+) -> NDArray[np.float32]:
+    flat = flats[name]
+    if flat is None:
+        message = f"combine type {chosen.value} ({chosen.name}) needs a {name} flat"
+        raise UnprocessableError(message)
+    return flat

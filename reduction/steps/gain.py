@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reduction.steps.order import median
 from reduction.steps.smooth import low_pass
 from reduction.steps.statistics import clipped_statistics
 from schemas.errors import UnprocessableError
@@ -122,7 +123,7 @@ def pair_gain(
     return PairGain(
         gain=gain,
         gain_error=gain * sqrt(2.0 / max(left.count, 1)),
-        median_sum=float(np.median(f1 + second[good])),
+        median_sum=median(f1 + second[good]),
         rms_diff=rms,
     )
 

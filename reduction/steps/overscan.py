@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["OverscanMethod", "correct_overscan", "trim"]
+__all__ = ["OverscanMethod", "correct_overscan", "overscan_level", "trim"]
 
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -111,22 +111,51 @@ def correct_overscan(
     Astro-WISE ``OverscanCorrection``; 6, per row, is its default since 2006. A line's mean, not
     its median, because raw values are integers: the median of 32 of them is quantised.
     """
+    image = trim(raw, science)
+    image -= overscan_level(raw, science, overscan=overscan, method=method)
+    return image
+
+
+def overscan_level(
+    raw: NDArray[np.generic],
+    science: Section,
+    *,
+    overscan: Section | None = None,
+    method: int = OverscanMethod.OVERSCAN_X_PER_ROW,
+) -> NDArray[np.float32]:
+    """Bias level of a raw frame as its overscan shows it.
+
+    Parameters
+    ----------
+    raw, science, overscan, method
+        As in :func:`correct_overscan`.
+
+    Returns
+    -------
+    ndarray
+        adu, shape (ny, 1) for methods per row, (1, nx) per column, else (1, 1), of the science
+        section's ny and nx; 0 for method 0.
+
+    Raises
+    ------
+    UnprocessableError
+        If the method is unknown or the frame has no pixels for it.
+    """
     try:
         chosen = OverscanMethod(method)
     except ValueError as error:
         message = f"overscan method {method}: expected 0 to {max(OverscanMethod)}"
         raise UnprocessableError(message) from error
-    image = trim(raw, science)
+    _check_inside(raw.shape, science)
     if chosen is OverscanMethod.NONE:
-        return image
+        return np.zeros((1, 1), dtype=np.float32)
     strip = _strip(chosen, raw.shape, science, overscan)
     pixels = raw[strip.slices].astype(np.float32)
     if chosen not in _PER_LINE:
-        image -= np.float32(np.median(pixels))
-        return image
-    axis = 1 if _is_x(chosen) else 0
-    image -= _clipped_line_means(pixels, axis)
-    return image
+        return np.full((1, 1), np.median(pixels), dtype=np.float32)
+    if _is_x(chosen):
+        return _clipped_means(pixels)[:, np.newaxis]
+    return _clipped_means(np.ascontiguousarray(pixels.T))[np.newaxis, :]
 
 
 def _is_x(method: OverscanMethod) -> bool:
@@ -170,10 +199,16 @@ def _strip(
     return strip
 
 
-def _clipped_line_means(pixels: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    """Mean of each line across ``axis``, kept as a dimension of 1, without far outliers."""
-    deviation = pixels - np.median(pixels, axis=axis, keepdims=True)
-    sigma = np.float32(np.median(np.abs(deviation)) / _MAD_OF_UNIT_NORMAL)
-    keep = np.abs(deviation) <= _CLIP * np.maximum(sigma, np.float32(1.0))
-    mean = pixels.mean(axis=axis, keepdims=True, where=keep, dtype=np.float64)
-    return np.asarray(mean, dtype=np.float32)
+def _clipped_means(lines: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean of each row without far outliers; NaN where a row has no value."""
+    count = lines.shape[1]
+    ordered = np.sort(lines, axis=1)
+    centre = (ordered[:, (count - 1) // 2] + ordered[:, count // 2]) * np.float32(0.5)
+    deviation = np.abs(lines - centre[:, np.newaxis])
+    sigma = np.float32(np.nanmedian(deviation) / _MAD_OF_UNIT_NORMAL)
+    keep = deviation <= _CLIP * np.maximum(sigma, np.float32(1.0))
+    total = np.where(keep, lines, np.float32(0.0)).sum(axis=1, dtype=np.float64)
+    mean = np.full(len(lines), np.nan)
+    number = keep.sum(axis=1)
+    np.divide(total, number, out=mean, where=number > 0)
+    return mean.astype(np.float32)

@@ -7,16 +7,13 @@ __all__ = ["fill_bad_pixels", "low_pass"]
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
+from reduction.steps.gaussian import gaussian
 from reduction.steps.windows import Windows
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-#: A Gaussian is cut at this many standard deviations.
-_TRUNCATE = 4.0
 
 
 def low_pass(
@@ -62,10 +59,8 @@ def low_pass(
         crop = np.s_[
             pad[0][0] : pad[0][0] + image.shape[0], pad[1][0] : pad[1][0] + image.shape[1]
         ]
-    edges = "reflect" if mirror is None else "constant"
     smooth_signal, smooth_weight = (
-        ndimage.gaussian_filter(array, sigma, mode=edges, truncate=_TRUNCATE)
-        for array in (signal, weight)
+        gaussian(array, sigma, mirrored=mirror is None) for array in (signal, weight)
     )
     enough = smooth_weight > np.float32(1e-6)
     result = np.full(signal.shape, np.nan, dtype=np.float32)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import sep
-from scipy.ndimage import gaussian_filter
 
 from reduction.steps.background import Background, estimate_background, unusable
+from reduction.steps.gaussian import gaussian
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -205,10 +205,11 @@ def mend(pixels: NDArray[np.float32], bad: NDArray[np.bool_]) -> NDArray[np.floa
     """
     if not bad.any():
         return pixels
-    weight = gaussian_filter((~bad).astype(np.float32), _MEND_SIGMA, mode="constant")
-    total = gaussian_filter(np.where(bad, np.float32(0), pixels), _MEND_SIGMA, mode="constant")
-    filled = np.where(weight > _MEND_WEIGHT, total / np.maximum(weight, _MEND_WEIGHT), 0.0)
-    return np.ascontiguousarray(np.where(bad, filled, pixels), dtype=np.float32)
+    weight = gaussian((~bad).astype(np.float32), _MEND_SIGMA, mirrored=False)[bad]
+    known = np.where(bad, np.float32(0), pixels)
+    total = gaussian(known, _MEND_SIGMA, mirrored=False)[bad]
+    known[bad] = np.where(weight > _MEND_WEIGHT, total / np.maximum(weight, _MEND_WEIGHT), 0.0)
+    return np.ascontiguousarray(known, dtype=np.float32)
 
 
 def _position_errors(sources: NDArray[np.void], rms: float, gain: float) -> None:

@@ -8,6 +8,7 @@ __all__ = [
     "SubWindowStatistics",
     "clipped_statistics",
     "image_statistics",
+    "median_level",
     "sub_window_statistics",
 ]
 
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reduction.steps.order import median, moments, within
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
@@ -82,13 +84,33 @@ class ClippedStatistics:
     count: int
 
 
-def _valid_pixels(
-    image: NDArray[np.float32], bad: NDArray[np.bool_] | None
-) -> NDArray[np.float32]:
+def _valid(image: NDArray[np.float32], bad: NDArray[np.bool_] | None) -> NDArray[np.float32]:
     good = np.isfinite(image)
     if bad is not None:
         good &= ~bad
-    values = image[good]
+    return image.ravel() if good.all() else image[good]
+
+
+def median_level(image: NDArray[np.float32], *, bad: NDArray[np.bool_] | None = None) -> float:
+    """Median of the valid pixels.
+
+    Parameters
+    ----------
+    image, bad
+        As :func:`image_statistics`.
+
+    Returns
+    -------
+    float
+        In the image's unit; NaN where no pixel is valid.
+    """
+    return median(_valid(image, bad))
+
+
+def _valid_pixels(
+    image: NDArray[np.float32], bad: NDArray[np.bool_] | None
+) -> NDArray[np.float32]:
+    values = _valid(image, bad)
     if values.size == 0:
         message = "the image has no valid pixel: expected at least one finite, unmasked value"
         raise UnprocessableError(message)
@@ -122,12 +144,13 @@ def image_statistics(
     Astro-WISE ``imstat``.
     """
     values = _valid_pixels(image, bad)
+    mean, stdev = moments(values)
     return ImageStatistics(
         min=float(values.min()),
         max=float(values.max()),
-        mean=float(values.mean(dtype=np.float64)),
-        median=float(np.median(values)),
-        stdev=float(values.std(dtype=np.float64)),
+        mean=mean,
+        median=median(values),
+        stdev=stdev,
         npix=int(values.size),
     )
 
@@ -167,8 +190,8 @@ def sub_window_statistics(
             window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
             values = image[window][good[window]]
             if values.size:
-                medians.append(float(np.median(values)))
-                stdevs.append(float(values.std(dtype=np.float64)))
+                medians.append(median(values))
+                stdevs.append(moments(values)[1])
     if not medians:
         message = "no sub-window has a valid pixel: expected finite, unmasked values"
         raise UnprocessableError(message)
@@ -196,22 +219,21 @@ def clipped_statistics(
     ClippedStatistics
         In the unit of the values.
     """
-    left = values[np.isfinite(values)]
+    finite = np.isfinite(values)
+    left = values.ravel() if finite.all() else values[finite]
     if left.size == 0:
         return ClippedStatistics(mean=np.nan, median=np.nan, stdev=np.nan, count=0)
-    centre = float(np.median(left))
-    sigma = float(np.median(np.abs(left - np.float32(centre)))) / _MAD_OF_UNIT_NORMAL
+    centre = median(left)
+    deviation = np.abs(left - np.result_type(left, np.float32).type(centre))
+    sigma = median(deviation) / _MAD_OF_UNIT_NORMAL
+    mean, stdev = moments(left)
     if sigma == 0.0:
-        sigma = float(left.std(dtype=np.float64))
+        sigma = stdev
     for _ in range(iterations):
-        inside = left[np.abs(left - np.float32(centre)) <= threshold * sigma]
+        inside = within(left, centre, threshold * sigma)
         if inside.size in {left.size, 0}:
             break
         left = inside
-        centre, sigma = float(np.median(left)), float(left.std(dtype=np.float64))
-    return ClippedStatistics(
-        mean=float(left.mean(dtype=np.float64)),
-        median=float(np.median(left)),
-        stdev=float(left.std(dtype=np.float64)),
-        count=int(left.size),
-    )
+        mean, stdev = moments(left)
+        centre, sigma = median(left), stdev
+    return ClippedStatistics(mean=mean, median=centre, stdev=stdev, count=int(left.size))

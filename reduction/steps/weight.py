@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MaskBit", "bit_mask", "weight_image"]
+__all__ = ["MaskBit", "bit_mask", "plane", "weight_image"]
 
 from enum import IntFlag
 from typing import TYPE_CHECKING
@@ -36,6 +36,7 @@ def bit_mask(
     cold: NDArray[np.uint8],
     saturated: NDArray[np.bool_],
     cosmic: NDArray[np.bool_] | None = None,
+    satellite: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.uint8]:
     """Say of every pixel what is wrong with it.
 
@@ -45,7 +46,7 @@ def bit_mask(
         Reduced image, shape (ny, nx). NaN and infinities get NON_NUMBER.
     hot, cold
         Pixel maps, 1 good, 0 bad, same shape.
-    saturated, cosmic
+    saturated, cosmic, satellite
         True where the pixel is, same shape.
 
     Returns
@@ -60,7 +61,14 @@ def bit_mask(
     mask[cold == 0] |= np.uint8(MaskBit.COLD)
     if cosmic is not None:
         mask[cosmic] |= np.uint8(MaskBit.COSMIC)
+    if satellite is not None:
+        mask[satellite] |= np.uint8(MaskBit.SATELLITE)
     return mask
+
+
+def plane(mask: NDArray[np.uint8], bit: MaskBit) -> NDArray[np.uint8]:
+    """One reason of a mask as a map of its own, 1 good, 0 bad, same shape (Astro-WISE)."""
+    return np.asarray((mask & np.uint8(bit)) == 0, dtype=np.uint8)
 
 
 def weight_image(flat: NDArray[np.float32], mask: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -31,6 +31,12 @@ class Windows:
         pad = [(half, half)] * 2
         self._padded = np.pad(image, pad, mode="symmetric")
 
+    @property
+    def image(self) -> NDArray[np.float32]:
+        """The image without its margin, as it is now: a view, shape (ny, nx)."""
+        ny, nx = self._padded.shape
+        return self._padded[self._half : ny - self._half, self._half : nx - self._half]
+
     def values(self, y: NDArray[np.intp], x: NDArray[np.intp], half: int) -> NDArray[np.float32]:
         """Pixels around positions.
 
@@ -78,3 +84,24 @@ class Windows:
             middle = np.maximum(valid - 1, 0) // 2
             medians[part] = values[np.arange(len(values)), middle]
         return medians
+
+    def put(
+        self, y: NDArray[np.intp], x: NDArray[np.intp], values: NDArray[np.float32] | np.float32
+    ) -> None:
+        """Change pixels; the mirrored margin follows.
+
+        Parameters
+        ----------
+        y, x
+            0-based pixels, shape (n,).
+        values
+            Shape (n,) or one number.
+        """
+        half, padded = self._half, self._padded
+        padded[y + half, x + half] = values
+        if min(padded.shape) < 4 * half:  # the mirror of a mirror may be in sight
+            self._padded = np.pad(self.image.copy(), half, mode="symmetric")
+            return
+        for view in (padded, padded.T) if half else ():
+            view[:half] = view[half : 2 * half][::-1]
+            view[-half:] = view[-2 * half : -half][::-1]

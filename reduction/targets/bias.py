@@ -18,6 +18,7 @@ from reduction.steps.statistics import (
     sub_window_statistics,
 )
 from reduction.target import CalibrationTarget, Inputs, Made
+from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 class BiasFrame(CalibrationTarget):
     """Mean of a night's raw biases, outliers left out by the measured read noise."""
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR_CLASSES = ("RawBiasFrame",)
 
     raw_bias_frames = raw_frames("RawBiasFrame", at_least=2)
@@ -42,6 +43,9 @@ class BiasFrame(CalibrationTarget):
         unit="adu",
         ucd="phot.count;arith.diff;stat.max",
     )
+    subwin_stdev = attribute(
+        float, "largest scatter in one of 32 sub-windows", unit="adu", ucd="stat.stdev;stat.max"
+    )
     overscan_correction = attribute(
         int, "overscan method; frames that the bias is subtracted from use it", ucd="meta.code"
     )
@@ -55,24 +59,43 @@ class BiasFrame(CalibrationTarget):
         MAXIMUM_ABS_MEAN: float = 10.0
         MAXIMUM_STDEV: float = 10.0
         MAXIMUM_STDEV_DIFFERENCE: float = 10.0
+        MAXIMUM_SUBWIN_STDEV: float = 1e5
         MAXIMUM_SUBWIN_FLATNESS: float = 1e5
 
     class Flags(QualityFlags):
         """What can be wrong with a master bias."""
 
-        MEAN_TOO_LARGE = 1
-        STDEV_TOO_LARGE = 2
-        STDEV_DIFFERS_FROM_PREVIOUS = 4
-        NOT_FLAT = 8
+        MEAN_TOO_LARGE = (
+            1,
+            "the level, overscan taken off, is farther from 0 than MAXIMUM_ABS_MEAN",
+        )
+        STDEV_TOO_LARGE = 2, "the scatter is above MAXIMUM_STDEV"
+        STDEV_DIFFERS_FROM_PREVIOUS = (
+            4,
+            "the scatter differs from the previous bias's by more than MAXIMUM_STDEV_DIFFERENCE",
+        )
+        NOT_FLAT = 8, "the medians of 32 sub-windows spread more than MAXIMUM_SUBWIN_FLATNESS"
+        SUBWIN_STDEV_TOO_LARGE = 16, "the scatter in a sub-window is above MAXIMUM_SUBWIN_STDEV"
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
-        """Trim and overscan-correct each raw bias, reject, average."""
+        """Trim and overscan-correct each raw bias, reject, average.
+
+        The read noise has to be that of biases corrected in the same way.
+        """
+        noise, method = inputs.read_noise, parameters.OVERSCAN_CORRECTION
+        if noise["overscan_correction"] != method:
+            message = (
+                f"BiasFrame.OVERSCAN_CORRECTION is {method}, but its ReadNoise was measured with "
+                f"method {noise['overscan_correction']}: set ReadNoise.OVERSCAN_CORRECTION, too"
+            )
+            raise UnprocessableError(message)
         frames = [
             corrected(raw, method=parameters.OVERSCAN_CORRECTION) for raw in inputs.raw_bias_frames
         ]
         bias = combine_biases(
             frames, read_noise=inputs.read_noise["read_noise"], sigma_clip=parameters.SIGMA_CLIP
         )
+        windows = sub_window_statistics(bias)
         clipped = clipped_statistics(bias, threshold=5.0, iterations=10)
         return Made(
             images={"BIAS": bias},
@@ -80,7 +103,8 @@ class BiasFrame(CalibrationTarget):
                 "imstat": image_statistics(bias),
                 "level": clipped.mean,
                 "scatter": clipped.stdev,
-                "flatness": sub_window_statistics(bias).flatness,
+                "flatness": windows.flatness,
+                "subwin_stdev": windows.max_stdev,
                 "overscan_correction": parameters.OVERSCAN_CORRECTION,
             },
             cards={"BUNIT": ("adu", "unit of the pixels")},
@@ -100,6 +124,8 @@ class BiasFrame(CalibrationTarget):
             flags |= self.Flags.STDEV_TOO_LARGE
         if made.attributes["flatness"] > parameters.MAXIMUM_SUBWIN_FLATNESS:
             flags |= self.Flags.NOT_FLAT
+        if made.attributes["subwin_stdev"] > parameters.MAXIMUM_SUBWIN_STDEV:
+            flags |= self.Flags.SUBWIN_STDEV_TOO_LARGE
         return int(flags)
 
     def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:

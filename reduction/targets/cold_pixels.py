@@ -22,16 +22,17 @@ if TYPE_CHECKING:
 class ColdPixelMap(CalibrationTarget):
     """Pixels whose response differs from that around them: 1 good, 0 bad.
 
-    From the dome flat, or where there is none from the twilight flat; made per filter, since
-    flats are.
+    From the dome flat, or where there is none from the twilight flat, else from that of the
+    night sky; made per filter, since flats are.
     """
 
     VERSION = 1
     ANCHOR = Anchor.NIGHT_AND_FILTER
-    ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame")
+    ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame", "RawScienceFrame")
 
     dome = calibration("DomeFlatFrame", required=False)
     twilight = calibration("TwilightFlatFrame", required=False)
+    night_sky = calibration("NightSkyFlatFrame", required=False, unless=("dome", "twilight"))
     count = attribute(int, "number of cold pixels", ucd="meta.number;instr.pixel")
 
     @dataclass(frozen=True, slots=True)
@@ -48,14 +49,17 @@ class ColdPixelMap(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a map of cold pixels."""
 
-        TOO_MANY = 1
-        COUNT_DIFFERS_FROM_PREVIOUS = 2
+        TOO_MANY = 1, "more cold pixels than MAXIMUM_COLD_PIXEL_COUNT"
+        COUNT_DIFFERS_FROM_PREVIOUS = (
+            2,
+            "the count differs from before by more than MAXIMUM_COLD_PIXEL_COUNT_DIFFERENCE",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Divide the flat by its smoothed self and flag what is far from 1."""
-        flat = inputs.dome or inputs.twilight
+        flat = inputs.dome or inputs.twilight or inputs.night_sky
         if flat is None:
-            message = "ColdPixelMap needs a DomeFlatFrame or a TwilightFlatFrame of its filter"
+            message = "ColdPixelMap needs a DomeFlatFrame, TwilightFlatFrame or NightSkyFlatFrame"
             raise ProgenitorMissingError(message)
         good = cold_pixels(
             flat.images["FLAT"],

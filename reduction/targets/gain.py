@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.corrected import corrected, differs
+from reduction.corrected import corrected, dark_signal, differs
 from reduction.depends import calibration, raw_frames
 from reduction.quality import QualityFlags
 from reduction.steps.gain import linearity, mean_gain, pair_gain
@@ -37,6 +37,7 @@ class GainLinearity(CalibrationTarget):
     bias = calibration("BiasFrame")
     read_noise = calibration("ReadNoise")
     hot = calibration("HotPixelMap")
+    dark = calibration("DarkCurrent", required=False, when="dark")
     gain = attribute(float, "electrons per adu", unit="adu**-1", ucd="arith.factor;instr.det")
     gain_error = attribute(
         float, "its standard error", unit="adu**-1", ucd="stat.error;instr.param"
@@ -69,9 +70,12 @@ class GainLinearity(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a gain."""
 
-        GAIN_TOO_SMALL = 1
-        GAIN_TOO_LARGE = 2
-        GAIN_DIFFERS_FROM_PREVIOUS = 4
+        GAIN_TOO_SMALL = 1, "the gain is below MINIMUM_GAIN"
+        GAIN_TOO_LARGE = 2, "the gain is above MAXIMUM_GAIN"
+        GAIN_DIFFERS_FROM_PREVIOUS = (
+            4,
+            "the gain differs from the previous one by more than MAXIMUM_GAIN_DIFFERENCE",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Pair the flats, measure each pair, average."""
@@ -136,6 +140,8 @@ def _exposed(
     usable = []
     for raw in frames:
         flat = corrected(raw, method=bias["overscan_correction"]) - bias.images["BIAS"]
+        signal = dark_signal(inputs.dark, raw)
+        flat = flat if signal is None else flat - signal
         level = float(np.nanmedian(flat))
         if parameters.MIN_FLAT_MEAN <= level <= parameters.MAX_FLAT_MEAN:
             usable.append((raw, flat, level))

@@ -21,19 +21,30 @@ if TYPE_CHECKING:
 
 
 class MasterFlatFrame(CalibrationTarget):
-    """Small scales of the dome flat, large scales of the twilight flat; of median 1."""
+    """Small scales of the dome flat, large scales of the twilight flat; of median 1.
 
-    VERSION = 1
+    Where there is neither, the night-sky flat; a camera or filter that asks for "night-sky" has
+    its large scales from that instead of from the lamp.
+    """
+
+    VERSION = 2
     ANCHOR = Anchor.NIGHT_AND_FILTER
-    ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame")
+    ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame", "RawScienceFrame")
 
     dome = calibration("DomeFlatFrame", required=False)
     twilight = calibration("TwilightFlatFrame", required=False)
+    sky = calibration("NightSkyFlatFrame", required=False, when="night-sky")
+    night_sky = calibration(
+        "NightSkyFlatFrame", required=False, unless=("dome", "twilight", "sky")
+    )
     hot = calibration("HotPixelMap")
     cold = calibration("ColdPixelMap")
     imstat = imstat("")
     combine_type = attribute(
-        int, "made of: 1 dome and twilight, 2 dome only, 3 twilight only", ucd="meta.code"
+        int,
+        "made of: 1 dome and twilight, 2 dome only, 3 twilight only, 4 dome and night sky, "
+        "5 night sky only",
+        ucd="meta.code",
     )
     flatness = attribute(
         float,
@@ -46,7 +57,8 @@ class MasterFlatFrame(CalibrationTarget):
         """Astro-WISE's names.
 
         COMBINE_TYPE 0, the default, makes the best of what there is: 1 where there are both
-        flats, else 2 or 3.
+        flats, else 3, 4 or 2, else 5. Twilight comes before night sky, since its frames are
+        brighter and show hardly a star.
         """
 
         COMBINE_TYPE: int = 0
@@ -59,15 +71,22 @@ class MasterFlatFrame(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a master flat."""
 
-        FLATNESS_DIFFERS_FROM_PREVIOUS = 1
+        FLATNESS_DIFFERS_FROM_PREVIOUS = (
+            1,
+            "the medians' spread differs from before by more than MAXIMUM_SUBWIN_DIFF",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Join the flats."""
         bad = (inputs.hot.images["MAP"] == 0) | (inputs.cold.images["MAP"] == 0)
         kind = parameters.COMBINE_TYPE or _best(inputs)
+        sky = inputs.sky or inputs.night_sky
         flat = master_flat(
-            None if inputs.dome is None else inputs.dome.images["FLAT"],
-            None if inputs.twilight is None else inputs.twilight.images["FLAT"],
+            *(
+                None if flat is None else flat.images["FLAT"]
+                for flat in (inputs.dome, inputs.twilight)
+            ),
+            night_sky=None if sky is None else sky.images["FLAT"],
             combine_type=kind,
             bad=bad,
             median_filter_size=parameters.MEDIAN_FILTER_SIZE,
@@ -93,9 +112,13 @@ class MasterFlatFrame(CalibrationTarget):
 
 
 def _best(inputs: Inputs) -> CombineType:
-    if inputs.dome is None and inputs.twilight is None:
-        message = "MasterFlatFrame needs a DomeFlatFrame or a TwilightFlatFrame of its filter"
-        raise ProgenitorMissingError(message)
-    if inputs.dome is None:
-        return CombineType.TWILIGHT
-    return CombineType.DOME if inputs.twilight is None else CombineType.DOME_AND_TWILIGHT
+    dome, twilight = inputs.dome is not None, inputs.twilight is not None
+    sky = inputs.sky is not None or inputs.night_sky is not None
+    if twilight:
+        return CombineType.DOME_AND_TWILIGHT if dome else CombineType.TWILIGHT
+    if dome:
+        return CombineType.DOME_AND_NIGHT_SKY if sky else CombineType.DOME
+    if sky:
+        return CombineType.NIGHT_SKY
+    message = "MasterFlatFrame needs a DomeFlatFrame, TwilightFlatFrame or NightSkyFlatFrame"
+    raise ProgenitorMissingError(message)

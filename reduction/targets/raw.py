@@ -1,29 +1,48 @@
-"""Raw frames and reference catalogues: what is ingested, never made, and sacred."""
+"""What raw frames have in common, and reference catalogues: ingested, never made, sacred."""
 
 from __future__ import annotations
 
 __all__ = [
-    "RawBiasFrame",
-    "RawDarkFrame",
-    "RawDomeFlatFrame",
+    "EMPTY",
+    "NO_NUMBERS",
+    "OTHER_SHAPE",
+    "SATURATED",
+    "RawCalibration",
     "RawFrame",
-    "RawScienceFrame",
-    "RawTwilightFlatFrame",
     "ReferenceCatalogue",
 ]
 
-from reduction.attributes import attribute
-from reduction.raw_quality import RawFlags
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from reduction.attributes import attribute, imstat
+from reduction.parameters import from_chip
+from reduction.quality import QualityFlags
 from reduction.target import DBObject
+
+if TYPE_CHECKING:
+    from reduction.steps.raw_statistics import RawStatistics
+
+NO_NUMBERS: Final = (1, "more of the pixels than MAX_INVALID hold no number")
+"""Bit and sentence that all raw frames have."""
+
+EMPTY: Final = (2, "the pixels differ by less than MIN_RANGE")
+"""Bit and sentence that all raw frames have."""
+
+SATURATED: Final = (4, "more of the pixels than MAX_SATURATED are saturated")
+"""Bit and sentence that all raw frames have."""
+
+
+OTHER_SHAPE: Final = (64, "the pixels that see light are not SHAPE (ny, nx), as the chip's are")
+"""Bit and sentence that all raw calibrations have: one that does not fit would stop the others."""
 
 
 class RawFrame(DBObject):
     """One CCD of one exposure, as the telescope wrote it.
 
-    Its pixels are judged at ingest (``quality_flags``); its file is kept whatever they are.
+    It is judged when it is ingested. One with quality flags is not used, until a person who has
+    looked at it sets its ``is_valid`` to 2.
     """
-
-    Flags = RawFlags
 
     name = attribute(str, "name of the raw file", ucd="meta.id;meta.file")
     object = attribute(str, "target or calibration as the observer named it", ucd="meta.id;src")
@@ -32,26 +51,74 @@ class RawFrame(DBObject):
     ra = attribute(float, "pointing, right ascension (ICRS)", unit="deg", ucd="pos.eq.ra")
     dec = attribute(float, "pointing, declination (ICRS)", unit="deg", ucd="pos.eq.dec")
     airmass = attribute(float, "airmass at mid-exposure", ucd="obs.airMass")
+    imstat = imstat("adu")
+    level = attribute(float, "median of the pixels that see light", unit="adu", ucd="phot.count")
+    scatter = attribute(
+        float, "their standard deviation without outliers", unit="adu", ucd="stat.stdev"
+    )
+    flatness = attribute(
+        float,
+        "largest minus smallest median of 32 sub-windows",
+        unit="adu",
+        ucd="phot.count;arith.diff;stat.max",
+    )
+    saturated = attribute(
+        float, "part of the pixels that is saturated", ucd="instr.saturation;arith.ratio"
+    )
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Limits, which instruments may set otherwise; SATURATION is a raw level, adu."""
+
+        SATURATION: float = from_chip("saturation")
+        MAX_SATURATED: float = 0.5
+        MAX_INVALID: float = 0.5
+        MIN_RANGE: float = 1.0
+
+    class Flags(QualityFlags):
+        """What can be wrong with a raw frame."""
+
+        NO_NUMBERS = NO_NUMBERS
+        EMPTY = EMPTY
+        SATURATED = SATURATED
+
+    @classmethod
+    def verify(cls, measured: RawStatistics, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
+        """Compare a frame with absolute limits.
+
+        Returns
+        -------
+        int
+            Bits of the class's ``Flags``.
+        """
+        flags = cls.Flags(0)
+        if measured.invalid > parameters.MAX_INVALID:
+            flags |= cls.Flags.NO_NUMBERS
+        if measured.imstat.max - measured.imstat.min < parameters.MIN_RANGE:  # not for NaN
+            flags |= cls.Flags.EMPTY
+        if measured.saturated > parameters.MAX_SATURATED:
+            flags |= cls.Flags.SATURATED
+        return int(flags)
 
 
-class RawBiasFrame(RawFrame):
-    """A raw bias."""
+class RawCalibration(RawFrame):
+    """A raw frame that is combined with others of its kind."""
 
+    class Flags(QualityFlags):
+        """What can be wrong with a raw calibration."""
 
-class RawDarkFrame(RawFrame):
-    """A raw dark."""
+        NO_NUMBERS = NO_NUMBERS
+        EMPTY = EMPTY
+        SATURATED = SATURATED
+        OTHER_SHAPE = OTHER_SHAPE
 
-
-class RawDomeFlatFrame(RawFrame):
-    """A raw dome flat."""
-
-
-class RawTwilightFlatFrame(RawFrame):
-    """A raw twilight flat."""
-
-
-class RawScienceFrame(RawFrame):
-    """A raw science frame, standard fields included."""
+    @classmethod
+    def verify(cls, measured: RawStatistics, parameters: Any) -> int:  # noqa: ANN401  # as above
+        """Compare the shape, too; a SHAPE of None allows any."""
+        flags = cls.Flags(super().verify(measured, parameters))
+        if parameters.SHAPE is not None and measured.shape != tuple(parameters.SHAPE):
+            flags |= cls.Flags.OTHER_SHAPE
+        return int(flags)
 
 
 class ReferenceCatalogue(DBObject):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class ReadNoise(CalibrationTarget):
     """Noise of the amplifier, from the differences of a night's raw biases."""
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR_CLASSES = ("RawBiasFrame",)
 
     raw_bias_frames = raw_frames("RawBiasFrame", at_least=2)
@@ -29,6 +29,9 @@ class ReadNoise(CalibrationTarget):
         float, "read noise, from the central 68.27 per cent", unit="adu", ucd="instr.det.noise"
     )
     rms = attribute(float, "read noise, from the clipped rms", unit="adu", ucd="instr.det.noise")
+    overscan_correction = attribute(
+        int, "overscan method; biases that are clipped by this noise use it", ucd="meta.code"
+    )
     mean_diff = attribute(
         float,
         "mean difference of neighbouring biases",
@@ -56,9 +59,15 @@ class ReadNoise(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a read noise."""
 
-        READ_NOISE_TOO_LARGE = 1
-        READ_NOISE_DIFFERS_FROM_PREVIOUS = 2
-        BIASES_DIFFER = 4
+        READ_NOISE_TOO_LARGE = 1, "the read noise is above MAXIMUM_READ_NOISE"
+        READ_NOISE_DIFFERS_FROM_PREVIOUS = (
+            2,
+            "the read noise differs from before by more than MAXIMUM_READ_NOISE_DIFFERENCE",
+        )
+        BIASES_DIFFER = (
+            4,
+            "neighbouring biases differ in level by more than MAXIMUM_BIAS_DIFFERENCE",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Correct the biases' overscan and measure their differences."""
@@ -74,6 +83,7 @@ class ReadNoise(CalibrationTarget):
             attributes={
                 "read_noise": noise.read_noise,
                 "rms": noise.rms,
+                "overscan_correction": parameters.OVERSCAN_CORRECTION,
                 "mean_diff": noise.mean_diff,
                 "median_diff": noise.median_diff,
             }

@@ -5,37 +5,45 @@ from __future__ import annotations
 __all__ = ["ReducedScienceFrame"]
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reduction.attributes import attribute, imstat
-from reduction.corrected import frame_sections, measured_gain
+from reduction.corrected import dark_signal, frame_sections, measured_gain
 from reduction.depends import calibration, raw_frame
 from reduction.parameters import from_chip
 from reduction.quality import QualityFlags
-from reduction.steps.reduce import reduce_frame
+from reduction.steps.overscan import OverscanMethod
+from reduction.steps.reduce import Fringes, Limits, Reduced, reduce_frame
 from reduction.steps.statistics import image_statistics
 from reduction.steps.weight import MaskBit
 from reduction.target import FrameTarget, Inputs, Made
 
+if TYPE_CHECKING:
+    from reduction.progenitor import Progenitor
+
 
 class ReducedScienceFrame(FrameTarget):
-    """Raw frame without overscan, bias and flat field, with its weight and mask.
+    """Raw frame without overscan, bias, dark current, flat field and fringes, weight and mask.
 
     Images: "IMAGE" (adu, NaN where there is no response), "WEIGHT" (relative, 0 is "do not
     use"), "MASK" (sum of :class:`reduction.steps.weight.MaskBit`, 0 is good). The overscan method
-    is that of the bias.
+    is that of the bias. Frames of a camera that asks for "uncalibrated" are taken as they come:
+    ``corrections`` says what was done.
     """
 
-    VERSION = 1
+    VERSION = 2
 
     raw = raw_frame("RawScienceFrame")
-    bias = calibration("BiasFrame")
-    flat = calibration("MasterFlatFrame")
-    hot = calibration("HotPixelMap")
-    cold = calibration("ColdPixelMap")
-    read_noise = calibration("ReadNoise")
+    bias = calibration("BiasFrame", when="!uncalibrated")
+    flat = calibration("MasterFlatFrame", when="!uncalibrated")
+    hot = calibration("HotPixelMap", when="!uncalibrated")
+    cold = calibration("ColdPixelMap", when="!uncalibrated")
+    read_noise = calibration("ReadNoise", when="!uncalibrated")
     gain = calibration("GainLinearity", required=False)
+    dark = calibration("DarkCurrent", required=False, when="dark")
+    fringe = calibration("FringeFrame", required=False, when="fringe")
     imstat = imstat("adu")
     effective_gain = attribute(
         float,
@@ -48,66 +56,83 @@ class ReducedScienceFrame(FrameTarget):
         int, "number of saturated pixels", ucd="meta.number;instr.saturation"
     )
     cosmic_pixels = attribute(int, "number of pixels hit by cosmic rays", ucd="meta.number")
+    cosmic_events = attribute(int, "number of cosmic rays", ucd="meta.number")
+    satellite_pixels = attribute(
+        int, "number of pixels that satellites crossed", ucd="meta.number;instr.pixel"
+    )
+    satellites = attribute(int, "number of trails of satellites", ucd="meta.number")
+    scale_factor = attribute(
+        float,
+        "what the fringes were multiplied with; none where there are none",
+        unit="adu",
+        ucd="arith.factor",
+    )
+    corrections = attribute(
+        str, "what was done: overscan method, bias, dark, flat, fringe", ucd="meta.note"
+    )
     good_fraction = attribute(
         float, "part of the pixels that can be used", ucd="meta.number;arith.ratio;instr.pixel"
     )
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """SATURATION is a raw level, adu; GAIN (e-/adu) counts where no gain was measured.
+        """GAIN (e-/adu) and READ_NOISE (adu) count where none was measured.
 
-        COSMIC_THRESHOLD is in standard deviations; 0 looks for no cosmic rays.
+        SATURATION (Astro-WISE's ThresholdHigh) is a raw level, adu; DEAD (ThresholdLow) the raw
+        level up to which a pixel beside a saturated one is dead. COSMIC_THRESHOLD and the
+        DETECTION_THRESHOLD of satellites are in standard deviations, 0 looks for none;
+        HOUGH_THRESHOLD is the shortest line that is looked at, pixels. The fringes' strength is
+        measured in pixels below FRINGE_THRESHOLD_LOW and above FRINGE_THRESHOLD_HIGH, standard
+        deviations of the pattern.
         """
 
         GAIN: float = from_chip("gain")
+        READ_NOISE: float = from_chip("read_noise")
         SATURATION: float = from_chip("saturation")
+        DEAD: float = 0.0
         COSMIC_THRESHOLD: float = 4.5
+        DETECTION_THRESHOLD: float = 2.5
+        HOUGH_THRESHOLD: float = 350.0
+        FRINGE_THRESHOLD_LOW: float = -1.0
+        FRINGE_THRESHOLD_HIGH: float = 1.0
         MINIMUM_GOOD_FRACTION: float = 0.5
 
     class Flags(QualityFlags):
         """What can be wrong with a reduced frame."""
 
-        TOO_FEW_GOOD_PIXELS = 1
+        TOO_FEW_GOOD_PIXELS = (
+            1,
+            "the part of the pixels that can be used is below MINIMUM_GOOD_FRACTION",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
-        """Trim, overscan, bias, flat, mask, weight."""
+        """Trim, overscan, bias, dark, flat, fringes, mask, weight."""
         science, overscan = frame_sections(inputs.raw)
         gain = measured_gain(inputs.gain, parameters.GAIN)
-        noise = float(inputs.read_noise["read_noise"])
+        noise = inputs.read_noise
+        noise = parameters.READ_NOISE if noise is None else float(noise["read_noise"])
+        bias = inputs.bias
         reduced = reduce_frame(
             inputs.raw.images["RAW"],
             science,
-            bias=inputs.bias.images["BIAS"],
-            flat=inputs.flat.images["FLAT"],
-            hot=inputs.hot.images["MAP"],
-            cold=inputs.cold.images["MAP"],
+            bias=_pedestal(inputs, science.shape),
+            flat=_plane(inputs.flat, "FLAT", science.shape, np.float32),
+            hot=_plane(inputs.hot, "MAP", science.shape, np.uint8),
+            cold=_plane(inputs.cold, "MAP", science.shape, np.uint8),
             gain=gain,
             read_noise=noise,
-            saturation=parameters.SATURATION,
+            limits=Limits(
+                saturation=parameters.SATURATION,
+                dead=parameters.DEAD,
+                cosmic=parameters.COSMIC_THRESHOLD,
+                trail=parameters.DETECTION_THRESHOLD,
+                line=parameters.HOUGH_THRESHOLD,
+            ),
             overscan=overscan,
-            overscan_method=inputs.bias["overscan_correction"],
-            cosmic_threshold=parameters.COSMIC_THRESHOLD,
+            overscan_method=OverscanMethod.NONE if bias is None else bias["overscan_correction"],
+            fringes=_fringes(inputs, parameters),
         )
-        bad = reduced.mask != 0
-        return Made(
-            images={"IMAGE": reduced.image, "WEIGHT": reduced.weight, "MASK": reduced.mask},
-            attributes={
-                "imstat": image_statistics(reduced.image, bad=bad),
-                "effective_gain": gain,
-                "noise": noise,
-                "saturated_pixels": _count(reduced.mask, MaskBit.SATURATED),
-                "cosmic_pixels": _count(reduced.mask, MaskBit.COSMIC),
-                "good_fraction": 1.0 - float(bad.mean()),
-            },
-            cards={
-                "BUNIT": ("adu", "unit of the pixels"),
-                "EXPTIME": (inputs.raw["exptime"], "[s] integration time"),
-                "MJD-OBS": (inputs.raw["mjd_obs"], "[d] start of the exposure"),
-                "OBJECT": (inputs.raw["object"], "target as the observer named it"),
-                "GAIN": (gain, "[e-/adu] gain"),
-                "RDNOISE": (noise, "[adu] read noise"),
-            },
-        )
+        return _made(inputs, reduced, gain, noise)
 
     def verify(self, made: Made, parameters: Parameters) -> int:
         """Look whether enough pixels are good."""
@@ -115,6 +140,64 @@ class ReducedScienceFrame(FrameTarget):
         if made.attributes["good_fraction"] < parameters.MINIMUM_GOOD_FRACTION:
             flags |= self.Flags.TOO_FEW_GOOD_PIXELS
         return int(flags)
+
+
+def _plane(progenitor: Progenitor | None, name: str, shape: tuple[int, int], dtype: type) -> Any:  # noqa: ANN401  # array of the dtype
+    """An image of a calibration; ones where there is none."""
+    return np.ones(shape, dtype=dtype) if progenitor is None else progenitor.images[name]
+
+
+def _pedestal(inputs: Inputs, shape: tuple[int, int]) -> Any:  # noqa: ANN401  # float32 array
+    """What is subtracted from every pixel: bias, and dark current of the exposure time; adu."""
+    bias = np.zeros(shape, np.float32) if inputs.bias is None else inputs.bias.images["BIAS"]
+    dark = dark_signal(inputs.dark, inputs.raw)
+    return bias if dark is None else bias + dark
+
+
+def _fringes(inputs: Inputs, parameters: ReducedScienceFrame.Parameters) -> Fringes | None:
+    if inputs.fringe is None:
+        return None
+    low, high = parameters.FRINGE_THRESHOLD_LOW, parameters.FRINGE_THRESHOLD_HIGH
+    return Fringes(inputs.fringe.images["FRINGE"], low, high)
+
+
+def _corrections(inputs: Inputs) -> str:
+    """What was done, as "overscan 6, bias, flat"; "none" for frames taken as they came."""
+    bias = inputs.bias
+    done = [f"overscan {bias['overscan_correction']}"] if bias is not None else []
+    slots = ("bias", "dark", "flat", "fringe")
+    done += [name for name in slots if getattr(inputs, name) is not None]
+    return ", ".join(done) or "none"
+
+
+def _made(inputs: Inputs, reduced: Reduced, gain: float, noise: float) -> Made:
+    bad = reduced.mask != 0
+    done = _corrections(inputs)
+    return Made(
+        images={"IMAGE": reduced.image, "WEIGHT": reduced.weight, "MASK": reduced.mask},
+        attributes={
+            "imstat": image_statistics(reduced.image, bad=bad),
+            "effective_gain": gain,
+            "noise": noise,
+            "saturated_pixels": _count(reduced.mask, MaskBit.SATURATED),
+            "cosmic_pixels": _count(reduced.mask, MaskBit.COSMIC),
+            "cosmic_events": reduced.cosmic_events,
+            "satellite_pixels": _count(reduced.mask, MaskBit.SATELLITE),
+            "satellites": len(reduced.trails),
+            "scale_factor": None if inputs.fringe is None else reduced.fringe_scale,
+            "corrections": done,
+            "good_fraction": 1.0 - float(bad.mean()),
+        },
+        cards={
+            "BUNIT": ("adu", "unit of the pixels"),
+            "EXPTIME": (inputs.raw["exptime"], "[s] integration time"),
+            "MJD-OBS": (inputs.raw["mjd_obs"], "[d] start of the exposure"),
+            "OBJECT": (inputs.raw["object"], "target as the observer named it"),
+            "GAIN": (gain, "[e-/adu] gain"),
+            "RDNOISE": (noise, "[adu] read noise"),
+            "CORRECTN": (done, "what was done to the raw pixels"),
+        },
+    )
 
 
 def _count(mask: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], bit: MaskBit) -> int:

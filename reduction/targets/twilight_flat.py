@@ -30,6 +30,7 @@ class TwilightFlatFrame(CalibrationTarget):
     bias = calibration("BiasFrame")
     read_noise = calibration("ReadNoise")
     gain = calibration("GainLinearity", required=False)
+    dark = calibration("DarkCurrent", required=False, when="dark")
     hot = calibration("HotPixelMap")
     imstat = imstat("")
     level = attribute(float, "mean level of the raw flats", unit="adu", ucd="phot.count;stat.mean")
@@ -56,12 +57,18 @@ class TwilightFlatFrame(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a twilight flat."""
 
-        NOT_FLAT = 1
-        FLATNESS_DIFFERS_FROM_PREVIOUS = 2
-        TOO_MANY_OUTLIERS = 4
+        NOT_FLAT = 1, "the medians of 32 sub-windows spread more than MAXIMUM_SUBWIN_FLATNESS"
+        FLATNESS_DIFFERS_FROM_PREVIOUS = (
+            2,
+            "that spread differs from the previous flat's by more than MAXIMUM_SUBWIN_DIFF",
+        )
+        TOO_MANY_OUTLIERS = (
+            4,
+            "more values were rejected than MAXIMUM_NUMBER_OF_OUTLIERS: stars, or clouds",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
-        """Debias, normalise, reject, average."""
+        """Subtract bias and dark current, normalise, reject, average."""
         return combined_flat(
             inputs,
             inputs.raw_twilight_flats,

@@ -111,6 +111,10 @@ INSTRUMENT = Instrument(
     describe=_describe,
     pixel_scale=1.0,
     pointing_error=0.01,
+    parameters={
+        name: {"MIN_RANGE": 0.0, **({"MIN_FLAT_MEAN": 0.0} if "Flat" in name else {})}
+        for name in (kind.value for kind in FrameKind)
+    },
     validity={
         "ToyBias": (0.6, 0.6),
         "ToyMap": (0.6, 0.6),
@@ -241,7 +245,7 @@ class ToyImage(FrameTarget):
         """Subtract and divide."""
         _log(self)
         raw = inputs.raw_science_frame.images["RAW"]
-        if raw[0, 0] <= 1:
+        if not raw.any():
             raise UnprocessableError(f"{inputs.raw_science_frame['name']} is empty")
         image = (raw - inputs.bias.images["BIAS"]) * np.float32(100 / inputs.flat["level"])
         return Made(images={"IMAGE": image}, attributes={"level": float(np.median(image))})

@@ -132,13 +132,26 @@ def test_a_master_flat_of_one_kind_is_that_flat(truth):
         assert np.allclose(master_flat(*flats, combine_type=kind), flat / np.median(flat))
 
 
+def test_the_night_sky_gives_large_scales_or_the_whole_flat(truth):
+    small, large, lamp = truth
+    dome = (small * large * lamp).astype(np.float32)
+    noise = np.random.default_rng(8).normal(1.0, 0.02, small.shape)
+    sky = (small * large * noise).astype(np.float32)
+    both = master_flat(dome, None, night_sky=sky, combine_type=CombineType.DOME_AND_NIGHT_SKY)
+    assert np.array_equal(both, master_flat(dome, sky))
+    alone = master_flat(None, None, night_sky=sky, combine_type=CombineType.NIGHT_SKY)
+    assert np.allclose(alone, sky / np.median(sky))
+
+
 def test_a_master_flat_whose_flats_are_missing_is_refused(truth):
     flat = truth[0].astype(np.float32)
     with pytest.raises(UnprocessableError, match="needs a twilight flat"):
         master_flat(flat, None)
     with pytest.raises(UnprocessableError, match="needs a dome flat"):
         master_flat(None, flat, combine_type=2)
-    with pytest.raises(UnprocessableError, match="combine type 4"):
+    with pytest.raises(UnprocessableError, match="combine type 9: expected one of 1"):
+        master_flat(flat, flat, combine_type=9)
+    with pytest.raises(UnprocessableError, match="needs a night-sky flat"):
         master_flat(flat, flat, combine_type=4)
     with pytest.raises(UnprocessableError, match="expected equal shapes"):
         master_flat(flat, flat[:100])

@@ -10,7 +10,7 @@ import pytest
 from reduction.instruments.base import Section
 from reduction.steps.cosmic import find_cosmics
 from reduction.steps.pixels import cold_pixels, hot_pixels
-from reduction.steps.reduce import reduce_frame
+from reduction.steps.reduce import Limits, reduce_frame
 from reduction.steps.weight import MaskBit, bit_mask, weight_image
 from reduction.steps.windows import Windows
 from schemas.errors import UnprocessableError
@@ -155,7 +155,7 @@ def frame() -> dict:
         "bias": np.full(science.shape, 10.0, dtype=np.float32),
         "gain": GAIN,
         "read_noise": NOISE,
-        "saturation": 60000.0,
+        "limits": Limits(60000.0),
     }
 
 
@@ -177,7 +177,44 @@ def test_cosmic_rays_are_looked_for_unless_told_otherwise(frame):
     frame["raw"][50, 50] += 3000
     y, x = 50 - frame["science"].y0, 50 - frame["science"].x0
     assert reduce_frame(**frame).mask[y, x] == MaskBit.COSMIC
-    assert reduce_frame(**frame, cosmic_threshold=0.0).mask[y, x] == 0
+    frame["limits"] = Limits(60000.0, cosmic=0.0)
+    assert reduce_frame(**frame).mask[y, x] == 0
+
+
+def test_dead_pixels_beside_saturated_ones_are_masked_with_them(frame):
+    y, x = 10 + frame["science"].y0, 10 + frame["science"].x0
+    frame["raw"][y, x + 1 : x + 4] = 0
+    frame["raw"][y + 20, x] = 0
+    mask = reduce_frame(**frame).mask
+    assert (mask[10, 10:14] == MaskBit.SATURATED).all()
+    assert mask[30, 10] & MaskBit.SATURATED == 0
+
+
+def test_a_satellite_is_masked_and_loses_its_weight(frame):
+    large = np.pad(frame["raw"], ((0, 400), (0, 400)), mode="edge")
+    science = Section(0, 440, 8, 448)
+    rng = np.random.default_rng(1)
+    raw = (rng.normal(1300.0, 5.0, large.shape)).astype(np.uint16)
+    y, x = np.indices(raw.shape)
+    raw[np.abs(y - 0.5 * x - 100) < 3] += 60
+    shape = science.shape
+    good = np.ones(shape, dtype=np.uint8)
+    reduced = reduce_frame(
+        raw,
+        science,
+        bias=np.full(shape, 10.0, dtype=np.float32),
+        flat=np.ones(shape, dtype=np.float32),
+        hot=good,
+        cold=good,
+        gain=GAIN,
+        read_noise=NOISE,
+        limits=Limits(60000.0),
+        overscan_method=0,
+    )
+    assert len(reduced.trails) == 1
+    trail = (reduced.mask & MaskBit.SATELLITE) > 0
+    assert 440 * 4 < trail.sum() < 440 * 20
+    assert not reduced.weight[trail].any()
 
 
 def test_calibrations_of_another_shape_are_refused_by_name(frame):

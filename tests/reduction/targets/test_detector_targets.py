@@ -111,16 +111,18 @@ def test_a_read_noise_is_flagged_for_its_size_its_change_and_drifting_biases():
 
 
 def test_a_bias_is_flagged_for_level_scatter_change_and_slope():
-    good = {"level": 1.0, "scatter": 2.0, "flatness": 3.0}
+    good = {"level": 1.0, "scatter": 2.0, "flatness": 3.0, "subwin_stdev": 9.0}
     assert verify(BiasFrame, None, **good) == 0
     assert verify(BiasFrame, {"scatter": 2.5}, **good) == 0
-    bad = verify(BiasFrame, {"scatter": 2.0}, level=-20.0, scatter=30.0, flatness=1e6)
+    bad = verify(
+        BiasFrame, {"scatter": 2.0}, level=-20.0, scatter=30.0, flatness=1e6, subwin_stdev=1e6
+    )
     assert bad == sum(BiasFrame.Flags)
 
 
 def test_without_overscan_correction_a_bias_may_have_any_level():
     parameters = resolved(BiasFrame, INSTRUMENT, CHIP, OVERSCAN_CORRECTION=0)
-    made = Made(attributes={"level": 660.0, "scatter": 2.0, "flatness": 3.0})
+    made = Made(attributes={"level": 660.0, "scatter": 2.0, "flatness": 3.0, "subwin_stdev": 9.0})
     assert BiasFrame().verify(made, parameters) == 0
 
 
@@ -183,14 +185,18 @@ def test_the_master_flat_makes_the_best_of_what_there_is(made):
         ({"twilight": twilight}, CombineType.TWILIGHT),
     ):
         assert make(MasterFlatFrame, **flats, **slots)[0]["combine_type"] == kind
-    with pytest.raises(ProgenitorMissingError, match="DomeFlatFrame or a TwilightFlatFrame"):
+    with pytest.raises(
+        ProgenitorMissingError, match="needs a DomeFlatFrame, TwilightFlatFrame or NightSky"
+    ):
         make(MasterFlatFrame, **slots)
 
 
 def test_cold_pixels_come_from_the_twilight_flat_where_there_is_no_dome_flat(made):
     cold, _, _ = make(ColdPixelMap, twilight=made["TwilightFlatFrame"][0])
     assert cold["count"] > 0
-    with pytest.raises(ProgenitorMissingError, match="DomeFlatFrame or a TwilightFlatFrame"):
+    with pytest.raises(
+        ProgenitorMissingError, match="needs a DomeFlatFrame, TwilightFlatFrame or NightSky"
+    ):
         make(ColdPixelMap)
 
 

@@ -1,0 +1,142 @@
+"""Dark current of every pixel, from darks of one or several exposure times."""
+
+from __future__ import annotations
+
+__all__ = ["DarkField", "dark_current"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.errors import UnprocessableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+#: Rows combined at a time, so that the working copy of the stack stays small.
+_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class DarkField:
+    """What darks say.
+
+    Attributes
+    ----------
+    rate
+        Dark current, adu/s, shape (ny, nx), float32; NaN where no dark had a value.
+    bulk
+        Its median, adu/s.
+    stray
+        Level of each dark above that of the bulk current in its time, adu: light that got in, or
+        the afterglow of an earlier exposure.
+    outliers
+        Number of values rejected in all frames.
+    """
+
+    rate: NDArray[np.float32]
+    bulk: float
+    stray: tuple[float, ...]
+    outliers: int
+
+
+def dark_current(
+    frames: Sequence[NDArray[np.float32]],
+    exposure_times: Sequence[float],
+    *,
+    gain: float,
+    read_noise: float,
+    sigma_clip: float = 5.0,
+) -> DarkField:
+    """Measure the dark current of a chip.
+
+    Parameters
+    ----------
+    frames
+        Darks without overscan and bias, each of shape (ny, nx), adu. NaN is "no value".
+    exposure_times
+        s, one a frame.
+    gain
+        e-/adu.
+    read_noise
+        adu.
+    sigma_clip
+        A value is left out if it deviates from its pixel's median current by more than this
+        times the read and photon noise expected there: cosmic rays.
+
+    Returns
+    -------
+    DarkField
+        The slope of each pixel's signal against time through zero: the mean of the frames'
+        currents, weighted by the squares of their times.
+
+    Raises
+    ------
+    UnprocessableError
+        If there is no frame, shapes differ, or a time is not positive.
+
+    Notes
+    -----
+    Astro-WISE ``DarkCurrent``. The level common to all pixels is taken from the dark with least
+    of it a second, and what other darks have more is taken out as a constant: in a warm camera
+    whose shutter or afterglow gives light (MIT: 5 to 30 adu in darks of 180 s of one night) it
+    does not grow with time, while hot pixels do.
+    """
+    shapes = {frame.shape for frame in frames}
+    if len(shapes) != 1:
+        message = f"{len(frames)} darks of shapes {sorted(shapes)}: expected one common shape"
+        raise UnprocessableError(message)
+    times = np.asarray(exposure_times, dtype=np.float32)
+    if not (times > 0.0).all():
+        message = f"darks of {sorted(set(exposure_times))} s: expected positive exposure times"
+        raise UnprocessableError(message)
+    levels = np.array([np.nanmedian(frame) for frame in frames], dtype=np.float64)
+    bulk = float((levels / times).min())
+    stray = (levels - bulk * times).astype(np.float32)
+    rate: NDArray[np.float32] = np.empty_like(frames[0], dtype=np.float32)
+    outliers = 0
+    for start in range(0, rate.shape[0], _ROWS):
+        rows = slice(start, start + _ROWS)
+        stack = np.stack([frame[rows] for frame in frames])
+        stack -= stray[:, None, None]
+        stack /= times[:, None, None]
+        rate[rows], rejected = _slopes(stack, times, gain, read_noise, sigma_clip)
+        outliers += rejected
+    return DarkField(rate, bulk, tuple(float(value) for value in stray), outliers)
+
+
+def _slopes(
+    currents: NDArray[np.float32],
+    times: NDArray[np.float32],
+    gain: float,
+    read_noise: float,
+    sigma_clip: float,
+) -> tuple[NDArray[np.float32], int]:
+    """Weighted mean current of each pixel without outliers, and their number."""
+    valid = np.isfinite(currents)
+    t = times[:, None, None]
+    long = times >= times.max() / 2.0  # short darks hardly say anything of a pixel
+    middle = _median(currents[long], valid[long])
+    variance = read_noise**2 + np.maximum(np.nan_to_num(middle), 0.0) * t / gain
+    limit = (sigma_clip * np.sqrt(variance) / t).astype(np.float32)
+    keep = valid & ~(np.abs(currents - middle) > limit)
+    weight = np.where(keep, t * t, np.float32(0.0))
+    total = weight.sum(axis=0)
+    mean = (weight * np.where(keep, currents, np.float32(0.0))).sum(axis=0)
+    rate = np.full(total.shape, np.nan, dtype=np.float32)
+    np.divide(mean, total, out=rate, where=total > 0.0)
+    none = (total == 0.0) & np.isfinite(middle)  # two that disagree
+    rate[none] = middle[none]
+    return rate, int(valid.sum() - keep.sum())
+
+
+def _median(stack: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Median along the first axis over valid values; NaN where there is none."""
+    ordered = np.sort(np.where(valid, stack, np.float32(np.nan)), axis=0)  # NaN last
+    number = valid.sum(axis=0)
+    low = np.take_along_axis(ordered, np.maximum(number - 1, 0)[None] // 2, axis=0)[0]
+    high = np.take_along_axis(ordered, np.minimum(number // 2, len(stack) - 1)[None], axis=0)[0]
+    return np.asarray((low + high) / 2, dtype=np.float32)

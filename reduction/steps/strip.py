@@ -1,0 +1,156 @@
+"""The pixels along a straight line, cut into pieces, to see whether a trail lies on it."""
+
+from __future__ import annotations
+
+__all__ = ["REACH", "Strip"]
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from reduction.steps.hough import Line
+
+#: Half width of a strip, pixels along the image's axis that the line crosses more steeply.
+REACH: Final = 24
+
+#: Length of a piece, pixels.
+_PIECE: Final = 48
+
+#: Largest distance from the line of what may be a trail's middle, and smallest of its sky.
+_CORE: Final = 3
+_FLANK: Final = 14
+
+#: Standard deviation of a normal distribution's median over that of its mean.
+_MEDIAN: Final = 1.2533
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Pixels within reach of a line.
+
+    Attributes
+    ----------
+    line
+        The line.
+    y, x
+        Indices of the pixels, shape (n, 2 REACH + 1): along the line, and across it. Those
+        outside the image are clipped to its edge.
+    inside
+        Whether they lie in the image.
+    scale
+        Pixels between neighbours, perpendicular to the line; 1 / scale along it.
+    """
+
+    line: Line
+    y: NDArray[np.intp]
+    x: NDArray[np.intp]
+    inside: NDArray[np.bool_]
+    scale: float
+
+    @classmethod
+    def along(cls, line: Line, shape: tuple[int, ...], *, margin: float = 0.0) -> Self | None:
+        """Strip of a line in an image (ny, nx) widened by a margin; None where there is none."""
+        ny, nx = shape
+        margin = min(margin, REACH - 1.0)
+        cosine, sine = math.cos(line.angle), math.sin(line.angle)
+        steep = abs(cosine) >= abs(sine)  # the line runs up rather than across
+        most, least = (cosine, sine) if steep else (sine, cosine)
+        steps = np.arange(ny if steep else nx)
+        middle = (line.distance - steps * least) / most
+        limit = nx if steep else ny
+        on_image = (middle >= -margin) & (middle <= limit - 1 + margin)
+        steps, middle = steps[on_image], middle[on_image]
+        if steps.size == 0:
+            return None
+        across = np.rint(middle).astype(np.intp)[:, None] + np.arange(-REACH, REACH + 1)
+        inside = (across >= 0) & (across < limit)
+        across = np.clip(across, 0, limit - 1)
+        along = np.broadcast_to(steps[:, None], across.shape)
+        y, x = (along, across) if steep else (across, along)
+        return cls(line, y, x, inside, abs(most))
+
+    @property
+    def is_steep(self) -> bool:
+        """Whether the line runs up rather than across."""
+        return bool(self.y[0, 0] == self.y[0, -1])
+
+    @property
+    def steps(self) -> NDArray[np.intp]:
+        """Index of each step along the line: y where it is steep, else x; shape (n,)."""
+        return np.asarray((self.y if self.is_steep else self.x)[:, 0])
+
+    @property
+    def length(self) -> float:
+        """Of the line in the image, pixels."""
+        return len(self.y) / self.scale
+
+    def pieces(self, image: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Pixels by piece, shape (pieces, steps, 2 REACH + 1); NaN where not valid.
+
+        Pieces are of about equal length; one step or more at the end may be left over.
+        """
+        values = np.where(self.inside & valid[self.y, self.x], image[self.y, self.x], np.nan)
+        count = max(round(self.length / _PIECE), 1)
+        steps = max(len(values) // count, 1)
+        count = len(values) // steps
+        return values[: count * steps].reshape(count, steps, -1)
+
+    def excess(
+        self, pieces: NDArray[np.float32], noise: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Median of each piece's core above its flanks, and its standard error, shape (pieces,).
+
+        NaN where less than a third of the core is valid, or hardly a pixel of the flanks.
+        """
+        offset = np.abs(np.arange(-REACH, REACH + 1)) * self.scale
+        core = pieces[:, :, offset <= _CORE].reshape(len(pieces), -1)
+        flank = pieces[:, :, offset >= min(_FLANK, 0.8 * REACH * self.scale)]
+        flank = flank.reshape(len(pieces), -1)
+        in_core, in_flank = (np.isfinite(part).sum(axis=1) for part in (core, flank))
+        signal = row_medians(core) - row_medians(flank)
+        error = (
+            _MEDIAN * noise * np.sqrt(1.0 / np.maximum(in_core, 1) + 1.0 / np.maximum(in_flank, 1))
+        )
+        signal[(3 * in_core < core.shape[1]) | (in_flank < 30)] = np.nan
+        return signal, error.astype(np.float32)
+
+    def profile(self, pieces: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Median over pieces of their medians across the line, above the flanks'.
+
+        Returns
+        -------
+        ndarray
+            Shape (2 REACH + 1,), in the image's unit.
+        """
+        across = np.stack([row_medians(piece.T) for piece in pieces])
+        offset = np.abs(np.arange(-REACH, REACH + 1)) * self.scale
+        flank = offset >= min(_FLANK, 0.8 * REACH * self.scale)
+        across -= row_medians(across[:, flank])[:, None]
+        return row_medians(across.T)
+
+    def centroids(self, pieces: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Where each piece's light is, pixels from the line along the crossing axis."""
+        offset = np.arange(-REACH, REACH + 1)
+        near = np.abs(offset) <= _FLANK
+        middles = np.empty(len(pieces))
+        for number, piece in enumerate(pieces):
+            light = row_medians(piece.T)
+            light = np.nan_to_num(light - np.nanmedian(light[~near]))[near]
+            light = np.where(light > 0.3 * light.max(), light, 0.0)
+            middles[number] = (light * offset[near]).sum() / max(light.sum(), 1e-6)
+        return middles
+
+
+def row_medians(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Median of each row's valid values, shape (rows,); NaN where there is none."""
+    ordered = np.sort(values, axis=1)  # NaN last
+    valid = np.isfinite(values).sum(axis=1)
+    rows = np.arange(len(values))
+    low = ordered[rows, np.maximum(valid - 1, 0) // 2]
+    high = ordered[rows, np.minimum(valid // 2, ordered.shape[1] - 1)]
+    return np.where(valid > 0, (low + high) / 2, np.nan).astype(np.float32)

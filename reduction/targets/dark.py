@@ -1,0 +1,125 @@
+"""Dark current of one chip and night."""
+
+from __future__ import annotations
+
+__all__ = ["DarkCurrent"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reduction.attributes import attribute, imstat
+from reduction.corrected import corrected, differs
+from reduction.depends import calibration, raw_frames
+from reduction.parameters import from_chip
+from reduction.quality import QualityFlags
+from reduction.steps.dark import dark_current
+from reduction.steps.statistics import image_statistics
+from reduction.target import CalibrationTarget, Inputs, Made
+from schemas.errors import ProgenitorMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class DarkCurrent(CalibrationTarget):
+    """Dark current of every pixel, from a night's darks of any exposure times.
+
+    Image "DARK" (adu/s). It is subtracted, times the exposure time, from the frames of cameras
+    that ask for the correction "dark".
+    """
+
+    VERSION = 1
+    ANCHOR_CLASSES = ("RawDarkFrame",)
+
+    raw_dark_frames = raw_frames("RawDarkFrame", at_least=1)
+    bias = calibration("BiasFrame")
+    read_noise = calibration("ReadNoise")
+    imstat = imstat("adu/s")
+    bulk = attribute(
+        float, "dark current of the median pixel", unit="adu/s", ucd="phot.count;arith.rate"
+    )
+    stray_light = attribute(
+        float,
+        "largest level of a dark that does not grow with its time",
+        unit="adu",
+        ucd="phot.count;stat.max",
+    )
+    frames_used = attribute(int, "number of raw darks used", ucd="meta.number;obs.image")
+    longest = attribute(
+        float, "longest exposure time of the darks", unit="s", ucd="time.duration;stat.max"
+    )
+    outliers = attribute(int, "number of values rejected", ucd="meta.number;instr.pixel")
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Names in Astro-WISE's manner; currents in adu/s, times in s.
+
+        Darks shorter than MINIMUM_EXPTIME are left out.
+        """
+
+        SIGMA_CLIP: float = 5.0
+        GAIN: float = from_chip("gain")
+        MINIMUM_EXPTIME: float = 1.0
+        MAXIMUM_BULK_CURRENT: float = 5.0
+        MAXIMUM_STRAY_LIGHT: float = 200.0
+        MAXIMUM_BULK_CURRENT_DIFFERENCE: float = 0.5
+
+    class Flags(QualityFlags):
+        """What can be wrong with a dark current."""
+
+        CURRENT_TOO_LARGE = 1, "the median current is above MAXIMUM_BULK_CURRENT"
+        STRAY_LIGHT = 2, "a dark has a level above MAXIMUM_STRAY_LIGHT that no current explains"
+        CURRENT_DIFFERS_FROM_PREVIOUS = (
+            4,
+            "the median current differs from before by more than MAXIMUM_BULK_CURRENT_DIFFERENCE",
+        )
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Debias, reject cosmic rays, fit a current to each pixel."""
+        bias = inputs.bias
+        used = [r for r in inputs.raw_dark_frames if r["exptime"] >= parameters.MINIMUM_EXPTIME]
+        if not used:
+            message = f"DarkCurrent needs a dark of {parameters.MINIMUM_EXPTIME:g} s or more"
+            raise ProgenitorMissingError(message)
+        times = [float(raw["exptime"]) for raw in used]
+        frames = []
+        for raw in used:
+            frame = corrected(raw, method=bias["overscan_correction"])
+            frames.append(np.subtract(frame, bias.images["BIAS"], out=frame))
+            raw.forget()
+        dark = dark_current(
+            frames,
+            times,
+            gain=parameters.GAIN,
+            read_noise=inputs.read_noise["read_noise"],
+            sigma_clip=parameters.SIGMA_CLIP,
+        )
+        return Made(
+            images={"DARK": dark.rate},
+            attributes={
+                "imstat": image_statistics(dark.rate),
+                "bulk": dark.bulk,
+                "stray_light": max(dark.stray),
+                "frames_used": len(used),
+                "longest": max(times),
+                "outliers": dark.outliers,
+            },
+            cards={"BUNIT": ("adu/s", "unit of the pixels")},
+        )
+
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """Compare the current, and what is no current, with their limits."""
+        flags = self.Flags(0)
+        if abs(made.attributes["bulk"]) > parameters.MAXIMUM_BULK_CURRENT:
+            flags |= self.Flags.CURRENT_TOO_LARGE
+        if made.attributes["stray_light"] > parameters.MAXIMUM_STRAY_LIGHT:
+            flags |= self.Flags.STRAY_LIGHT
+        return int(flags)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """Compare with the previous version."""
+        limit = parameters.MAXIMUM_BULK_CURRENT_DIFFERENCE
+        differ = differs(previous, "bulk", made.attributes["bulk"], limit)
+        return int(self.Flags.CURRENT_DIFFERS_FROM_PREVIOUS) if differ else 0

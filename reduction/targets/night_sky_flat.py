@@ -1,0 +1,128 @@
+"""Flat of the night sky of one chip, night and filter."""
+
+from __future__ import annotations
+
+__all__ = ["NightSkyFlatFrame"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reduction.attributes import attribute, imstat
+from reduction.corrected import differs, measured_gain
+from reduction.depends import calibration, raw_frames
+from reduction.night_sky import sky_frames
+from reduction.parameters import from_chip
+from reduction.quality import QualityFlags
+from reduction.steps.sky_flat import sky_flat
+from reduction.steps.statistics import image_statistics, sub_window_statistics
+from reduction.target import Anchor, CalibrationTarget, Inputs, Made
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class NightSkyFlatFrame(CalibrationTarget):
+    """Mean of a night's science frames of one filter, sources masked and rejected; of median 1.
+
+    It needs frames of different fields or dithered ones: what is a source in all of them is
+    filled from around, and counted. It does not use the master flat, which is made of it.
+    """
+
+    VERSION = 1
+    ANCHOR = Anchor.NIGHT_AND_FILTER
+    ANCHOR_CLASSES = ("RawScienceFrame",)
+
+    raw_science_frames = raw_frames("RawScienceFrame", at_least=3)
+    bias = calibration("BiasFrame", when="!uncalibrated")
+    read_noise = calibration("ReadNoise", when="!uncalibrated")
+    gain = calibration("GainLinearity", required=False)
+    hot = calibration("HotPixelMap", when="!uncalibrated")
+    dark = calibration("DarkCurrent", required=False, when="dark")
+    imstat = imstat("")
+    level = attribute(float, "mean level of the sky", unit="adu", ucd="phot.count;stat.mean")
+    frames_used = attribute(int, "number of raw frames used", ucd="meta.number;obs.image")
+    filled_fraction = attribute(
+        float, "part of the pixels that no frame shows the sky in", ucd="meta.number;arith.ratio"
+    )
+    flatness = attribute(
+        float,
+        "largest minus smallest median of 32 sub-windows",
+        ucd="phot.count;arith.diff;stat.max",
+    )
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Astro-WISE's names; levels in adu above the bias.
+
+        DETECTION_THRESHOLD of the sources is in the noise of the smoothed sky, MASK_GROWTH in
+        pixels; GAIN (e-/adu) counts where no gain was measured.
+        """
+
+        SIGMA_CLIP: float = 3.0
+        GAIN: float = from_chip("gain")
+        READ_NOISE: float = from_chip("read_noise")
+        MINIMUM_SKY_LEVEL: float = 200.0
+        MAXIMUM_SKY_LEVEL: float = 50000.0
+        MINIMUM_FRAMES: int = 3
+        DETECTION_THRESHOLD: float = 4.0
+        MASK_GROWTH: int = 6
+        MAXIMUM_FILLED_FRACTION: float = 0.02
+        MAXIMUM_SUBWIN_FLATNESS: float = 1.0
+        MAXIMUM_SUBWIN_DIFF: float = 0.2
+
+    class Flags(QualityFlags):
+        """What can be wrong with a flat of the night sky."""
+
+        NOT_FLAT = 1, "the medians of the sub-windows spread by more than MAXIMUM_SUBWIN_FLATNESS"
+        TOO_MUCH_FILLED = 2, "more of the flat than MAXIMUM_FILLED_FRACTION was never seen as sky"
+        FLATNESS_DIFFERS_FROM_PREVIOUS = (
+            4,
+            "the medians' spread differs from before by more than MAXIMUM_SUBWIN_DIFF",
+        )
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Debias, mask sources, normalise, reject, average."""
+        frames = sky_frames(
+            inputs,
+            levels=(parameters.MINIMUM_SKY_LEVEL, parameters.MAXIMUM_SKY_LEVEL),
+            at_least=parameters.MINIMUM_FRAMES,
+        )
+        good = None if inputs.hot is None else inputs.hot.images["MAP"] == 1
+        noise = inputs.read_noise
+        flat = sky_flat(
+            frames,
+            gain=measured_gain(inputs.gain, parameters.GAIN),
+            read_noise=parameters.READ_NOISE if noise is None else noise["read_noise"],
+            good=good,
+            sigma_clip=parameters.SIGMA_CLIP,
+            threshold=parameters.DETECTION_THRESHOLD,
+            growth=parameters.MASK_GROWTH,
+        )
+        bad = None if good is None else ~good
+        return Made(
+            images={"FLAT": flat.image},
+            attributes={
+                "imstat": image_statistics(flat.image, bad=bad),
+                "level": float(np.mean(flat.levels)),
+                "frames_used": len(frames),
+                "filled_fraction": flat.filled / flat.image.size,
+                "flatness": sub_window_statistics(flat.image, bad=bad).flatness,
+            },
+        )
+
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """Compare the flatness, and how much was never seen, with their limits."""
+        flags = self.Flags(0)
+        if made.attributes["flatness"] > parameters.MAXIMUM_SUBWIN_FLATNESS:
+            flags |= self.Flags.NOT_FLAT
+        if made.attributes["filled_fraction"] > parameters.MAXIMUM_FILLED_FRACTION:
+            flags |= self.Flags.TOO_MUCH_FILLED
+        return int(flags)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """Compare with the previous version."""
+        flatness, limit = made.attributes["flatness"], parameters.MAXIMUM_SUBWIN_DIFF
+        differ = differs(previous, "flatness", flatness, limit)
+        return int(self.Flags.FLATNESS_DIFFERS_FROM_PREVIOUS) if differ else 0

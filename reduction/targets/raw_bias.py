@@ -1,0 +1,55 @@
+"""Raw bias frames."""
+
+from __future__ import annotations
+
+__all__ = ["RawBiasFrame"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reduction.parameters import from_chip
+from reduction.quality import QualityFlags
+from reduction.targets.raw import EMPTY, NO_NUMBERS, OTHER_SHAPE, SATURATED, RawCalibration
+
+if TYPE_CHECKING:
+    from reduction.steps.raw_statistics import RawStatistics
+
+
+class RawBiasFrame(RawCalibration):
+    """A raw bias."""
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Astro-WISE's names; adu, of the raw pixels, without outliers."""
+
+        SATURATION: float = from_chip("saturation")
+        MAX_SATURATED: float = 0.05
+        MAX_INVALID: float = 0.1
+        MIN_RANGE: float = 1.0
+        SHAPE: tuple[int, int] | None = from_chip("shape")
+        MAX_BIAS_LEVEL: float = 5000.0
+        MAX_BIAS_STDEV: float = 50.0
+        MAX_BIAS_FLATNESS: float = 100.0
+
+    class Flags(QualityFlags):
+        """What can be wrong with a raw bias."""
+
+        NO_NUMBERS = NO_NUMBERS
+        EMPTY = EMPTY
+        SATURATED = SATURATED
+        OTHER_SHAPE = OTHER_SHAPE
+        LEVEL_TOO_HIGH = 8, "the median is above MAX_BIAS_LEVEL: light got in"
+        STDEV_TOO_LARGE = 16, "the scatter is above MAX_BIAS_STDEV"
+        NOT_FLAT = 32, "the medians of 32 sub-windows spread by more than MAX_BIAS_FLATNESS"
+
+    @classmethod
+    def verify(cls, measured: RawStatistics, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
+        """Compare level, scatter and flatness, too."""
+        flags = cls.Flags(super().verify(measured, parameters))
+        if measured.level > parameters.MAX_BIAS_LEVEL:
+            flags |= cls.Flags.LEVEL_TOO_HIGH
+        if measured.scatter > parameters.MAX_BIAS_STDEV:
+            flags |= cls.Flags.STDEV_TOO_LARGE
+        if measured.flatness > parameters.MAX_BIAS_FLATNESS:
+            flags |= cls.Flags.NOT_FLAT
+        return int(flags)

@@ -1,0 +1,51 @@
+"""Raw darks."""
+
+from __future__ import annotations
+
+__all__ = ["RawDarkFrame"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reduction.parameters import from_chip
+from reduction.quality import QualityFlags
+from reduction.targets.raw import EMPTY, NO_NUMBERS, OTHER_SHAPE, SATURATED, RawCalibration
+
+if TYPE_CHECKING:
+    from reduction.steps.raw_statistics import RawStatistics
+
+
+class RawDarkFrame(RawCalibration):
+    """A raw dark."""
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """In Astro-WISE's manner; adu, of the raw pixels, without outliers."""
+
+        SATURATION: float = from_chip("saturation")
+        MAX_SATURATED: float = 0.05
+        MAX_INVALID: float = 0.1
+        MIN_RANGE: float = 1.0
+        SHAPE: tuple[int, int] | None = from_chip("shape")
+        MAX_DARK_LEVEL: float = 20000.0
+        MAX_DARK_FLATNESS: float = 2000.0
+
+    class Flags(QualityFlags):
+        """What can be wrong with a raw dark."""
+
+        NO_NUMBERS = NO_NUMBERS
+        EMPTY = EMPTY
+        SATURATED = SATURATED
+        OTHER_SHAPE = OTHER_SHAPE
+        LEVEL_TOO_HIGH = 8, "the median is above MAX_DARK_LEVEL: light got in"
+        NOT_FLAT = 16, "the medians of 32 sub-windows spread by more than MAX_DARK_FLATNESS"
+
+    @classmethod
+    def verify(cls, measured: RawStatistics, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
+        """Compare level and flatness, too."""
+        flags = cls.Flags(super().verify(measured, parameters))
+        if measured.level > parameters.MAX_DARK_LEVEL:
+            flags |= cls.Flags.LEVEL_TOO_HIGH
+        if measured.flatness > parameters.MAX_DARK_FLATNESS:
+            flags |= cls.Flags.NOT_FLAT
+        return int(flags)
