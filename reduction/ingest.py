@@ -152,6 +152,8 @@ def _ingest_one(archive: Archive, path: Path) -> int:
 
 def _sound_headers(path: Path) -> list[fits.Header]:
     """Read a whole file, so that one that is cut off is refused now and not in the night."""
+    headers: list[fits.Header] = []
+    numbers: list[bool] = []
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -161,14 +163,16 @@ def _sound_headers(path: Path) -> list[fits.Header]:
                 fits.open(stream, memmap=False, ignore_blank=True) as hdus,
             ):
                 for hdu in hdus:
-                    if hdu.is_image and hdu.data is not None and not np.isfinite(hdu.data).any():
-                        raise IngestError(path.name, "its pixels hold no number, all are NaN")  # noqa: TRY301  # said as it is
-                return [hdu.header.copy() for hdu in hdus]
-    except IngestError:
-        raise
+                    headers.append(hdu.header.copy())
+                    if hdu.is_image and hdu.data is not None:
+                        numbers.append(bool(np.isfinite(hdu.data).any()))
+                        del hdu.data  # a mosaic's chips are never in memory together
     except Exception as error:  # astropy raises many kinds for a broken file
         what = f"not a whole FITS file ({error}); expected one that reads to its end"
         raise IngestError(path.name, what) from error
+    if numbers and not any(numbers):
+        raise IngestError(path.name, "its pixels hold no number, all are NaN")
+    return headers
 
 
 def _recognise(archive: Archive, path: Path, headers: list[fits.Header]) -> Instrument:

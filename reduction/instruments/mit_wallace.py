@@ -171,5 +171,5 @@ INSTRUMENT: Final = Instrument(
             "MasterFlatFrame": _OWN_NIGHT,
         }
     ),
-    corrections=frozenset({"dark", "flatless"}),
+    corrections=frozenset({"dark"}),
 )
