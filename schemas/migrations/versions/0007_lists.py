@@ -5,10 +5,9 @@ from __future__ import annotations
 from alembic import op
 
 from schemas.list_tables import Associate, CombinedSource, LightCurvePoint, Variable
-from schemas.list_views import LIST_VIEWS
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -16,16 +15,12 @@ _TABLES = (Associate, CombinedSource, LightCurvePoint, Variable)
 
 
 def upgrade() -> None:
-    """Make tables, indexes and views."""
+    """Make tables and indexes."""
     for table in _TABLES:
         table.metadata.tables[f"vo.{table.__tablename__}"].create(op.get_bind(), checkfirst=True)
-    for statement in LIST_VIEWS:
-        op.get_bind().exec_driver_sql(statement)
 
 
 def downgrade() -> None:
     """Leave them out."""
-    for view in ("associates", "combined_sources", "light_curves", "variables"):
-        op.execute(f"DROP VIEW archive.{view}")
     for table in _TABLES:
         op.execute(f"DROP TABLE vo.{table.__tablename__}")

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from alembic import op
 
-from schemas.views import DATASET, SUBJECT_INDEX, VIEWS
+from schemas.views import SUBJECT_INDEX
 
 revision = "0008"
-down_revision = "0005"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    """Make views and the index that joins sources with their image."""
-    connection = op.get_bind()
-    for statement in (SUBJECT_INDEX, DATASET, *VIEWS):
-        connection.exec_driver_sql(statement)
+    """Make the index that joins sources with their image."""
+    op.get_bind().exec_driver_sql(SUBJECT_INDEX)
 
 
 def downgrade() -> None:
-    """Leave the index out; the views serve what was there before as well."""
+    """Leave the index out."""
     op.execute("DROP INDEX vo.ix_target_subject")

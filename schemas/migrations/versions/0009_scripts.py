@@ -5,22 +5,18 @@ from __future__ import annotations
 from alembic import op
 
 from schemas.tables import Base
-from schemas.views import SCRIPTS
 
 revision = "0009"
-down_revision = "0005"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    """Add table and view; where the archive is new they are there already."""
-    connection = op.get_bind()
-    Base.metadata.tables["vo.script"].create(connection, checkfirst=True)
-    connection.exec_driver_sql(SCRIPTS)
+    """Add the table; where the archive is new they are there already."""
+    Base.metadata.tables["vo.script"].create(op.get_bind(), checkfirst=True)
 
 
 def downgrade() -> None:
     """Leave out what came; products of scripts lose their code."""
-    op.execute("DROP VIEW archive.scripts")
     op.execute("DROP TABLE vo.script")
