@@ -11,7 +11,7 @@ import numpy as np
 import sep
 
 from reduction.steps.background import Background, background_behind, estimate_background
-from reduction.steps.noise import noise_correlation, sky_level_error
+from reduction.steps.correlated_noise import noise_correlation, sky_level_error
 from reduction.steps.source_fluxes import Frame, aperture_fluxes, point_source_fluxes
 from reduction.steps.sources import SOURCE_DTYPE, SourceFlag, extract, mend
 from reduction.steps.weight import MaskBit
