@@ -49,7 +49,9 @@ def corrected(raw: Progenitor, *, method: int) -> NDArray[np.float32]:
         If the frame has no pixels for the method.
     """
     science, overscan = frame_sections(raw)
-    return correct_overscan(raw.images["RAW"], science, overscan=overscan, method=method)
+    image = correct_overscan(raw.images["RAW"], science, overscan=overscan, method=method)
+    raw.forget()
+    return image
 
 
 def measured_gain(gain: Progenitor | None, nominal: float) -> float:
