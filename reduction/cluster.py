@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _LOOK_S: Final = 1.0
 
-#: Of glibc, for workers: images come from memory that was freed before, instead of being asked from
-#: the system, and cleared by it, each time; that took a third of the time that making takes.
+#: Of glibc, for workers: images come from memory that was freed before, instead of being asked
+#: from the system, and cleared by it, each time: that took a third of the time that making takes.
 _MEMORY: Final = {
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 1_000_000_000,
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 1_000_000_000,
