@@ -168,6 +168,7 @@ def measure_engine(databases, folder, raw, reference, workers):
     ):
         ingest, elapsed, outcomes = make_all(archive, raw, reference)
         memory, busy = zip(*client.run(used).values(), strict=True)
+        archive.engine.close()
     verdict = "ok" if max(memory) < MEMORY_TARGET else "TOO MUCH"
     print(f"{workers} workers: {elapsed:.1f} s elapsed, ingest {ingest:.1f} s")
     show(outcomes)
@@ -197,11 +198,14 @@ def run(databases, folder, asked):
     """The single chip, then the mosaic on each number of workers."""
     reference = folder / "reference.csv"
     with archive_of(databases, folder) as archive:
+        begun = time.process_time()
         ingest, elapsed, outcomes = make_all(archive, folder / "raw", reference)
         print(f"one chip, in this process: {elapsed:.1f} s elapsed, ingest {ingest:.1f} s")
         show(outcomes)
         memory, busy = used()
-        print(f"    this process: {memory:.2f} GB, {busy:.1f} s of a processor", flush=True)
+        print(
+            f"    this process: {memory:.2f} GB, {busy - begun:.1f} s of a processor", flush=True
+        )
     if not asked.workers:
         return
     raw = mosaic(folder / "raw", folder / f"raw{asked.chips}", asked.chips)
