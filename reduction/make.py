@@ -37,6 +37,7 @@ from reduction.frames import (
 )
 from reduction.instruments.base import Section
 from reduction.keys import content_hash
+from reduction.pixel_cache import PIXELS
 from reduction.publish import Bundle, Superseded, publish, publish_again
 from reduction.rows import read_rows
 from reduction.settle import settle
@@ -403,7 +404,10 @@ def _store(
             message = f"a product cannot be written: {error.strerror or error}"
             raise StorageError(message) from error
         images, tables = read_images(path), read_tables(path)
-        return archive.storage.keep(path, "product", ".fits"), images, tables
+        stored = archive.storage.keep(path, "product", ".fits")
+    for name, image in images.items():
+        PIXELS.put(archive.storage.path(stored.location), name, image)
+    return stored, images, tables
 
 
 def _standard_cards(verdict: Verdict) -> dict[str, tuple[Any, str]]:
