@@ -51,13 +51,15 @@ _SIGNIFICANT: Final = 2.5
 #: Part of a line's pieces that shows a trail: of one that crosses the frame, and of one that
 #: begins at an edge of it.
 _CROSSING: Final = 0.6
-_ENTERING: Final = 0.3
+_ENTERING: Final = 0.4
 
 #: Part of the pieces between its ends that shows a trail which does not cross.
-_WHOLE: Final = 0.8
+_WHOLE: Final = 0.9
 
-#: Fewest pieces that show a trail, and their excess altogether, in standard deviations.
+#: Fewest pieces that show a trail, and one that does not cross; their excess altogether, in
+#: standard deviations.
 _FEWEST: Final = 6
+_FEWEST_ENTERING: Final = 12
 _SURE: Final = 12.0
 
 #: Fall of a spike's light from its star: nearest to farthest third.
@@ -69,8 +71,8 @@ _BLEED: Final = 0.1
 #: A trail ends, across, where it is fainter than this part of the noise of a pixel.
 _EDGE: Final = 0.25
 
-#: A trail is brighter in its middle than at this distance, pixels, by this factor.
-_NARROW: Final = (8.0, 4.0)
+#: A trail has fallen to half its brightness at this distance from its middle, pixels.
+_NARROW: Final = 6.0
 
 #: Lines within this angle of the image's axes, radians, may be columns.
 _AXIS: Final = 0.05
@@ -296,6 +298,7 @@ def _look(frame: _Frame, line: Line, noise: float, shortest: float) -> Trail | N
     known = np.isfinite(signal)
     crosses = shows.sum() >= _CROSSING * known.sum()
     enters = (first == 0 or last == len(pieces)) and last - first >= _ENTERING * len(pieces)
+    enters = enters and shows[first:last].sum() >= _FEWEST_ENTERING
     whole = shows[first:last].sum() >= _WHOLE * known[first:last].sum()
     if not crosses and not (enters and whole and star is None):
         return None
@@ -394,8 +397,8 @@ def _measure(
     profile = np.nan_to_num(strip.profile(pieces))
     offset = np.arange(-REACH, REACH + 1) * strip.scale
     peak = float(np.median(profile[np.abs(offset) <= 1.0]))
-    wide = np.abs(offset) >= _NARROW[0]
-    if not peak > max(_EDGE * noise, _NARROW[1] * float(np.median(profile[wide]))):
+    rim = np.abs(np.abs(offset) - _NARROW) <= 1.0
+    if not peak > max(_EDGE * noise, 2.0 * float(np.median(profile[rim]))):
         return None
     error = 1.25 * noise / math.sqrt(pieces.shape[0] * pieces.shape[1])
     limit = max(_EDGE * noise, 2.0 * error)
