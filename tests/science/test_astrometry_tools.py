@@ -122,9 +122,7 @@ def test_single_frames_are_placed_within_30_mas_and_the_field_within_10(
     assert mas(together.wcs, run.truth) < 0.6 * mas(single, run.truth)
 
 
-def test_scamp_finds_the_same_places(
-    run: Run, ours: tuple[list[TanWcs], GlobalSolution]
-) -> None:
+def test_scamp_finds_the_same_places(run: Run, ours: tuple[list[TanWcs], GlobalSolution]) -> None:
     needs("scamp")
     needs("source-extractor")
     (run.folder / "columns").write_text("\n".join(COLUMNS) + "\n")
