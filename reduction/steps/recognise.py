@@ -137,8 +137,8 @@ def recognise(
         # the number of hypotheses grows with the fourth power of the points
         sizes = (_FEW, (max_sources, max_references))
         for scale_error, size in product(scale_errors, sizes):
-            most = _MANY if scale_error > _NARROW else size
-            few = field.brightest(min(size[0], most[0]), min(size[1], most[1]))
+            top = _MANY if scale_error > _NARROW else size
+            few = field.brightest(min(size[0], top[0]), min(size[1], top[1]))
             found = _turned(few, guess, pointing_error, tolerance, scale_error)
             if found is not None:
                 break

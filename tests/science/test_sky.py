@@ -42,19 +42,20 @@ def rows(archive: Archive, sql: str) -> list[tuple]:
         return cursor.fetchall()
 
 
-def test_cafos_positions_agree_with_sdss_within_a_quarter_arcsec(archive: Archive) -> None:
-    # others reach 0.14-0.16 arcsec with a TAN fit; half a pixel is 0.26
+def test_cafos_positions_agree_with_sdss_within_0_15_arcsec(archive: Archive) -> None:
+    # others reach 0.14-0.16 arcsec with a plain TAN; the field reducer bends it by that much
     solved = frames(archive, "AstrometricParameters", "cafos")
     assert len(solved) == 11
     for made in solved:
-        assert made.model == "affine", name_of(made)
+        assert made.model == "cubic", name_of(made)
+        assert made.distortion.startswith("PV1_0="), name_of(made)
         assert made.n_ref >= 20, name_of(made)
-        assert made.sigma_dra <= 0.25, name_of(made)
-        assert made.sigma_ddec <= 0.25, name_of(made)
+        assert made.rms <= 0.15, name_of(made)
+        assert max(made.sigma_dra, made.sigma_ddec) <= 0.16, name_of(made)
         assert abs(made.mean_dra) <= 0.05
         assert abs(made.mean_ddec) <= 0.05
     long = [made for made in solved if made.raw.exptime == 60.0]
-    assert np.median([made.rms for made in long]) <= 0.16
+    assert np.median([made.rms for made in long]) <= 0.08
 
 
 def test_cafos_looks_where_the_preset_pointing_says_turned_by_89_degrees(
