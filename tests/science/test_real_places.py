@@ -32,7 +32,7 @@ def read(path: Path) -> tuple[np.ndarray, Header]:
         return found.data.astype(np.float32), found.header
 
 
-def place(  # noqa: PLR0913  # what differs between telescopes
+def place(  # what differs between telescopes
     image: np.ndarray,
     stars: ReferenceTable,
     pointing: tuple[float, float],

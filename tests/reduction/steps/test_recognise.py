@@ -58,14 +58,14 @@ def random_frame(rng: np.random.Generator, sources: int, stars: int) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("sources", "stars", "fields"), [(5, 3, 400), (20, 15, 200), (60, 60, 20), (300, 400, 5)]
+    ("sources", "stars", "fields"), [(5, 3, 300), (20, 15, 60), (60, 60, 8), (300, 400, 1)]
 )
 @pytest.mark.parametrize("rotation_known", [True, False])
 def test_random_fields_are_not_recognised(
     sources: int, stars: int, fields: int, *, rotation_known: bool
 ) -> None:
-    # less than one of a thousand is promised: of 400 fields two would come up once in fifteen
-    # runs, three once in a hundred; python -m tests.benchmarks.recognition tries more
+    # less than one of a thousand is promised: of 300 fields two would come up once in thirty
+    # runs; python -m tests.benchmarks.recognition tries more
     rng = np.random.default_rng(sources + stars)
     wrong = 0
     for _ in range(fields):
@@ -78,7 +78,7 @@ def test_random_fields_are_not_recognised(
             rotation_known=rotation_known,
         )
         wrong += found.model is not SolutionModel.NOMINAL
-    assert wrong <= fields // 200
+    assert wrong <= fields // 300
 
 
 def test_clustered_stars_of_another_field_are_not_recognised() -> None:
