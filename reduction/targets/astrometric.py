@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from reduction.target import ReferenceStars
 
 _ENOUGH: Final = 20
+_STARS_ALONE: Final = 30
 _ROUND: Final = 1.5
 _WIDE: Final = 1.5
 _WORSE: Final = 1.5
@@ -152,7 +153,8 @@ class AstrometricParameters(FrameTarget):
         sources = inputs.catalog.tables["SOURCES"]
         clean = is_clean(sources, masked=True)
         clean &= signal_to_noise(sources) > parameters.MIN_SIGNAL_TO_NOISE
-        clean &= is_starlike(sources)
+        stars_alone = clean & is_starlike(sources)
+        clean = stars_alone if stars_alone.sum() >= _STARS_ALONE else clean
         name, solution, stars = _best(inputs, parameters, sources, clean)
         solved = solution.model is not SolutionModel.NOMINAL
         return Made(
