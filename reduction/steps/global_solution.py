@@ -37,6 +37,7 @@ _ROUNDS: Final = 8
 _CLIP: Final = 3.5
 _MEDIAN_CHI2: Final = 0.4549
 _LEAST_ERROR: Final = 1e-3
+_LOOSE: Final = 0.5
 _CHUNK: Final = 4096
 _TERMS: Final = 10
 _OWN: Final = 3
@@ -163,6 +164,9 @@ class _Solver:
         self.reference[here] = there
         self.target = np.full((number, 2), np.nan)
         self.target[here] = np.stack((ra[there], dec[there]), axis=-1)
+        # what no catalogue has stays where the frames' own solutions put it in the mean, loosely:
+        # nothing else keeps a field without references from turning, or shrinking with its noise
+        self.prior = _difference(mean, self.base) / _ARCSEC
         telling = (self.count > 1) | (self.reference >= 0)
         self.used = telling[star]
         self.told = self.reference >= 0
@@ -196,7 +200,11 @@ class _Solver:
         weights = np.where(self.used, 1.0 / (self.own + self.floor**2), 0.0)
         given = np.where(self.told, 1.0 / self.reference_error**2, 0.0)
         total = np.bincount(self._star, weights, minlength=len(self.base)) + given
-        return weights, given, np.maximum(total, 1e-300)
+        return weights, given, total + self._loose()
+
+    def _loose(self) -> Array:
+        """Inverse variances of the first guesses of stars without reference, arcsec-2."""
+        return np.where(self.told, 0.0, 1.0 / _LOOSE**2)
 
     def _residuals(self) -> tuple[Array, Array, Array]:
         """Detections from their star's best place, that from the catalogue, arcsec; the sky."""
@@ -208,6 +216,7 @@ class _Solver:
             [
                 np.bincount(self._star, weights * offsets[:, k], minlength=len(self.base))
                 + given * np.nan_to_num(wanted[:, k])
+                + self._loose() * self.prior[:, k]
                 for k in (0, 1)
             ],
             axis=-1,

@@ -116,6 +116,7 @@ def find_rotation(
     tolerance: float,
     scale_error: float = 0.01,
     enough: int = 30,
+    most: int = 300_000,
 ) -> Similarity:
     """Turn, parity and shift that bring most points onto others.
 
@@ -135,6 +136,8 @@ def find_rotation(
         By which fraction the scales may differ.
     enough
         Matches at which the search may stop.
+    most
+        Hypotheses after which it stops, for each parity: those of the brightest points come first.
 
     Returns
     -------
@@ -148,7 +151,7 @@ def find_rotation(
     chart = _Chart.of(others, tolerance)
     plain, target = points @ _COMPLEX, others @ _COMPLEX
     for mirror in (False, True):
-        plane = -plain.conj() if mirror else plain
+        plane, limit = (-plain.conj() if mirror else plain), trials + most
         for pair, other in _hypotheses(plane, target, tolerance, scale_error):
             factor = (target[other[1]] - target[other[0]]) / (plane[pair[1]] - plane[pair[0]])
             shift = target[other[0]] - factor * plane[pair[0]]
@@ -157,6 +160,8 @@ def find_rotation(
             if len(shift) == 0:
                 continue
             trials += len(shift)
+            if trials > limit:
+                break
             count = chart.hits(factor[:, np.newaxis] * plane + shift[:, np.newaxis])
             top = int(count.argmax())
             if count[top] > best.matches:

@@ -34,6 +34,8 @@ _CHANCE: Final = 1e-3
 _MARGIN: Final = 20.0
 _STARS_PER_SOURCE: Final = 2
 _FEW: Final = (16, 60)
+_MANY: Final = (30, 80)
+_NARROW: Final = 0.02
 _LADDER: Final = (8, 16, 32, 64)
 _RINGS: Final = (8.0, 13.0, 21.0, 34.0)
 _AROUND: Final = 16
@@ -132,9 +134,11 @@ def recognise(
         chance, found = min(tries, key=lambda a_try: a_try[0])
         found = found if chance * len(limits) < _CHANCE else None
     if found is None and (not rotation_known or len(field.stars) > _TURN_AT_LEAST):
-        sizes = ((min(_FEW[0], max_sources), _FEW[1]), (max_sources, max_references))
-        for scale_error, (sources, stars) in product(scale_errors, sizes):
-            few = field.brightest(sources, stars)
+        # the number of hypotheses grows with the fourth power of the points
+        sizes = (_FEW, (max_sources, max_references))
+        for scale_error, size in product(scale_errors, sizes):
+            top = _MANY if scale_error > _NARROW else size
+            few = field.brightest(min(size[0], top[0]), min(size[1], top[1]))
             found = _turned(few, guess, pointing_error, tolerance, scale_error)
             if found is not None:
                 break

@@ -24,7 +24,7 @@ from reduction.quality import QualityFlags
 from reduction.steps.astrometry import Solution, SolutionModel, solve
 from reduction.steps.reference import ReferenceTable
 from reduction.steps.wcs import TanWcs
-from reduction.target import FrameTarget, Inputs, Made
+from reduction.target import FrameTarget, Inputs, Made, Progenitor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from reduction.target import ReferenceStars
 
 _ENOUGH: Final = 20
+_STARS_ALONE: Final = 30
 _ROUND: Final = 1.5
 _WIDE: Final = 1.5
 _WORSE: Final = 1.5
@@ -53,8 +54,9 @@ class AstrometricParameters(FrameTarget):
     """Projection of a reduced frame with its distortion, fitted to stars of the catalogues.
 
     Where no star is recognised the telescope's own pointing stands, ``model`` is ``nominal`` and
-    ``pos_err`` what the instrument's pointing is good for: such a frame is published, with a flag
-    of its CalibratedScienceFrame, and has no part in a GAstrometric.
+    ``pos_err`` what the instrument's pointing is good for. Where no stars were to be expected such
+    a frame is published, with a flag of its CalibratedScienceFrame, and has no part in a
+    GAstrometric; where many were, the frame looks elsewhere than it says, and is no use.
 
     Table: "RESIDUALS", :data:`RESIDUAL_DTYPE`: a row for each star used, ``source`` its row in
     the Catalog, ``ra``, ``dec`` where the catalogue has it, ``dra``, ``ddec`` in arcsec.
@@ -73,6 +75,12 @@ class AstrometricParameters(FrameTarget):
     )
     catalogue = attribute(str, "reference catalogue, empty for none", ucd="meta.ref")
     n_ref = attribute(int, "reference stars used", ucd="meta.number")
+    n_expected = attribute(
+        int,
+        "stars to be recognised if the frame looks where it says: of catalogue or clean sources, "
+        "the fewer",
+        ucd="meta.number",
+    )
     rms = attribute(float, "rms residual of one coordinate", unit="arcsec", ucd="stat.rms")
     pos_err = attribute(
         float, "error of the frame's position, one axis", unit="arcsec", ucd="stat.error;pos"
@@ -116,13 +124,15 @@ class AstrometricParameters(FrameTarget):
         PDEG is the highest degree of the distortion's polynomial (1 to 3): taken is the highest
         that fits better than chance lets it. TOLERANCE (arcsec) is that of matches. SCALE_ERROR is
         the fraction by which the pixel scale may be wrong, looked for where the nominal one finds
-        nothing. Limits: stars, and arcsec.
+        nothing. EXPECTED_NREF is how many stars must be expected for a frame without any to be
+        wrong. Limits: stars, and arcsec.
         """
 
         MIN_SIGNAL_TO_NOISE: float = 10.0
         TOLERANCE: float = 2.0
         PDEG: int = 3
         SCALE_ERROR: float = 0.1
+        EXPECTED_NREF: int = 20
         MIN_NREF: int = 0
         MAX_RMS: float = 0.5
         MAX_SIGMA: float = 0.5
@@ -135,6 +145,7 @@ class AstrometricParameters(FrameTarget):
         TOO_FEW_STARS = 4, "fewer reference stars than MIN_NREF"
         SIGMA_TOO_LARGE = 8, "the scatter of a coordinate's residuals is above MAX_SIGMA"
         RMS_WORSE = 16, "the rms residual is more than 1.5 times that of the version before"
+        NOT_RECOGNISED = 64, "none of at least EXPECTED_NREF expected stars is recognised"
         FEWER_STARS = 32, "less than half of the reference stars of the version before"
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
@@ -142,7 +153,8 @@ class AstrometricParameters(FrameTarget):
         sources = inputs.catalog.tables["SOURCES"]
         clean = is_clean(sources, masked=True)
         clean &= signal_to_noise(sources) > parameters.MIN_SIGNAL_TO_NOISE
-        clean &= is_starlike(sources)
+        stars_alone = clean & is_starlike(sources)
+        clean = stars_alone if stars_alone.sum() >= _STARS_ALONE else clean
         name, solution, stars = _best(inputs, parameters, sources, clean)
         solved = solution.model is not SolutionModel.NOMINAL
         return Made(
@@ -150,6 +162,7 @@ class AstrometricParameters(FrameTarget):
                 "model": solution.model.value,
                 "catalogue": name,
                 "n_ref": solution.n_ref,
+                "n_expected": min(_on_frame(solution, stars, inputs.catalog), int(clean.sum())),
                 "rms": solution.rms,
                 "pos_err": _position_error(solution, inputs.instrument.pointing_error),
                 "mean_dra": solution.mean_dra,
@@ -173,6 +186,9 @@ class AstrometricParameters(FrameTarget):
             flags |= self.Flags.SIGMA_TOO_LARGE
         if found["n_ref"] < parameters.MIN_NREF:
             flags |= self.Flags.TOO_FEW_STARS
+        nominal = found["model"] == SolutionModel.NOMINAL.value
+        if nominal and found["n_expected"] >= parameters.EXPECTED_NREF:
+            flags |= self.Flags.NOT_RECOGNISED
         if not found["oriented"]:
             flags |= self.Flags.ORIENTATION_UNKNOWN
         return int(flags)
@@ -268,7 +284,7 @@ def _best(
             name, best, stars = title, found, table
         if best.n_ref >= _ENOUGH:
             break
-    return name, best, stars
+    return name, best, joined(catalogues) if best.n_ref == 0 else stars
 
 
 def joined(catalogues: Sequence[ReferenceStars]) -> ReferenceTable:
@@ -291,6 +307,13 @@ def joined(catalogues: Sequence[ReferenceStars]) -> ReferenceTable:
         mags,
         {},
     )
+
+
+def _on_frame(solution: Solution, stars: ReferenceTable, catalog: Progenitor) -> int:
+    """Number of catalogue stars on the frame."""
+    x, y = solution.wcs.to_pixel(stars.ra, stars.dec)
+    inside = (x > 0) & (x < catalog["naxis1"]) & (y > 0) & (y < catalog["naxis2"])
+    return int(inside.sum())
 
 
 def _residuals(

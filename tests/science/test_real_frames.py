@@ -69,13 +69,13 @@ def test_tap_tells_the_zero_points_of_the_standard_fields(
     assert row["zero_point"] == pytest.approx(expected, abs=0.08)
 
 
-def test_tap_tells_that_cafos_is_placed_within_a_quarter_arcsec(url: str) -> None:
+def test_tap_tells_that_cafos_is_placed_within_0_15_arcsec(url: str) -> None:
     rows = ask(
         url,
         "SELECT rms, n_ref FROM archive.astrometric_parameters WHERE instrument = 'cafos'",
     )
     assert len(rows) == 11
-    assert max(row["rms"] for row in rows) <= 0.25
+    assert max(row["rms"] for row in rows) <= 0.15
     assert min(row["n_ref"] for row in rows) >= 20
 
 

@@ -15,6 +15,7 @@ from reduction.scope import Scope
 from reduction.simulate import simulate
 from reduction.simulation.config import SimulationConfig
 from reduction.steps.wcs import TanWcs
+from reduction.targets.astrometric import wcs_from_attributes
 from schemas.settings import LimitSettings, Settings, StorageSettings
 
 if TYPE_CHECKING:
@@ -96,13 +97,7 @@ def test_every_chip_is_solved_to_a_tenth_of_a_pixel(truth: Truth) -> None:
     assert len(solved) == CONFIG.chips * 2
     for product in solved:
         cards = truth.exposures[product.raw.name].wcs[product.chip.name]
-        wcs = TanWcs(
-            product.crval1,
-            product.crval2,
-            product.crpix1 - 1.0,
-            product.crpix2 - 1.0,
-            ((product.cd1_1, product.cd1_2), (product.cd2_1, product.cd2_2)),
-        )
+        wcs = wcs_from_attributes(product._record.attributes)
         x, y = np.meshgrid([0.0, 127.5, 255.0], [0.0, 127.5, 255.0])
         back = TanWcs.from_cards(cards).to_pixel(*wcs.to_sky(x, y))
         # some 30 stars of 0.03 arcsec (0.14 pixel): 0.03 pixel in the middle, thrice in a corner

@@ -17,7 +17,7 @@ SCALE = 0.2
 
 @dataclass
 class Camera:
-    """Chips in rows, a cubic distortion of the optics that all share, each chip a little turned."""
+    """Chips in rows, each a little turned, behind optics with a cubic distortion."""
 
     chips: int = 4
     columns: int = 2
@@ -111,7 +111,7 @@ class Sky:
                 error = np.full(len(seen), noise)
                 x, y = (v[seen] + rng.normal(0.0, noise, len(seen)) for v in (x, y))
                 lost = rng.random(len(seen)) < wild
-                x[lost] += rng.normal(0.0, 3.0, int(lost.sum()))
+                x += np.where(lost, rng.normal(0.0, 3.0, len(seen)), 0.0)
                 off = rng.normal(0.0, guess / 3600.0, 2)
                 first = polynomial_wcs(
                     PixelPlane.of(camera.shape), camera.polynomials[chip][:3], ra, dec

@@ -1,4 +1,4 @@
-"""Exposures of the mosaic of :mod:`tests.support.mosaic` as FITS files, and a catalogue as LDAC."""
+"""Exposures of the simulated mosaic as FITS files, and a catalogue as SCAMP reads it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HALF = 11
 
 
 def render(sky: Sky, wcs: TanWcs, shape: tuple[int, int], seed: int) -> np.ndarray:
-    """A reduced frame of a sky's stars: Gaussians on a flat sky with photon and read noise, adu."""
+    """A reduced frame: Gaussians on a flat sky with photon and read noise, adu."""
     rng = np.random.default_rng(seed)
     ny, nx = shape
     image = np.full(shape, SKY)

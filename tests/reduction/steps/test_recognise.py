@@ -57,16 +57,18 @@ def random_frame(rng: np.random.Generator, sources: int, stars: int) -> dict:
     }
 
 
-@pytest.mark.parametrize(("sources", "stars"), [(20, 15), (60, 150), (300, 400)])
+@pytest.mark.parametrize(
+    ("sources", "stars", "fields"), [(5, 3, 300), (20, 15, 60), (60, 60, 8), (300, 400, 1)]
+)
 @pytest.mark.parametrize("rotation_known", [True, False])
 def test_random_fields_are_not_recognised(
-    sources: int, stars: int, *, rotation_known: bool
+    sources: int, stars: int, fields: int, *, rotation_known: bool
 ) -> None:
-    # less than one of a thousand is promised: one of these 25 would come up once in forty runs,
-    # two once in three thousand
+    # less than one of a thousand is promised: of 300 fields two would come up once in thirty
+    # runs; python -m tests.benchmarks.recognition tries more
     rng = np.random.default_rng(sources + stars)
     wrong = 0
-    for _ in range(25):
+    for _ in range(fields):
         made = random_frame(rng, sources, stars)
         found = solve(
             *made["sources"],
@@ -76,13 +78,13 @@ def test_random_fields_are_not_recognised(
             rotation_known=rotation_known,
         )
         wrong += found.model is not SolutionModel.NOMINAL
-    assert wrong <= 1
+    assert wrong <= fields // 300
 
 
 def test_clustered_stars_of_another_field_are_not_recognised() -> None:
     # both sets crowd in their middles, as clusters do: chance is larger than for uniform fields
     rng = np.random.default_rng(11)
-    for _ in range(8):
+    for _ in range(2):
         made = random_frame(rng, 80, 200)
         x, y = rng.normal(512.0, 90.0, (2, 80))
         ra, dec = deproject(*rng.normal(0.0, 0.015, (2, 200)), *CENTRE)
