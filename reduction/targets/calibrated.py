@@ -106,8 +106,9 @@ def _cards(inputs: Inputs) -> dict[str, tuple[Any, str]]:
     if astrometric["seeing"] is not None:
         cards["SEEING"] = (astrometric["seeing"], "[arcsec] fwhm of stars")
     if photometric is not None:
-        cards["PHOTZP"] = (photometric["zero_point"], "[mag] of 1 adu/s")
+        cards["PHOTZP"] = (photometric["zero_point"], "[mag] of 1 adu/s above the atmosphere")
         cards["PHOTZPE"] = (photometric["zero_point_err"], "[mag] its error")
+        cards["PHOTEXT"] = (photometric["extinction"], "[mag] extinction per airmass")
         cards["PHOTBAND"] = (photometric["band"], "band of the zero point")
         cards["PHOTAPER"] = (photometric["aperture_radius"], "[pixel] its aperture's radius")
     return cards

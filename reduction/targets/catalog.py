@@ -39,10 +39,14 @@ class Catalog(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """DETECTION_THRESHOLD in units of the sky noise, APERTURE_RADIUS in pixels."""
+        """DETECTION_THRESHOLD in units of the sky noise, APERTURE_RADIUS in pixels.
+
+        FLUX_FLOOR is the relative error that no flux is better than: of the flat field.
+        """
 
         DETECTION_THRESHOLD: float = 3.0
         APERTURE_RADIUS: float = 12.0
+        FLUX_FLOOR: float = 0.0
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Detect and measure."""
@@ -50,6 +54,7 @@ class Catalog(FrameTarget):
             inputs.reduced,
             threshold=parameters.DETECTION_THRESHOLD,
             aperture_radius=parameters.APERTURE_RADIUS,
+            flux_floor=parameters.FLUX_FLOOR,
         )
         ny, nx = inputs.reduced.images["IMAGE"].shape
         return Made(

@@ -56,7 +56,7 @@ class PhotSrcCatalog(FrameTarget):
     astrometric = of_frame("AstrometricParameters")
     standards = of_frame("PhotRefCatalog")
 
-    color_term = attribute(float, "of the filter, mag per mag", ucd="phot.color;arith.factor")
+    color_term = attribute(float, "of the filter, mag per mag", ucd="arith.factor;phot.color")
     n_stars = attribute(int, "standard stars recognised", ucd="meta.number")
     n_used = attribute(int, "of these, with a zero point like the others'", ucd="meta.number")
     raw_zero_point = attribute(

@@ -39,7 +39,7 @@ class PhotTransformation(CalibrationTarget):
 
     primary_band = attribute(str, "band of the zero points", ucd="meta.id;instr.bandpass")
     color = attribute(str, "colour, as B-V", ucd="meta.id;instr.bandpass")
-    color_term = attribute(float, "mag per mag of colour", ucd="phot.color;arith.factor")
+    color_term = attribute(float, "mag per mag of colour", ucd="arith.factor;phot.color")
     color_term_err = attribute(float, "its error", ucd="stat.error")
     n_stars = attribute(int, "measurements of standard stars used", ucd="meta.number")
 

@@ -75,7 +75,7 @@ class PhotometricParameters(FrameTarget):
         float, "its error", unit="mag", ucd="stat.error;obs.atmos.extinction"
     )
     extinction_kind = attribute(str, "class that it is of, empty for none", ucd="meta.code.class")
-    color_term = attribute(float, "mag per mag of colour", ucd="phot.color;arith.factor")
+    color_term = attribute(float, "mag per mag of colour", ucd="arith.factor;phot.color")
     airmass = attribute(float, "airmass of the frame", ucd="obs.airMass")
     band = attribute(str, "band of the standard magnitudes", ucd="meta.id;instr.bandpass")
     aperture_radius = attribute(
