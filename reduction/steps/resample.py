@@ -102,9 +102,10 @@ def resample(  # a frame is three arrays, and two projections place them
     Notes
     -----
     Values are multiplied by the size of a grid pixel in frame pixels, so that the sum over a
-    source stays its flux. A grid pixel of f frame pixels of variance v adds f v to a large aperture,
-    whatever the kernel shares between neighbours: that is its variance here. Grid pixels more
-    than 1.25 times as wide as the frame's are means over sub-pixels, as SWarp's OVERSAMPLING.
+    source stays its flux. A grid pixel of f frame pixels of variance v adds f v to a large
+    aperture, whatever the kernel shares between neighbours: that is its variance here. Grid
+    pixels more than 1.25 times as wide as the frame's are means over sub-pixels, as SWarp's
+    OVERSAMPLING.
 
     Pixels without weight are replaced by a guess from their neighbours before, that their values
     do not ring; saturated ones keep their value, which is more than any guess.

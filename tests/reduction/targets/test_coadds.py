@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
+from matplotlib.axes import Axes
 
 from reduction.archive import Archive
 from reduction.fields import FieldSpec, declare_field
@@ -250,6 +251,12 @@ def test_from_a_pixel_one_gets_to_its_frames(field: Archive) -> None:
         assert regridded.chip.name == frames["chip"][position].strip()
         row, column = y + made.grid_y - regridded.grid_y, x + made.grid_x - regridded.grid_x
         assert regridded.images["WEIGHT"][row, column] > 0
+
+
+def test_coadd_and_frame_can_be_looked_at(field: Archive) -> None:
+    made = CoaddedRegriddedFrame.get(field="simulated", filter="V")
+    for shown in (made, made.regridded[0]):
+        assert len(shown.inspect().findobj(Axes)) >= 3
 
 
 def test_obscore_lists_the_coadd_as_an_enhanced_image(field: Archive) -> None:
