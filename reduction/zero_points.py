@@ -18,12 +18,14 @@ ZERO_POINT_TABLE: Final = "ZERO_POINTS"
 
 #: ``name`` of the raw frame's file and its chip; ``zero_point`` at the ground (extinction of that
 #: moment, clouds too, is in it) and its error, mag; ``offset`` from what the frame's standards
-#: alone give; how many stars tie it to other frames and to standards; ``airmass``.
+#: alone give and ``scatter`` of its stars, mag; how many stars tie it to other frames and to
+#: standards; ``airmass``; ``aperture_radius`` that its fluxes belong to, pixels.
 ZERO_POINT_DTYPE: Final = np.dtype(
     [
         *(("name", "U80"), ("chip", "U16")),
         *(("zero_point", "f8"), ("zero_point_err", "f8"), ("offset", "f8"), ("scatter", "f8")),
         *(("n_stars", "i4"), ("n_standards", "i4"), ("airmass", "f8"), ("mjd_obs", "f8")),
+        ("aperture_radius", "f8"),
     ]
 )
 
@@ -51,7 +53,7 @@ class FrameZeroPoint:
 
     def flux_scale(self, zero_point: float, exptime: float) -> float:
         """Factor that brings adu of this frame to adu/s of a given zero point."""
-        return 10.0 ** (0.4 * (zero_point - self.value)) / exptime
+        return float(10.0 ** (0.4 * (zero_point - self.value)) / exptime)
 
 
 def zero_point_of(
@@ -88,7 +90,7 @@ def zero_point_of(
                 float(rows[0]["zero_point"]),
                 float(rows[0]["zero_point_err"]),
                 "GPhotometric",
-                float(global_photometric["aperture_radius"]),
+                float(rows[0]["aperture_radius"]),
             )
     if photometric is None:
         return None

@@ -348,6 +348,15 @@ SOURCES: Final = Table(
         _text("instrument_name", "meta.id;instr", "camera"),
         _CHIP,
         _number("t_mid", "double", "d", "time.epoch", "mid-exposure, MJD UTC"),
+        _number("flux_psf", "float", "adu/s", "phot.count", "flux by the point spread function"),
+        _number("flux_psf_err", "float", "adu/s", "stat.error;phot.count", "error of flux_psf"),
+        _number("mag_psf", "float", "mag", "phot.mag", "magnitude of flux_psf: best for stars"),
+        _number(
+            "mag_psf_err", "float", "mag", "stat.error;phot.mag", "its error, without zero point's"
+        ),
+        _number(
+            "spread", "float", "", "src.morph.param", "0 for stars, positive for extended sources"
+        ),
         _number(
             "source_number",
             "int",

@@ -331,6 +331,11 @@ class Source(Base):
     fwhm: Mapped[float | None] = mapped_column(REAL)
     elongation: Mapped[float | None] = mapped_column(REAL)
     flags: Mapped[int] = mapped_column(Integer)
+    flux_psf: Mapped[float | None] = mapped_column(REAL)
+    flux_psf_err: Mapped[float | None] = mapped_column(REAL)
+    mag_psf: Mapped[float | None] = mapped_column(REAL)
+    mag_psf_err: Mapped[float | None] = mapped_column(REAL)
+    spread: Mapped[float | None] = mapped_column(REAL)
 
 
 class ReferenceSource(Base):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["Surface", "fit_surface"]
+__all__ = ["Surface", "fit_surface", "powers"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -40,6 +40,15 @@ class Surface:
         """The same value all over a frame of shape (ny, nx)."""
         return cls((float(value),), *_box(shape))
 
+    @classmethod
+    def over(cls, shape: tuple[int, int], degree: int) -> Self:
+        """Zero all over a frame of shape (ny, nx), of a degree."""
+        return cls((0.0,) * len(powers(degree)), *_box(shape))
+
+    def with_coefficients(self, coefficients: ArrayLike) -> Self:
+        """The same box with other coefficients."""
+        return replace(self, coefficients=tuple(map(float, np.asarray(coefficients))))
+
     @property
     def degree(self) -> int:
         """Total degree."""
@@ -55,14 +64,18 @@ class Surface:
 
     def at(self, x: ArrayLike, y: ArrayLike) -> Array:
         """Values at places; x and y broadcast."""
+        return np.asarray(self.design(x, y) @ np.array(self.coefficients))
+
+    def design(self, x: ArrayLike, y: ArrayLike) -> Array:
+        """Values of the terms at places; the terms are the last axis."""
         u, v = self._scaled(x, y)
-        return np.asarray(_design(u, v, self.degree) @ np.array(self.coefficients))
+        return np.stack([u**i * v**j for i, j in powers(self.degree)], axis=-1)
 
     def on_grid(self, shape: tuple[int, int]) -> NDArray[np.float32]:
         """Values at the pixels' centres of a frame, shape (ny, nx)."""
         u, v = self._scaled(np.arange(shape[1]), np.arange(shape[0]))
         total = np.zeros(shape, np.float64)
-        terms = zip(self.coefficients, _powers(self.degree), strict=True)
+        terms = zip(self.coefficients, powers(self.degree), strict=True)
         by_row: dict[int, Array] = {}
         for value, (i, j) in terms:
             by_row[j] = by_row.get(j, np.zeros(shape[1])) + value * u**i
@@ -110,9 +123,8 @@ def fit_surface(  # data and settings of a fit
         degree -= 1
     root = np.ones(len(values)) if weights is None else np.sqrt(weights)
     used = np.ones(len(values), np.bool_)
-    frame = Surface((0.0,), *_box(shape))
-    u, v = frame._scaled(x, y)  # noqa: SLF001  # of this module
-    design = _design(u, v, degree)
+    blank = Surface.over(shape, degree)
+    design = blank.design(x, y)
     start = np.zeros(design.shape[1])
     start[0] = np.median(values)
     deviation = np.abs(values - start[0])
@@ -127,7 +139,7 @@ def fit_surface(  # data and settings of a fit
         if (again == used).all() or again.sum() < design.shape[1]:
             break
         used = again
-    return Surface(tuple(map(float, best)), *_box(shape)), used
+    return blank.with_coefficients(best), used
 
 
 def _box(shape: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -135,9 +147,6 @@ def _box(shape: tuple[int, int]) -> tuple[float, float, float, float]:
     return (nx - 1) / 2.0, (ny - 1) / 2.0, max(nx / 2.0, 1.0), max(ny / 2.0, 1.0)
 
 
-def _powers(degree: int) -> list[tuple[int, int]]:
+def powers(degree: int) -> list[tuple[int, int]]:
+    """Exponents (i, j) of the terms ``u^i v^j`` up to a total degree: the constant comes first."""
     return [(total - j, j) for total in range(degree + 1) for j in range(total + 1)]
-
-
-def _design(u: Array, v: Array, degree: int) -> Array:
-    return np.stack([u**i * v**j for i, j in _powers(degree)], axis=-1)

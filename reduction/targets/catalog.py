@@ -18,7 +18,7 @@ class Catalog(FrameTarget):
     Table: "SOURCES", as :data:`reduction.steps.sources.SOURCE_DTYPE`, brightest first.
     """
 
-    VERSION = 1
+    VERSION = 2
 
     reduced = of_frame("ReducedScienceFrame")
 
