@@ -78,12 +78,9 @@ class Distortion:
                 continue
             if int(number) not in _NUMBERS and float(value) != 0.0:
                 raise ValueError(keyword)
-        xi, first = [], (0.0, 1.0)
-        eta = []
-        for number in _NUMBERS:
-            default = first[1] if number == 1 else 0.0
-            xi.append(float(cards.get(f"PV1_{number}", default)))
-            eta.append(float(cards.get(f"PV2_{number}", default)))
+        xi, eta = (
+            [float(cards.get(f"PV{axis}_{n}", float(n == 1))) for n in _NUMBERS] for axis in (1, 2)
+        )
         found = cls(tuple(xi), tuple(eta[index] for index in _SWAPPED))
         return None if found == cls.none() else found
 

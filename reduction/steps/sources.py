@@ -18,6 +18,7 @@ from reduction.steps.background import (
     estimate_background,
     unusable,
 )
+from reduction.steps.centroids import position_errors
 from reduction.steps.noise import noise_correlation, sky_level_error
 from reduction.steps.source_fluxes import Frame, aperture_fluxes, point_source_fluxes
 
@@ -50,6 +51,7 @@ SOURCE_DTYPE: Final = np.dtype([*((name, "f8") for name in _NAMES), ("flags", "i
 
 _REACH: Final = 60.0
 _WIDEST: Final = 6.0
+_NARROWEST: Final = 0.3
 _GUESSED: Final = 0.03
 _MISSING: Final = 0.2
 _MEND_SIGMA: Final = 1.5
@@ -138,7 +140,10 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     point_source_fluxes(
         frame, sources, aperture_radius=aperture_radius, forgiven=int(SourceFlag.MERGED)
     )
-    _position_errors(sources, sky.global_rms, gain)
+    width = np.clip(sources["fwhm"] * _SIGMA_PER_FWHM, _NARROWEST, _WIDEST)
+    sources["pos_err"] = position_errors(
+        mended, noise, sources["x"], sources["y"], width, gain=gain
+    )
     return sources[np.argsort(-found["flux"], kind="stable")]
 
 
@@ -209,12 +214,3 @@ def mend(pixels: NDArray[np.float32], bad: NDArray[np.bool_]) -> NDArray[np.floa
     total = gaussian_filter(np.where(bad, np.float32(0), pixels), _MEND_SIGMA, mode="constant")
     filled = np.where(weight > _MEND_WEIGHT, total / np.maximum(weight, _MEND_WEIGHT), 0.0)
     return np.ascontiguousarray(np.where(bad, filled, pixels), dtype=np.float32)
-
-
-def _position_errors(sources: NDArray[np.void], rms: float, gain: float) -> None:
-    """Error of a centroid against sky and photon noise (King 1983, PASP 95, 163)."""
-    sigma = np.maximum(sources["fwhm"] * _SIGMA_PER_FWHM, 0.3)
-    flux = np.maximum(np.nan_to_num(sources["flux"], nan=0.0), 1e-6)
-    photons = sigma**2 / (flux * gain)
-    sky = 8.0 * np.pi * sigma**4 * rms**2 / flux**2
-    sources["pos_err"] = np.minimum(np.sqrt(photons + sky), 10.0)

@@ -144,7 +144,9 @@ class TanWcs:
         cards |= {"CRPIX1": self.x0 + 1.0, "CRPIX2": self.y0 + 1.0}
         (c11, c12), (c21, c22) = self.cd
         cards |= {"CD1_1": c11, "CD1_2": c12, "CD2_1": c21, "CD2_2": c22}
-        return cards if self.distortion is None else cards | self.distortion.to_pv()
+        if self.distortion is not None:
+            cards.update(self.distortion.to_pv())
+        return cards
 
     def to_sky(self, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
         """Pixels (0-based) to degrees ICRS."""

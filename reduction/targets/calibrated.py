@@ -10,6 +10,8 @@ from typing import Any
 from reduction.attributes import attribute
 from reduction.depends import calibration, of_frame, raw_frame
 from reduction.mjd import utc_of
+from reduction.quality import QualityFlags
+from reduction.steps.astrometry import SolutionModel
 from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
 
@@ -23,7 +25,7 @@ class CalibratedScienceFrame(FrameTarget):
     It is what ``ivoa.obscore`` lists and what image searches and cutouts answer with.
     """
 
-    VERSION = 1
+    VERSION = 2
     PUBLISHED = True
 
     raw = raw_frame("RawScienceFrame")
@@ -48,6 +50,11 @@ class CalibratedScienceFrame(FrameTarget):
     class Parameters:
         """None: everything is decided by the progenitors."""
 
+    class Flags(QualityFlags):
+        """What to mind about a published image."""
+
+        PLACE_UNCERTAIN = 1, "no star is recognised: the WCS is the telescope's own pointing"
+
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Bring together what is known of the frame."""
         del parameters
@@ -69,6 +76,12 @@ class CalibratedScienceFrame(FrameTarget):
             obscore=_obscore(inputs),
         )
 
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """An image that no star places stays visible, with a flag."""
+        del parameters
+        placed = made.cards["ASTMODEL"][0] != SolutionModel.NOMINAL.value
+        return 0 if placed else int(self.Flags.PLACE_UNCERTAIN)
+
 
 def _cards(inputs: Inputs) -> dict[str, tuple[Any, str]]:
     """What the header of the image says, WCS in 1-based pixels."""
@@ -89,6 +102,7 @@ def _cards(inputs: Inputs) -> dict[str, tuple[Any, str]]:
     cards["ASTNREF"] = (astrometric["n_ref"], "reference stars")
     if astrometric["rms"] is not None:
         cards["ASTRMS"] = (astrometric["rms"], "[arcsec] rms residual of one coordinate")
+    cards["ASTPERR"] = (astrometric["pos_err"], "[arcsec] error of the WCS, one axis")
     if astrometric["seeing"] is not None:
         cards["SEEING"] = (astrometric["seeing"], "[arcsec] fwhm of stars")
     if photometric is not None:

@@ -7,7 +7,7 @@ from alembic import op
 from schemas.views import DATASET, SUBJECT_INDEX, VIEWS
 
 revision = "0008"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
