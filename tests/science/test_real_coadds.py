@@ -39,80 +39,85 @@ def measured(
     real_sky: Archive, coadds: dict[str, CoaddedRegriddedFrame], shared: Path
 ) -> dict[str, np.ndarray]:
     """Sources of both bands in the order of their numbers, and the nearest of SDSS."""
-    catalogue = load_reference(
-        shared / "data" / "reference_catalogues" / "sdss_daophot_NGC2420.csv.gz"
-    )
-    found = {}
-    for band in BANDS:
+    path = shared / "data" / "reference_catalogues" / "sdss_daophot_NGC2420.csv.gz"
+    catalogue = load_reference(path)
+    cx, cy = catalogue.ra * np.cos(np.radians(FIELD.dec)) * 3600, catalogue.dec * 3600
+    found: dict[str, np.ndarray] = {}
+    for band in coadds:
         made = CoaddedSourceList.get(field="NGC2420", filter=band)
         rows = read_rows(real_sky, Source, made.object_id)
-        if band == "B":
-            dx = (rows["ra"][:, None] - catalogue.ra) * np.cos(np.radians(FIELD.dec)) * 3600
-            dy = (rows["dec"][:, None] - catalogue.dec) * 3600
-            star = np.hypot(dx, dy).argmin(axis=1)
-            each = np.arange(len(star))
-            found |= {"dx": dx[each, star], "dy": dy[each, star]}
+        if not found:
+            x, y = rows["ra"] * np.cos(np.radians(FIELD.dec)) * 3600, rows["dec"] * 3600
+            star = np.hypot(x[:, None] - cx, y[:, None] - cy).argmin(axis=1)
+            found |= {"dx": x - cx[star], "dy": y - cy[star]}
         truth, _ = catalogue.band(band)
-        if band == "V":
-            away = np.hypot(dx[:, star], 0) if False else None
-            cx, cy = catalogue.ra * np.cos(np.radians(FIELD.dec)) * 3600, catalogue.dec * 3600
-            flux = np.where(np.isfinite(truth), 10 ** (-0.4 * truth), 0)
-            apart = np.hypot(cx[star][:, None] - cx, cy[star][:, None] - cy)
-            found["crowd"] = (flux * (apart < 7)).sum(axis=1) / flux[star] - 1
         found |= {band: rows["mag"], f"{band}err": rows["mag_err"], f"sdss{band}": truth[star]}
         found[f"flags{band}"] = rows["flags"]
+    light = np.where(np.isfinite(truth), 10 ** (-0.4 * np.nan_to_num(truth, nan=99.0)), 0.0)
+    near = np.hypot(cx[star][:, None] - cx, cy[star][:, None] - cy) < 8.0
+    found["crowd"] = (light * near).sum(axis=1) / np.maximum(light[star], 1e-30) - 1.0
+    found["good"] = (np.hypot(found["dx"], found["dy"]) < 1.0) & (found["crowd"] < 0.02)
+    found["good"] &= (found["flagsV"] == 0) & (found["flagsB"] == 0)
     return found
 
 
-def test_all_frames_of_a_band_are_in_its_coadd(
+def between(measured: dict[str, np.ndarray], low: float, high: float) -> np.ndarray:
+    """Clean, isolated stars in a range of V."""
+    return measured["good"] & (measured["sdssV"] > low) & (measured["sdssV"] < high)
+
+
+def spread(values: np.ndarray) -> float:
+    """Standard deviation by the median deviation."""
+    return float(1.4826 * np.median(np.abs(values - np.median(values))))
+
+
+def test_all_frames_of_a_band_are_in_its_coadd_and_stars_as_wide_as_on_them(
     coadds: dict[str, CoaddedRegriddedFrame],
 ) -> None:
     assert (coadds["B"].n_frames, coadds["V"].n_frames) == (6, 5)
     assert (coadds["B"].exptime_total, coadds["V"].exptime_total) == (188.0, 186.0)
     for made in coadds.values():
-        print({a.name: getattr(made, a.name) for a in type(made).ATTRIBUTES})
-        print(made.tables["FRAMES"][["exptime", "seeing", "zero_point", "weight", "clipped"]])
         assert made.quality_flags == 0
         assert made.coverage > 0.98
         assert made.images["IMAGE"].shape == (1080, 1080)
-        assert 1.5 < made.seeing < 3.0
+        # nothing but the frames' own seeing: a tenth of an arcsec of bad astrometry adds 0.4 %
+        assert abs(made.psf_difference) < 0.02
+        assert made.psf_stars > 100
+        # half a percent of the values is more than cosmic rays and satellites leave
+        assert made.clipped < 0.005
 
 
 def test_positions_of_the_coadd_agree_with_sdss(measured: dict[str, np.ndarray]) -> None:
-    good = (np.hypot(measured["dx"], measured["dy"]) < 1.0) & (measured["flagsV"] == 0)
-    good &= (measured["sdssV"] > 13) & (measured["sdssV"] < 17)
-    print(
-        good.sum(),
-        np.median(measured["dx"][good]),
-        np.median(measured["dy"][good]),
-        1.48 * np.median(np.abs(measured["dx"][good])),
-        1.48 * np.median(np.abs(measured["dy"][good])),
-    )
-    assert good.sum() > 60
+    # single frames reach 0.14 to 0.16 arcsec, fifteen years of proper motion included
+    some = between(measured, 13.0, 17.0)
+    print("positions", some.sum(), [np.median(measured[n][some]) for n in ("dx", "dy")])
+    assert some.sum() > 40
+    for name in ("dx", "dy"):
+        assert abs(np.median(measured[name][some])) < 0.05
+        assert spread(measured[name][some]) < 0.17
 
 
 def test_magnitudes_and_colours_agree_with_sdss(measured: dict[str, np.ndarray]) -> None:
-    near = np.hypot(measured["dx"], measured["dy"]) < 1.0
-    near &= (measured["flagsV"] == 0) & (measured["flagsB"] == 0)
-    near &= measured["crowd"] < 0.02
-    for low, high in ((12, 14), (14, 15), (15, 16), (16, 17), (17, 18), (18, 19), (19, 21)):
-        some = near & (measured["sdssV"] > low) & (measured["sdssV"] < high)
-        for band in BANDS:
-            offset = (measured[band] - measured[f"sdss{band}"])[some]
-            offset = offset[np.isfinite(offset)]
-            if not len(offset): continue
-            print(
-                band,
-                low,
-                some.sum(),
-                np.nanmedian(offset),
-                1.48 * np.nanmedian(np.abs(offset - np.nanmedian(offset))),
-                np.nanmedian(measured[f"{band}err"][some]),
-            )
-    colour = measured["B"] - measured["V"] - (measured["sdssB"] - measured["sdssV"])
-    some = near & (measured["sdssV"] > 13) & (measured["sdssV"] < 16)
-    print(
-        "colour",
-        np.nanmedian(colour[some]),
-        1.48 * np.nanmedian(np.abs(colour[some] - np.nanmedian(colour[some]))),
-    )
+    # the transformation from g and r is good to 0.03 mag, zero points to 0.01
+    some = between(measured, 13.0, 15.5)
+    assert some.sum() > 15
+    offset = {}
+    for band in BANDS:
+        offset[band] = (measured[band] - measured[f"sdss{band}"])[some]
+        faint = between(measured, 16.0, 17.0)
+        pull = ((measured[band] - measured[f"sdss{band}"]) / measured[f"{band}err"])[faint]
+        print(
+            band,
+            some.sum(),
+            np.median(offset[band]),
+            spread(offset[band]),
+            faint.sum(),
+            np.median(pull),
+            spread(pull),
+        )
+        assert abs(np.median(offset[band])) < 0.03
+        assert spread(offset[band]) < 0.08
+    colour = offset["B"] - offset["V"]
+    print("colour", np.median(colour), spread(colour))
+    assert abs(np.median(colour)) < 0.03
+    assert spread(colour) < 0.08
