@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 
 from reduction.archive import Archive
 from reduction.fields import FieldSpec, declare_field
-from reduction.operate import edit, find_target, initialise, sync_recipes
+from reduction.operate import edit, find_target, initialise, sync_recipes, targets_matching
 from reduction.scope import Scope
 from reduction.simulate import SimulationConfig, Truth, simulate
 from reduction.targets.coadded import CoaddedRegriddedFrame
@@ -368,3 +368,14 @@ def test_detection_on_one_band_alone_is_a_parameter_of_the_field(
     assert found.detection == "B"
     assert found.n_sources > 30
     assert DetectionFrame.get(field="own").bands == "V"
+
+
+def test_a_cutout_of_one_band_makes_no_other(field: Archive) -> None:
+    declare_field(field, FieldSpec("bands", SKY.ra, SKY.dec, 0.01, pixel_scale=0.4))
+    targets = {
+        t.filter: t for t in targets_matching(field, "CoaddedRegriddedFrame", field="bands")
+    }
+    pairs = [("ID", targets["B"].dataset_id), ("CIRCLE", f"{SKY.ra} {SKY.dec} 0.001")]
+    soda.run(parse_params(soda.PARAMS, pairs), field).close()
+    after = {t.filter: t for t in targets_matching(field, "CoaddedRegriddedFrame", field="bands")}
+    assert (after["B"].state, after["V"].state) == ("fresh", "missing")
