@@ -102,9 +102,10 @@ def resample(  # a frame is three arrays, and two projections place them
     Notes
     -----
     Values are multiplied by the size of a grid pixel in frame pixels, so that the sum over a
-    source stays its flux. A grid pixel of f frame pixels of variance v adds f v to a large aperture,
-    whatever the kernel shares between neighbours: that is its variance here. Grid pixels more
-    than 1.25 times as wide as the frame's are means over sub-pixels, as SWarp's OVERSAMPLING.
+    source stays its flux. A grid pixel of f frame pixels of variance v adds f v to a large
+    aperture, whatever the kernel shares between neighbours: that is its variance here. Grid
+    pixels more than 1.25 times as wide as the frame's are means over sub-pixels, as SWarp's
+    OVERSAMPLING.
 
     Pixels without weight are replaced by a guess from their neighbours before, that their values
     do not ring; saturated ones keep their value, which is more than any guess.
@@ -121,8 +122,9 @@ def resample(  # a frame is three arrays, and two projections place them
     area = _areas(mapping)
     value *= area
     taken /= area
-    bits = np.zeros(value.shape, np.uint8)
-    bits[hole] = _bits_near(mask | np.where(bad & (mask == 0), _NON_NUMBER, 0), mapping, hole)
+    bits = np.where(hole, _NON_NUMBER, np.uint8(0))
+    spoilt = np.nonzero(hole & np.isfinite(value))
+    bits[spoilt] = _bits_near(mask, bad, mapping, spoilt)
     factor = _noise_factor(kernel, float(np.median(mapping.area)) / fold**2, fold)
     return Resampled(value, taken, bits, factor)
 
@@ -219,21 +221,25 @@ def fill_bad(
 
 
 def _bits_near(
-    bits: NDArray[np.uint8], mapping: Mapping, hole: NDArray[np.bool_]
+    mask: NDArray[np.uint8],
+    bad: NDArray[np.bool_],
+    mapping: Mapping,
+    at: tuple[NDArray[np.intp], ...],
 ) -> NDArray[np.uint8]:
-    """What is wrong with the frame pixels under the kernels of the holes."""
-    (ny, nx), at = bits.shape, np.nonzero(hole)
+    """What is wrong with the frame pixels under the kernels of some grid pixels."""
+    ny, nx = mask.shape
     x, y = mapping.at(*at)
     ix, iy = np.floor(x).astype(np.intp), np.floor(y).astype(np.intp)
-    inside = (ix >= -1) & (iy >= -1) & (ix < nx) & (iy < ny)
     found = np.zeros(len(ix), np.uint8)
     for reach in (range(2), range(-2, TAPS - 2)):
         # what is nearest says why; what is further away only where that says nothing
-        todo = inside & (found == 0)
+        todo = np.flatnonzero(found == 0)
         for j in reach:
+            row = np.clip(iy[todo] + j, 0, ny - 1)
             for i in reach:
-                row, column = np.clip(iy + j, 0, ny - 1), np.clip(ix + i, 0, nx - 1)
-                found |= np.where(todo, bits[row, column], np.uint8(0))
+                pixel = row, np.clip(ix[todo] + i, 0, nx - 1)
+                said = mask[pixel]
+                found[todo] |= np.where(bad[pixel] & (said == 0), _NON_NUMBER, said)
     found[found == 0] = _NON_NUMBER
     return found
 

@@ -22,6 +22,8 @@ from reduction.target import Anchor, FieldTarget, Inputs, Made
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import Figure
+
 
 class CoaddedRegriddedFrame(FieldTarget):
     """Weighted mean of the regridded frames of a field and band, of all chips, nights and cameras.
@@ -180,3 +182,21 @@ class CoaddedRegriddedFrame(FieldTarget):
         if before is not None and before - now > parameters.MAXIMUM_DEPTH_DIFFERENCE:
             flags |= self.Flags.SHALLOWER
         return int(flags)
+
+    def plot(self, figure: Figure) -> None:
+        """Draw image, depth, number of frames, and the frames' seeing against their weight."""
+        from reduction.plots import show_image, show_points  # noqa: PLC0415  # matplotlib
+
+        axes = figure.subplots(2, 2)
+        show_image(axes[0, 0], self.images["IMAGE"], title="image", unit="1/s")
+        show_image(axes[0, 1], self.images["WEIGHT"], title="weight")
+        show_image(axes[1, 0], self.images["NUMBER"], title="frames in a pixel")
+        frames = self.tables["FRAMES"]
+        show_points(
+            axes[1, 1],
+            frames["seeing"],
+            frames["weight"],
+            title="frames",
+            x_label="seeing / arcsec",
+            y_label="median weight",
+        )

@@ -138,13 +138,16 @@ class CoaddedSourceList(FieldTarget):
         for name in ("x", "y", "fwhm", "elongation", "flags"):
             rows[name] = sources[name]
         rows["flux"], rows["flux_err"] = sources["flux_aper"], sources["flux_aper_err"]
+        for name in ("flux_psf", "flux_psf_err", "spread"):
+            rows[name] = sources[name]
         rows["ra"], rows["dec"] = wcs.to_sky(sources["x"], sources["y"])
         own = sources["pos_err"] * wcs.pixel_scale
         rows["pos_err"] = np.hypot(own, frame["pos_err"] or 0.0) / 3600.0
         if frame["zero_point"] is not None:
-            rows["mag"], rows["mag_err"] = magnitudes(
-                rows["flux"], rows["flux_err"], frame["zero_point"], 1.0
-            )
+            for kind in ("", "_psf"):
+                rows["mag" + kind], rows[f"mag{kind}_err"] = magnitudes(
+                    rows["flux" + kind], rows[f"flux{kind}_err"], frame["zero_point"], 1.0
+                )
         return rows
 
     @staticmethod

@@ -27,6 +27,7 @@ from reduction.zero_points import FrameZeroPoint, zero_point_of
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from reduction.instruments.base import Section
@@ -135,15 +136,13 @@ class RegriddedFrame(FrameInFieldTarget):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Take the sky off, interpolate, and say how the result's scale and stars are."""
-        raw, reduced = inputs.raw, inputs.reduced
+        raw, reduced, field = inputs.raw, inputs.reduced, own_field(inputs)
         frame, origin = self._projection(inputs)
-        grid, grid_shape = grid_of(own_field(inputs))
+        grid, grid_shape = grid_of(field)
         shape = reduced.images["IMAGE"].shape
         box = covered(frame, shape, grid, grid_shape)
         if box is None:
-            message = (
-                f"{raw['name']}: the frame does not touch the grid of {own_field(inputs).name}"
-            )
+            message = f"{raw['name']}: the frame does not touch the grid of {field.name}"
             raise UnprocessableError(message)
         sky = self._without_sky(inputs, parameters)
         made = resample(
@@ -157,9 +156,7 @@ class RegriddedFrame(FrameInFieldTarget):
             limit=parameters.MAXIMUM_BAD_SHARE,
         )
         if not (made.weight > 0).any():
-            message = (
-                f"{raw['name']}: no pixel of the grid of {own_field(inputs).name} gets a value"
-            )
+            message = f"{raw['name']}: no pixel of the grid of {field.name} gets a value"
             raise UnprocessableError(message)
         part = part_of(grid, x0=box.x0, y0=box.y0)
         stars = self._stars(inputs, sky, made, (frame, part))
@@ -274,6 +271,28 @@ class RegriddedFrame(FrameInFieldTarget):
         found["fwhm"] = after * part.pixel_scale
         known = np.isfinite(found["fwhm"]) & np.isfinite(found["fwhm_before"])
         return np.asarray(found[known])
+
+    def plot(self, figure: Figure) -> None:
+        """Draw image and mask, and the stars' widths before and after."""
+        from reduction.plots import (  # noqa: PLC0415  # matplotlib is slow to import
+            show_image,
+            show_mask,
+            show_points,
+        )
+
+        axes = figure.subplots(1, 3)
+        show_image(axes[0], self.images["IMAGE"], title="image", unit="adu")
+        show_mask(axes[1], self.images["MASK"], title="mask")
+        stars = self.tables["STARS"]
+        show_points(
+            axes[2],
+            stars["fwhm_before"],
+            stars["fwhm"] - stars["fwhm_before"],
+            title="widths of stars",
+            x_label="on the frame / arcsec",
+            y_label="change / arcsec",
+            zero=True,
+        )
 
     def verify(self, made: Made, parameters: Parameters) -> int:
         """See that the frame's place is known and its stars are still what they were."""

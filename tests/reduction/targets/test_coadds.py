@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
+from matplotlib.axes import Axes
 
 from reduction.archive import Archive
 from reduction.fields import FieldSpec, declare_field
-from reduction.operate import edit, find_target, initialise, sync_recipes
+from reduction.operate import edit, find_target, initialise, sync_recipes, targets_matching
 from reduction.scope import Scope
 from reduction.simulate import SimulationConfig, Truth, simulate
 from reduction.targets.coadded import CoaddedRegriddedFrame
@@ -32,6 +33,7 @@ from tap.service import run as run_tap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.clusters import Databases
 
@@ -44,17 +46,20 @@ FIELD = FieldSpec("simulated", SKY.ra, SKY.dec, 0.025, pixel_scale=0.25)
 
 
 @pytest.fixture(scope="module")
-def truth(tmp_path_factory: pytest.TempPathFactory) -> Truth:
-    """A simulated night of two chips in two bands."""
-    return simulate(tmp_path_factory.getbasetemp() / "coadds", config=SKY)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where everything is kept."""
+    return tmp_path_factory.mktemp("coadds")
 
 
 @pytest.fixture(scope="module")
-def archive(
-    databases: Databases, truth: Truth, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Archive]:
+def truth(folder: Path) -> Truth:
+    """A simulated night of two chips in two bands."""
+    return simulate(folder, config=SKY)
+
+
+@pytest.fixture(scope="module")
+def archive(databases: Databases, truth: Truth, folder: Path) -> Iterator[Archive]:
     """An archive with the night in it, and a declared field."""
-    folder = tmp_path_factory.getbasetemp() / "coadds"
     with databases.fresh() as database:
         settings = Settings(database=database, storage=StorageSettings(root=folder / "files"))
         opened = Archive(settings)
@@ -173,17 +178,15 @@ def test_single_frames_are_on_the_grid_as_they_were(field: Archive) -> None:
     assert found.sky == pytest.approx(np.median(found.reduced.images["IMAGE"]), rel=0.05)
     assert found.photometry in ("PhotometricParameters", "GPhotometric")
     assert found.astrometry in ("AstrometricParameters", "GAstrometric")
-    header = WCS(fits.Header(found.images and dict(_cards(field, found.object_id))))
+    header = WCS(fits.Header(cards_of(field, found.object_id)))
     assert header.wcs.crval == pytest.approx([SKY.ra, SKY.dec])
+    assert header.wcs.crpix[0] + found.grid_x == pytest.approx((0.05 * 3600 / 0.25 + 1) / 2)
 
 
-def _cards(archive: Archive, object_id: int) -> dict[str, object]:
-    (cards,) = rows_of_service(archive, object_id)
-    return {key: card[0] for key, card in cards.items()}
-
-
-def rows_of_service(archive: Archive, object_id: int) -> list[dict]:
-    return [archive.object(object_id)._record.cards]
+def cards_of(archive: Archive, object_id: int) -> dict[str, object]:
+    """Header cards of a product, without comments."""
+    cards = archive.object(object_id)._record.cards
+    return {keyword: value for keyword, (value, _) in cards.items()}
 
 
 def test_positions_and_magnitudes_of_the_coadd_are_the_truth(field: Archive, truth: Truth) -> None:
@@ -252,6 +255,12 @@ def test_from_a_pixel_one_gets_to_its_frames(field: Archive) -> None:
         assert regridded.images["WEIGHT"][row, column] > 0
 
 
+def test_coadd_and_frame_can_be_looked_at(field: Archive) -> None:
+    made = CoaddedRegriddedFrame.get(field="simulated", filter="V")
+    for shown in (made, made.regridded[0]):
+        assert len(shown.inspect().findobj(Axes)) >= 3
+
+
 def test_obscore_lists_the_coadd_as_an_enhanced_image(field: Archive) -> None:
     CoaddedRegriddedFrame.get(field="simulated", filter="V")
     rows, _ = adql(
@@ -289,7 +298,9 @@ def test_a_cutout_of_a_coadd_has_its_sky_and_a_link_to_every_raw_frame(field: Ar
         pytest.approx(pixels.shape[1] / 2, abs=1.5),
         pytest.approx(pixels.shape[0] / 2, abs=1.5),
     )
-    wx, wy = WCS(fits.Header(_cards(field, made.object_id))).world_to_pixel_values(SKY.ra, SKY.dec)
+    wx, wy = WCS(fits.Header(cards_of(field, made.object_id))).world_to_pixel_values(
+        SKY.ra, SKY.dec
+    )
     corner = round(float(wy - y)), round(float(wx - x))
     same = made.images["IMAGE"][
         corner[0] : corner[0] + pixels.shape[0], corner[1] : corner[1] + pixels.shape[1]
@@ -361,3 +372,14 @@ def test_detection_on_one_band_alone_is_a_parameter_of_the_field(
     assert found.detection == "B"
     assert found.n_sources > 30
     assert DetectionFrame.get(field="own").bands == "V"
+
+
+def test_a_cutout_of_one_band_makes_no_other(field: Archive) -> None:
+    declare_field(field, FieldSpec("bands", SKY.ra, SKY.dec, 0.01, pixel_scale=0.4))
+    targets = {
+        t.filter: t for t in targets_matching(field, "CoaddedRegriddedFrame", field="bands")
+    }
+    pairs = [("ID", targets["B"].dataset_id), ("CIRCLE", f"{SKY.ra} {SKY.dec} 0.001")]
+    soda.run(parse_params(soda.PARAMS, pairs), field).close()
+    after = {t.filter: t for t in targets_matching(field, "CoaddedRegriddedFrame", field="bands")}
+    assert (after["B"].state, after["V"].state) == ("fresh", "missing")
