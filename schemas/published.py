@@ -9,6 +9,7 @@ from typing import Final
 
 from schemas.columns import Column, ForeignKey, Schema, Table
 from schemas.obscore import OBSCORE
+from schemas.published_collections import COLLECTION_TABLES
 from schemas.published_lists import LIST_TABLES
 from schemas.tap_schema import TAP_SCHEMA
 
@@ -397,6 +398,7 @@ FIXED_SCHEMAS: Final = (
             TARGETS,
             PUBLICATIONS,
             EDITS,
+            *COLLECTION_TABLES,
         ),
         "Sources, products, their lineage and their freshness",
         index=2,
