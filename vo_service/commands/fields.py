@@ -11,7 +11,7 @@ from vo_service.commands.common import CONSOLE, opened
 from vo_service.commands.words import WHO, WHY
 
 
-@click.group()
+@click.group(short_help="Parts of the sky reduced as a whole.")
 def field() -> None:
     """Fields: parts of the sky whose frames, of all nights and cameras, are reduced together."""
 
@@ -85,7 +85,7 @@ def list_fields(context: click.Context) -> None:
 
     table = Table("field", "ra", "dec", "radius", "pixel", "instruments", "")
     with opened(context) as archive:
-        for spec, is_open in all_fields(archive):
+        for spec in all_fields(archive):
             table.add_row(
                 spec.name,
                 f"{spec.ra:.5f}",
@@ -93,7 +93,7 @@ def list_fields(context: click.Context) -> None:
                 f"{spec.radius:g}",
                 f"{spec.pixel_scale:g}",
                 ", ".join(spec.instruments),
-                "" if is_open else "closed",
+                "" if spec.is_open else "closed",
             )
     CONSOLE.print(table)
 
