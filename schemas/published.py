@@ -172,7 +172,13 @@ FIELDS: Final = Table(
     "archive",
     "fields",
     (
-        _text("field", "meta.id;obs.field;meta.main", "name of the field", principal=True),
+        _text(
+            "field",
+            "meta.id;obs.field;meta.main",
+            "name of the field",
+            principal=True,
+            indexed=True,
+        ),
         _number("ra", "double", "deg", "pos.eq.ra;meta.main", "centre (ICRS)", principal=True),
         _number("dec", "double", "deg", "pos.eq.dec;meta.main", "centre (ICRS)", principal=True),
         _number("radius", "double", "deg", "phys.angSize;obs.field", "of its circle"),
@@ -229,7 +235,7 @@ TARGETS: Final = Table(
         ),
         _number("validity_start", "double", "d", "time.start", "begin of validity, MJD UTC"),
         _number("validity_end", "double", "d", "time.end", "end of validity, MJD UTC"),
-        FIELD_COLUMN,
+        replace(FIELD_COLUMN, indexed=True),
     ),
     "What the archive can make, and whether what it has is still right",
     kind="view",
