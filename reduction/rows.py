@@ -259,6 +259,8 @@ def _check(column: Column[Any], given: NDArray[Any], sent: NDArray[Any]) -> None
         As the database does, which sees only what is sent.
     """
     wrong = np.isinf(sent) & ~np.isinf(given) if sent.dtype.kind == "f" else sent != given
+    if given.dtype.kind == "f":
+        wrong &= ~np.isnan(given)
     if wrong.any():
         value = given[int(wrong.argmax())]
         message = f"column {column.name}: {value} is out of the range of {column.type}"
