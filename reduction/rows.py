@@ -6,7 +6,7 @@ of a catalogue have numbers of fixed width, and "no value" is a matter of which 
 
 from __future__ import annotations
 
-__all__ = ["copy_in", "copy_out", "insert_rows", "read_rows", "row_dtype"]
+__all__ = ["copy_in", "copy_out", "copy_query", "insert_rows", "read_rows", "row_dtype"]
 
 import io
 from contextlib import contextmanager
@@ -157,6 +157,46 @@ def copy_out(
     return rows
 
 
+def copy_query(session: Session, query: str, names: Sequence[str]) -> Array:
+    """Rows of a query whose first two columns are a product's number and a source's.
+
+    Parameters
+    ----------
+    query
+        SQL with all its values in it, as :mod:`sqlalchemy` writes them.
+    names
+        Of its other columns, which are numbers.
+
+    Returns
+    -------
+    ndarray
+        Structured: ``object_id`` and ``source_number`` (int64), by which they are ordered, and
+        the names as float64 with NaN for NULL.
+    """
+    places = [f"c{number}" for number in range(len(names) + 2)]
+    parts: list[sql.Composable] = [sql.SQL("c0::int8"), sql.SQL("c1::int4")]
+    parts += [sql.SQL("coalesce({}::float8, 'NaN')").format(sql.Identifier(p)) for p in places[2:]]
+    statement = sql.SQL(
+        "COPY (SELECT {} FROM ({}) AS asked ({}) ORDER BY c0, c1) TO STDOUT (FORMAT binary)"
+    ).format(
+        sql.SQL(", ").join(parts),
+        sql.SQL(query),
+        sql.SQL(", ").join(map(sql.Identifier, places)),
+    )
+    data = io.BytesIO()
+    with _cursor(session) as cursor:
+        cursor.copy_expert(statement, data)
+    fields = [("", ">i2"), ("n0", ">i4"), ("c0", ">i8"), ("n1", ">i4"), ("c1", ">i4")]
+    for place in places[2:]:
+        fields += [(f"{place} bytes", ">i4"), (place, ">f8")]
+    sent = np.frombuffer(data.getvalue()[len(_HEADER) : -len(_TRAILER)], np.dtype(fields))
+    kinds = [("object_id", "i8"), ("source_number", "i8"), *((name, "f8") for name in names)]
+    rows = np.empty(len(sent), kinds)
+    for place, (name, _) in zip(places, kinds, strict=True):
+        rows[name] = sent[place]
+    return rows
+
+
 def row_dtype(table: type[Base]) -> np.dtype[Any]:
     """How an array has the rows of a table, all columns."""
     return _dtype(_columns(table))
@@ -219,6 +259,8 @@ def _check(column: Column[Any], given: NDArray[Any], sent: NDArray[Any]) -> None
         As the database does, which sees only what is sent.
     """
     wrong = np.isinf(sent) & ~np.isinf(given) if sent.dtype.kind == "f" else sent != given
+    if given.dtype.kind == "f":
+        wrong &= ~np.isnan(given)
     if wrong.any():
         value = given[int(wrong.argmax())]
         message = f"column {column.name}: {value} is out of the range of {column.type}"

@@ -9,6 +9,7 @@ from typing import Final
 
 from schemas.columns import Column, ForeignKey, Schema, Table
 from schemas.obscore import OBSCORE
+from schemas.published_collections import COLLECTION_TABLES
 from schemas.published_lists import LIST_TABLES
 from schemas.tap_schema import TAP_SCHEMA
 
@@ -171,7 +172,13 @@ FIELDS: Final = Table(
     "archive",
     "fields",
     (
-        _text("field", "meta.id;obs.field;meta.main", "name of the field", principal=True),
+        _text(
+            "field",
+            "meta.id;obs.field;meta.main",
+            "name of the field",
+            principal=True,
+            indexed=True,
+        ),
         _number("ra", "double", "deg", "pos.eq.ra;meta.main", "centre (ICRS)", principal=True),
         _number("dec", "double", "deg", "pos.eq.dec;meta.main", "centre (ICRS)", principal=True),
         _number("radius", "double", "deg", "phys.angSize;obs.field", "of its circle"),
@@ -228,7 +235,7 @@ TARGETS: Final = Table(
         ),
         _number("validity_start", "double", "d", "time.start", "begin of validity, MJD UTC"),
         _number("validity_end", "double", "d", "time.end", "end of validity, MJD UTC"),
-        FIELD_COLUMN,
+        replace(FIELD_COLUMN, indexed=True),
     ),
     "What the archive can make, and whether what it has is still right",
     kind="view",
@@ -456,6 +463,7 @@ FIXED_SCHEMAS: Final = (
             EDITS,
             FLAGS,
             SCRIPTS,
+            *COLLECTION_TABLES,
         ),
         "Sources, products, their lineage and their freshness",
         index=2,

@@ -33,6 +33,10 @@ _ROW: Final = np.dtype(
     [(name, "i8") for name in ("association", "list", "source_number")]
     + [("distance", "f8"), ("flag", "i8")]
 )
+#: Of the sources, while all lists of a field are held together.
+_TAKEN: Final = np.dtype(
+    [(name, "f8") for name in ("ra", "dec", "pos_err")] + [("source_number", "i8")]
+)
 _OF_SEEING: Final = 0.5
 
 
@@ -160,12 +164,15 @@ def list_numbers(associations: Progenitor) -> dict[tuple[str, str, str], int]:
 
 
 def _in_field(rows: NDArray[np.void], field: FieldSpec, mask: int) -> NDArray[np.void]:
-    """Sources in the circle whose flags are none of the mask's."""
+    """What is needed of the sources in the circle whose flags are none of the mask's."""
     centre = unit_vectors(np.array([field.ra]), np.array([field.dec]))[0]
     chord = np.linalg.norm(unit_vectors(rows["ra"], rows["dec"]) - centre, axis=1)
     near = chord <= 2.0 * np.sin(np.radians(field.radius) / 2.0)
-    kept: NDArray[np.void] = rows[near & ((rows["flags"] & mask) == 0)]
-    return kept
+    kept = near & ((rows["flags"] & mask) == 0)
+    taken = np.empty(int(kept.sum()), _TAKEN)
+    for name in _TAKEN.names or ():
+        taken[name] = rows[name][kept]
+    return taken
 
 
 def _distance(lists: Sequence[Progenitor], rows: NDArray[np.void]) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from reduction.archive import Archive
+from reduction.collection.source_collection import SourceCollection
 from reduction.fields import FieldSpec, declare_field
 from reduction.freshness import Fresh
 from reduction.operate import edit, initialise, sync_recipes
@@ -21,6 +22,7 @@ from reduction.targets.associate_list import AssociateList
 from reduction.targets.combined_list import CombinedList
 from reduction.targets.light_curve_list import LightCurveList
 from reduction.targets.source_list import SourceList
+from reduction.targets.twilight_flat import TwilightFlatFrame
 from reduction.targets.variability_frame import VariabilityFrame, VariableFlag
 from schemas.settings import LimitSettings, Settings, StorageSettings
 from tap.adql import Catalogue, check, parse, translate
@@ -160,6 +162,29 @@ def test_a_rejected_frame_leaves_the_light_curves_and_a_remade_list_keeps_its_pl
             "ON s.object_id = a.source_list_id AND s.source_id = a.source_id"
         )
         assert cursor.fetchone()[0] == AssociateList.get(field="field").n_sources
+
+
+def test_a_stored_collection_is_stale_when_its_lists_are_and_can_be_brought_up_to_date(
+    truth: Truth,
+) -> None:
+    lists = [
+        SourceList.get(raw=one.raw.name) for one in AssociateList.get(field="field").source_lists
+    ]
+    bright = SourceCollection.of(*lists).filter("mag < 17").calculate("snr", "flux / flux_err")
+    assert bright.store("bright", "snr").is_current
+    query = "SELECT is_current FROM archive.collections WHERE collection = 'bright'"
+    assert ask(query)[0] == [(1,)]
+    flat = TwilightFlatFrame.get(filter="V").raw_twilight_flats[0]
+    edit(Archive.current(), flat.object_id, "is_valid", 0, why="clouds")
+    ask("SELECT COUNT(*) AS n FROM archive.sources")
+    assert not bright.is_current
+    assert ask(query)[0] == [(0,)]
+    new = SourceCollection.load("bright").refreshed()
+    assert new.is_current
+    assert new.key != bright.key
+    assert not new.pulled("snr").reused
+    assert len(bright.pulled("snr").reused) == 1
+    edit(Archive.current(), flat.object_id, "is_valid", 1, why="no clouds")
 
 
 def test_products_of_fields_can_be_looked_at(truth: Truth) -> None:

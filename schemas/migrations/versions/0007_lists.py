@@ -1,9 +1,15 @@
-"""Associations, combined sources, light curves."""
+"""Associations, combined sources, light curves, and collections."""
 
 from __future__ import annotations
 
 from alembic import op
 
+from schemas.collection_tables import (
+    Collection,
+    CollectionInput,
+    CollectionSource,
+    CollectionValue,
+)
 from schemas.list_tables import Associate, CombinedSource, LightCurvePoint, Variable
 
 revision = "0007"
@@ -11,9 +17,10 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-_TABLES = (Associate, CombinedSource, LightCurvePoint, Variable)
-
-
+_TABLES = (
+    *(Associate, CombinedSource, LightCurvePoint, Variable),
+    *(Collection, CollectionInput, CollectionSource, CollectionValue),
+)
 def upgrade() -> None:
     """Make tables and indexes."""
     for table in _TABLES:
@@ -22,5 +29,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Leave them out."""
-    for table in _TABLES:
+    for table in reversed(_TABLES):
         op.execute(f"DROP TABLE vo.{table.__tablename__}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
+from schemas.collection_views import COLLECTION_VIEWS
 from schemas.list_views import LIST_VIEWS
 from schemas.views import DATASET, SCRIPTS, VIEWS
 
@@ -15,7 +16,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the views; a later revision that changes them has to make them again."""
-    for statement in (DATASET, *VIEWS, SCRIPTS, *LIST_VIEWS):
+    for statement in (DATASET, *VIEWS, SCRIPTS, *LIST_VIEWS, *COLLECTION_VIEWS):
         op.get_bind().exec_driver_sql(statement)
 
 
