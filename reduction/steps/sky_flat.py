@@ -34,6 +34,10 @@ _AREA: Final = 8
 _PARTS: Final = 16
 _DEGREE: Final = 4
 
+#: Fewest frames, besides a third of them, that have to show the sky in a pixel: a pixel that one
+#: frame alone shows would make that frame even, and be as noisy in the others.
+_FEWEST: Final = 2
+
 #: Standard deviation of the Gaussian that fills what no frame shows, pixels.
 _FILLING: Final = 16.0
 
@@ -49,7 +53,7 @@ class SkyFlat:
     levels
         Sky of each frame, adu.
     filled
-        Number of pixels that no frame showed: there the image is what surrounds them.
+        Number of pixels that hardly a frame showed: there the image is what surrounds them.
     """
 
     image: NDArray[np.float32]
@@ -163,12 +167,13 @@ def sky_flat(
             seen = np.where(mask & measured, np.float32(np.nan), frame)
             seen /= np.float32(levels[-1])
             normalised.append(seen)
-        flat, _ = combine(
+        flat, count = combine(
             normalised,
             [read_noise / level for level in levels],
             sigma_clip=sigma_clip,
             photon=[1.0 / (gain * level) for level in levels],
         )
+        flat[count < max(_FEWEST, len(frames) // 3)] = np.nan
         filled = _fill(flat, measured)
         flat /= np.float32(_level(flat[measured & np.isfinite(flat)]))
     assert flat is not None  # noqa: S101  # the loop has run

@@ -68,7 +68,7 @@ class NightSkyFlatFrame(CalibrationTarget):
         MINIMUM_FRAMES: int = 3
         DETECTION_THRESHOLD: float = 4.0
         MASK_GROWTH: int = 6
-        MAXIMUM_FILLED_FRACTION: float = 0.02
+        MAXIMUM_FILLED_FRACTION: float = 0.25
         MAXIMUM_SUBWIN_FLATNESS: float = 1.0
         MAXIMUM_SUBWIN_DIFF: float = 0.2
 

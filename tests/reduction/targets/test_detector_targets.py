@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,13 +18,20 @@ from reduction.steps.flat import CombineType
 from reduction.target import Made, Progenitor
 from reduction.targets.bias import BiasFrame
 from reduction.targets.cold_pixels import ColdPixelMap
+from reduction.targets.cosmic_rays import CosmicMap
+from reduction.targets.dark import DarkCurrent
 from reduction.targets.dome_flat import DomeFlatFrame
+from reduction.targets.fringe import FringeFrame
 from reduction.targets.gain import GainLinearity
 from reduction.targets.hot_pixels import HotPixelMap
 from reduction.targets.master_flat import MasterFlatFrame
+from reduction.targets.night_sky_flat import NightSkyFlatFrame
 from reduction.targets.read_noise import ReadNoise
 from reduction.targets.reduced import ReducedScienceFrame
+from reduction.targets.satellites import SatelliteMap
+from reduction.targets.saturated_pixels import SaturatedPixelMap
 from reduction.targets.twilight_flat import TwilightFlatFrame
+from reduction.targets.weight import WeightFrame
 from schemas.errors import ProgenitorMissingError, UnprocessableError
 from tests.support.recipes import compute, raw_chips, resolved
 
@@ -32,8 +40,13 @@ if TYPE_CHECKING:
 
 CHIP = "ccd50"
 CLASSES = (
-    ReadNoise, BiasFrame, HotPixelMap, GainLinearity, DomeFlatFrame, TwilightFlatFrame,
-    ColdPixelMap, MasterFlatFrame, ReducedScienceFrame,
+    ReadNoise, BiasFrame, DarkCurrent, HotPixelMap, GainLinearity, DomeFlatFrame,
+    TwilightFlatFrame, NightSkyFlatFrame, ColdPixelMap, MasterFlatFrame, FringeFrame,
+    ReducedScienceFrame, SaturatedPixelMap, CosmicMap, SatelliteMap, WeightFrame,
+)  # fmt: skip
+NAMES = (
+    "read_noise", "bias", "dark", "hot", "gain", "dome", "twilight", "night_sky", "cold", "flat",
+    "fringe", "reduced", "saturated", "cosmic", "satellite", "weight",
 )  # fmt: skip
 
 
@@ -45,11 +58,24 @@ def make(cls: type[ProcessTarget], **slots: Any) -> tuple[Progenitor, Made, int]
 def raws(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Progenitor]]:
     """Raw frames of one small chip by kind."""
     folder = tmp_path_factory.mktemp("night")
-    config = SimulationConfig(chips=1, shape=(128, 128), nights=("2025-03-01",), n_science=1)
+    config = SimulationConfig(
+        chips=1,
+        shape=(128, 128),
+        nights=("2025-03-01",),
+        n_science=4,
+        science_exptime=600.0,
+        dither=30.0,
+    )
     simulate(folder, config=config)
     frames: dict[str, list[Progenitor]] = {}
     for frame in raw_chips(INSTRUMENT, sorted((folder / "raw").iterdir()), CHIP):
         frames.setdefault(frame.description.kind.name, []).append(frame.progenitor)
+    # The simulated camera has no dark current: its biases are darks of a minute.
+    minute = {"exptime": 60.0}
+    frames["DARK"] = [
+        replace(raw, class_name="RawDarkFrame", attributes={**raw.attributes, **minute})
+        for raw in frames["BIAS"]
+    ]
     return frames
 
 
@@ -61,10 +87,11 @@ def made(raws: dict[str, list[Progenitor]]) -> dict[str, tuple[Progenitor, Made]
         "raw_dome_flats": raws["DOME_FLAT"],
         "raw_twilight_flats": raws["TWILIGHT_FLAT"],
         "raw": raws["SCIENCE"][0],
+        "raw_science_frames": raws["SCIENCE"],
+        "raw_dark_frames": raws["DARK"],
     }
-    names = ("read_noise", "bias", "hot", "gain", "dome", "twilight", "cold", "flat", "reduced")
     products = {}
-    for cls, name in zip(CLASSES, names, strict=True):
+    for cls, name in zip(CLASSES, NAMES, strict=True):
         given = {key: value for key, value in slots.items() if key in cls.SLOTS}
         product, result, flags = make(cls, **given)
         assert flags == 0
@@ -226,3 +253,115 @@ def test_flats_of_unusable_level_are_left_out_and_named_if_none_is_left(raws, ma
     assert product["frames_used"] == len(flats)
     with pytest.raises(UnprocessableError, match="adu above the bias: expected 1000 to 60000"):
         make(DomeFlatFrame, raw_dome_flats=dark, **slots)
+
+
+def verdicts(cls: type[ProcessTarget], previous: dict[str, Any], **attributes: Any) -> Any:
+    """Flags of both looks at an object."""
+    parameters, made = resolved(cls, INSTRUMENT, CHIP), Made(attributes=attributes)
+    return cls.Flags(cls().verify(made, parameters) | cls().compare(made, previous, parameters))
+
+
+@pytest.mark.parametrize(
+    ("cls", "good", "bad"),
+    [
+        (DarkCurrent, {"bulk": 0.1, "stray_light": 5.0}, {"bulk": 9.0, "stray_light": 900.0}),
+        (
+            NightSkyFlatFrame,
+            {"flatness": 0.2, "filled_fraction": 0.1},
+            {"flatness": 1.4, "filled_fraction": 0.5},
+        ),
+        (FringeFrame, {"amplitude": 0.01}, {"amplitude": 0.5}),
+        (SaturatedPixelMap, {"count": 100}, {"count": 2_000_000}),
+        (CosmicMap, {"events": 100}, {"events": 90_000}),
+        (SatelliteMap, {"trails": 1}, {"trails": 9}),
+        (WeightFrame, {"good_fraction": 0.95}, {"good_fraction": 0.3}),
+    ],
+)
+def test_what_is_beyond_its_limits_or_has_changed_is_flagged(cls, good, bad):
+    assert verdicts(cls, good, **good) == 0
+    assert verdicts(cls, good, **bad) == sum(cls.Flags)
+    assert all(flag.sentence for flag in cls.Flags)
+
+
+def test_the_maps_of_a_frame_are_the_planes_of_its_mask(made):
+    mask, weight = (made["ReducedScienceFrame"][0].images[name] for name in ("MASK", "WEIGHT"))
+    for cls, bit in ((SaturatedPixelMap, 2), (SatelliteMap, 16), (CosmicMap, 32)):
+        product = made[cls.__name__][0]
+        assert np.array_equal(product.images["MAP"] == 0, (mask & bit) > 0)
+        assert product["count"] == np.count_nonzero(mask & bit)
+    assert made["CosmicMap"][0]["events"] > 0
+    assert np.array_equal(made["WeightFrame"][0].images["WEIGHT"], weight)
+
+
+def test_a_frame_says_what_was_done_to_it(made, raws):
+    reduced = made["ReducedScienceFrame"][0]
+    assert reduced["corrections"] == "overscan 6, bias, dark, flat, fringe"
+    assert reduced["scale_factor"] is not None
+    bare, _, _ = make(ReducedScienceFrame, raw=raws["SCIENCE"][0])
+    assert bare["corrections"] == "none"
+    assert bare["noise"] == INSTRUMENT.chips[CHIP].read_noise
+    assert bare["effective_gain"] == INSTRUMENT.chips[CHIP].gain
+    science = raws["SCIENCE"][0]["science"]
+    raw = raws["SCIENCE"][0].images["RAW"][science.slices]
+    assert np.array_equal(bare.images["IMAGE"], raw.astype(np.float32))
+
+
+def test_the_dark_current_is_taken_out_in_proportion_to_the_exposure_time(made, raws):
+    slots = {name: made[cls.__name__][0] for cls, name in zip(CLASSES, NAMES, strict=True)}
+    given = {name: slots[name] for name in ("bias", "flat", "hot", "cold", "read_noise", "gain")}
+    rate = np.full((128, 128), 0.5, dtype=np.float32)
+    rate[5, 5] = np.nan
+    dark = replace(slots["dark"], images={"DARK": rate})
+    raw = raws["SCIENCE"][0]
+    without, _, _ = make(ReducedScienceFrame, raw=raw, **given)
+    with_it, _, _ = make(ReducedScienceFrame, raw=raw, dark=dark, **given)
+    difference = (without.images["IMAGE"] - with_it.images["IMAGE"]) * slots["flat"].images["FLAT"]
+    assert np.nanmedian(difference) == pytest.approx(0.5 * raw["exptime"], rel=1e-3)
+    assert difference[5, 5] == pytest.approx(0.0, abs=1e-2)  # nothing is known there
+
+
+def test_pixels_with_a_large_dark_current_are_hot(made):
+    dark = made["DarkCurrent"][0]
+    rate = np.zeros((128, 128), dtype=np.float32)
+    rate[60, 60], rate[61, 61] = 30.0, np.nan
+    warm = replace(dark, images={"DARK": rate}, attributes={**dark.attributes, "bulk": 0.0})
+    hot, _, _ = make(HotPixelMap, bias=made["BiasFrame"][0], dark=warm)
+    assert hot["dark_count"] == 2
+    assert hot.images["MAP"][60, 60] == hot.images["MAP"][61, 61] == 0
+
+
+def test_the_night_sky_serves_where_there_is_no_other_flat(made):
+    slots = {"hot": made["HotPixelMap"][0], "cold": made["ColdPixelMap"][0]}
+    sky = made["NightSkyFlatFrame"][0]
+    assert make(MasterFlatFrame, night_sky=sky, **slots)[0]["combine_type"] == 5
+    dome = made["DomeFlatFrame"][0]
+    assert make(MasterFlatFrame, dome=dome, sky=sky, **slots)[0]["combine_type"] == 4
+    assert make(ColdPixelMap, night_sky=sky)[0]["count"] > 0
+
+
+def test_too_few_frames_of_a_bright_sky_make_no_flat(raws, made):
+    slots = {
+        "bias": made["BiasFrame"][0], "read_noise": made["ReadNoise"][0],
+        "hot": made["HotPixelMap"][0],
+    }  # fmt: skip
+    frames = [*raws["SCIENCE"][:2], raws["BIAS"][0]]
+    with pytest.raises(ProgenitorMissingError, match="3 science frames with a sky of 200"):
+        make(NightSkyFlatFrame, raw_science_frames=frames, **slots)
+
+
+def test_a_filter_without_fringes_has_no_fringe_frame():
+    with pytest.raises(ProgenitorMissingError, match="does not ask for the correction"):
+        make(FringeFrame, raw_science_frames=[])
+
+
+def test_darks_that_are_too_short_are_left_out_and_named_if_none_is_left(raws, made):
+    slots = {"bias": made["BiasFrame"][0], "read_noise": made["ReadNoise"][0]}
+    with pytest.raises(ProgenitorMissingError, match="a dark of 1 s or more"):
+        make(DarkCurrent, raw_dark_frames=raws["BIAS"], **slots)
+
+
+def test_a_bias_of_another_overscan_method_than_its_read_noise_is_refused(raws, made):
+    noise = made["ReadNoise"][0]
+    other = replace(noise, attributes={**noise.attributes, "overscan_correction": 2})
+    with pytest.raises(UnprocessableError, match=r"set ReadNoise\.OVERSCAN_CORRECTION, too"):
+        make(BiasFrame, raw_bias_frames=raws["BIAS"], read_noise=other)
