@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from reduction.fields import field_of
 from reduction.fill import Filler, is_composite
 from reduction.instruments.composite import whole
 from reduction.keys import hash_of
@@ -20,7 +19,7 @@ from reduction.parameters import resolve_parameters
 from reduction.select import usable
 from reduction.verdicts import Plan, Reason, ReasonKind, Step, Verdict, VerdictKind
 from schemas.errors import BusyError
-from schemas.tables import Field, Lineage, Product, Recipe, Target, TargetState
+from schemas.tables import Lineage, Product, Recipe, Target, TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,6 +44,7 @@ class Examiner:
     def __init__(self, session: Session, registry: Registry) -> None:
         self._session, self._registry = session, registry
         self._filler = Filler(session, registry, self.verdict)
+        self._recipes: dict[tuple[str, str], Recipe] = {}
         self.verdicts: dict[int, Verdict] = {}
 
     def verdict(self, target: Target) -> Verdict:
@@ -58,7 +58,9 @@ class Examiner:
     def plan(self, targets: Iterable[Target]) -> Plan:
         """Steps that make the given targets right, progenitors before what is made of them."""
         order: dict[int, Step] = {}
-        for target in targets:
+        wanted = list(targets)
+        self._filler.look_up(wanted)
+        for target in wanted:
             self._visit(self.verdict(target), order)
         return Plan(tuple(order.values()))
 
@@ -89,12 +91,11 @@ class Examiner:
 
     def _examine(self, target: Target) -> Verdict:
         cls = self._registry.target(target.class_name)
-        if target.field_id is not None:
-            field = self._session.get_one(Field, target.field_id)
-            if field.is_valid < 1:
-                text = f"the field {field.name} was closed"
-                reason = Reason(ReasonKind.CANNOT_BE_MADE, "", text)
-                return Verdict(target, VerdictKind.UNMAKEABLE, (reason,))
+        field = self._filler.field_of(target)
+        if field is not None and not field.is_open:
+            text = f"the field {field.name} was closed"
+            reason = Reason(ReasonKind.CANNOT_BE_MADE, "", text)
+            return Verdict(target, VerdictKind.UNMAKEABLE, (reason,))
         filled = self._filler.fill_all(target, cls.SLOTS)
         considered = {t: epoch for f in filled.values() for t, epoch in f.considered.items()}
         failures = tuple(
@@ -118,19 +119,26 @@ class Examiner:
         self._identify(verdict)
         return self._judge(verdict)
 
+    def _recipe(self, target: Target) -> Recipe:
+        """Recipe of a target's class for its instrument, or for several instruments together."""
+        key = (target.class_name, target.instrument)
+        if key not in self._recipes:
+            self._recipes[key] = self._session.get(Recipe, key) or self._session.get_one(
+                Recipe, (target.class_name, "")
+            )
+        return self._recipes[key]
+
     def _identify(self, verdict: Verdict) -> None:
         target = verdict.target
         cls = self._registry.target(target.class_name)
-        recipe = self._session.get(
-            Recipe, (target.class_name, target.instrument)
-        ) or self._session.get_one(Recipe, (target.class_name, ""))
+        recipe = self._recipe(target)
         if recipe.version != cls.VERSION:
             message = (
                 f"this process has version {cls.VERSION} of the recipe of {target.class_name}, "
                 f"the archive knows version {recipe.version}: restart the service after an upgrade"
             )
             raise BusyError(message)
-        field = field_of(self._session, target)
+        field = self._filler.field_of(target)
         own = {} if field is None else field.parameters.get(target.class_name, {})
         camera = self._registry.camera(target.instrument, composite=is_composite(target))
         verdict.parameters = resolve_parameters(
@@ -163,9 +171,7 @@ class Examiner:
 
     def _judge(self, verdict: Verdict) -> Verdict:
         target = verdict.target
-        current = (
-            None if target.product_id is None else self._session.get(Product, target.product_id)
-        )
+        current = None if target.product_id is None else self._filler.product(target.product_id)
         if verdict.needs:
             verdict.reasons = self._differences(verdict, current)
             return verdict
