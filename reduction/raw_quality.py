@@ -65,6 +65,7 @@ def judge(
             read_raw(path, description.hdu),
             description.science,
             saturation=parameters.SATURATION,
+            overscan=description.overscan,
         )
     except (StorageError, UnprocessableError) as error:
         raise IngestError(path.name, str(error)) from error

@@ -36,7 +36,8 @@ class RawStatistics:
     flatness
         Largest minus smallest median of 32 sub-windows, of every second pixel in x and y.
     saturated, invalid
-        Parts of the pixels that are saturated, and that are no numbers.
+        Parts of the pixels that are saturated, and that are no numbers; of the overscan where
+        more of it is no number.
     shape
         (ny, nx) of the pixels that see light.
     """
@@ -51,7 +52,11 @@ class RawStatistics:
 
 
 def raw_statistics(
-    raw: NDArray[np.generic], science: Section, *, saturation: float
+    raw: NDArray[np.generic],
+    science: Section,
+    *,
+    saturation: float,
+    overscan: Section | None = None,
 ) -> RawStatistics:
     """Measure a raw frame.
 
@@ -63,6 +68,8 @@ def raw_statistics(
         The pixels that see light.
     saturation
         Level from which a pixel is saturated, adu.
+    overscan
+        The pixels that do not; without them a frame has no level.
 
     Returns
     -------
@@ -76,6 +83,7 @@ def raw_statistics(
     """
     light = trim(raw, science)
     valid = np.isfinite(light)
+    dark = np.isfinite(light if overscan is None else trim(raw, overscan))
     if not valid.any():
         nan = float("nan")
         nothing = ImageStatistics(nan, nan, nan, nan, nan, 0)
@@ -88,6 +96,6 @@ def raw_statistics(
         scatter=clipped.stdev,
         flatness=sub_window_statistics(few if np.isfinite(few).any() else light).flatness,
         saturated=float((light >= saturation).mean()),
-        invalid=1.0 - float(valid.mean()),
+        invalid=1.0 - min(float(valid.mean()), float(dark.mean())),
         shape=science.shape,
     )

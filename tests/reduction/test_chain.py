@@ -262,7 +262,7 @@ def test_what_cannot_be_made_says_why_and_is_no_longer_published(
 def test_a_frame_that_a_recipe_refuses_fails_alone_and_is_not_tried_again(
     archive: Archive, night: Path, work_log: Path, tmp_path: Path
 ) -> None:
-    archive.ingest([write_frame(tmp_path, "empty", FrameKind.SCIENCE, 1, hour=3)])
+    archive.ingest([write_frame(tmp_path, "empty", FrameKind.SCIENCE, 0, hour=3)])
     targets = [find_target(archive, "ToyImage", raw=n).target_id for n in ("empty", "science")]
     archive.make(targets)
     assert find_target(archive, "ToyImage", raw="science").state == "fresh"

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+import os
+import re
+import subprocess
+import sys
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import pyvo
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.science, pytest.mark.slow]
 
 NGC2420 = (114.6015, 21.5725)
+SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "examples" / "colour_magnitude.py"
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +85,57 @@ def test_tap_tells_that_cafos_is_placed_within_0_15_arcsec(url: str) -> None:
     assert len(rows) == 11
     assert max(row["rms"] for row in rows) <= 0.15
     assert min(row["n_ref"] for row in rows) >= 20
+
+
+def test_the_script_of_the_guide_draws_the_cluster_over_tap(url: str, tmp_path: Path) -> None:
+    picture = tmp_path / "ngc2420.png"
+    subprocess.run(  # the guide's own script
+        [sys.executable, SCRIPT, f"{url}/tap", picture],
+        check=True,
+        timeout=120,
+        env=os.environ | {"MPLBACKEND": "Agg"},
+    )
+    pixels = plt.imread(picture)
+    drawn = (pixels[..., :3] < 0.2).all(axis=-1)
+    # frame, ticks and words cover 1 %, some three hundred points another
+    assert drawn.mean() > 0.012
+
+
+def test_the_clusters_turn_off_and_red_clump_are_where_they_are_known_to_be(url: str) -> None:
+    query = re.search(r'QUERY = """(.*?)"""', SCRIPT.read_text(), re.DOTALL)
+    assert query is not None
+    rows = ask(url, query.group(1))
+    v = np.array([row["v"] for row in rows], dtype=float)
+    colour = np.array([row["b_v"] for row in rows], dtype=float)
+    clump = (v > 12.4) & (v < 12.9) & (colour > 0.7)
+    # Anthony-Twarog et al. 1990, AJ 99, 1504: V = 12.6, B - V = 1.0; without colour terms 0.1 less
+    assert clump.sum() >= 10
+    assert np.median(v[clump]) == pytest.approx(12.6, abs=0.1)
+    assert np.median(colour[clump]) == pytest.approx(1.0, abs=0.12)
+    turn_off = (v > 14.5) & (v < 15.5) & (colour < 0.7)
+    assert turn_off.sum() >= 100
+    # the bluest stars on the main sequence, and nothing bluer but stragglers
+    assert np.median(colour[turn_off]) == pytest.approx(0.45, abs=0.05)
+    assert np.percentile(colour[turn_off], 2) > 0.25
+
+
+def test_colours_of_the_cluster_agree_with_those_of_sdss(url: str) -> None:
+    rows = ask(
+        url,
+        "SELECT AVG(b.mag) AS b, AVG(v.mag) AS v, MIN(r.mag_b) AS ref_b, MIN(r.mag_v) AS ref_v "
+        "FROM archive.reference_stars AS r "
+        "JOIN archive.sources AS v ON DISTANCE(v.ra, v.dec, r.ra, r.dec) < 0.7 / 3600 "
+        "JOIN archive.sources AS b ON DISTANCE(b.ra, b.dec, r.ra, r.dec) < 0.7 / 3600 "
+        "WHERE v.filter = 'JohnsonV' AND b.filter = 'JohnsonB' AND v.flags = 0 AND b.flags = 0 "
+        "AND v.mag_err < 0.02 AND b.mag_err < 0.02 AND r.mag_v < 16 "
+        "AND r.mag_b IS NOT NULL AND r.mag_v IS NOT NULL GROUP BY r.object_id, r.name",
+    )
+    difference = np.array([row["b"] - row["v"] - row["ref_b"] + row["ref_v"] for row in rows])
+    assert len(difference) >= 30
+    # zero points are SDSS's, so the median is near nothing; each star's colour is of two errors
+    # of 0.02, of 0.02 of the transformation (Lupton 2005), and of its neighbours' light
+    assert abs(np.median(difference)) < 0.02
+    assert 1.4826 * np.median(np.abs(difference - np.median(difference))) < 0.05
 
 
 def test_a_cone_finds_each_bright_star_on_every_frame_of_its_band(url: str) -> None:
