@@ -295,8 +295,14 @@ SCRIPTS: Final = Table(
     "archive",
     "scripts",
     (
-        _text("sha256", "meta.checksum", "SHA-256 of its text, in recipe_version of its products"),
-        _words("name", "meta.id;meta.file", "name of its file"),
+        _text(
+            "sha256",
+            "meta.checksum",
+            "SHA-256 of its text, in recipe_version of its products",
+            principal=True,
+            indexed=True,
+        ),
+        _words("name", "meta.id;meta.file", "name of its file", principal=True),
         _words("declares", "meta.code.class", "classes and steps that it declares, JSON"),
         _number("allowed", "int", "", "meta.code", "1 if an operator lets it run, else 0"),
         _words("who", "meta.id", "person who added it"),

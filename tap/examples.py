@@ -115,6 +115,18 @@ ORDER BY earlier""",
         ("archive.sources",),
     ),
     Example(
+        "flags",
+        "What is wrong with a product",
+        "Quality flags are sums of bits; archive.flags has the sentence of each. A product whose "
+        "quality_flags are not 0 is no input of others.",
+        """\
+SELECT p.object_id, p.class_name, p.night, p.chip, f.name, f.description
+FROM archive.products AS p
+JOIN archive.flags AS f ON f.class_name = p.class_name
+WHERE p.quality_flags > 0 AND MOD(p.quality_flags / f.bit, 2) = 1""",
+        ("archive.products", "archive.flags"),
+    ),
+    Example(
         "images",
         "Images of a region",
         "ObsCore, the IVOA's table of observations, by footprint. access_url gives the file; "
