@@ -36,9 +36,10 @@ from reduction.freshness import (
 from reduction.ingest import IngestReport, ingest_files, ingest_references, raw_files
 from reduction.make import flattened, is_conflict
 from reduction.operate import find_target
-from reduction.publish import Superseded, note_reasons, settle
+from reduction.publish import Superseded
 from reduction.published import published_schemas
 from reduction.registry import Registry
+from reduction.settle import note_reasons, settle, settle_fresh
 from reduction.storage import Storage
 from reduction.variants import make_variant, variant_of
 from reduction.verdicts import Plan, Verdict, VerdictKind
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _ATTEMPTS = 20
+_BATCH = 200
 _LINEAGE = table(
     "current_lineage",
     column("product_id"),
@@ -237,8 +239,12 @@ class Archive:
     def _settle(self, verdicts: Iterable[Verdict]) -> None:
         looked = [v for v in verdicts if v.looked]
         stale = [v for v in looked if v.kind is VerdictKind.STALE]
+        fresh = [v for v in looked if v.kind is VerdictKind.FRESH]
+        for start in range(0, len(fresh), _BATCH):
+            with self.transaction() as session:
+                settle_fresh(session, fresh[start : start + _BATCH])
         for verdict in looked:
-            if verdict.kind is not VerdictKind.STALE:
+            if verdict.kind is VerdictKind.UNMAKEABLE:
                 with self.transaction() as session:
                     settle(session, verdict)
         if stale:

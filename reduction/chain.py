@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from reduction.fields import field_of
 from reduction.fill import Filler, is_composite
 from reduction.instruments.composite import whole
 from reduction.keys import hash_of
@@ -20,7 +19,7 @@ from reduction.parameters import resolve_parameters
 from reduction.select import usable
 from reduction.verdicts import Plan, Reason, ReasonKind, Step, Verdict, VerdictKind
 from schemas.errors import BusyError
-from schemas.tables import Field, Lineage, Product, Recipe, Target, TargetState
+from schemas.tables import Lineage, Product, Recipe, Target, TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,6 +45,7 @@ class Examiner:
     def __init__(self, session: Session, registry: Registry) -> None:
         self._session, self._registry = session, registry
         self._filler = Filler(session, registry, self.verdict)
+        self._recipes: dict[tuple[str, str], Recipe] = {}
         self.verdicts: dict[int, Verdict] = {}
 
     def verdict(self, target: Target) -> Verdict:
@@ -59,7 +59,9 @@ class Examiner:
     def plan(self, targets: Iterable[Target]) -> Plan:
         """Steps that make the given targets right, progenitors before what is made of them."""
         order: dict[int, Step] = {}
-        for target in targets:
+        wanted = list(targets)
+        self._filler.look_up(wanted)
+        for target in wanted:
             self._visit(self.verdict(target), order)
         return Plan(tuple(order.values()))
 
@@ -90,12 +92,11 @@ class Examiner:
 
     def _examine(self, target: Target) -> Verdict:
         cls = self._registry.target(target.class_name)
-        if target.field_id is not None:
-            field = self._session.get_one(Field, target.field_id)
-            if field.is_valid < 1:
-                text = f"the field {field.name} was closed"
-                reason = Reason(ReasonKind.CANNOT_BE_MADE, "", text)
-                return Verdict(target, VerdictKind.UNMAKEABLE, (reason,))
+        field = self._filler.field_of(target)
+        if field is not None and not field.is_open:
+            text = f"the field {field.name} was closed"
+            reason = Reason(ReasonKind.CANNOT_BE_MADE, "", text)
+            return Verdict(target, VerdictKind.UNMAKEABLE, (reason,))
         filled = self._filler.fill_all(target, cls.SLOTS)
         considered = {t: epoch for f in filled.values() for t, epoch in f.considered.items()}
         failures = tuple(
@@ -119,12 +120,21 @@ class Examiner:
         self._identify(verdict)
         return self._judge(verdict)
 
+    def _recipe(self, class_name: str, instrument: str) -> Recipe:
+        """Recipe of a class for an instrument, or for several instruments together."""
+        key = (class_name, instrument)
+        if key not in self._recipes:
+            self._recipes[key] = self._session.get(Recipe, key) or self._session.get_one(
+                Recipe, (class_name, "")
+            )
+        return self._recipes[key]
+
     def _identify(self, verdict: Verdict) -> None:
         target = verdict.target
         cls = self._registry.target(target.class_name)
         recipe = self._recipe(target.class_name, target.instrument)
         verdict.recipe_version = self._version(cls, recipe)
-        field = field_of(self._session, target)
+        field = self._filler.field_of(target)
         own = {} if field is None else field.parameters.get(target.class_name, {})
         camera = self._registry.camera(target.instrument, composite=is_composite(target))
         verdict.parameters = resolve_parameters(
@@ -152,11 +162,6 @@ class Examiner:
             [*made_by, *made_for, [[r, n, p.content_hash] for r, n, p in roles]]
         )
 
-    def _recipe(self, class_name: str, instrument: str) -> Recipe:
-        return self._session.get(Recipe, (class_name, instrument)) or self._session.get_one(
-            Recipe, (class_name, "")
-        )
-
     def _version(self, cls: type[ProcessTarget], recipe: Recipe) -> str:
         if recipe.version != cls.VERSION:
             message = (
@@ -173,9 +178,7 @@ class Examiner:
 
     def _judge(self, verdict: Verdict) -> Verdict:
         target = verdict.target
-        current = (
-            None if target.product_id is None else self._session.get(Product, target.product_id)
-        )
+        current = None if target.product_id is None else self._filler.product(target.product_id)
         if verdict.needs:
             verdict.reasons = self._differences(verdict, current)
             return verdict

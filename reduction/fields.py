@@ -13,6 +13,7 @@ __all__ = [
     "close_field",
     "declare_field",
     "field_of",
+    "field_spec",
     "find_field",
     "joined_fields",
 ]
@@ -64,6 +65,8 @@ class FieldSpec:
         Moments of the exposures, MJD UTC; the whole past and future by default.
     parameters
         The field's own process parameters: ``{"CoaddedRegriddedFrame": {"NAME": value}}``.
+    is_open
+        False once it was closed.
     """
 
     name: str
@@ -75,6 +78,7 @@ class FieldSpec:
     start: float = _EVER[0]
     end: float = _EVER[1]
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    is_open: bool = field(default=True, compare=False)
 
     @property
     def instrument(self) -> str:
@@ -196,18 +200,22 @@ def find_field(session: Session, name: str) -> Field:
     return row
 
 
-def all_fields(archive: Archive) -> list[tuple[FieldSpec, bool]]:
-    """All fields by name, and whether each is open."""
+def all_fields(archive: Archive) -> list[FieldSpec]:
+    """All fields, open and closed, by name."""
     with archive.transaction() as session:
-        rows = session.scalars(select(Field).order_by(Field.name)).all()
-        return [(_spec(row), row.is_valid >= 1) for row in rows]
+        return [_spec(row) for row in session.scalars(select(Field).order_by(Field.name))]
 
 
 def field_of(session: Session, target: Target) -> FieldSpec | None:
     """Field that a target belongs to; None for those of nights and frames."""
     if target.field_id is None:
         return None
-    return _spec(session.get_one(Field, target.field_id))
+    return field_spec(session, target.field_id)
+
+
+def field_spec(session: Session, number: int) -> FieldSpec:
+    """Field of a number, open or closed."""
+    return _spec(session.get_one(Field, number))
 
 
 def joined_fields(session: Session, frame: Frame) -> Sequence[tuple[int, FieldSpec]]:
@@ -293,4 +301,5 @@ def _spec(row: Field) -> FieldSpec:
         row.start,
         row.end,
         row.parameters,
+        row.is_valid >= 1,
     )

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-__all__ = ["Filled", "Filler", "is_composite"]
+__all__ = ["Filled", "Filler", "batched", "is_composite"]
 
+import math
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from sqlalchemy import select
+
 from reduction.depends import Slot, SlotKind
-from reduction.fields import band_filters, field_of
+from reduction.fields import band_filters, field_spec
 from reduction.select import (
-    calibration_targets,
+    calibrations_of_day,
+    eligible,
     field_target,
-    frame_target,
     frames_of_field,
     frames_of_night,
     raw_products,
     reference_catalogues,
+    targets_of_raws,
     usable,
 )
 from reduction.verdicts import VerdictKind
 from schemas.tables import Product, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
+    from reduction.fields import FieldSpec
     from reduction.registry import Registry
     from reduction.verdicts import Verdict
 
@@ -59,6 +65,9 @@ class Filled:
 class Filler:
     """Fills slots; asks for the verdict on each candidate.
 
+    What many targets have in common is looked up once: the calibrations of a day, the catalogues
+    of a place, the targets and products of frames that are looked at together.
+
     Parameters
     ----------
     session, registry
@@ -71,6 +80,11 @@ class Filler:
         self, session: Session, registry: Registry, verdict: Callable[[Target], Verdict]
     ) -> None:
         self._session, self._registry, self._verdict = session, registry, verdict
+        self._products: dict[int, Product] = {}
+        self._of_raw: dict[int, dict[str, Target]] = {}
+        self._of_day: dict[tuple[str, str, str, str | None, int], Sequence[Target]] = {}
+        self._catalogues: dict[tuple[float | None, ...], list[Product]] = {}
+        self._fields: dict[int, FieldSpec] = {}
         self._ways = {
             SlotKind.RAW_FRAMES: self._raw_frames,
             SlotKind.RAW_FRAME: self._raw_frame,
@@ -81,6 +95,38 @@ class Filler:
             SlotKind.FRAMES_OF_FIELD: self._frames_of_field,
             SlotKind.IN_FIELD: self._in_field,
         }
+
+    def look_up(self, targets: Sequence[Target]) -> None:
+        """Fetch in few statements what the verdicts on some targets will ask for."""
+        raws = {t.raw_id for t in targets if t.raw_id is not None}
+        for part in batched(sorted(raws - self._of_raw.keys())):
+            self._of_raw |= {raw_id: {} for raw_id in part}
+            for target in targets_of_raws(self._session, part):
+                self._of_raw[target.raw_id or 0][target.class_name] = target
+        frames = [t for raw_id in raws for t in self._of_raw[raw_id].values()]
+        wanted = {t.product_id for t in (*targets, *frames)} | raws
+        missing = sorted(n for n in wanted if n is not None and n not in self._products)
+        for part in batched(missing):
+            found = self._session.scalars(select(Product).where(Product.product_id.in_(part)))
+            self._products |= {product.product_id: product for product in found}
+
+    def product(self, number: int | None) -> Product:
+        """A product, remembered."""
+        if number is None:
+            message = "a target without a product was asked for one"
+            raise ValueError(message)
+        if number not in self._products:
+            self._products[number] = self._session.get_one(Product, number)
+        return self._products[number]
+
+    def field_of(self, target: Target) -> FieldSpec | None:
+        """Field of a target, remembered; None where it belongs to none."""
+        number = target.field_id
+        if number is None:
+            return None
+        if number not in self._fields:
+            self._fields[number] = field_spec(self._session, number)
+        return self._fields[number]
 
     def fill_all(self, target: Target, slots: Mapping[str, Slot]) -> dict[str, Filled]:
         """Progenitors of all slots that are looked at, in the order of their declaration."""
@@ -117,21 +163,27 @@ class Filler:
 
     def _references(self, target: Target, slot: Slot) -> Filled:
         del slot
-        return Filled(list(reference_catalogues(self._session, target)))
+        place = (target.ra, target.dec, target.radius)
+        if place not in self._catalogues:
+            self._catalogues[place] = list(reference_catalogues(self._session, target))
+        return Filled(list(self._catalogues[place]))
 
     def _frames_of_night(self, target: Target, slot: Slot) -> Filled:
         return self._all_good(frames_of_night(self._session, target, slot))
 
     def _raw_frame(self, target: Target, slot: Slot) -> Filled:
         del slot
-        raw = self._session.get_one(Product, target.raw_id)
+        raw = self.product(target.raw_id)
         if usable(raw):
             return Filled([raw])
         name = raw.attributes.get("name")
         return Filled(failure=f"raw frame {name} (object {raw.product_id}) was rejected")
 
     def _of_frame(self, target: Target, slot: Slot) -> Filled:
-        found = frame_target(self._session, target, slot)
+        if target.raw_id not in self._of_raw:
+            self.look_up([target])
+        own = self._of_raw.get(target.raw_id or 0, {})
+        found = next((own[name] for name in slot.classes if name in own), None)
         if found is None:
             return Filled(failure=f"there is no {' or '.join(slot.classes)} of this raw frame")
         return self._first_good([found], slot)
@@ -139,14 +191,22 @@ class Filler:
     def _calibration(self, target: Target, slot: Slot) -> Filled:
         candidates: list[Target] = []
         for name in slot.classes:
-            by_filter = self._registry.by_filter(name)
-            candidates += calibration_targets(
-                self._session, target, slot, name, by_filter=by_filter
-            )
+            candidates += eligible(self._calibrations(target, name), target, slot)
         return self._first_good([c for c in candidates if c.target_id != target.target_id], slot)
 
+    def _calibrations(self, target: Target, name: str) -> Sequence[Target]:
+        """Calibrations of a class for a target's day."""
+        by_filter = self._registry.by_filter(name)
+        band = target.filter if by_filter else None
+        key = (name, target.instrument, target.chip, band, math.floor(target.moment))
+        if key not in self._of_day:
+            self._of_day[key] = calibrations_of_day(
+                self._session, target, name, by_filter=by_filter
+            )
+        return self._of_day[key]
+
     def _frames_of_field(self, target: Target, slot: Slot) -> Filled:
-        spec = field_of(self._session, target)
+        spec = self.field_of(target)
         if spec is None:
             return Filled(failure=f"{target.identity} belongs to no field")
         found = frames_of_field(
@@ -173,6 +233,7 @@ class Filler:
     def _all_good(self, candidates: Sequence[Target]) -> Filled:
         """All that can be made and are fit to be used; the others are left out."""
         filled = Filled()
+        self.look_up(candidates)
         for candidate in candidates:
             filled.considered[candidate.target_id] = candidate.epoch
             verdict = self._verdict(candidate)
@@ -186,7 +247,7 @@ class Filler:
         return filled
 
     def _answer(self, target: Target, verdict: Verdict) -> Product:
-        return verdict.answer or self._session.get_one(Product, target.product_id)
+        return verdict.answer or self.product(target.product_id)
 
     def _first_good(self, candidates: Sequence[Target], slot: Slot) -> Filled:
         filled = Filled()
@@ -209,6 +270,13 @@ class Filler:
         if refusals and slot.at_least:
             filled.failure = "; ".join(dict.fromkeys(refusals[:3]))
         return filled
+
+
+def batched(numbers: Iterable[int], size: int = 1000) -> Iterator[tuple[int, ...]]:
+    """Parts of a set of numbers, small enough for one statement each."""
+    rest = iter(numbers)
+    while part := tuple(islice(rest, size)):
+        yield part
 
 
 def is_composite(target: Target) -> bool:

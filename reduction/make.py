@@ -37,8 +37,9 @@ from reduction.frames import (
 )
 from reduction.instruments.base import Section
 from reduction.keys import content_hash
-from reduction.publish import Bundle, Superseded, publish, publish_again, settle
+from reduction.publish import Bundle, Superseded, publish, publish_again
 from reduction.rows import read_rows
+from reduction.settle import settle
 from reduction.target import Inputs, Made, ProcessTarget, Progenitor, ReferenceStars
 from reduction.verdicts import Reason, ReasonKind, Verdict, VerdictKind
 from schemas.errors import FatalError, NotMadeYetError, ReductionError, StorageError, VOError

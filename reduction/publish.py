@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["Bundle", "Superseded", "keep", "note_reasons", "publish", "publish_again", "settle"]
+__all__ = [
+    "Bundle",
+    "Superseded",
+    "confirm",
+    "depend",
+    "end_publication",
+    "hold",
+    "keep",
+    "publish",
+    "publish_again",
+]
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +22,6 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.moments import stamp
 from reduction.rows import insert_rows
-from reduction.verdicts import Verdict, VerdictKind
 from schemas.tables import (
     Confirmation,
     Dependency,
@@ -32,6 +41,7 @@ if TYPE_CHECKING:
 
     from reduction.storage import StoredFile
     from reduction.target import Made
+    from reduction.verdicts import Verdict
     from schemas.tables import Base
 
 
@@ -85,7 +95,7 @@ def publish(session: Session, bundle: Bundle) -> Product:
         If the target or one of its progenitors changed since the verdict.
     """
     verdict = bundle.verdict
-    product = _enter(session, bundle, _hold(session, verdict))
+    product = _enter(session, bundle, hold(session, verdict))
     _make_current(session, verdict, product, bundle.seconds)
     return product
 
@@ -149,59 +159,14 @@ def publish_again(session: Session, verdict: Verdict) -> Product:
     Superseded
         As :func:`publish`.
     """
-    _hold(session, verdict)
+    hold(session, verdict)
     if verdict.reuse is None:
         message = "there is no product to publish again"
         raise ValueError(message)
     product = session.get_one(Product, verdict.reuse.product_id)
-    _confirm(session, product, verdict)
+    confirm(session, product, verdict)
     _make_current(session, verdict, product, None)
     return product
-
-
-def settle(session: Session, verdict: Verdict) -> None:
-    """Write down a verdict that asks for no making: FRESH, or UNMAKEABLE with its reasons.
-
-    An unmakeable target's publication ends: nobody is answered with what is known to be wrong.
-
-    Raises
-    ------
-    Superseded
-        As :func:`publish`.
-    """
-    fresh = verdict.kind is VerdictKind.FRESH
-    target = _hold(session, verdict)
-    settled = TargetState.FRESH if fresh else TargetState.FAILED
-    if target.state == settled:
-        return
-    published = target.product_id is not None
-    if fresh and verdict.reuse is not None:
-        _confirm(session, verdict.reuse, verdict)
-    session.execute(
-        update(Target)
-        .where(Target.target_id == target.target_id)
-        .values(
-            state=settled,
-            reasons=[reason.as_json() for reason in verdict.reasons],
-            product_id=target.product_id if fresh else None,
-        )
-    )
-    _depend(session, verdict)
-    if not fresh and published:
-        _end_publication(session, target.target_id, stamp(session))
-
-
-def note_reasons(session: Session, verdict: Verdict) -> None:
-    """Write down why a target is stale, where nothing happened since; ADQL prints it."""
-    session.execute(
-        update(Target)
-        .where(
-            Target.target_id == verdict.target.target_id,
-            Target.epoch == verdict.epoch,
-            Target.state.in_((TargetState.MISSING, TargetState.SUSPECT)),
-        )
-        .values(reasons=[reason.as_json() for reason in verdict.reasons])
-    )
 
 
 def file_id(session: Session, stored: StoredFile, target: Target) -> int:
@@ -222,7 +187,7 @@ def file_id(session: Session, stored: StoredFile, target: Target) -> int:
     return session.scalars(statement).one()
 
 
-def _hold(session: Session, verdict: Verdict) -> Target:
+def hold(session: Session, verdict: Verdict) -> Target:
     """Lock the target and what it rests on, in one order, and see that nothing happened.
 
     What it rests on is locked against events only: the targets of a night that share a bias are
@@ -267,9 +232,9 @@ def _make_current(
     if seconds is not None:
         values["cost_s"] = seconds
     session.execute(update(Target).where(Target.target_id == target_id).values(**values))
-    _depend(session, verdict)
+    depend(session, verdict)
     moment = stamp(session)
-    _end_publication(session, target_id, moment)
+    end_publication(session, target_id, moment)
     session.add(
         Publication(
             target_id=target_id,
@@ -280,7 +245,8 @@ def _make_current(
     )
 
 
-def _end_publication(session: Session, target_id: int, moment: dt.datetime) -> None:
+def end_publication(session: Session, target_id: int, moment: dt.datetime) -> None:
+    """End what the archive answers with for a target."""
     session.execute(
         update(Publication)
         .where(Publication.target_id == target_id, Publication.published_to == text("'infinity'"))
@@ -288,7 +254,8 @@ def _end_publication(session: Session, target_id: int, moment: dt.datetime) -> N
     )
 
 
-def _depend(session: Session, verdict: Verdict) -> None:
+def depend(session: Session, verdict: Verdict) -> None:
+    """Note which targets a verdict rested on."""
     target_id = verdict.target.target_id
     session.execute(delete(Dependency).where(Dependency.target_id == target_id))
     if verdict.considered:
@@ -301,7 +268,7 @@ def _depend(session: Session, verdict: Verdict) -> None:
         )
 
 
-def _confirm(session: Session, product: Product, verdict: Verdict) -> None:
+def confirm(session: Session, product: Product, verdict: Verdict) -> None:
     """Note progenitors that took the place of recorded ones with the same content."""
     now = {
         (role, number): progenitor.product_id

@@ -12,24 +12,26 @@ from __future__ import annotations
 
 __all__ = [
     "angle",
-    "calibration_targets",
+    "calibrations_of_day",
+    "eligible",
     "field_target",
-    "frame_target",
     "frames_of_field",
     "frames_of_night",
     "raw_products",
     "reference_catalogues",
+    "targets_of_raws",
     "usable",
 ]
 
+import math
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, func, select, text, tuple_
+from sqlalchemy import func, select, text, tuple_
 
 from schemas.tables import Product, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -49,40 +51,58 @@ def angle(ra1: Any, dec1: Any, ra2: Any, dec2: Any) -> Any:  # noqa: ANN401  # c
     return 2 * func.asind(func.least(1, func.sqrt(half)))
 
 
-def calibration_targets(
-    session: Session, target: Target, slot: Slot, class_name: str, *, by_filter: bool
+def calibrations_of_day(
+    session: Session, target: Target, class_name: str, *, by_filter: bool
 ) -> Sequence[Target]:
-    """Eligible calibrations of a class for a target, best first.
+    """Calibrations of a class that hold at any moment of a target's day (whole MJD), newest first.
 
     Parameters
     ----------
     target
-        Whose chip and moment count.
-    slot, class_name
-        A calibration slot, and one of its classes.
+        Whose instrument, chip and day count.
     by_filter
         Whether the filter has to agree.
     """
+    day = math.floor(target.moment)
     query = select(Target).where(
         Target.class_name == class_name,
         Target.instrument == target.instrument,
         Target.chip.in_((target.chip, "")),
-        Target.validity_start <= target.moment,
-        Target.validity_end >= target.moment,
+        Target.validity_start <= day + 1,
+        Target.validity_end >= day,
     )
     if by_filter:
         query = query.where(Target.filter == target.filter)
-    order: list[Any] = [Target.created.desc(), Target.target_id.desc()]
+    return session.scalars(query.order_by(Target.created.desc(), Target.target_id.desc())).all()
+
+
+def eligible(of_day: Sequence[Target], target: Target, slot: Slot) -> list[Target]:
+    """Those of a day's calibrations that a target may take for a slot, best first.
+
+    Parameters
+    ----------
+    of_day
+        From :func:`calibrations_of_day`.
+    target
+        Whose moment counts, and, where the slot prefers its own, whose raw frame.
+    """
+    found = [
+        c
+        for c in of_day
+        if c.validity_start is not None
+        and c.validity_end is not None
+        and c.validity_start <= target.moment <= c.validity_end
+    ]
     if slot.prefer_own and target.raw_id is not None:
-        order.insert(0, case((Target.raw_id == target.raw_id, 0), else_=1))
-    return session.scalars(query.order_by(*order)).all()
+        found.sort(key=lambda c: c.raw_id != target.raw_id)  # stable: newest first among others
+    return found
 
 
-def frame_target(session: Session, target: Target, slot: Slot) -> Target | None:
-    """The target of the slot's class for the same raw frame."""
+def targets_of_raws(session: Session, raw_ids: Collection[int]) -> Sequence[Target]:
+    """All targets made per frame (not per field) of some raw frames."""
     return session.scalars(
-        select(Target).where(Target.class_name.in_(slot.classes), Target.raw_id == target.raw_id)
-    ).first()
+        select(Target).where(Target.raw_id.in_(raw_ids), Target.field_id.is_(None))
+    ).all()
 
 
 def raw_products(

@@ -282,11 +282,11 @@ FLAGS: Final = Table(
     "flags",
     (
         _text("class_name", "meta.code.class", "class of the products", principal=True),
-        _number("bit", "int", "", "meta.code.qual", "power of 2", principal=True),
+        _number("flag", "int", "", "meta.code.qual", "power of 2", principal=True),
         _text("name", "meta.id", "name of the flag", principal=True),
         _text("description", "meta.note", "what was found, and what it was compared with"),
     ),
-    "What each bit of quality_flags and compare_flags means; set where MOD(flags / bit, 2) = 1",
+    "What each bit of quality_flags and compare_flags means; set where 1 = MOD(flags / flag, 2)",
     kind="view",
     index=27,
 )

@@ -116,15 +116,15 @@ ORDER BY earlier""",
     ),
     Example(
         "flags",
-        "What is wrong with a product",
-        "Quality flags are sums of bits; archive.flags has the sentence of each. A product whose "
-        "quality_flags are not 0 is no input of others.",
+        "What can be wrong with a product",
+        "quality_flags and compare_flags are sums of bits; archive.flags has their sentences. "
+        "Joined with archive.products ON f.class_name = p.class_name WHERE "
+        "1 = MOD(p.quality_flags / f.flag, 2) it says what is wrong with which product.",
         """\
-SELECT p.object_id, p.class_name, p.night, p.chip, f.name, f.description
-FROM archive.products AS p
-JOIN archive.flags AS f ON f.class_name = p.class_name
-WHERE p.quality_flags > 0 AND MOD(p.quality_flags / f.bit, 2) = 1""",
-        ("archive.products", "archive.flags"),
+SELECT class_name, flag, name, description
+FROM archive.flags
+ORDER BY class_name, flag""",
+        ("archive.flags",),
     ),
     Example(
         "images",

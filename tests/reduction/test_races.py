@@ -57,7 +57,7 @@ def test_an_event_that_waits_for_a_publication_reaches_what_was_published(
     raw = ToyFlat.get().raw_dome_flats[0]
     archive.get("ToyMap")
     image = find_target(archive, "ToyImage").target_id
-    depend = reduction.publish._depend
+    depend = reduction.publish.depend
     inside, go = threading.Event(), threading.Event()
 
     def held(session: Any, verdict: Any) -> None:
@@ -67,7 +67,7 @@ def test_an_event_that_waits_for_a_publication_reaches_what_was_published(
             inside.set()
             go.wait(5)
 
-    monkeypatch.setattr(reduction.publish, "_depend", held)
+    monkeypatch.setattr(reduction.publish, "depend", held)
     with ThreadPoolExecutor(2) as pool:
         making = pool.submit(archive.get, "ToyImage")
         assert inside.wait(20)
@@ -110,7 +110,7 @@ def test_an_edit_and_a_publication_do_not_stop_each_other(
     raw = rows(archive, "SELECT product_id FROM vo.product WHERE class_name = 'RawBiasFrame'")[0][
         0
     ]
-    hold = reduction.publish._hold
+    hold = reduction.publish.hold
     inside = threading.Event()
 
     def slow(session: Any, verdict: Any) -> Any:
@@ -119,7 +119,7 @@ def test_an_edit_and_a_publication_do_not_stop_each_other(
         time.sleep(0.7)
         return held
 
-    monkeypatch.setattr(reduction.publish, "_hold", slow)
+    monkeypatch.setattr(reduction.publish, "hold", slow)
     with ThreadPoolExecutor(2) as pool:
         making = pool.submit(archive.get, "ToyBias")
         assert inside.wait(20)

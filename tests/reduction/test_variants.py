@@ -156,13 +156,13 @@ def test_every_flag_can_be_read_by_adql(archive: Archive, night: Path) -> None:
     flagged = ToyBias.get(parameters={"ToyBias.MAXIMUM_LEVEL": 50.0})
     query = text(
         "SELECT f.name FROM archive.products p JOIN archive.flags f "
-        "ON f.class_name = p.class_name AND MOD(p.quality_flags / f.bit, 2) = 1 "
+        "ON f.class_name = p.class_name AND 1 = MOD(p.quality_flags / f.flag, 2) "
         "WHERE p.object_id = :i"
     )
     with archive.transaction() as session:
         assert session.scalars(query, {"i": flagged.object_id}).all() == ["LEVEL_TOO_HIGH"]
         rows = session.execute(
-            text("SELECT class_name, bit, name, description FROM archive.flags")
+            text("SELECT class_name, flag, name, description FROM archive.flags")
         )
         published = set(map(tuple, rows))
     declared = {

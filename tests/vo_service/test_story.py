@@ -39,6 +39,7 @@ from vo_service.supervise import free_port
 OF_THE_BIAS = {"ReadNoise", "BiasFrame"}
 OF_THE_FRAME = {
     "ReducedScienceFrame",
+    "Catalog",
     "AstrometricParameters",
     "PhotometricParameters",
     "SourceList",

@@ -85,7 +85,7 @@ def list_fields(context: click.Context) -> None:
 
     table = Table("field", "ra", "dec", "radius", "pixel", "instruments", "")
     with opened(context) as archive:
-        for spec, is_open in all_fields(archive):
+        for spec in all_fields(archive):
             table.add_row(
                 spec.name,
                 f"{spec.ra:.5f}",
@@ -93,7 +93,7 @@ def list_fields(context: click.Context) -> None:
                 f"{spec.radius:g}",
                 f"{spec.pixel_scale:g}",
                 ", ".join(spec.instruments),
-                "" if is_open else "closed",
+                "" if spec.is_open else "closed",
             )
     CONSOLE.print(table)
 
