@@ -270,14 +270,11 @@ def test_the_printed_settings_are_a_settings_file(run, folder, monkeypatch):
 
 
 def test_parameters_are_shown_and_set_for_one_call(run):
-    shown = run(
-        "pars", "HotPixelMap", "--instrument", "simulated", "--set", "BiasFrame.SIGMA_CLIP=5"
-    )
+    clip = ("--set", "BiasFrame.SIGMA_CLIP=5")
+    shown = run("pars", "HotPixelMap", "--instrument", "simulated", *clip)
     assert "REJECTION_THRESHOLD = 5.0" in shown.stdout, shown.stderr
     assert "SIGMA_CLIP = 5.0  call, default 3.0" in shown.stdout
-    code = (
-        "print([(b.object_id, b.process_params['SIGMA_CLIP']) for b in (BiasFrame.is_valid >= 1)])"
-    )
+    code = "print([(b.object_id, b.process_params) for b in (BiasFrame.is_valid >= 1)])"
     before = run("prompt", "-c", code).stdout
     made = run("make", "BiasFrame", *clip)
     assert re.search(r"BiasFrame/simulated/ccd50/2025-03-01: object \d+", made.stdout), made.stderr
@@ -311,9 +308,8 @@ def test_a_script_is_kept_read_allowed_and_used(run, folder, monkeypatch):
     added = run("script", "add", str(path), "--why", "a try")
     assert added.stdout.strip().endswith("mine.py: step of BiasFrame"), added.stderr
     digest = added.stdout.split()[0]
-    assert (
-        f"{digest[:12]}  mine.py  not allowed  step of BiasFrame" in run("script", "list").stdout
-    )
+    listed = run("script", "list").stdout
+    assert f"{digest[:12]}  mine.py  not allowed  step of BiasFrame" in listed
     assert run("script", "show", digest[:8]).stdout == path.read_text()
     path.unlink()
     refused = run("make", "BiasFrame", "--script", digest[:8])
