@@ -23,7 +23,7 @@ import numpy as np
 from astropy.visualization import ZScaleInterval
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
 
-from reduction.steps.statistics import WINDOWS, clipped_statistics, sub_windows
+from reduction.steps.statistics import clipped_statistics
 from reduction.steps.weight import MaskBit
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 _SHOWN: Final = 700
+_WINDOWS: Final = (4, 8)
 _BINS: Final = 200
 #: Colours told apart with any kind of colour vision (Wong 2011, Nature Methods 8, 441).
 _COLOURS: Final = (
@@ -188,9 +189,15 @@ def show_windows(
     title
         Of the panel.
     """
-    medians = np.full(WINDOWS, np.nan)
-    for place, values in sub_windows(image, bad=bad):
-        medians[place] = np.median(values)
+    good = np.isfinite(image) if bad is None else np.isfinite(image) & ~bad
+    medians = np.full(_WINDOWS, np.nan)
+    for place in np.ndindex(_WINDOWS):
+        window = tuple(
+            slice(number * length // parts, (number + 1) * length // parts)
+            for number, length, parts in zip(place, image.shape, _WINDOWS, strict=True)
+        )
+        values = image[window][good[window]]
+        medians[place] = np.median(values) if values.size else np.nan
     if not np.isfinite(medians).any():
         _say_nothing(axes, title)
         return
