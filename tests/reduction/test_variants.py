@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,8 @@ from sqlalchemy import text
 from reduction.operate import edit, find_target, set_parameter
 from reduction.published import flagged_classes
 from reduction.quality import flags_of
+from reduction.remake import remake
+from reduction.target import Made
 from schemas.errors import ParameterError, ReductionError
 from tests.support.toy import ToyBias, ToyCatalogue, ToyFlat, ToyImage, work_done
 
@@ -150,6 +153,30 @@ def test_parameters_of_a_call_are_checked_before_anything_is_made(
         with pytest.raises(ParameterError, match=words):
             ToyImage.get(raw="science.fits", parameters=parameters)
     assert work_done(work_log) == []
+
+
+def test_a_product_made_once_more_comes_out_the_same(
+    archive: Archive, night: Path, work_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = ToyImage.get(raw="science.fits")
+    own = ToyImage.get(raw="science.fits", parameters=OFFSET)
+    before = standing(archive)
+    work_done(work_log)
+    for product in (published, own, own.bias, published.flat):
+        assert remake(archive, product.object_id).same
+    assert work_done(work_log) == ["ToyBias", "ToyFlat", "ToyImage", "ToyImage"]
+    assert standing(archive) == before
+    monkeypatch.setattr(ToyFlat, "compute", lambda *_: Made({}, {"level": 1.0}))
+    monkeypatch.setattr(archive.registry.classes["ToyFlat"], "compute", ToyFlat.compute)
+    assert not remake(archive, published.flat.object_id).same
+    with pytest.raises(ParameterError, match="raw data is not made"):
+        remake(archive, published.raw_science_frame.object_id)
+
+
+def test_two_who_ask_at_once_get_one_product(archive: Archive, night: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(ToyFlat.get, parameters=OFFSET) for _ in range(2)]
+    assert len({found.result().object_id for found in asked}) == 1
 
 
 def test_every_flag_can_be_read_by_adql(archive: Archive, night: Path) -> None:
