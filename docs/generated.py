@@ -100,7 +100,7 @@ class TargetsDirective(_Generated):
         registry = Registry.load()
         for cls in sorted(registry.targets(), key=lambda cls: cls.__name__):
             yield from (f".. _class-{cls.__name__}:", "")
-            yield from _heading(cls.__name__, "-")
+            yield from _heading(cls.__name__)
             yield from (*inspect.cleandoc(cls.__doc__ or "").splitlines(), "")
             words = cls.ANCHOR.value.replace("_", " ")
             yield f"One for each {words}, wherever there is a {' or '.join(cls.ANCHOR_CLASSES)}."
@@ -118,13 +118,13 @@ class FlagsDirective(_Generated):
 
     def lines(self) -> Iterator[str]:
         for cls in flagged_classes(Registry.load()):
-            yield from _heading(cls.__name__, "-")
-            flags = ((str(f.bit), f.name, f.sentence) for f in flags_of(cls.Flags))
-            yield from _table("bit", "name", "", flags)
+            yield from _heading(cls.__name__)
+            flags = ((f.name, str(f.bit), f.sentence) for f in flags_of(cls.Flags))
+            yield from _table("flag", "bit", "", flags)
 
 
-def _heading(title: str, mark: str) -> tuple[str, ...]:
-    return (f".. rubric:: {title}", "") if mark == "-" else (title, mark * len(title), "")
+def _heading(title: str) -> tuple[str, ...]:
+    return f".. rubric:: {title}", ""
 
 
 def _table(*words: Any) -> Iterator[str]:  # noqa: ANN401  # three headings, and rows of three
@@ -132,7 +132,7 @@ def _table(*words: Any) -> Iterator[str]:  # noqa: ANN401  # three headings, and
     known = list(rows)
     if not known:
         return
-    yield from (".. list-table::", "   :header-rows: 1", "   :widths: 30 20 50", "")
+    yield from (".. list-table::", "   :header-rows: 1", "   :widths: 38 20 42", "")
     for first, second, third in [headings, *known]:
         yield from (f"   * - {_cell(first)}", f"     - {_cell(second)}", f"     - {_cell(third)}")
     yield ""

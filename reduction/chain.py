@@ -120,6 +120,15 @@ class Examiner:
         self._identify(verdict)
         return self._judge(verdict)
 
+    def _recipe(self, class_name: str, instrument: str) -> Recipe:
+        """Recipe of a class for an instrument, or for several instruments together."""
+        key = (class_name, instrument)
+        if key not in self._recipes:
+            self._recipes[key] = self._session.get(Recipe, key) or self._session.get_one(
+                Recipe, (class_name, "")
+            )
+        return self._recipes[key]
+
     def _identify(self, verdict: Verdict) -> None:
         target = verdict.target
         cls = self._registry.target(target.class_name)
@@ -152,15 +161,6 @@ class Examiner:
         verdict.input_hash = hash_of(
             [*made_by, *made_for, [[r, n, p.content_hash] for r, n, p in roles]]
         )
-
-    def _recipe(self, class_name: str, instrument: str) -> Recipe:
-        """Recipe of a class for an instrument, or for several instruments together."""
-        key = (class_name, instrument)
-        if key not in self._recipes:
-            self._recipes[key] = self._session.get(Recipe, key) or self._session.get_one(
-                Recipe, (class_name, "")
-            )
-        return self._recipes[key]
 
     def _version(self, cls: type[ProcessTarget], recipe: Recipe) -> str:
         if recipe.version != cls.VERSION:

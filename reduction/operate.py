@@ -163,7 +163,8 @@ def check_settings(settings: Settings, registry: Registry) -> None:
         If an instrument, a class or a parameter is unknown, or a value is of another type; names
         the key, and the names that look like it.
     """
-    classes = {cls.__name__: cls for cls in registry.targets()}
+    declared = {name: getattr(cls, "Parameters", None) for name, cls in registry.classes.items()}
+    classes = {name: parameters for name, parameters in declared.items() if parameters is not None}
     for owner, by_class in settings.reduction.parameters.items():
         key = f"reduction.parameters.{owner}"
         if owner not in {"*", *registry.instruments}:
@@ -174,7 +175,7 @@ def check_settings(settings: Settings, registry: Registry) -> None:
                 known = near_names(name, classes)
                 raise SettingsError(f"{key}.{name}: there is no such class, expected {known}")
             try:
-                check_parameters(name, classes[name].Parameters, values)
+                check_parameters(name, classes[name], values)
             except ParameterError as error:
                 raise SettingsError(f"{key}: {error}") from error
 

@@ -143,7 +143,8 @@ class Pars(Mapping[str, Any]):
         self._archive = Archive.current() if archive is None else archive
         name = class_name if isinstance(class_name, str) else class_name.__name__
         registry = self._archive.registry
-        registry.target(name)
+        if not self._has_parameters(name):
+            registry.target(name)
         self._camera = _known(instrument, registry.instruments, "instrument")
         chips = {} if self._camera is None else self._camera.chips
         self._chip = _known(chip, chips, "chip")
@@ -171,22 +172,22 @@ class Pars(Mapping[str, Any]):
             return find_field(session, self._field).parameters
 
     def _branch(self, name: str, inputs: tuple[str, ...]) -> Branch:
-        cls = self._archive.registry.target(name)
+        cls = self._archive.registry.classes[name]
         if name in self._seen:
             return Branch(name, inputs, (), (), again=True)
         self._seen.add(name)
         below: dict[str, list[str]] = {}
         for slot in cls.SLOTS.values():
             for progenitor in slot.classes:
-                if self._is_made(progenitor) and self._is_wanted(slot):
+                if self._has_parameters(progenitor) and self._is_wanted(slot):
                     below.setdefault(progenitor, []).append(slot.name)
         settings = tuple(self._settings_of(cls))
         branches = tuple(self._branch(n, tuple(slots)) for n, slots in below.items())
         return Branch(name, inputs, settings, branches)
 
-    def _is_made(self, name: str) -> bool:
-        found = self._archive.registry.classes.get(name)
-        return found is not None and issubclass(found, ProcessTarget)
+    def _has_parameters(self, name: str) -> bool:
+        """Whether a class is made, or is one of raw frames that are verified by limits."""
+        return hasattr(self._archive.registry.classes.get(name), "Parameters")
 
     def _is_wanted(self, slot: Slot) -> bool:
         """Whether a slot is looked at; without an instrument, or a filter, all may be."""
@@ -197,7 +198,7 @@ class Pars(Mapping[str, Any]):
             return any(self._camera.wants(slot.when, name) for name in ("", *bands))
         return bool(self._camera.wants(slot.when, self._band.name))
 
-    def _settings_of(self, cls: type[ProcessTarget]) -> Iterator[Setting]:
+    def _settings_of(self, cls: Any) -> Iterator[Setting]:  # noqa: ANN401  # a class with Parameters
         name, types = cls.__name__, parameter_types(cls.Parameters)
         said = [(origin, values) for origin, values in self._said(name) if values]
         checked = [(o, check_parameters(name, cls.Parameters, v)) for o, v in said]
@@ -222,7 +223,8 @@ class Pars(Mapping[str, Any]):
         if self._camera is not None:
             yield f"settings for {camera}", by_owner.get(camera, {}).get(name, {})
             yield "operator", self._operator.get(name, {})
-        if self._archive.registry.target(name).ANCHOR.per_field:
+        cls = self._archive.registry.classes[name]
+        if issubclass(cls, ProcessTarget) and cls.ANCHOR.per_field:
             yield f"field {self._field}", self._of_field.get(name, {})
         yield "call", self._call.get(name, {})
 

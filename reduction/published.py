@@ -98,8 +98,8 @@ def _flags_view(registry: Registry) -> Iterator[sql.Composed]:
         for flag in flags_of(cls.Flags)
     ]
     yield sql.SQL(
-        "CREATE VIEW {} AS SELECT class_name, bit, name, description FROM (VALUES {}) "
-        "AS f(class_name, bit, name, description)"
+        "CREATE VIEW {} AS SELECT class_name, flag, name, description FROM (VALUES {}) "
+        "AS f(class_name, flag, name, description)"
     ).format(view, sql.SQL(", ").join(rows))
 
 

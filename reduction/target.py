@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from matplotlib.figure import Figure, FigureBase
+    from matplotlib.figure import Figure
 
     from reduction.fields import FieldSpec
     from reduction.instruments.base import Instrument
@@ -285,7 +285,7 @@ class DBObject(metaclass=_Declarations):
 
         return draw(self)
 
-    def plot(self, figure: FigureBase) -> None:
+    def plot(self, figure: Any) -> None:  # noqa: ANN401  # a Figure, or a part of one
         """Draw the object into an empty figure: images and attributes; classes may do better."""
         from reduction.inspection import plot_default  # noqa: PLC0415  # as above
 

@@ -7,7 +7,7 @@ and shared. Targets, publications and what hangs on them stay as they are.
 
 from __future__ import annotations
 
-__all__ = ["Variant", "VariantExaminer", "make_variant", "variant_of"]
+__all__ = ["Variant", "VariantExaminer", "make_variant", "stand_in", "variant_of"]
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -244,7 +244,7 @@ def make_variant(archive: Archive, target: Target, variant: Variant) -> Product:
     BusyError
         If the archive keeps changing.
     """
-    wanted = _stand_in(target, variant)
+    wanted = stand_in(target, variant.class_name)
     for _ in range(_ROUNDS):
         with archive.examining() as session:
             examiner = VariantExaminer(session, variant)
@@ -265,15 +265,18 @@ def make_variant(archive: Archive, target: Target, variant: Variant) -> Product:
     raise BusyError("the archive changes too fast; ask again", retry_after_s=2)
 
 
-def _stand_in(target: Target, variant: Variant) -> Target:
-    """A target as one of a class that the script alone has; itself for one of the archive."""
-    if variant.class_name == variant.host:
+def stand_in(target: Target, class_name: str) -> Target:
+    """A target as one of a class that a script alone has; itself where it is of that class.
+
+    Its number is the negative of the target's.
+    """
+    if class_name == target.class_name:
         return target
     names = [column.key for column in Target.__table__.columns]
     values = {name: getattr(target, name) for name in names}
     values |= {
-        "class_name": variant.class_name,
-        "identity": target.identity.replace(variant.host, variant.class_name, 1),
+        "class_name": class_name,
+        "identity": target.identity.replace(target.class_name, class_name, 1),
         "target_id": -target.target_id,
         "product_id": None,
         "dataset_id": None,

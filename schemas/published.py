@@ -290,11 +290,11 @@ FLAGS: Final = Table(
     "flags",
     (
         _text("class_name", "meta.code.class", "class of the products", principal=True),
-        _number("bit", "int", "", "meta.code.qual", "power of 2", principal=True),
+        _number("flag", "int", "", "meta.code.qual", "power of 2", principal=True),
         _text("name", "meta.id", "name of the flag", principal=True),
         _text("description", "meta.note", "what was found, and what it was compared with"),
     ),
-    "What each bit of quality_flags and compare_flags means; set where MOD(flags / bit, 2) = 1",
+    "What each bit of quality_flags and compare_flags means; set where 1 = MOD(flags / flag, 2)",
     kind="view",
     index=27,
 )
@@ -303,8 +303,14 @@ SCRIPTS: Final = Table(
     "archive",
     "scripts",
     (
-        _text("sha256", "meta.checksum", "SHA-256 of its text, in recipe_version of its products"),
-        _words("name", "meta.id;meta.file", "name of its file"),
+        _text(
+            "sha256",
+            "meta.checksum",
+            "SHA-256 of its text, in recipe_version of its products",
+            principal=True,
+            indexed=True,
+        ),
+        _words("name", "meta.id;meta.file", "name of its file", principal=True),
         _words("declares", "meta.code.class", "classes and steps that it declares, JSON"),
         _number("allowed", "int", "", "meta.code", "1 if an operator lets it run, else 0"),
         _words("who", "meta.id", "person who added it"),

@@ -145,6 +145,18 @@ ORDER BY mag_v""",
         ("archive.combined_sources",),
     ),
     Example(
+        "flags",
+        "What can be wrong with a product",
+        "quality_flags and compare_flags are sums of bits; archive.flags has their sentences. "
+        "Joined with archive.products ON f.class_name = p.class_name WHERE "
+        "1 = MOD(p.quality_flags / f.flag, 2) it says what is wrong with which product.",
+        """\
+SELECT class_name, flag, name, description
+FROM archive.flags
+ORDER BY class_name, flag""",
+        ("archive.flags",),
+    ),
+    Example(
         "images",
         "Images of a region",
         "ObsCore, the IVOA's table of observations, by footprint. access_url gives the file; "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 __all__ = [
-    "WINDOWS",
     "ClippedStatistics",
     "ImageStatistics",
     "SubWindowStatistics",
@@ -11,11 +10,10 @@ __all__ = [
     "image_statistics",
     "median_level",
     "sub_window_statistics",
-    "sub_windows",
 ]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,12 +21,10 @@ from reduction.steps.order import median, moments, within
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
 #: Sub-windows of a frame in y and x: 32, as Astro-WISE's ``SubWinStat``.
-WINDOWS: Final = (4, 8)
+_WINDOWS = (4, 8)
 
 #: Median absolute deviation of a normal distribution of unit standard deviation.
 _MAD_OF_UNIT_NORMAL = 0.6744897501960817
@@ -159,21 +155,6 @@ def image_statistics(
     )
 
 
-def sub_windows(
-    image: NDArray[np.float32], *, bad: NDArray[np.bool_] | None = None
-) -> Iterator[tuple[tuple[int, int], NDArray[np.float32]]]:
-    """Place (row, column) and valid pixels of each of the 32 sub-windows that has such."""
-    good = np.isfinite(image) if bad is None else np.isfinite(image) & ~bad
-    for row, rows in enumerate(np.array_split(np.arange(image.shape[0]), WINDOWS[0])):
-        for column, columns in enumerate(np.array_split(np.arange(image.shape[1]), WINDOWS[1])):
-            if rows.size == 0 or columns.size == 0:
-                continue
-            window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-            values = image[window][good[window]]
-            if values.size:
-                yield (row, column), values
-
-
 def sub_window_statistics(
     image: NDArray[np.float32], *, bad: NDArray[np.bool_] | None = None
 ) -> SubWindowStatistics:
@@ -201,9 +182,16 @@ def sub_window_statistics(
     Astro-WISE ``SubWinStat``: "min minus max of medians of 32 sub-regions".
     """
     medians, stdevs = [], []
-    for _, values in sub_windows(image, bad=bad):
-        medians.append(median(values))
-        stdevs.append(moments(values)[1])
+    good = np.isfinite(image) if bad is None else np.isfinite(image) & ~bad
+    for rows in np.array_split(np.arange(image.shape[0]), _WINDOWS[0]):
+        for columns in np.array_split(np.arange(image.shape[1]), _WINDOWS[1]):
+            if rows.size == 0 or columns.size == 0:
+                continue
+            window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            values = image[window][good[window]]
+            if values.size:
+                medians.append(median(values))
+                stdevs.append(moments(values)[1])
     if not medians:
         message = "no sub-window has a valid pixel: expected finite, unmasked values"
         raise UnprocessableError(message)

@@ -7,6 +7,8 @@ __all__ = ["MasterFlatFrame"]
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from reduction.attributes import attribute, imstat
 from reduction.corrected import differs
 from reduction.depends import calibration
@@ -116,8 +118,12 @@ class MasterFlatFrame(CalibrationTarget):
         """Pixels, and without hot and cold ones sub-windows, profiles and values."""
         from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
 
-        bad = (self.hot.images["MAP"] == 0) | (self.cold.images["MAP"] == 0)
-        plot_calibration(figure, self.images["FLAT"], title="master flat", bad=bad)
+        flat = self.images["FLAT"]
+        bad = np.zeros(flat.shape, dtype=bool)
+        for found in (self.hot, self.cold):
+            if found is not None:
+                bad |= found.images["MAP"] == 0
+        plot_calibration(figure, flat, title="master flat", bad=bad)
 
 
 def _best(inputs: Inputs) -> CombineType:

@@ -19,6 +19,7 @@ from reduction.plots import (
     show_image,
     show_mask,
     show_points,
+    show_profiles,
     show_windows,
     zscale,
 )
@@ -160,6 +161,15 @@ def test_images_with_nothing_to_see_are_drawn_all_the_same(value: float) -> None
     for show in (show_image, show_histogram, show_windows):
         show(panel(), image)
     show_points(panel(), image, image)
+
+
+def test_a_saturated_column_does_not_hide_the_others_in_a_profile() -> None:
+    image = np.random.default_rng(2).normal(10.0, 1.0, (64, 64)).astype(np.float32)
+    image[:, 30] = 64000.0
+    axes = panel()
+    show_profiles(axes, image)
+    assert axes.get_ylim()[1] < 20.0
+    assert axes.get_title().endswith("(1 outside)")
 
 
 def test_a_histogram_says_what_lies_outside() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
+from reduction.remake import remake
 from reduction.scripts import add_script, allow_script, find_script, load_script, scripts_of
 from schemas.errors import (
     AuthorizationError,
@@ -146,6 +147,8 @@ def test_it_can_be_made_from_the_stored_source_when_the_file_is_gone(
     first = ToyBias.get(script=digest[:10])
     assert ToyBias.get(script=digest).object_id == first.object_id
     assert find_script(allowing, first.recipe_version.partition("+")[2]).source == dedent(MEDIAN)
+    work_done(work_log)
+    assert remake(allowing, first.object_id).same
 
 
 def test_another_text_is_another_recipe(allowing: Archive, night: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,8 @@ from sqlalchemy import text
 from reduction.operate import edit, find_target, set_parameter
 from reduction.published import flagged_classes
 from reduction.quality import flags_of
+from reduction.remake import remake
+from reduction.target import Made
 from schemas.errors import ParameterError, ReductionError
 from tests.support.toy import ToyBias, ToyCatalogue, ToyFlat, ToyImage, work_done
 
@@ -152,17 +155,41 @@ def test_parameters_of_a_call_are_checked_before_anything_is_made(
     assert work_done(work_log) == []
 
 
+def test_a_product_made_once_more_comes_out_the_same(
+    archive: Archive, night: Path, work_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = ToyImage.get(raw="science.fits")
+    own = ToyImage.get(raw="science.fits", parameters=OFFSET)
+    before = standing(archive)
+    work_done(work_log)
+    for product in (published, own, own.bias, published.flat):
+        assert remake(archive, product.object_id).same
+    assert work_done(work_log) == ["ToyBias", "ToyFlat", "ToyImage", "ToyImage"]
+    assert standing(archive) == before
+    monkeypatch.setattr(ToyFlat, "compute", lambda *_: Made({}, {"level": 1.0}))
+    monkeypatch.setattr(archive.registry.classes["ToyFlat"], "compute", ToyFlat.compute)
+    assert not remake(archive, published.flat.object_id).same
+    with pytest.raises(ParameterError, match="raw data is not made"):
+        remake(archive, published.raw_science_frame.object_id)
+
+
+def test_two_who_ask_at_once_get_one_product(archive: Archive, night: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(ToyFlat.get, parameters=OFFSET) for _ in range(2)]
+    assert len({found.result().object_id for found in asked}) == 1
+
+
 def test_every_flag_can_be_read_by_adql(archive: Archive, night: Path) -> None:
     flagged = ToyBias.get(parameters={"ToyBias.MAXIMUM_LEVEL": 50.0})
     query = text(
         "SELECT f.name FROM archive.products p JOIN archive.flags f "
-        "ON f.class_name = p.class_name AND MOD(p.quality_flags / f.bit, 2) = 1 "
+        "ON f.class_name = p.class_name AND 1 = MOD(p.quality_flags / f.flag, 2) "
         "WHERE p.object_id = :i"
     )
     with archive.transaction() as session:
         assert session.scalars(query, {"i": flagged.object_id}).all() == ["LEVEL_TOO_HIGH"]
         rows = session.execute(
-            text("SELECT class_name, bit, name, description FROM archive.flags")
+            text("SELECT class_name, flag, name, description FROM archive.flags")
         )
         published = set(map(tuple, rows))
     declared = {

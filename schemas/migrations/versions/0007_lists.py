@@ -21,6 +21,8 @@ _TABLES = (
     *(Associate, CombinedSource, LightCurvePoint, Variable),
     *(Collection, CollectionInput, CollectionSource, CollectionValue),
 )
+
+
 def upgrade() -> None:
     """Make tables and indexes."""
     for table in _TABLES:
