@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["sky_frames"]
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from reduction.target import Inputs
 
 
+#: Multiples of it, modulo 1, fill the interval evenly.
+_GOLDEN: Final = 0.618033988749895
+
+
 def sky_frames(
-    inputs: Inputs, *, levels: tuple[float, float], at_least: int
+    inputs: Inputs, *, levels: tuple[float, float], at_least: int, at_most: int
 ) -> list[NDArray[np.float32]]:
     """Debias the science frames whose sky is bright enough.
 
@@ -29,8 +33,9 @@ def sky_frames(
         With ``raw_science_frames``, and ``bias``, ``dark`` and ``hot`` (may be None).
     levels
         Frames whose median above the bias lies outside are left out, adu.
-    at_least
-        Fewest frames that will do.
+    at_least, at_most
+        Fewest frames that will do, and how many are kept in memory: of more, some from the whole
+        night.
 
     Returns
     -------
@@ -45,7 +50,10 @@ def sky_frames(
     bias = inputs.bias
     method = OverscanMethod.NONE if bias is None else bias["overscan_correction"]
     frames, medians = [], []
-    for raw in inputs.raw_science_frames:
+    raws = inputs.raw_science_frames
+    # any beginning of this order is spread over the night
+    for number in sorted(range(len(raws)), key=lambda i: i * _GOLDEN % 1.0):
+        raw = raws[number]
         frame = corrected(raw, method=method)
         raw.forget()
         if bias is not None:
@@ -56,6 +64,8 @@ def sky_frames(
         medians.append(float(np.nanmedian(frame[::4, ::4])))
         if levels[0] <= medians[-1] <= levels[1]:
             frames.append(frame)
+        if len(frames) == at_most:
+            break
     if len(frames) < at_least:
         found = ", ".join(f"{median:.0f}" for median in medians)
         message = (

@@ -6,13 +6,13 @@ __all__ = ["Trail", "find_satellites"]
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import sep
 from scipy import ndimage
 
 from reduction.steps.hough import HoughTransform, Line
+from reduction.steps.points import Frame, standing_out
 from reduction.steps.strip import REACH, Strip
 
 if TYPE_CHECKING:
@@ -26,24 +26,12 @@ if TYPE_CHECKING:
 _SMALLEST: Final = 256
 _BINNING: Final = 8
 
-#: From more binning than this on every second row will do.
-_SMALL_BINNING: Final = 4
-
-#: Points that touch make a compact source where they are so many, so little elongated, and fill
-#: so much of the ellipse of their second moments.
-_SOURCE_AREA: Final = 9
-_ELONGATED: Final = 2.5
-_FILLED: Final = 0.5
-
-#: Points that lines are looked for among, at most: the brightest.
-_POINTS: Final = 4000
-
 #: Points of a line above chance, in standard deviations, that are worth a look; lines looked at.
 _WORTH: Final = 6.0
 _LOOKS: Final = 10
 
 #: Steps along a line that are looked at, about: of longer lines not every pixel.
-_STEPS: Final = 1500
+_STEPS: Final = 1200
 
 #: What a piece of a line must show: standard deviations of its median.
 _SIGNIFICANT: Final = 2.5
@@ -142,12 +130,12 @@ def find_satellites(
     trails: list[Trail] = []
     if min(image.shape) < 2 * REACH:
         return found, trails
-    frame = _Frame(image, bad, saturated)
+    frame = Frame(image, bad, saturated)
     noise = frame.noise()
     if not noise > 0.0:
         return found, trails
     binning = int(np.clip(min(image.shape) // _SMALLEST, 1, _BINNING))
-    x, y, shape = _points(frame, binning, detection_threshold)
+    x, y, shape = standing_out(frame, binning, detection_threshold)
     hough = HoughTransform(x, y, shape)
     for _ in range(_LOOKS):
         line, excess = hough.best()
@@ -164,107 +152,6 @@ def find_satellites(
     return found, trails
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """A frame, and its bad and saturated pixels."""
-
-    image: Image
-    bad: Mask | None
-    saturated: Mask | None
-
-    def noise(self) -> float:
-        """Scatter of every 91st pixel, adu; NaN where hardly one is good."""
-        part = np.s_[::13, ::7]
-        values = self.image[part]
-        good = np.isfinite(values) & ~self.rejected(part)
-        if good.mean() < 0.1:
-            return math.nan
-        values = values[good]
-        return float(1.4826 * np.median(np.abs(values - np.median(values))))
-
-    def rejected(self, part: Any) -> Mask:  # noqa: ANN401  # any index
-        """Whether pixels are bad or saturated."""
-        given = [mask[part] for mask in (self.bad, self.saturated) if mask is not None]
-        if not given:
-            return np.zeros_like(self.image[part], dtype=np.bool_)
-        return np.asarray(given[0] if len(given) == 1 else given[0] | given[1])
-
-    def full(self, y: NDArray[np.intp], x: NDArray[np.intp]) -> Mask:
-        """Whether pixels are saturated."""
-        if self.saturated is None:
-            return np.zeros(y.shape, dtype=np.bool_)
-        return np.asarray(self.saturated[y, x])
-
-
-def _points(frame: _Frame, binning: int, threshold: float) -> tuple[Image, Image, tuple[int, int]]:
-    """Pixels of the binned image that stand out and belong to no compact source: x, y, shape.
-
-    Of frames that are binned much every second row is looked at.
-    """
-    ny, nx = (n // binning * binning for n in frame.image.shape)
-    rows = range(0, binning, 2 if binning > _SMALL_BINNING else 1)
-    total = np.zeros((ny // binning, nx), dtype=np.float32)
-    wrong = np.zeros((ny // binning, nx), dtype=np.uint8)
-    for row in rows:
-        part = np.s_[row:ny:binning, :nx]
-        total += frame.image[part]
-        wrong += frame.rejected(part)
-    at = np.flatnonzero(wrong)
-    for row in rows:
-        y, x = np.divmod(at, nx)
-        y = y * binning + row
-        out = frame.rejected((y, x))
-        total.ravel()[at[out]] -= frame.image[y[out], x[out]]
-    binned, bad = (_columns(image, binning) for image in (total, wrong.astype(np.float32)))
-    count = np.float32(len(rows) * binning) - bad
-    empty = (2 * count < len(rows) * binning) | ~np.isfinite(binned)
-    binned /= np.maximum(count, 1)
-    binned[empty] = 0
-    sky = sep.Background(binned, mask=empty, bw=32, bh=32, fw=3, fh=3)
-    binned -= sky.back(dtype=np.float32)
-    binned[empty] = 0
-    height = binned / max(float(sky.globalrms), 1e-6)
-    limit = threshold
-    if np.count_nonzero(height > limit) > 4 * _POINTS:
-        limit = float(np.partition(height, -4 * _POINTS, axis=None)[-4 * _POINTS])
-    points = (height > limit) & ~_compact(height > limit)
-    y, x = np.nonzero(points)
-    if y.size > _POINTS:
-        most = np.argpartition(height[y, x], -_POINTS)[-_POINTS:]
-        y, x = y[most], x[most]
-    shape = (ny // binning, nx // binning)
-    return x.astype(np.float32), y.astype(np.float32), shape
-
-
-def _columns(image: Image, binning: int) -> Image:
-    """Sums of so many neighbouring columns."""
-    blocks = image[:, ::binning].copy()
-    for column in range(1, binning):
-        blocks += image[:, column::binning]
-    return blocks
-
-
-def _compact(points: Mask) -> Mask:
-    """Points of groups that are large and about as wide as long."""
-    labels, number = ndimage.label(points, np.ones((3, 3)))
-    y, x = np.nonzero(points)
-    group = labels[y, x]
-    area = np.maximum(np.bincount(group, minlength=number + 1), 1)
-
-    def mean(values: NDArray[Any]) -> NDArray[np.float64]:
-        return np.asarray(np.bincount(group, values, number + 1) / area)
-
-    mx, my = mean(x), mean(y)
-    dx, dy = x - mx[group], y - my[group]
-    xx, yy, xy = mean(dx * dx) + 1 / 12, mean(dy * dy) + 1 / 12, mean(dx * dy)
-    root = np.sqrt((xx - yy) ** 2 / 4 + xy**2)
-    long, short = (xx + yy) / 2 + root, np.maximum((xx + yy) / 2 - root, 1 / 24)
-    round_ = (area >= _SOURCE_AREA) & (long < _ELONGATED**2 * short)
-    round_ &= area > _FILLED * 4.0 * math.pi * np.sqrt(long * short)  # trails that cross are not
-    round_[0] = False
-    return np.asarray(round_[labels])
-
-
 def _through(line: Line, x: Image, y: Image) -> Line:
     """The line through the points near a line."""
     for reach in (3.0, 2.0, 1.5):
@@ -279,7 +166,7 @@ def _through(line: Line, x: Image, y: Image) -> Line:
     return line
 
 
-def _look(frame: _Frame, line: Line, noise: float, shortest: float) -> Trail | None:
+def _look(frame: Frame, line: Line, noise: float, shortest: float) -> Trail | None:
     """The trail on a line, if there is one."""
     strip = Strip.along(line, frame.image.shape, most_steps=_STEPS)
     if strip is None or strip.length < shortest or _is_column(frame, strip):
@@ -332,7 +219,7 @@ def _longest_run(shows: NDArray[np.bool_], known: NDArray[np.bool_]) -> tuple[in
     return first, last
 
 
-def _is_column(frame: _Frame, strip: Strip) -> bool:
+def _is_column(frame: Frame, strip: Strip) -> bool:
     """Whether a line is a bleeding or a bad column or row."""
     lean = math.sqrt(max(1.0 - strip.scale**2, 0.0))
     if lean > _AXIS:
@@ -362,7 +249,7 @@ def _aligned(strip: Strip, pieces: Image, first: int, last: int, shape: tuple[in
     return Strip.along(line, shape, most_steps=_STEPS) or strip
 
 
-def _star(frame: _Frame, strip: Strip, pieces: int, first: int, last: int) -> int | None:
+def _star(frame: Frame, strip: Strip, pieces: int, first: int, last: int) -> int | None:
     """Number of the piece with most saturated pixels; None where there are none in the run."""
     core = np.s_[:, REACH - 4 : REACH + 5]
     full = (frame.full(strip.y[core], strip.x[core]) & strip.inside[core]).sum(axis=1)

@@ -59,6 +59,7 @@ class FringeFrame(CalibrationTarget):
         MINIMUM_SKY_LEVEL: float = 200.0
         MAXIMUM_SKY_LEVEL: float = 50000.0
         MINIMUM_FRAMES: int = 3
+        MAXIMUM_FRAMES: int = 12
         MAXIMUM_AMPLITUDE: float = 0.2
         MAXIMUM_AMPLITUDE_DIFFERENCE: float = 0.02
 
@@ -80,6 +81,7 @@ class FringeFrame(CalibrationTarget):
             inputs,
             levels=(parameters.MINIMUM_SKY_LEVEL, parameters.MAXIMUM_SKY_LEVEL),
             at_least=parameters.MINIMUM_FRAMES,
+            at_most=parameters.MAXIMUM_FRAMES,
         )
         flat = inputs.flat.images["FLAT"]
         bad = (inputs.hot.images["MAP"] == 0) | (inputs.cold.images["MAP"] == 0) | ~(flat > 0.0)

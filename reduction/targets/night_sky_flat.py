@@ -66,6 +66,7 @@ class NightSkyFlatFrame(CalibrationTarget):
         MINIMUM_SKY_LEVEL: float = 200.0
         MAXIMUM_SKY_LEVEL: float = 50000.0
         MINIMUM_FRAMES: int = 3
+        MAXIMUM_FRAMES: int = 12
         DETECTION_THRESHOLD: float = 4.0
         MASK_GROWTH: int = 6
         MAXIMUM_FILLED_FRACTION: float = 0.25
@@ -88,6 +89,7 @@ class NightSkyFlatFrame(CalibrationTarget):
             inputs,
             levels=(parameters.MINIMUM_SKY_LEVEL, parameters.MAXIMUM_SKY_LEVEL),
             at_least=parameters.MINIMUM_FRAMES,
+            at_most=parameters.MAXIMUM_FRAMES,
         )
         good = None if inputs.hot is None else inputs.hot.images["MAP"] == 1
         noise = inputs.read_noise

