@@ -30,6 +30,7 @@ _ROUNDS: Final = 30
 _SIGMA_CLIP: Final = 3.5
 _RAYLEIGH_MEDIAN: Final = 1.1774
 _FLOOR: Final = 0.2
+_UNKNOWN: Final = 100.0
 _SKEWED: Final = 1.05
 _LINEAR_DEGREE: Final = 1
 
@@ -174,6 +175,7 @@ def solve(  # noqa: PLR0913  # what is known of a frame and of its field
     stars = _in_reach((ra, dec, mag), guess, shape, pointing_error)
     field = Field(np.stack((x, y), axis=-1), ra, dec, brightest, stars, shape)
     variances = np.ones(len(x)) if errors is None else np.square(errors)
+    variances = np.where(np.isfinite(variances), variances, _UNKNOWN)
     frame = _Frame(field, variances, PixelPlane.of(shape))
     nothing = frame.measure(_Fit.none(guess))
     if len(stars) == 0 or len(brightest) == 0:

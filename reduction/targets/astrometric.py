@@ -207,7 +207,8 @@ class AstrometricParameters(FrameTarget):
         """Draw the residuals in five panels."""
         from reduction.residual_plots import show_residuals  # noqa: PLC0415  # matplotlib is slow to import
 
-        show_residuals(figure, self.tables["RESIDUALS"], title="measured minus reference")
+        (part,) = np.ravel(figure.subfigures(1, 1, squeeze=False))
+        show_residuals(part, self.tables["RESIDUALS"], title="measured minus reference")
 
 
 _NAMES: Final = ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
@@ -244,8 +245,7 @@ def _best(
     clean: NDArray[np.bool_],
 ) -> tuple[str, Solution, ReferenceTable]:
     """Catalogue, solution and stars with most stars; the largest catalogues are tried first."""
-    raw, instrument = inputs.raw, inputs.instrument
-    wcs = raw["wcs"]
+    raw, wcs, instrument = inputs.raw, inputs.raw["wcs"], inputs.instrument
     shape = (inputs.catalog["naxis2"], inputs.catalog["naxis1"])
 
     def solution(stars: ReferenceTable) -> Solution:

@@ -210,7 +210,7 @@ def _best(catalog: Progenitor, parameters: GAstrometric.Parameters) -> NDArray[n
     sources = catalog.tables["SOURCES"]
     noise = signal_to_noise(sources)
     good = is_clean(sources, masked=True) & is_starlike(sources)
-    good &= noise > parameters.MIN_SIGNAL_TO_NOISE
+    good &= (noise > parameters.MIN_SIGNAL_TO_NOISE) & np.isfinite(sources["pos_err"])
     rows = np.flatnonzero(good)
     brightest = np.argsort(-sources["flux"][rows], kind="stable")[: parameters.MAX_SOURCES]
     return rows[np.sort(brightest)]

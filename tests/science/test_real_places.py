@@ -81,6 +81,21 @@ def test_microobservatory_is_placed_within_0_6_arcsec(
     assert 1.0 < 60.0 * np.hypot(corner[0] - pointing[0], corner[1] - pointing[1]) < 45.0
 
 
+@pytest.mark.parametrize("name", ["uamA_0026", "uamA_0033"])
+def test_cafos_is_found_from_a_header_that_is_17_arcmin_off(shared: Path, name: str) -> None:
+    # RA and DEC, not the preset position; turned by 89 degrees; raw pixels, undivided by any flat
+    folder = shared / "data" / "cafos_ngc2420_2021-03"
+    sdss = load_reference(shared / "data" / "reference_catalogues" / "sdss_daophot_NGC2420.csv.gz")
+    image, header = read(folder / "science" / f"{name}.fits.gz")
+    pointing = (float(header["RA"]), float(header["DEC"]))
+    found = place(image, sdss, pointing, scale=0.53, error=0.35, threshold=3.0)
+    assert found.n_ref >= 100
+    assert found.rms <= 0.15
+    middle = found.wcs.to_sky(511.5, 511.5)
+    assert (float(middle[0]), float(middle[1])) == pytest.approx((114.6015, 21.5725), abs=0.01)
+    assert abs(middle[1] - pointing[1]) + abs(middle[0] - pointing[0]) > 0.2
+
+
 def mit(shared: Path, night: str, tycho: ReferenceTable, number: int) -> Solution:
     folder = shared / "data" / "mit_wallace_2713_2018-10" / night
     dark = np.median([read(path)[0] for path in sorted((folder / "dark").iterdir())[:5]], axis=0)
