@@ -157,28 +157,41 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
             if step > _SOFT and (share == before[0]).all() and (trust == before[1]).all():
                 break
     used, trusted = usable & (share > 0), held & (trust > 0)
+    off = np.where(trusted & np.isfinite(off), off, np.nan)
+    return _summary(frame, star, magnitude, weight, solution, used, trusted, off)
+
+
+def _summary(  # the parts of a solution
+    frame: Index,
+    star: Index,
+    magnitude: Array,
+    weight: Array,
+    solution: tuple[Array, Array, Array],
+    used: NDArray[np.bool_],
+    trusted: NDArray[np.bool_],
+    off: Array,
+) -> GlobalZeroPoints:
+    """Say what a solution rests on; ``off`` are the standards' pulls, NaN for other stars."""
     zero, mags, errors = solution
     tied = np.isfinite(zero)
     rest = mags[star] - zero[frame] - magnitude
     counted = used & np.isfinite(rest)
-    several = np.bincount(star[counted], minlength=n_stars)
+    several = np.bincount(star[counted], minlength=len(mags))
     useful = counted & ((several[star] > 1) | trusted[star])
-    number = np.bincount(frame[useful], minlength=n_frames)
+    number = np.bincount(frame[useful], minlength=len(zero))
     scatter = np.sqrt(
-        np.bincount(frame[useful], weights=rest[useful] ** 2, minlength=n_frames)
+        np.bincount(frame[useful], weights=rest[useful] ** 2, minlength=len(zero))
         / np.maximum(number - 1, 1)
     )
-    anchored = trusted & np.isfinite(mags)
-    chi2 = float((rest[counted] ** 2 * weight[counted]).sum())
-    chi2 += float(((mags - value)[anchored] ** 2 * tie[anchored]).sum())
-    free = int(counted.sum() + anchored.sum() - tied.sum() - np.isfinite(mags).sum())
+    chi2 = float((rest[counted] ** 2 * weight[counted]).sum()) + float(np.nansum(off**2))
+    free = int(counted.sum() + np.isfinite(off).sum() - tied.sum() - np.isfinite(mags).sum())
     standards = useful & trusted[star]
     return GlobalZeroPoints(
         zero,
         errors,
         np.where(number > 1, scatter, np.nan),
         number.astype(np.intp),
-        np.bincount(frame[standards], minlength=n_frames).astype(np.intp),
+        np.bincount(frame[standards], minlength=len(zero)).astype(np.intp),
         mags,
         used,
         chi2 / free if free > 0 else math.nan,

@@ -102,14 +102,20 @@ def made_since(archive, newest):
 
 
 def half_published(archive):
-    """Made products without lineage, publication or whole file; targets that point nowhere."""
+    """Made products without lineage, publication or whole file; targets that point nowhere.
+
+    Constants are made of nothing: of classes without slots no lineage is expected.
+    """
+    constants = [cls.__name__ for cls in archive.registry.targets() if not cls.SLOTS]
     with archive.transaction() as session:
         found = session.scalars(
             text(
                 "SELECT p.product_id FROM vo.product p WHERE p.target_id IS NOT NULL AND ("
-                "NOT EXISTS (SELECT 1 FROM vo.lineage l WHERE l.product_id = p.product_id) OR "
+                "(NOT EXISTS (SELECT 1 FROM vo.lineage l WHERE l.product_id = p.product_id) "
+                "AND NOT p.class_name = ANY(:constants)) OR "
                 "NOT EXISTS (SELECT 1 FROM vo.publication u WHERE u.product_id = p.product_id))"
-            )
+            ),
+            {"constants": constants},
         ).all()
         found += session.scalars(
             text(

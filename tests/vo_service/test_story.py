@@ -38,6 +38,7 @@ from vo_service.supervise import free_port
 
 OF_THE_BIAS = {"ReadNoise", "BiasFrame"}
 OF_THE_FRAME = {
+    "PhotSrcCatalog",
     "ReducedScienceFrame",
     "Catalog",
     "AstrometricParameters",
