@@ -28,7 +28,8 @@ _SOUGHT = {
 }
 #: Ratios, and what is said of flat fields, which are ratios themselves.
 _WITHOUT_UNIT = re.compile(
-    "elongation|airmass|nonlinearity|good_fraction|em_res_power|flatness|imstat_.*|chi2|stetson|val|median_chi2"
+    "elongation|airmass|nonlinearity|good_fraction|em_res_power|flatness|imstat_.*"
+    "|chi2|median_chi2|stetson|error_scale|val"
 )
 #: Found by an index too, but only after every row of the view was computed.
 _COMPUTED = {"ancestor_id", "ancestor_class", "descendant_id", "descendant_class"}
