@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import nnls
 from scipy.sparse import coo_array, csr_array, diags_array
 from scipy.sparse.csgraph import connected_components
 
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
 _ROUNDS: Final = 12
 _POLISHES: Final = 4
-_BRIGHT: Final = 0.25
-_FLOORS: Final = (1e-5, 0.3)
+_BINS: Final = 20
+_IN_A_BIN: Final = 15
 _FEW: Final = 0.1
-_MAD: Final = 1.4826
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +46,8 @@ class Ensemble:
         Shape (stars,): whether a star served as a constant one.
     floor
         Error that every magnitude has besides its own, mag.
+    scale
+        By which the errors were multiplied, so that they are those that most stars show.
     """
 
     mag: Array
@@ -56,6 +57,7 @@ class Ensemble:
     n_constant: NDArray[np.intp]
     constant: Flags
     floor: float
+    scale: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,11 @@ class _Choice:
     near: Flags
     constant: Flags
     floor: float
+    scale: float
+
+    def variance(self, err: Array) -> Array:
+        """Variance of magnitudes with these errors."""
+        return np.asarray((self.scale * err) ** 2 + self.floor**2)
 
 
 def relative_photometry(
@@ -103,8 +110,8 @@ def relative_photometry(
         Shape (n, k): quantities along which the offset of an epoch may slope (positions on the
         frame, colours), best with mean 0; none where not given.
     floor
-        Error that every magnitude has besides its own, mag; found from the brightest constant
-        stars where not given.
+        Error that every magnitude has besides its own, mag. Where not given it is found from the
+        stars, together with a factor, at least 1, by which errors are too small.
     sigma_clip
         An observation that is off by more errors serves no offset; nor does a star whose
         chi-square is above the number of its observations by as many standard deviations.
@@ -154,8 +161,8 @@ def _chosen(
     floor: float | None,
     sigma_clip: float,
 ) -> _Choice:
-    found = _floor(data, rest, sigma_clip) if floor is None else floor
-    pull = rest / np.hypot(data.err, found)
+    scale, found = _noise(data, rest, sigma_clip) if floor is None else (1.0, floor)
+    pull = rest / np.hypot(scale * data.err, found)
     near = usable & (np.abs(pull) <= sigma_clip)
     number = np.bincount(data.star[near], minlength=data.stars)
     far = np.bincount(data.star[usable & ~near], minlength=data.stars)
@@ -163,39 +170,49 @@ def _chosen(
     freedom = np.maximum(number - 1, 1)
     calm = chi2 <= freedom + sigma_clip * np.sqrt(2.0 * freedom)
     constant = enough & calm & (far <= np.maximum(1, _FEW * number))
-    return _Choice(near, constant if constant.any() else enough, found)
+    return _Choice(near, constant if constant.any() else enough, found, scale)
 
 
-def _floor(data: _Data, rest: Array, sigma_clip: float) -> float:
-    """Most likely error beyond the photons' of the brightest stars that do not vary."""
-    typical = group_quantile(data.err, data.star, data.stars, 0.5)
-    width = _MAD * group_quantile(np.abs(rest), data.star, data.stars, 0.5)
-    count = np.bincount(data.star[np.isfinite(rest)], minlength=data.stars)
-    known = np.flatnonzero(np.isfinite(typical) & np.isfinite(width) & (count > 1))
+def _noise(data: _Data, rest: Array, sigma_clip: float) -> tuple[float, float]:
+    """Scale of the errors, at least 1, and error beside them, of stars that do not vary.
+
+    Stars are ordered by their typical error. In each of some bins the median of their variances
+    says how much most of them scatter; ``variance = (scale err)^2 + floor^2`` is fitted to these.
+    """
+    width = 1.4826 * group_quantile(np.abs(rest), data.star, data.stars, 0.5)
+    taken = np.isfinite(rest)
+    taken[taken] = np.abs(rest[taken]) <= sigma_clip * np.maximum(
+        width[data.star[taken]], data.err[taken]
+    )
+    star = data.star[taken]
+    number = np.bincount(star, minlength=data.stars)
+    known = np.flatnonzero(number > 1)
     if len(known) == 0:
-        return 0.0
-    bright = known[typical[known] <= np.quantile(typical[known], _BRIGHT)]
-    steady = np.zeros(data.stars, np.bool_)
-    steady[bright[width[bright] <= 2.0 * np.median(width[bright])]] = True
-    taken = steady[data.star] & np.isfinite(rest)
-    taken &= np.abs(rest) <= sigma_clip * np.maximum(width[data.star], data.err)
-    freedom = np.maximum(count - 1, 1)[data.star[taken]] / count[data.star[taken]]
-    square, error = rest[taken] ** 2 / freedom, data.err[taken] ** 2
-
-    def unlikely(log_floor: float) -> float:
-        total = error + np.exp(2.0 * log_floor)
-        return float(np.sum(square / total + np.log(total)))
-
-    best = minimize_scalar(unlikely, bounds=tuple(np.log(_FLOORS)), method="bounded")
-    floor = float(np.exp(best.x))
-    return floor if floor > 2.0 * _FLOORS[0] else 0.0
+        return 1.0, 0.0
+    freedom = number[known] - 1.0
+    square = np.bincount(star, rest[taken] ** 2, data.stars)[known] / freedom
+    square /= (1.0 - 2.0 / (9.0 * freedom)) ** 3  # its median is that of chi-square
+    error = np.bincount(star, data.err[taken] ** 2, data.stars)[known] / number[known]
+    order = np.argsort(error)
+    parts = np.array_split(order, min(_BINS, max(len(order) // _IN_A_BIN, 1)))
+    seen = np.array([np.median(square[part]) for part in parts])
+    said = np.array([np.median(error[part]) for part in parts])
+    if not (seen > 0).all():
+        return 1.0, 0.0
+    weight = 1.0 / np.maximum(seen, said)
+    if len(parts) > 2:  # two unknowns need more
+        (scale2, floor2), _ = nnls(np.stack((said * weight, weight), axis=1), seen * weight)
+        if scale2 > 1.0:
+            return float(np.sqrt(scale2)), float(np.sqrt(floor2))
+    floor2 = np.average(seen - said, weights=weight**2)
+    return 1.0, float(np.sqrt(max(floor2, 0.0)))
 
 
 def _solve(data: _Data, choice: _Choice) -> tuple[Array, Array]:
     """Offsets and slopes of each epoch, shape (epochs, k), and their variances."""
     use = np.flatnonzero(choice.near & choice.constant[data.star])
     width = data.terms.shape[1]
-    weight = 1.0 / (data.err[use] ** 2 + choice.floor**2)
+    weight = 1.0 / choice.variance(data.err[use])
     column = data.epoch[use][:, np.newaxis] * width + np.arange(width)
     row = np.repeat(np.arange(len(use)), width)
     shape = (len(use), data.epochs * width)
@@ -238,7 +255,7 @@ def _offsets(data: _Data, slopes: Array) -> Array:
 
 def _residuals(data: _Data, usable: Flags, choice: _Choice, mag: Array) -> Array:
     """What is left of each magnitude without its star's mean, of what is not far off."""
-    weight = 1.0 / (data.err**2 + choice.floor**2)
+    weight = 1.0 / choice.variance(data.err)
     calm = usable & choice.near & np.isfinite(mag)
     mean = group_mean(mag, np.where(calm, weight, 0.0), data.star, data.stars)
     middle = group_quantile(np.where(usable, mag, np.nan), data.star, data.stars, 0.5)
@@ -251,7 +268,7 @@ def _result(data: _Data, choice: _Choice) -> Ensemble:
     use = choice.near & choice.constant[data.star]
     own = np.sqrt((variance[data.epoch] * data.terms**2).sum(axis=1))
     mag = data.mag - _offsets(data, slopes)
-    err = np.sqrt(data.err**2 + choice.floor**2 + own**2)
+    err = np.sqrt(choice.variance(data.err) + own**2)
     offset_err = np.where(np.isfinite(slopes[:, 0]), np.sqrt(variance[:, 0]), np.nan)
     return Ensemble(
         mag=mag,
@@ -261,4 +278,5 @@ def _result(data: _Data, choice: _Choice) -> Ensemble:
         n_constant=np.bincount(data.epoch[use], minlength=data.epochs),
         constant=choice.constant,
         floor=choice.floor,
+        scale=choice.scale,
     )

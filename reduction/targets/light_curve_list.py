@@ -75,6 +75,7 @@ class LightCurveList(FieldTarget):
     error_floor = attribute(
         float, "error that all magnitudes have besides their own", unit="mag", ucd="stat.error"
     )
+    error_scale = attribute(float, "factor of the errors, at least 1", ucd="stat.error;arith")
     offset_scatter = attribute(
         float, "standard deviation of the frames' offsets", unit="mag", ucd="stat.stdev;phot.mag"
     )
@@ -86,8 +87,8 @@ class LightCurveList(FieldTarget):
     class Parameters:
         """Which magnitudes take part, and how frames are compared.
 
-        ERROR_FLOOR None finds it from the brightest constant stars; SPATIAL_ORDER 1 lets the
-        offset slope across the field where a frame has 30 constant stars, 0 does not.
+        ERROR_FLOOR None finds it, and a factor of the errors, from the stars; SPATIAL_ORDER 1
+        lets the offset slope across the field where a frame has 30 constant stars, 0 does not.
         """
 
         FLAG_MASK: int = int(_BLEMISHED)
@@ -125,6 +126,7 @@ class LightCurveList(FieldTarget):
                 "n_epochs": int(known.sum()),
                 "n_constant": int(found.constant.sum()),
                 "error_floor": found.floor,
+                "error_scale": found.scale,
                 "offset_scatter": float(np.std(found.offset[known])) if known.any() else np.nan,
                 "zero_point": zero,
             },

@@ -93,11 +93,23 @@ def test_variables_are_found_and_constants_have_chi_square_about_one():
 
 
 @pytest.mark.science
+def test_errors_that_are_too_small_are_brought_to_what_the_stars_show():
+    made = night(stars=800)
+    found = relative_photometry(made.star, made.epoch, made.mag, made.err / 1.5)
+    # 800 stars in 20 bins: the median variance of a bin is known to 4 %
+    assert found.scale == pytest.approx(1.5, rel=0.03)
+    assert found.floor == pytest.approx(FLOOR, rel=0.1)
+    assert not found.constant[made.varying].any()
+    told = relative_photometry(made.star, made.epoch, made.mag, made.err, floor=0.01)
+    assert (told.scale, told.floor) == (1.0, 0.01)
+
+
+@pytest.mark.science
 def test_a_slope_across_the_field_is_taken_off_where_it_is_allowed():
     made = night(variables=0, slope=0.02, stars=600)
     flat = relative_photometry(made.star, made.epoch, made.mag, made.err)
     sloped = relative_photometry(made.star, made.epoch, made.mag, made.err, along=made.along)
-    assert flat.floor > 2.0 * FLOOR
+    assert flat.floor > 1.5 * FLOOR
     assert sloped.floor == pytest.approx(FLOOR, rel=0.07)
     assert sloped.offset - np.median(sloped.offset - made.offset) == pytest.approx(
         made.offset, abs=2e-3
