@@ -26,7 +26,7 @@ from astropy.io import fits
 from astropy.io.fits.verify import VerifyWarning
 
 from reduction.pixel_cache import PIXELS
-from reduction.steps.noise import tile_noise
+from reduction.steps.tile_noise import tile_noise
 from schemas.errors import StorageError
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from reduction.instruments.base import Section
 from reduction.steps.gaussian import gaussian
 from reduction.steps.isr import correct_frame, saturated_pixels
 from reduction.steps.network import median_of_planes
-from reduction.steps.noise import tile_noise
 from reduction.steps.order import median, moments, within
 from reduction.steps.overscan import correct_overscan
 from reduction.steps.statistics import median_level
+from reduction.steps.tile_noise import tile_noise
 from reduction.steps.windows import Windows
 from schemas.errors import UnprocessableError
 
