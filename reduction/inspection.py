@@ -12,9 +12,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from reduction.layouts import plot_sources
 from reduction.plots import show_histogram, show_image, show_mask
 from reduction.quality import QualityFlags, flags_of
+from reduction.target import ProcessTarget
 from schemas.errors import StorageError
+from schemas.tables import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,15 +115,30 @@ def _said(value: Any) -> str:  # noqa: ANN401  # any JSON value
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def _sources(shown: DBObject) -> np.ndarray[Any, Any] | None:
+    """Sources of a product that has such."""
+    if not isinstance(shown, ProcessTarget) or type(shown).ROWS is not Source:
+        return None
+    rows = shown.rows
+    return rows if len(rows) else None
+
+
 def plot_default(shown: DBObject, figure: FigureBase) -> None:
     """Draw all images of a product: pixels above, how often each value occurs below.
 
-    Extensions that are masks or maps are drawn in colours. Of a product without pixels there is
-    nothing to draw but its facts.
+    Extensions that are masks or maps are drawn in colours. A product without pixels of its own is
+    drawn by those of the reduced frame that it describes, or by its sources; where it has neither
+    there is nothing to draw but its facts.
     """
     images = shown.images
+    if not images and "reduced" in type(shown).SLOTS:
+        images = shown.reduced.images
     if not images:
-        figure.text(0.5, 0.5, "a product without pixels", ha="center", va="center")
+        rows = _sources(shown)
+        if rows is None:
+            figure.text(0.5, 0.5, "no pixels and no sources", ha="center", va="center")
+        else:
+            plot_sources(figure, rows)
         return
     panels = figure.subplots(2, len(images), squeeze=False, height_ratios=(2.0, 1.0))
     for column, (name, image) in enumerate(images.items()):
