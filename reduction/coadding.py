@@ -45,6 +45,14 @@ _SET_DTYPE: Final = np.dtype(
     [("origin", "i4"), ("frames", "i4"), ("pixels", "i8"), ("exptime", "f8"), ("gain", "f8")]
 )
 
+#: One row a detector: its frames, and the widths of stars on them (arcsec).
+_DETECTOR_DTYPE: Final = np.dtype(
+    [
+        *(("instrument", "U24"), ("chip", "U24"), ("frames", "i4")),
+        *(("seeing", "f8"), ("seeing_best", "f8"), ("seeing_worst", "f8")),
+    ]
+)
+
 #: Bright stars of a frame: places (degrees) and widths (arcsec).
 _STAR_DTYPE: Final = np.dtype([("frame", "i4"), ("ra", "f8"), ("dec", "f8"), ("fwhm", "f8")])
 
@@ -208,6 +216,7 @@ def combine_frames(
         "FRAMES": table,
         "SETS": _sets(made.origin, members, table),
         "MEMBERS": members,
+        "DETECTORS": _detectors(table[chosen]),
     }
     images: dict[str, NDArray[Any]] = {"IMAGE": made.image, "WEIGHT": made.weight}
     images |= {"MASK": made.mask, "NUMBER": made.number, "ORIGIN": made.origin}
@@ -304,6 +313,19 @@ def _sets(
     sets["exptime"] = np.bincount(which, table["exptime"][frame], n)[1:]
     sets["gain"] = total[1:] ** 2 / photons[1:]
     return sets
+
+
+def _detectors(used: NDArray[np.void]) -> NDArray[np.void]:
+    """Seeing by detector, in the order of their names."""
+    names = sorted({(str(row["instrument"]), str(row["chip"])) for row in used})
+    detectors = np.zeros(len(names), _DETECTOR_DTYPE)
+    for row, (instrument, chip) in zip(detectors, names, strict=True):
+        own = used["seeing"][(used["instrument"] == instrument) & (used["chip"] == chip)]
+        known = own[np.isfinite(own)] if np.isfinite(own).any() else np.array([math.nan])
+        row["instrument"], row["chip"], row["frames"] = instrument, chip, len(own)
+        row["seeing"] = np.median(known)
+        row["seeing_best"], row["seeing_worst"] = known.min(), known.max()
+    return detectors
 
 
 def _stars(frames: Sequence[Progenitor], chosen: Sequence[int]) -> NDArray[np.void]:

@@ -32,7 +32,8 @@ class CoaddedRegriddedFrame(FieldTarget):
     no frame has a zero point), "WEIGHT" (inverse of the variance that a pixel adds to a large
     aperture; 0 is "do not use"), "MASK" (why the weight is 0), "NUMBER" (frames in a pixel),
     "ORIGIN" (which ones). Tables: "FRAMES" (one row a frame, in the order of the lineage), "SETS"
-    (one row an origin) and "MEMBERS" (origin, frame): from any pixel one gets to its frames.
+    (one row an origin), "MEMBERS" (origin, frame): from any pixel one gets to its frames; and
+    "DETECTORS" (the stars' widths by chip).
 
     Frames without a zero point are left out where others have one.
     """
