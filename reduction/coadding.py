@@ -189,25 +189,13 @@ def combine_frames(
         If no frame has a pixel with weight.
     """
     calibrated = any(frame["flux_scale"] is not None for frame in frames)
-    table = np.array(
-        [_row(i, frame, zero_point, calibrated=calibrated) for i, frame in enumerate(frames)],
-        _FRAME_DTYPE,
-    )
+    rows = [_row(i, frame, zero_point, calibrated=calibrated) for i, frame in enumerate(frames)]
+    table = np.array(rows, _FRAME_DTYPE)
     chosen: list[int] = np.flatnonzero(table["flux_scale"] > 0).tolist()
-    field = own_field(inputs)
-    grid, _ = grid_of(field)
-    boxes = {i: frame_box(frames[i]) for i in chosen}
-    whole = sum(box.shape[0] * box.shape[1] for box in boxes.values()) <= _IN_MEMORY
-    parts = [
-        Contribution(boxes[i], _reader(frames[i], whole=whole), float(table["flux_scale"][i]))
-        for i in chosen
-    ]
-    box = rectangle_around(list(boxes.values()))
-    made = coadd(parts, box, combine=combine, clip_sigma=clip[0], clip_fraction=clip[1])
-    for frame in frames:
-        frame.forget()
-    if not (made.weight > 0).any():
-        message = f"no pixel of field {field.name} has weight in any of {len(frames)} frames"
+    made, box = _combined(frames, table, combine, clip)
+    if made is None or not (made.weight > 0).any():
+        name = own_field(inputs).name
+        message = f"no pixel of field {name} has weight in any of {len(frames)} frames"
         raise UnprocessableError(message)
     table["clipped"][chosen] = made.clipped
     members = made.members.copy()
@@ -221,15 +209,39 @@ def combine_frames(
     images: dict[str, NDArray[Any]] = {"IMAGE": made.image, "WEIGHT": made.weight}
     images |= {"MASK": made.mask, "NUMBER": made.number, "ORIGIN": made.origin}
     radii = [frames[i]["aperture"] for i in chosen if frames[i]["aperture"] is not None]
+    wcs = part_of(grid_of(own_field(inputs))[0], x0=box.x0, y0=box.y0)
     return CoaddedFrames(
         box,
-        part_of(grid, x0=box.x0, y0=box.y0),
+        wcs,
         images,
         tables,
         zero_point if calibrated else None,
         max(radii) if radii else None,
-        _widths(made, part_of(grid, x0=box.x0, y0=box.y0), _stars(frames, chosen), table),
+        _widths(made, wcs, _stars(frames, chosen), table),
     )
+
+
+def _combined(
+    frames: Sequence[Progenitor],
+    table: NDArray[np.void],
+    combine: CombineType,
+    clip: tuple[float, float],
+) -> tuple[Coadd | None, Section]:
+    """Combine what has a scale, and the rectangle that this is; None where nothing has one."""
+    scales = {i: float(scale) for i, scale in enumerate(table["flux_scale"]) if scale > 0}
+    if not scales:
+        return None, Section(0, 0, 0, 0)
+    boxes = {i: frame_box(frames[i]) for i in scales}
+    whole = sum(box.shape[0] * box.shape[1] for box in boxes.values()) <= _IN_MEMORY
+    parts = [
+        Contribution(boxes[i], _reader(frames[i], whole=whole), scale)
+        for i, scale in scales.items()
+    ]
+    box = rectangle_around(list(boxes.values()))
+    made = coadd(parts, box, combine=combine, clip_sigma=clip[0], clip_fraction=clip[1])
+    for frame in frames:
+        frame.forget()
+    return made, box
 
 
 def _row(

@@ -161,6 +161,8 @@ def test_bands_are_clipped_each_for_itself_and_added() -> None:
 def test_frames_without_weight_and_classes_without_field_are_refused() -> None:
     with pytest.raises(UnprocessableError, match="no pixel of field here"):
         combined([regridded(0, weight=0.0)])
+    with pytest.raises(UnprocessableError, match="no pixel of field here"):
+        combined([regridded(0, exptime=0.0, zero_point=None, flux_scale=None)])
     with pytest.raises(FatalError, match="no field"):
         combine_frames(
             *(inputs(None), [regridded(0)]),
