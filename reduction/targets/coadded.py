@@ -68,7 +68,9 @@ class CoaddedRegriddedFrame(FieldTarget):
         float, "electrons per unit in the median pixel", ucd="arith.factor;instr.det"
     )
     noise_factor = attribute(
-        float, "pixel rms over what the weights say, for neighbours share noise", ucd="arith.ratio"
+        float,
+        "pixel rms over what the weights say, for neighbours share noise",
+        ucd="stat.stdev;arith.ratio",
     )
     seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
     seeing_predicted = attribute(
@@ -81,7 +83,7 @@ class CoaddedRegriddedFrame(FieldTarget):
         float, "width of stars on the worst frame", unit="arcsec", ucd="instr.obsty.seeing"
     )
     psf_difference = attribute(
-        float, "seeing over what the frames promise, less 1", ucd="arith.ratio"
+        float, "seeing over what the frames promise, less 1", ucd="instr.obsty.seeing;arith.diff"
     )
     psf_stars = attribute(int, "stars that this was measured with", ucd="meta.number")
     limiting_mag = attribute(

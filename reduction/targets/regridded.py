@@ -95,11 +95,15 @@ class RegriddedFrame(FrameInFieldTarget):
         float, "width (fwhm) of stars before", unit="arcsec", ucd="instr.obsty.seeing"
     )
     psf_difference = attribute(
-        float, "change of the stars' width by the regridding, relative", ucd="arith.ratio"
+        float,
+        "change of the stars' width by the regridding, relative",
+        ucd="instr.obsty.seeing;arith.diff",
     )
     psf_stars = attribute(int, "stars that this was measured with", ucd="meta.number")
     noise_factor = attribute(
-        float, "pixel rms over what the weights say, for neighbours share noise", ucd="arith.ratio"
+        float,
+        "pixel rms over what the weights say, for neighbours share noise",
+        ucd="stat.stdev;arith.ratio",
     )
     weight = attribute(
         float, "median inverse variance of a grid pixel", unit="adu**-2", ucd="stat.weight"
