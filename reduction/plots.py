@@ -23,7 +23,7 @@ import numpy as np
 from astropy.visualization import ZScaleInterval
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
 
-from reduction.steps.statistics import WINDOWS, clipped_statistics, sub_windows
+from reduction.steps.statistics import clipped_statistics
 from reduction.steps.weight import MaskBit
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 _SHOWN: Final = 700
+_WINDOWS: Final = (4, 8)
 _BINS: Final = 200
 #: Colours told apart with any kind of colour vision (Wong 2011, Nature Methods 8, 441).
 _COLOURS: Final = (
@@ -155,12 +156,7 @@ def show_histogram(
     if left.size == 0:
         _say_nothing(axes, title)
         return
-    middle = clipped_statistics(left, threshold=5.0, iterations=10)
-    width = 10.0 * middle.stdev or 0.5
-    low = max(middle.median - width, float(left.min()))
-    high = min(middle.median + width, float(left.max()))
-    if low >= high:
-        low, high = middle.median - width, middle.median + width
+    low, high, outside = _bulk(left)
     axes.hist(left, bins=_edges(left, low, high), histtype="step", color=_COLOURS[3])
     axes.set_yscale("log")
     for number, (name, value) in enumerate((lines or {}).items()):
@@ -168,7 +164,6 @@ def show_histogram(
         axes.axvline(value, color=colour, linestyle="--", label=f"{name} {value:.4g}")
     if lines:
         axes.legend(fontsize="small")
-    outside = int(np.count_nonzero((left < low) | (left > high)))
     axes.set(title=title, xlabel=unit or "value", ylabel=f"number ({outside} outside)")
 
 
@@ -188,9 +183,15 @@ def show_windows(
     title
         Of the panel.
     """
-    medians = np.full(WINDOWS, np.nan)
-    for place, values in sub_windows(image, bad=bad):
-        medians[place] = np.median(values)
+    good = np.isfinite(image) if bad is None else np.isfinite(image) & ~bad
+    medians = np.full(_WINDOWS, np.nan)
+    for place in np.ndindex(_WINDOWS):
+        window = tuple(
+            slice(number * length // parts, (number + 1) * length // parts)
+            for number, length, parts in zip(place, image.shape, _WINDOWS, strict=True)
+        )
+        values = image[window][good[window]]
+        medians[place] = np.median(values) if values.size else np.nan
     if not np.isfinite(medians).any():
         _say_nothing(axes, title)
         return
@@ -221,14 +222,21 @@ def show_windows(
 def show_profiles(axes: Axes, image: Array, *, title: str = "", unit: str = "") -> None:
     """Draw the medians of the columns against x and those of the rows against y."""
     usable = np.where(np.isfinite(image), image, np.nan)
+    drawn = []
     for axis, name, colour in ((0, "columns, along x", 3), (1, "rows, along y", 2)):
         known = np.isfinite(usable).any(axis=axis)
         places = np.flatnonzero(known)
         lines = usable[:, known] if axis == 0 else usable[known]
         medians = np.nanmedian(lines, axis=axis)
         axes.plot(places, medians, linewidth=0.8, color=_COLOURS[colour], label=name)
+        drawn.append(medians)
+    low, high, outside = _bulk(np.concatenate(drawn))
+    if low < high:
+        axes.set_ylim(low, high)
     axes.legend(fontsize="small")
-    axes.set(title=title or "medians of columns and rows", xlabel="pixel", ylabel=unit)
+    said = f" ({outside} outside)" if outside else ""
+    title = f"{title or 'medians of columns and rows'}{said}"
+    axes.set(title=title, xlabel="pixel", ylabel=unit)
 
 
 def show_points(
@@ -264,6 +272,20 @@ def show_points(
         axes.axhline(0.0, color=_COLOURS[0], linewidth=0.8)
     axes.set(title=title, xlabel=x_label, ylabel=y_label)
     axes.locator_params(axis="x", nbins=5)
+
+
+def _bulk(values: Array) -> tuple[float, float, int]:
+    """Range within ten deviations of the middle, and the number of values outside."""
+    known = values[np.isfinite(values)]
+    middle = clipped_statistics(known, threshold=5.0, iterations=10)
+    width = 10.0 * middle.stdev or 0.5
+    if not known.size:
+        return 0.0, 0.0, 0
+    low = max(middle.median - width, float(known.min()))
+    high = min(middle.median + width, float(known.max()))
+    if low >= high:
+        low, high = middle.median - width, middle.median + width
+    return low, high, int(np.count_nonzero((known < low) | (known > high)))
 
 
 def _edges(values: Array, low: float, high: float) -> list[float]:
