@@ -45,6 +45,14 @@ _SET_DTYPE: Final = np.dtype(
     [("origin", "i4"), ("frames", "i4"), ("pixels", "i8"), ("exptime", "f8"), ("gain", "f8")]
 )
 
+#: One row a detector: its frames, and the widths of stars on them (arcsec).
+_DETECTOR_DTYPE: Final = np.dtype(
+    [
+        *(("instrument", "U24"), ("chip", "U24"), ("frames", "i4")),
+        *(("seeing", "f8"), ("seeing_best", "f8"), ("seeing_worst", "f8")),
+    ]
+)
+
 #: Bright stars of a frame: places (degrees) and widths (arcsec).
 _STAR_DTYPE: Final = np.dtype([("frame", "i4"), ("ra", "f8"), ("dec", "f8"), ("fwhm", "f8")])
 
@@ -181,25 +189,13 @@ def combine_frames(
         If no frame has a pixel with weight.
     """
     calibrated = any(frame["flux_scale"] is not None for frame in frames)
-    table = np.array(
-        [_row(i, frame, zero_point, calibrated=calibrated) for i, frame in enumerate(frames)],
-        _FRAME_DTYPE,
-    )
+    rows = [_row(i, frame, zero_point, calibrated=calibrated) for i, frame in enumerate(frames)]
+    table = np.array(rows, _FRAME_DTYPE)
     chosen: list[int] = np.flatnonzero(table["flux_scale"] > 0).tolist()
-    field = own_field(inputs)
-    grid, _ = grid_of(field)
-    boxes = {i: frame_box(frames[i]) for i in chosen}
-    whole = sum(box.shape[0] * box.shape[1] for box in boxes.values()) <= _IN_MEMORY
-    parts = [
-        Contribution(boxes[i], _reader(frames[i], whole=whole), float(table["flux_scale"][i]))
-        for i in chosen
-    ]
-    box = rectangle_around(list(boxes.values()))
-    made = coadd(parts, box, combine=combine, clip_sigma=clip[0], clip_fraction=clip[1])
-    for frame in frames:
-        frame.forget()
-    if not (made.weight > 0).any():
-        message = f"no pixel of field {field.name} has weight in any of {len(frames)} frames"
+    made, box = _combined(frames, table, combine, clip)
+    if made is None or not (made.weight > 0).any():
+        name = own_field(inputs).name
+        message = f"no pixel of field {name} has weight in any of {len(frames)} frames"
         raise UnprocessableError(message)
     table["clipped"][chosen] = made.clipped
     members = made.members.copy()
@@ -208,19 +204,44 @@ def combine_frames(
         "FRAMES": table,
         "SETS": _sets(made.origin, members, table),
         "MEMBERS": members,
+        "DETECTORS": _detectors(table[chosen]),
     }
     images: dict[str, NDArray[Any]] = {"IMAGE": made.image, "WEIGHT": made.weight}
     images |= {"MASK": made.mask, "NUMBER": made.number, "ORIGIN": made.origin}
     radii = [frames[i]["aperture"] for i in chosen if frames[i]["aperture"] is not None]
+    wcs = part_of(grid_of(own_field(inputs))[0], x0=box.x0, y0=box.y0)
     return CoaddedFrames(
         box,
-        part_of(grid, x0=box.x0, y0=box.y0),
+        wcs,
         images,
         tables,
         zero_point if calibrated else None,
         max(radii) if radii else None,
-        _widths(made, part_of(grid, x0=box.x0, y0=box.y0), _stars(frames, chosen), table),
+        _widths(made, wcs, _stars(frames, chosen), table),
     )
+
+
+def _combined(
+    frames: Sequence[Progenitor],
+    table: NDArray[np.void],
+    combine: CombineType,
+    clip: tuple[float, float],
+) -> tuple[Coadd | None, Section]:
+    """Combine what has a scale, and the rectangle that this is; None where nothing has one."""
+    scales = {i: float(scale) for i, scale in enumerate(table["flux_scale"]) if scale > 0}
+    if not scales:
+        return None, Section(0, 0, 0, 0)
+    boxes = {i: frame_box(frames[i]) for i in scales}
+    whole = sum(box.shape[0] * box.shape[1] for box in boxes.values()) <= _IN_MEMORY
+    parts = [
+        Contribution(boxes[i], _reader(frames[i], whole=whole), scale)
+        for i, scale in scales.items()
+    ]
+    box = rectangle_around(list(boxes.values()))
+    made = coadd(parts, box, combine=combine, clip_sigma=clip[0], clip_fraction=clip[1])
+    for frame in frames:
+        frame.forget()
+    return made, box
 
 
 def _row(
@@ -304,6 +325,19 @@ def _sets(
     sets["exptime"] = np.bincount(which, table["exptime"][frame], n)[1:]
     sets["gain"] = total[1:] ** 2 / photons[1:]
     return sets
+
+
+def _detectors(used: NDArray[np.void]) -> NDArray[np.void]:
+    """Seeing by detector, in the order of their names."""
+    names = sorted({(str(row["instrument"]), str(row["chip"])) for row in used})
+    detectors = np.zeros(len(names), _DETECTOR_DTYPE)
+    for row, (instrument, chip) in zip(detectors, names, strict=True):
+        own = used["seeing"][(used["instrument"] == instrument) & (used["chip"] == chip)]
+        known = own[np.isfinite(own)] if np.isfinite(own).any() else np.array([math.nan])
+        row["instrument"], row["chip"], row["frames"] = instrument, chip, len(own)
+        row["seeing"] = np.median(known)
+        row["seeing_best"], row["seeing_worst"] = known.min(), known.max()
+    return detectors
 
 
 def _stars(frames: Sequence[Progenitor], chosen: Sequence[int]) -> NDArray[np.void]:

@@ -104,7 +104,9 @@ def find_product(
 def raw_frames_behind(
     connection: psycopg2.extensions.connection, dataset: Dataset, *, most: int
 ) -> list[int]:
-    """Numbers of the raw science frames that an image was made from, oldest first.
+    """Numbers of the raw science frames whose pixels an image is made of, in their order.
+
+    Frames that helped to place or to calibrate them are not among them.
 
     Parameters
     ----------
@@ -115,10 +117,9 @@ def raw_frames_behind(
         return [dataset.raw_id]
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT r.object_id FROM archive.ancestors a "
-            "JOIN archive.raw_frames r ON r.object_id = a.ancestor_id "
-            "WHERE a.object_id = %s AND r.class_name = 'RawScienceFrame' "
-            "ORDER BY r.mjd_obs, r.object_id LIMIT %s",
+            "SELECT r.progenitor_id FROM archive.lineage l JOIN archive.lineage r "
+            "ON r.object_id = l.progenitor_id AND r.role = 'raw' "
+            "WHERE l.object_id = %s ORDER BY l.role, l.position LIMIT %s",
             (dataset.product_id, most),
         )
         return [row[0] for row in cursor.fetchall()]

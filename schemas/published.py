@@ -416,7 +416,12 @@ SOURCES: Final = Table(
             "meta.number",
             "number on its image; on the coadds of a field the same in all bands",
         ),
-        _text("field", "meta.id;obs.field", "field of its coadd, no value for single frames"),
+        _text(
+            "field",
+            "meta.id;obs.field",
+            "field of its coadd, no value for single frames",
+            indexed=True,
+        ),
     ),
     "Sources on all published images, one row for each detection",
     kind="view",

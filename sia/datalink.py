@@ -41,7 +41,7 @@ MEDIA_TYPE: Final = "application/x-votable+xml;content=datalink"
 MOST_IDS: Final = 1000
 """Identifiers that one request answers; the rest is said to have overflowed."""
 MOST_PROGENITORS: Final = 200
-"""Raw frames that are linked for one image; ``archive.ancestors`` has all of a larger coadd."""
+"""Raw frames that are linked for one image; ``archive.lineage`` has all of a larger coadd."""
 
 _FITS: Final = soda.MEDIA_TYPE
 

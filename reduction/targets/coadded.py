@@ -32,7 +32,8 @@ class CoaddedRegriddedFrame(FieldTarget):
     no frame has a zero point), "WEIGHT" (inverse of the variance that a pixel adds to a large
     aperture; 0 is "do not use"), "MASK" (why the weight is 0), "NUMBER" (frames in a pixel),
     "ORIGIN" (which ones). Tables: "FRAMES" (one row a frame, in the order of the lineage), "SETS"
-    (one row an origin) and "MEMBERS" (origin, frame): from any pixel one gets to its frames.
+    (one row an origin), "MEMBERS" (origin, frame): from any pixel one gets to its frames; and
+    "DETECTORS" (the stars' widths by chip).
 
     Frames without a zero point are left out where others have one.
     """
@@ -67,7 +68,9 @@ class CoaddedRegriddedFrame(FieldTarget):
         float, "electrons per unit in the median pixel", ucd="arith.factor;instr.det"
     )
     noise_factor = attribute(
-        float, "pixel rms over what the weights say, for neighbours share noise", ucd="arith.ratio"
+        float,
+        "pixel rms over what the weights say, for neighbours share noise",
+        ucd="stat.stdev;arith.ratio",
     )
     seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
     seeing_predicted = attribute(
@@ -80,7 +83,7 @@ class CoaddedRegriddedFrame(FieldTarget):
         float, "width of stars on the worst frame", unit="arcsec", ucd="instr.obsty.seeing"
     )
     psf_difference = attribute(
-        float, "seeing over what the frames promise, less 1", ucd="arith.ratio"
+        float, "seeing over what the frames promise, less 1", ucd="instr.obsty.seeing;arith.diff"
     )
     psf_stars = attribute(int, "stars that this was measured with", ucd="meta.number")
     limiting_mag = attribute(

@@ -23,7 +23,7 @@ from reduction.steps.sky_subtraction import BackgroundSubtractionType, SkySubtra
 from reduction.steps.star_widths import star_widths
 from reduction.target import FrameInFieldTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
-from reduction.zero_points import FrameZeroPoint, zero_point_of
+from reduction.zero_points import zero_point_of
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
@@ -95,11 +95,15 @@ class RegriddedFrame(FrameInFieldTarget):
         float, "width (fwhm) of stars before", unit="arcsec", ucd="instr.obsty.seeing"
     )
     psf_difference = attribute(
-        float, "change of the stars' width by the regridding, relative", ucd="arith.ratio"
+        float,
+        "change of the stars' width by the regridding, relative",
+        ucd="instr.obsty.seeing;arith.diff",
     )
     psf_stars = attribute(int, "stars that this was measured with", ucd="meta.number")
     noise_factor = attribute(
-        float, "pixel rms over what the weights say, for neighbours share noise", ucd="arith.ratio"
+        float,
+        "pixel rms over what the weights say, for neighbours share noise",
+        ucd="stat.stdev;arith.ratio",
     )
     weight = attribute(
         float, "median inverse variance of a grid pixel", unit="adu**-2", ucd="stat.weight"
@@ -136,19 +140,13 @@ class RegriddedFrame(FrameInFieldTarget):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Take the sky off, interpolate, and say how the result's scale and stars are."""
-        raw, reduced, field = inputs.raw, inputs.reduced, own_field(inputs)
         frame, origin = self._projection(inputs)
-        grid, grid_shape = grid_of(field)
-        shape = reduced.images["IMAGE"].shape
-        box = covered(frame, shape, grid, grid_shape)
-        if box is None:
-            message = f"{raw['name']}: the frame does not touch the grid of {field.name}"
-            raise UnprocessableError(message)
+        grid, box = self._part(inputs, frame)
         sky = self._without_sky(inputs, parameters)
         made = resample(
             sky.image,
             sky.weight,
-            reduced.images["MASK"],
+            inputs.reduced.images["MASK"],
             frame=frame,
             grid=grid,
             box=box,
@@ -156,17 +154,10 @@ class RegriddedFrame(FrameInFieldTarget):
             limit=parameters.MAXIMUM_BAD_SHARE,
         )
         if not (made.weight > 0).any():
-            message = f"{raw['name']}: no pixel of the grid of {field.name} gets a value"
-            raise UnprocessableError(message)
+            where = f"{inputs.raw['name']}: no pixel of the grid of {own_field(inputs).name}"
+            raise UnprocessableError(f"{where} gets a value")
         part = part_of(grid, x0=box.x0, y0=box.y0)
         stars = self._stars(inputs, sky, made, (frame, part))
-        zero = zero_point_of(
-            inputs.gphotometric,
-            inputs.photometric,
-            name=raw["name"],
-            chip=inputs.chip,
-            airmass=raw["airmass"],
-        )
         return Made(
             images={"IMAGE": made.image, "WEIGHT": made.weight, "MASK": made.mask},
             attributes={
@@ -175,18 +166,14 @@ class RegriddedFrame(FrameInFieldTarget):
                 "grid_nx": box.shape[1],
                 "grid_ny": box.shape[0],
                 "band": inputs.band.standard,
-                "exptime": raw["exptime"],
+                "exptime": inputs.raw["exptime"],
                 "astrometry": origin,
                 "pos_err": self._position_error(inputs),
-                **self._scale(zero, raw["exptime"], frame, parameters),
-                "effective_gain": reduced["effective_gain"],
+                **self._scale(inputs, frame, parameters),
+                "effective_gain": inputs.reduced["effective_gain"],
                 "sky": sky.level,
                 "sky_rms": sky.rms,
-                "seeing": seeing_of(
-                    stars["fwhm_before"], inputs.catalog["fwhm"], frame.pixel_scale
-                ),
-                "psf_difference": _median(stars["fwhm"] / stars["fwhm_before"]) - 1.0,
-                "psf_stars": len(stars),
+                **_widths(stars, inputs.catalog["fwhm"], frame.pixel_scale),
                 "noise_factor": made.noise_factor,
                 "weight": float(np.median(made.weight[made.weight > 0])),
                 "good_fraction": float((made.weight > 0).mean()),
@@ -194,6 +181,18 @@ class RegriddedFrame(FrameInFieldTarget):
             tables={"STARS": stars},
             cards=_cards(inputs, part, box),
         )
+
+    @staticmethod
+    def _part(inputs: Inputs, frame: TanWcs) -> tuple[TanWcs, Section]:
+        """The field's grid, and the part of it that the frame covers."""
+        field = own_field(inputs)
+        grid, shape = grid_of(field)
+        box = covered(frame, inputs.reduced.images["IMAGE"].shape, grid, shape)
+        if box is None:
+            name = inputs.raw["name"]
+            message = f"{name}: the frame does not touch the grid of {field.name}"
+            raise UnprocessableError(message)
+        return grid, box
 
     @staticmethod
     def _projection(inputs: Inputs) -> tuple[TanWcs, str]:
@@ -230,12 +229,17 @@ class RegriddedFrame(FrameInFieldTarget):
 
     @staticmethod
     def _scale(
-        zero: FrameZeroPoint | None,
-        exptime: float,
-        frame: TanWcs,
-        parameters: RegriddedFrame.Parameters,
+        inputs: Inputs, frame: TanWcs, parameters: RegriddedFrame.Parameters
     ) -> dict[str, Any]:
         """Zero point, and the factor that brings the frame to the reference zero point."""
+        raw = inputs.raw
+        zero = zero_point_of(
+            inputs.gphotometric,
+            inputs.photometric,
+            name=raw["name"],
+            chip=inputs.chip,
+            airmass=raw["airmass"],
+        )
         if zero is None:
             return {
                 "photometry": "",
@@ -248,7 +252,7 @@ class RegriddedFrame(FrameInFieldTarget):
             "photometry": zero.origin,
             "zero_point": zero.value,
             "zero_point_err": zero.error,
-            "flux_scale": zero.flux_scale(parameters.REFERENCE_ZERO_POINT, exptime),
+            "flux_scale": zero.flux_scale(parameters.REFERENCE_ZERO_POINT, raw["exptime"]),
             "aperture": zero.aperture_radius * frame.pixel_scale,
         }
 
@@ -304,19 +308,18 @@ class RegriddedFrame(FrameInFieldTarget):
         return int(flags)
 
 
-def seeing_of(widths: NDArray[np.float64], usual: float | None, pixel_scale: float) -> float:
-    """Width of stars, arcsec: the end of the narrowest fifth, or the usual one of a few stars.
-
-    Parameters
-    ----------
-    widths
-        Of stars, arcsec.
-    usual
-        That of the Catalog, pixels; None for none.
-    """
-    if len(widths) >= _FEWEST:
-        return float(np.percentile(widths, _NARROW, method="nearest"))
-    return math.nan if usual is None else float(usual) * pixel_scale
+def _widths(stars: NDArray[np.void], usual: float | None, pixel_scale: float) -> dict[str, Any]:
+    """Seeing, and what the regridding made of it; the Catalog's width (pixels) for few stars."""
+    before, after = stars["fwhm_before"], stars["fwhm"]
+    if len(stars) >= _FEWEST:
+        seeing = float(np.percentile(before, _NARROW, method="nearest"))
+    else:
+        seeing = math.nan if usual is None else float(usual) * pixel_scale
+    return {
+        "seeing": seeing,
+        "psf_difference": _median(after / before) - 1.0,
+        "psf_stars": len(stars),
+    }
 
 
 def _median(values: NDArray[np.float64]) -> float:

@@ -114,6 +114,17 @@ def test_sets_say_time_and_gain_of_their_pixels() -> None:
     assert made.median_of_sets("exptime") == 30.0
 
 
+def test_each_detector_has_its_seeing() -> None:
+    frames = [regridded(n, seeing=2.0 + n, psf_difference=None) for n in range(4)]
+    frames.append(regridded(5, seeing=None))
+    made = combined(frames).tables["DETECTORS"]
+    assert made["chip"].tolist() == ["ccd0", "ccd1"]
+    assert made["frames"].tolist() == [2, 3]
+    assert made["seeing"].tolist() == [3.0, 4.0]
+    assert made["seeing_best"].tolist() == [2.0, 3.0]
+    assert made["seeing_worst"].tolist() == [4.0, 5.0]
+
+
 def test_pieces_from_files_are_the_same_as_frames_in_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -150,6 +161,8 @@ def test_bands_are_clipped_each_for_itself_and_added() -> None:
 def test_frames_without_weight_and_classes_without_field_are_refused() -> None:
     with pytest.raises(UnprocessableError, match="no pixel of field here"):
         combined([regridded(0, weight=0.0)])
+    with pytest.raises(UnprocessableError, match="no pixel of field here"):
+        combined([regridded(0, exptime=0.0, zero_point=None, flux_scale=None)])
     with pytest.raises(FatalError, match="no field"):
         combine_frames(
             *(inputs(None), [regridded(0)]),

@@ -24,7 +24,7 @@ from reduction.targets.detection_frame import DetectionFrame
 from reduction.targets.regridded import RegriddedFrame
 from schemas.cells import text_cells
 from schemas.dali import parse_params
-from schemas.settings import Settings, StorageSettings
+from schemas.settings import LimitSettings, Settings, StorageSettings
 from sia import datalink, protocol, query, soda
 from tap.adql import Catalogue
 from tap.protocol import PARAMS as TAP_PARAMS
@@ -61,7 +61,11 @@ def truth(folder: Path) -> Truth:
 def archive(databases: Databases, truth: Truth, folder: Path) -> Iterator[Archive]:
     """An archive with the night in it, and a declared field."""
     with databases.fresh() as database:
-        settings = Settings(database=database, storage=StorageSettings(root=folder / "files"))
+        settings = Settings(
+            database=database,
+            storage=StorageSettings(root=folder / "files"),
+            limits=LimitSettings(make_budget_s=900.0),
+        )
         opened = Archive(settings)
         initialise(settings, opened.registry)
         sync_recipes(opened)
