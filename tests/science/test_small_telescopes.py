@@ -133,5 +133,5 @@ def test_bright_stars_of_the_wide_field_keep_their_brightness_through_the_night(
     table -= np.nanmedian(table, axis=1, keepdims=True)
     table -= np.nanmedian(table, axis=0, keepdims=True)
     scatter = 1.4826 * np.nanmedian(np.abs(table), axis=1)
-    # no flat, and a drift of 270 pixels: 1 % is what is reached without
+    # no flat, and a drift of 270 pixels over its structure: 1 % is what is left
     assert np.median(scatter) < 0.015
