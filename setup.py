@@ -1,4 +1,4 @@
-"""What setup.cfg cannot say: a compiled part that is left out where it cannot be made."""
+"""What setup.cfg cannot say: compiled parts that are left out where they cannot be made."""
 
 from setuptools import Extension, setup
 
@@ -11,7 +11,14 @@ setup(
             extra_compile_args=["-O3"],
             optional=True,
             py_limited_api=True,
-        )
+        ),
+        Extension(
+            "reduction._resample",
+            ["reduction/_resample.c"],
+            extra_compile_args=["-O3"],
+            optional=True,
+            py_limited_api=True,
+        ),
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -84,25 +84,29 @@ install_part() {
     printf '%s\n' "$sum" >"$stamp"
 }
 
-# The part of bulk answers that is worth compiling; where that cannot be, numpy does its work.
+# The parts that are worth compiling; where that cannot be, numpy does their work.
 compile_part() {
     stamp="$VENV/vo-compiled.sum"
-    sum=$(cd "$ROOT" && cat setup.py schemas/_frames*.[ch] | cksum)
-    compiled=$(find "$ROOT/schemas" -name '_frames*.so' | head -n 1)
+    sum=$(cd "$ROOT" && cat setup.py schemas/_frames*.[ch] reduction/_resample.c | cksum)
+    compiled=$(compiled_parts)
     if [ -n "$compiled" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum $compiled" ]; then
         return 0
     fi
-    if [ -n "$compiled" ]; then
-        rm -f "$compiled" 2>/dev/null || return 0
-    fi
+    for part in $compiled; do
+        rm -f "$part" 2>/dev/null || return 0
+    done
     (cd "$ROOT" && "$VENV/bin/python" setup.py --quiet build_ext --inplace) >"$ROOT_LOG" 2>&1 || :
-    compiled=$(find "$ROOT/schemas" -name '_frames*.so' | head -n 1)
+    compiled=$(compiled_parts)
     if [ -n "$compiled" ]; then
-        say "compiled the part that packs bulk answers"
+        say "compiled the parts that pack bulk answers and regrid frames"
         printf '%s\n' "$sum $compiled" >"$stamp"
     else
-        say "no C compiler with Python's headers: bulk answers are packed by numpy, somewhat slower"
+        say "no C compiler with Python's headers: numpy packs answers and regrids frames, slower"
     fi
+}
+
+compiled_parts() {
+    find "$ROOT/schemas" "$ROOT/reduction" -name '_*.so' | sort | tr '\n' ' '
 }
 
 # prepare NAME: NAME is runtime, or test for everything.

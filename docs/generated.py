@@ -1,10 +1,11 @@
-"""Directives whose text is read off the code: settings, commands, functions, licences."""
+"""Directives whose text is read off the code: settings, commands, classes, flags, licences ..."""
 
 from __future__ import annotations
 
 __all__ = ["setup"]
 
 import configparser
+import inspect
 import re
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
@@ -16,6 +17,15 @@ from docutils.statemachine import StringList
 from pydantic import BaseModel
 from sphinx.util.docutils import SphinxDirective
 
+from reduction.parameters import (
+    BandConstant,
+    ChipConstant,
+    default_parameters,
+    parameter_types,
+)
+from reduction.published import flagged_classes
+from reduction.quality import flags_of
+from reduction.registry import Registry
 from schemas.settings import Settings
 from tap.adql.functions import USER_DEFINED
 
@@ -23,6 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sphinx.application import Sphinx
+
+    from reduction.attributes import Attribute
+    from reduction.depends import Slot
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -80,6 +93,80 @@ class FunctionsDirective(_Generated):
             yield ""
 
 
+class TargetsDirective(_Generated):
+    """Every class of targets: what it is made from, what it keeps, its parameters and defaults."""
+
+    def lines(self) -> Iterator[str]:
+        registry = Registry.load()
+        for cls in sorted(registry.targets(), key=lambda cls: cls.__name__):
+            yield from (f".. _class-{cls.__name__}:", "")
+            yield from _heading(cls.__name__)
+            yield from (*inspect.cleandoc(cls.__doc__ or "").splitlines(), "")
+            words = cls.ANCHOR.value.replace("_", " ")
+            yield f"One for each {words}, wherever there is a {' or '.join(cls.ANCHOR_CLASSES)}."
+            yield f"Recipe version {cls.VERSION}."
+            yield ""
+            yield from _table("input", "of class", "", map(_slot, cls.SLOTS.values()))
+            yield from _table("attribute", "unit", "", map(_attribute, cls.ATTRIBUTES))
+            yield from _table("parameter", "type", "default", _parameters(cls.Parameters))
+            flags = ((f.name, str(f.bit), f.sentence) for f in flags_of(cls.Flags))
+            yield from _table("flag", "bit", "", flags)
+
+
+class FlagsDirective(_Generated):
+    """Every bit of every class's quality flags."""
+
+    def lines(self) -> Iterator[str]:
+        for cls in flagged_classes(Registry.load()):
+            yield from _heading(cls.__name__)
+            flags = ((f.name, str(f.bit), f.sentence) for f in flags_of(cls.Flags))
+            yield from _table("flag", "bit", "", flags)
+
+
+def _heading(title: str) -> tuple[str, ...]:
+    return f".. rubric:: {title}", ""
+
+
+def _table(*words: Any) -> Iterator[str]:  # noqa: ANN401  # three headings, and rows of three
+    *headings, rows = words
+    known = list(rows)
+    if not known:
+        return
+    yield from (".. list-table::", "   :header-rows: 1", "   :widths: 38 20 42", "")
+    for first, second, third in [headings, *known]:
+        yield from (f"   * - {_cell(first)}", f"     - {_cell(second)}", f"     - {_cell(third)}")
+    yield ""
+
+
+def _cell(text: str) -> str:
+    """Text as it is, whatever marks it holds."""
+    return re.sub(r"([*_`|\\])", r"\\\1", text)
+
+
+def _slot(slot: Slot) -> tuple[str, str, str]:
+    said = slot.kind.value.replace("_", " ")
+    said += f", at least {slot.at_least}" if slot.at_least > 1 else ""
+    said += "" if slot.at_least else ", optional"
+    said += f", where {slot.when} is corrected" if slot.when else ""
+    said += f", where there is no {' or '.join(slot.unless)}" if slot.unless else ""
+    return slot.name, " or ".join(slot.classes), said
+
+
+def _attribute(item: Attribute) -> tuple[str, str, str]:
+    return item.name, item.unit, item.description
+
+
+def _parameters(parameters: type[Any]) -> Iterator[tuple[str, str, str]]:
+    types = parameter_types(parameters)
+    for name, default in default_parameters(parameters).items():
+        said = repr(default)
+        if isinstance(default, ChipConstant):
+            said = f"the chip's {default.name}"
+        elif isinstance(default, BandConstant):
+            said = f"the filter's {default.name}"
+        yield name, types[name], said
+
+
 class LicencesDirective(_Generated):
     """Licence of each package the service runs on."""
 
@@ -119,4 +206,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("vo-commands", CommandsDirective)
     app.add_directive("vo-functions", FunctionsDirective)
     app.add_directive("vo-licences", LicencesDirective)
+    app.add_directive("vo-targets", TargetsDirective)
+    app.add_directive("vo-flags", FlagsDirective)
     return {"parallel_read_safe": True}

@@ -22,9 +22,10 @@ from sqlalchemy.orm import Session
 
 from reduction.chain import Examiner
 from reduction.datasets import Dataset, find_dataset
+from reduction.described import described
 from reduction.engine import open_engine
 from reduction.events import mark_users_of_catalogue
-from reduction.frames import read_images, read_tables
+from reduction.frames import StoredImages, read_tables
 from reduction.freshness import (
     Answering,
     Fresh,
@@ -40,10 +41,12 @@ from reduction.published import published_schemas
 from reduction.registry import Registry
 from reduction.settle import note_reasons, settle, settle_fresh
 from reduction.storage import Storage
+from reduction.variants import make_variant, variant_of
 from reduction.verdicts import Plan, Verdict, VerdictKind
 from schemas.database import Database, is_gone
 from schemas.errors import (
     BusyError,
+    NotFoundError,
     NotMadeYetError,
     ParameterError,
     ReductionError,
@@ -53,7 +56,7 @@ from schemas.settings import load_settings
 from schemas.tables import File, Product, Publication, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from sqlalchemy import ColumnElement
@@ -190,6 +193,18 @@ class Archive:
         engine = self.database.service.execution_options(isolation_level="REPEATABLE READ")
         return Session(engine, expire_on_commit=False)
 
+    @contextmanager
+    def examining(self) -> Iterator[Session]:
+        """A snapshot in which verdicts can be reached; nothing is written in it.
+
+        Raises
+        ------
+        BusyError
+            If the database is not there, or has no free connection.
+        """
+        with _database_there(), self._snapshot_session() as session:
+            yield session
+
     def examine(self, target_id: int) -> Verdict:
         """Reach a verdict on one target; what needs no making is written down at once."""
         verdicts = self._examined([target_id])[1]
@@ -203,7 +218,7 @@ class Archive:
         wanted = sorted(set(target_ids))
         for attempt in range(_ATTEMPTS):
             try:
-                with _database_there(), self._snapshot_session() as session:
+                with self.examining() as session:
                     examiner = Examiner(session, self.registry)
                     targets = session.scalars(
                         select(Target).where(Target.target_id.in_(wanted))
@@ -359,8 +374,19 @@ class Archive:
         """What users may query."""
         return published_schemas(self.registry)
 
-    def get(self, class_name: str, **words: str | None) -> DBObject:
+    def get(
+        self,
+        class_name: str,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        script: str | Path | None = None,
+        **words: str | None,
+    ) -> DBObject:
         """Exists and up to date? else make; see :meth:`ProcessTarget.get`."""
+        if parameters or script is not None:
+            variant = variant_of(self, class_name, parameters=parameters or {}, script=script)
+            found = find_target(self, variant.host, **words)
+            return self.shown(make_variant(self, found, variant))
         target = find_target(self, class_name, **words)
         outcomes = self.make([target.target_id])
         with self.transaction() as session:
@@ -370,7 +396,18 @@ class Archive:
                 said = failed or "; ".join(o.message for o in outcomes if o.message)
                 raise ReductionError(f"{target.identity} cannot be made: {said}")
             row = session.get_one(Product, target.product_id)
-        return self.registry.classes[class_name](row, self)
+        return self.shown(row)
+
+    def shown(self, row: Product) -> DBObject:
+        """A product as an object of its class; of what a script made, as it describes itself."""
+        known = self.registry.classes.get(row.class_name)
+        if known is None or "+" in row.recipe_version:
+            query = select(_LINEAGE.c.role, _LINEAGE.c.position).where(
+                _LINEAGE.c.product_id == row.product_id
+            )
+            with self.transaction() as session:
+                known = described(row, known, session.execute(query).all())
+        return known(row, self)
 
     def why(self, target_id: int) -> Verdict:
         """Say of a target whether it is right, and if not, why (nothing is made)."""
@@ -406,12 +443,14 @@ class Archive:
 
         Raises
         ------
-        sqlalchemy.exc.NoResultFound
+        NotFoundError
             If there is none.
         """
         with self.transaction() as session:
-            row = session.get_one(Product, object_id)
-        return self.registry.classes[row.class_name](row, self)
+            row = session.get(Product, object_id)
+        if row is None:
+            raise NotFoundError(f"there is no object {object_id}; see archive.products")
+        return self.shown(row)
 
     def progenitors(self, object_id: int, role: str) -> list[DBObject]:
         """What an object was made from in one role, in order.
@@ -425,14 +464,16 @@ class Archive:
                 .where(_LINEAGE.c.product_id == object_id, _LINEAGE.c.role == role)
                 .order_by(_LINEAGE.c.position)
             ).all()
-        return [self.registry.classes[row.class_name](row, self) for row in rows]
+        return [self.shown(row) for row in rows]
 
     def images(self, object_id: int) -> dict[str, np.ndarray[Any, Any]]:
-        """Pixels of a product by extension name; empty if it has none."""
+        """Pixels of a product by extension name, of a raw frame as "RAW"; empty if it has none."""
         with self.transaction() as session:
             row = session.get_one(Product, object_id)
             file = None if row.file_id is None else session.get_one(File, row.file_id)
-        return {} if file is None else read_images(self.storage.path(file.location))
+        if file is None or row.class_name == "ReferenceCatalogue":
+            return {}
+        return dict(StoredImages(self.storage.path(file.location), row.hdu))
 
     def tables(self, object_id: int) -> dict[str, np.ndarray[Any, Any]]:
         """Tables of a product's file by extension name; empty if it has none."""

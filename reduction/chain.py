@@ -22,12 +22,13 @@ from schemas.errors import BusyError
 from schemas.tables import Lineage, Product, Recipe, Target, TargetState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
     from reduction.depends import Slot
     from reduction.registry import Registry
+    from reduction.target import ProcessTarget
 
 
 class Examiner:
@@ -119,37 +120,29 @@ class Examiner:
         self._identify(verdict)
         return self._judge(verdict)
 
-    def _recipe(self, target: Target) -> Recipe:
-        """Recipe of a target's class for its instrument, or for several instruments together."""
-        key = (target.class_name, target.instrument)
+    def _recipe(self, class_name: str, instrument: str) -> Recipe:
+        """Recipe of a class for an instrument, or for several instruments together."""
+        key = (class_name, instrument)
         if key not in self._recipes:
             self._recipes[key] = self._session.get(Recipe, key) or self._session.get_one(
-                Recipe, (target.class_name, "")
+                Recipe, (class_name, "")
             )
         return self._recipes[key]
 
     def _identify(self, verdict: Verdict) -> None:
         target = verdict.target
         cls = self._registry.target(target.class_name)
-        recipe = self._recipe(target)
-        if recipe.version != cls.VERSION:
-            message = (
-                f"this process has version {cls.VERSION} of the recipe of {target.class_name}, "
-                f"the archive knows version {recipe.version}: restart the service after an upgrade"
-            )
-            raise BusyError(message)
+        recipe = self._recipe(target.class_name, target.instrument)
+        verdict.recipe_version = self._version(cls, recipe)
         field = self._filler.field_of(target)
         own = {} if field is None else field.parameters.get(target.class_name, {})
         camera = self._registry.camera(target.instrument, composite=is_composite(target))
         verdict.parameters = resolve_parameters(
             target.class_name,
             cls.Parameters,
-            {**recipe.parameters, **recipe.overrides, **own},
+            {**recipe.parameters, **recipe.overrides, **own, **self._asked(target)},
             camera.chips.get(target.chip) or whole(camera),
             camera.bands.get(target.filter),
-        )
-        verdict.recipe_version = (
-            f"{recipe.version}.{recipe.revision}" if recipe.revision else str(recipe.version)
         )
         if verdict.needs:
             return
@@ -168,6 +161,20 @@ class Examiner:
         verdict.input_hash = hash_of(
             [*made_by, *made_for, [[r, n, p.content_hash] for r, n, p in roles]]
         )
+
+    def _version(self, cls: type[ProcessTarget], recipe: Recipe) -> str:
+        if recipe.version != cls.VERSION:
+            message = (
+                f"this process has version {cls.VERSION} of the recipe of {cls.__name__}, "
+                f"the archive knows version {recipe.version}: restart the service after an upgrade"
+            )
+            raise BusyError(message)
+        return f"{recipe.version}.{recipe.revision}" if recipe.revision else str(recipe.version)
+
+    def _asked(self, target: Target) -> Mapping[str, Any]:
+        """Process parameters of the call; those of the archive's own products have none."""
+        del target
+        return {}
 
     def _judge(self, verdict: Verdict) -> Verdict:
         target = verdict.target

@@ -50,7 +50,9 @@ def corrected(raw: Progenitor, *, method: int) -> NDArray[np.float32]:
         If the frame has no pixels for the method.
     """
     science, overscan = frame_sections(raw)
-    return correct_overscan(raw.images["RAW"], science, overscan=overscan, method=method)
+    image = correct_overscan(raw.images["RAW"], science, overscan=overscan, method=method)
+    raw.forget()
+    return image
 
 
 def dark_signal(dark: Progenitor | None, raw: Progenitor) -> NDArray[np.float32] | None:

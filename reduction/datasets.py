@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Dataset", "find_dataset", "find_product"]
+__all__ = ["Dataset", "find_dataset", "find_product", "raw_frames_behind"]
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,9 +31,9 @@ class Dataset:
     pixels_id
         Number of the product whose file has its pixels.
     raw_id
-        Number of its raw frame.
+        Number of its raw frame; None for an image of many.
     path
-        File with the extensions IMAGE, WEIGHT and MASK, tile compressed.
+        File whose first extension is IMAGE, tile compressed.
     size
         Bytes of that file.
     cards
@@ -46,7 +46,7 @@ class Dataset:
     dataset_id: str
     product_id: int
     pixels_id: int
-    raw_id: int
+    raw_id: int | None
     path: Path
     size: int
     cards: Mapping[str, tuple[Any, str]]
@@ -99,6 +99,29 @@ def find_product(
         message = f"there is no image with the number {product_id}; see ivoa.obscore"
         raise NotFoundError(message)
     return _dataset(storage, row)
+
+
+def raw_frames_behind(
+    connection: psycopg2.extensions.connection, dataset: Dataset, *, most: int
+) -> list[int]:
+    """Numbers of the raw science frames that an image was made from, oldest first.
+
+    Parameters
+    ----------
+    most
+        How many to give at most.
+    """
+    if dataset.raw_id is not None:
+        return [dataset.raw_id]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT r.object_id FROM archive.ancestors a "
+            "JOIN archive.raw_frames r ON r.object_id = a.ancestor_id "
+            "WHERE a.object_id = %s AND r.class_name = 'RawScienceFrame' "
+            "ORDER BY r.mjd_obs, r.object_id LIMIT %s",
+            (dataset.product_id, most),
+        )
+        return [row[0] for row in cursor.fetchall()]
 
 
 def _dataset(storage: Storage, row: tuple[Any, ...]) -> Dataset:

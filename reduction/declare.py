@@ -214,5 +214,6 @@ def _of_field(
         "night": None,
         "ra": spec.ra,
         "dec": spec.dec,
-        "radius": spec.radius,
+        # of the circle around the grid's square, so that its corners are found as well
+        "radius": spec.radius * math.sqrt(2.0),
     }

@@ -17,6 +17,7 @@ __all__ = [
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class SlotKind(StrEnum):
@@ -80,12 +81,12 @@ class Slot:
         return self.kind in _MANY
 
 
-def raw_frames(class_name: str, *, at_least: int = 1, when: str = "") -> Slot:
+def raw_frames(class_name: str, *, at_least: int = 1, when: str = "") -> Any:  # noqa: ANN401  # on an object it is what fills it
     """All valid raw frames of a class of the target's instrument, chip, night (and filter)."""
     return Slot(SlotKind.RAW_FRAMES, (class_name,), at_least, when=when)
 
 
-def raw_frame(class_name: str) -> Slot:
+def raw_frame(class_name: str) -> Any:  # noqa: ANN401  # on an object it is what fills it
     """The raw frame that the target belongs to."""
     return Slot(SlotKind.RAW_FRAME, (class_name,), 1)
 
@@ -96,7 +97,7 @@ def calibration(
     prefer_own: bool = False,
     when: str = "",
     unless: tuple[str, ...] = (),
-) -> Slot:
+) -> Any:  # noqa: ANN401  # on an object it is what fills it
     """The calibration that the selection rule gives for the target's chip and moment.
 
     Of several classes the first that gives one is taken. The filter has to agree where the
@@ -107,17 +108,17 @@ def calibration(
     )
 
 
-def of_frame(class_name: str, *, required: bool = True, when: str = "") -> Slot:
+def of_frame(class_name: str, *, required: bool = True, when: str = "") -> Any:  # noqa: ANN401  # on an object it is what fills it
     """The target of another class that belongs to the same raw frame."""
     return Slot(SlotKind.OF_FRAME, (class_name,), int(required), when=when)
 
 
-def references(*, at_least: int = 0) -> Slot:
+def references(*, at_least: int = 0) -> Any:  # noqa: ANN401  # on an object it is what fills it
     """All valid reference catalogues with stars in the frame's field, newest first."""
     return Slot(SlotKind.REFERENCES, ("ReferenceCatalogue",), at_least)
 
 
-def frames_of_night(class_name: str, *, at_least: int = 1, when: str = "") -> Slot:
+def frames_of_night(class_name: str, *, at_least: int = 1, when: str = "") -> Any:  # noqa: ANN401  # on an object it is what fills it
     """Targets of a class made per frame, of the target's instrument, night, chip and filter.
 
     Chip and filter count where the target has one. A frame that cannot be made, has quality flags
@@ -126,7 +127,7 @@ def frames_of_night(class_name: str, *, at_least: int = 1, when: str = "") -> Sl
     return Slot(SlotKind.FRAMES_OF_NIGHT, (class_name,), at_least, when=when)
 
 
-def frames_of_field(class_name: str, *, at_least: int = 1, when: str = "") -> Slot:
+def frames_of_field(class_name: str, *, at_least: int = 1, when: str = "") -> Any:  # noqa: ANN401  # on an object it is what fills it
     """Targets of a class made per frame whose frames lie in the target's field, and of its band.
 
     For classes made per frame and field, those of the same field. Left out is what
@@ -135,6 +136,6 @@ def frames_of_field(class_name: str, *, at_least: int = 1, when: str = "") -> Sl
     return Slot(SlotKind.FRAMES_OF_FIELD, (class_name,), at_least, when=when)
 
 
-def in_field(class_name: str, *, required: bool = True, when: str = "") -> Slot:
+def in_field(class_name: str, *, required: bool = True, when: str = "") -> Any:  # noqa: ANN401  # on an object it is what fills it
     """The target of a class made per field (and band) that belongs to the target's own field."""
     return Slot(SlotKind.IN_FIELD, (class_name,), int(required), when=when)

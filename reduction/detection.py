@@ -25,7 +25,9 @@ _BRIGHT = 20.0
 _NARROW = 20.0
 
 
-def detect(reduced: Progenitor, *, threshold: float, aperture_radius: float) -> NDArray[np.void]:
+def detect(
+    reduced: Progenitor, *, threshold: float, aperture_radius: float, flux_floor: float = 0.0
+) -> NDArray[np.void]:
     """Detect and measure the sources of a reduced science frame.
 
     Parameters
@@ -37,6 +39,8 @@ def detect(reduced: Progenitor, *, threshold: float, aperture_radius: float) -> 
         Units of the sky noise.
     aperture_radius
         Pixels.
+    flux_floor
+        Relative error of fluxes beyond the noise.
 
     Returns
     -------
@@ -56,6 +60,7 @@ def detect(reduced: Progenitor, *, threshold: float, aperture_radius: float) -> 
         saturated=(bits & int(MaskBit.SATURATED)) != 0,
         threshold=threshold,
         aperture_radius=aperture_radius,
+        flux_floor=flux_floor,
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from reduction.events import mark_suspect, mark_users_of_calibration, mark_users_of_raw
 from reduction.keys import canonical_json
 from reduction.moments import stamp
-from reduction.parameters import default_parameters
+from reduction.parameters import check_parameters
 from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Edit, Product, Publication, Recipe, ReferenceSource, Target
 
@@ -83,15 +83,13 @@ def set_parameter(
     Raises
     ------
     NotFoundError, ParameterError
-        If there is no such class, instrument or parameter.
+        If there is no such class, instrument or parameter, or the value is of another type.
     """
     cls = archive.registry.target(class_name)
     if instrument not in archive.registry.instruments:
         known = ", ".join(sorted(archive.registry.instruments))
         raise NotFoundError(f"there is no instrument {instrument!r}; there are {known}")
-    defaults = default_parameters(cls.Parameters)
-    if name not in defaults:
-        raise ParameterError(f"{class_name}.{name}", value, f"one of {', '.join(defaults)}")
+    value = check_parameters(class_name, cls.Parameters, {name: value})[name]
 
     def work(session: Session) -> int:
         row = session.get_one(Recipe, (class_name, instrument))

@@ -28,6 +28,7 @@ from sqlalchemy import select
 
 from reduction.declare import declare_in_field, raw_frames_of
 from reduction.events import mark_suspect
+from reduction.parameters import check_parameters
 from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Edit, Field, Target
 
@@ -271,8 +272,8 @@ def _check(registry: Registry, spec: FieldSpec) -> None:
         if name not in registry.instruments:
             known = ", ".join(sorted(registry.instruments))
             raise ParameterError("instrument", name, f"one of {known}")
-    for name in spec.parameters:
-        registry.target(name)
+    for name, values in spec.parameters.items():
+        check_parameters(name, registry.target(name).Parameters, values)
 
 
 def _row(spec: FieldSpec) -> Field:

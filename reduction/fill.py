@@ -245,11 +245,14 @@ class Filler:
             if verdict.kind is VerdictKind.STALE:
                 filled.pending.append(candidate.target_id)
             elif verdict.kind is VerdictKind.FRESH:
-                product = self.product(candidate.product_id)
+                product = self._answer(candidate, verdict)
                 if usable(product):
                     filled.products.append(product)
                     filled.providers[candidate.target_id] = product.product_id
         return filled
+
+    def _answer(self, target: Target, verdict: Verdict) -> Product:
+        return verdict.answer or self.product(target.product_id)
 
     def _first_good(self, candidates: Sequence[Target], slot: Slot) -> Filled:
         filled = Filled()
@@ -261,7 +264,7 @@ class Filler:
                 filled.pending.append(candidate.target_id)
                 return filled
             if verdict.kind is VerdictKind.FRESH:
-                product = self.product(candidate.product_id)
+                product = self._answer(candidate, verdict)
                 if usable(product):
                     filled.products.append(product)
                     filled.providers[candidate.target_id] = product.product_id

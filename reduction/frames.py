@@ -25,6 +25,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.io.fits.verify import VerifyWarning
 
+from reduction.pixel_cache import PIXELS
 from reduction.steps.noise import tile_noise
 from schemas.errors import StorageError
 
@@ -144,14 +145,19 @@ def _quantisation(pixels: Array) -> float:
 
 
 def read_images(path: Path) -> dict[str, Array]:
-    """Pixels of a product by EXTNAME, native byte order.
+    """Pixels of a product by EXTNAME, native byte order, read anew from its file.
 
     Raises
     ------
     StorageError
         If the file is not there or cannot be read.
     """
-    return dict(StoredImages(path))
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            return {hdu.name: _native(hdu.data) for hdu in hdus[1:] if hdu.is_image}
+    except OSError as error:
+        message = f"{path.name}: the product cannot be read ({error})"
+        raise StorageError(message) from error
 
 
 def read_tables(path: Path) -> dict[str, Array]:
@@ -193,12 +199,13 @@ class _Stored(Mapping[str, Array]):
         self._read.clear()
 
     def _find(self) -> tuple[str, ...]:
-        with self._opened() as hdus:
+        with self._opened(plain=True) as hdus:
             return tuple(hdu.name for hdu in hdus[1:] if self._is_mine(hdu))
 
-    def _opened(self) -> fits.HDUList:
+    def _opened(self, *, plain: bool = False) -> fits.HDUList:
+        """The file; with compressed images as the tables that they are where ``plain``."""
         try:
-            return fits.open(self._path, memmap=False)
+            return fits.open(self._path, memmap=False, disable_image_compression=plain)
         except OSError as error:
             message = f"{self._path.name}: the product cannot be read ({error})"
             raise StorageError(message) from error
@@ -240,8 +247,15 @@ class StoredImages(_Stored):
     def _fetch(self, name: str) -> Array:
         if self._hdu is not None:
             return read_raw(self._path, self._hdu)
-        with self._opened() as hdus:
-            return _native(hdus[name].data)
+        known = PIXELS.get(self._path, name)
+        if known is not None:
+            return known
+        with self._opened(plain=True) as hdus:
+            hdu = hdus[name]
+            compressed = isinstance(hdu, fits.BinTableHDU)
+            pixels = _native((fits.CompImageHDU(bintable=hdu) if compressed else hdu).data)
+        PIXELS.put(self._path, name, pixels.copy())
+        return pixels
 
 
 class StoredTables(_Stored):

@@ -138,7 +138,8 @@ def targets_in_scope(
         where.append(
             sql.SQL(
                 "(raw_id IN (SELECT d.raw_id FROM vo.target d WHERE d.dataset_id = ANY(%(dids)s))"
-                " OR field_id IN (SELECT d.field_id FROM vo.target d"
+                " OR (field_id, filter) IN (SELECT d.field_id, f FROM vo.target d"
+                " CROSS JOIN LATERAL (VALUES (d.filter), ('')) AS its (f)"
                 " WHERE d.dataset_id = ANY(%(dids)s) AND d.raw_id IS NULL))"
             )
         )

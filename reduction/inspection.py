@@ -1,40 +1,137 @@
-"""Plots for people: what an object of the archive looks like."""
+"""What a person looks at to judge a product: its plots, and beside them its facts in words."""
 
 from __future__ import annotations
 
-__all__ = ["draw", "plot_default"]
+__all__ = ["draw", "facts", "plot_default", "save"]
 
-from typing import TYPE_CHECKING
+import textwrap
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from reduction.plots import show_histogram, show_image, show_mask
+from reduction.quality import QualityFlags, flags_of
+from schemas.errors import StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from matplotlib.figure import FigureBase
+
     from reduction.target import DBObject
 
+_SIZE: Final = (14.0, 8.0)
+_WIDTHS: Final = (3.0, 1.0)
+_LINE: Final = 44
+_LINES: Final = 62
+_DPI: Final = 100
+_PAD: Final = 0.08
 
-def draw(target: DBObject) -> Figure:
-    """Figure of an object, drawn by its class."""
-    figure = Figure(figsize=(10.0, 6.0), layout="constrained")
-    figure.suptitle(repr(target))
-    target.plot(figure)
+
+def draw(shown: DBObject) -> Figure:
+    """Draw a product: the plots of its class on the left, its facts in words on the right.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not shown on any screen; :func:`save` writes it, and notebooks draw it.
+    """
+    figure = Figure(figsize=_SIZE, layout=ConstrainedLayoutEngine(w_pad=_PAD, h_pad=_PAD))
+    FigureCanvasAgg(figure)
+    plots, words = figure.subfigures(1, 2, width_ratios=_WIDTHS, squeeze=False)[0]
+    shown.plot(plots)
+    for axes in figure.axes:
+        axes.title.set_fontsize(10)
+        axes.tick_params(labelsize=8)
+    lines = list(facts(shown))
+    if len(lines) > _LINES:
+        lines = [*lines[: _LINES - 1], "..."]
+    words.text(0.0, 0.98, "\n".join(lines), family="monospace", fontsize=7, va="top")
+    figure.suptitle(repr(shown).strip("<>"), fontsize=11)
     return figure
 
 
-def plot_default(target: DBObject, figure: Figure) -> None:
-    """Draw an object's images side by side, between their first and last percent."""
-    images = target.images
-    if not images:
-        figure.text(0.05, 0.5, "\n".join(_values(target)), family="monospace", va="center")
-        return
-    for axes, (name, pixels) in zip(
-        np.atleast_1d(figure.subplots(1, len(images))), images.items(), strict=True
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure to a file: .png, .pdf or .svg.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written; says why.
+    """
+    try:
+        figure.savefig(path, dpi=_DPI)
+    except (OSError, ValueError) as error:
+        raise StorageError(f"the figure cannot be written to {path}: {error}") from error
+
+
+def facts(shown: DBObject) -> Iterator[str]:
+    """Say in lines of text what is known of a product: its standing, its flags, its values."""
+    record = shown._record  # noqa: SLF001  # the same object, in another form
+    yield f"made {record.creation_date:%Y-%m-%d %H:%M} UTC, recipe {record.recipe_version}"
+    yield f"is_valid {record.is_valid}, quality_flags {record.quality_flags}"
+    if record.timestamp_start is not None and record.timestamp_end is not None:
+        yield f"valid MJD {record.timestamp_start:.3f} to {record.timestamp_end:.3f}"
+    flags = getattr(type(shown), "Flags", QualityFlags)
+    for title, bits in (
+        ("FLAGGED", record.quality_flags),
+        ("compared with before", record.compare_flags),
     ):
-        low, high = np.nanpercentile(pixels, (1.0, 99.0))
-        drawn = axes.imshow(pixels, origin="lower", vmin=low, vmax=high, cmap="gray")
-        axes.set_title(name)
-        figure.colorbar(drawn, ax=axes)
+        for flag in flags_of(flags):
+            if bits & flag.bit:
+                yield from textwrap.wrap(f"{title}: {flag.name}", _LINE)
+                yield from textwrap.wrap(
+                    flag.sentence, _LINE, initial_indent="  ", subsequent_indent="  "
+                )
+    yield ""
+    for item in type(shown).ATTRIBUTES:
+        value = record.attributes.get(item.name)
+        yield from _line(item.name, f"{_said(value)} {item.unit}".strip())
+    if record.process_params:
+        yield ""
+        for name, value in sorted(record.process_params.items()):
+            yield from _line(name, _said(value))
 
 
-def _values(target: DBObject) -> list[str]:
-    return [f"{item.name:24} {getattr(target, item.name)}" for item in type(target).ATTRIBUTES]
+def _line(name: str, value: str) -> Iterator[str]:
+    space = _LINE - len(name) - 1
+    if len(value) <= space:
+        yield f"{name} {value:>{space}}"
+    else:
+        yield name
+        yield from textwrap.wrap(value, _LINE, initial_indent="    ", subsequent_indent="    ")
+
+
+def _said(value: Any) -> str:  # noqa: ANN401  # any JSON value
+    if value is None:
+        return "-"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def plot_default(shown: DBObject, figure: FigureBase) -> None:
+    """Draw all images of a product: pixels above, how often each value occurs below.
+
+    Extensions that are masks or maps are drawn in colours. Of a product without pixels there is
+    nothing to draw but its facts.
+    """
+    images = shown.images
+    if not images:
+        figure.text(0.5, 0.5, "a product without pixels", ha="center", va="center")
+        return
+    panels = figure.subplots(2, len(images), squeeze=False, height_ratios=(2.0, 1.0))
+    for column, (name, image) in enumerate(images.items()):
+        above, below = panels[0, column], panels[1, column]
+        if name == "MASK":
+            show_mask(above, image, title=name)
+            below.axis("off")
+        elif name == "MAP":
+            bad = (image == 0).astype(np.uint8)
+            show_mask(above, bad, title=name, planes={"bad": 1})
+            below.axis("off")
+        else:
+            show_image(above, image, title=name)
+            show_histogram(below, image)

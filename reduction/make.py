@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["Outcome", "OutcomeKind", "flattened", "give_up", "make_target"]
+__all__ = [
+    "Outcome",
+    "OutcomeKind",
+    "RecipeFailedError",
+    "compute_bundle",
+    "flat_attributes",
+    "flattened",
+    "give_up",
+    "make_target",
+    "run_recipe",
+]
 
 import logging
 import math
@@ -27,6 +37,7 @@ from reduction.frames import (
 )
 from reduction.instruments.base import Section
 from reduction.keys import content_hash
+from reduction.pixel_cache import PIXELS
 from reduction.publish import Bundle, Superseded, publish, publish_again
 from reduction.rows import read_rows
 from reduction.settle import settle
@@ -140,10 +151,10 @@ def _step(
             publish_again(session, verdict)
         return OutcomeKind.REUSED, ""
     try:
-        bundle = _compute(archive, verdict)
+        bundle = compute_bundle(archive, verdict)
     except ReductionError as error:
         return _fail(archive, verdict, ReasonKind.CANNOT_BE_MADE, str(error))
-    except _RecipeFailedError as error:
+    except RecipeFailedError as error:
         _LOG.error(
             "recipe failed",
             exc_info=error.__cause__,
@@ -161,7 +172,7 @@ def _publish(archive: Archive, verdict: Verdict, bundle: Bundle) -> tuple[Outcom
         said = getattr(error.orig, "diag", None)
         if getattr(said, "constraint_name", None) == "uq_product_key":
             return None, ""
-        primary = getattr(said, "message_primary", None)
+        primary = getattr(said, "message_primary", None) or error.orig
         message = f"what it made does not fit the archive's tables: {primary}"
         return _fail(archive, verdict, ReasonKind.RECIPE_FAILED, message)
     except DBAPIError as error:
@@ -181,7 +192,7 @@ def give_up(archive: Archive, target_id: int, message: str) -> Outcome:
     return Outcome(target_id, name, OutcomeKind.UNCHANGED, 0.0)
 
 
-class _RecipeFailedError(Exception):
+class RecipeFailedError(Exception):
     """A recipe ended in an error that it should not have; the cause has it."""
 
 
@@ -197,21 +208,59 @@ def _fail(
     return OutcomeKind.FAILED, message
 
 
-def _compute(archive: Archive, verdict: Verdict) -> Bundle:
-    start = time.monotonic()
-    recipe = archive.registry.target(verdict.target.class_name)()
-    parameters = recipe.Parameters(**verdict.parameters)
-    with archive.transaction() as session:
-        inputs = _fetch(archive, session, verdict)
-        previous = _previous(session, verdict)
+def run_recipe(
+    recipe: ProcessTarget,
+    inputs: Inputs,
+    parameters: Mapping[str, Any],
+    previous: Mapping[str, Any] | None,
+) -> tuple[Made, int, int]:
+    """Compute, verify and compare: what a recipe makes, its flags, and its flags by comparison.
+
+    Raises
+    ------
+    RecipeFailedError
+        If the recipe ends in an error that is not one of the archive's.
+    """
     try:
-        made = recipe.compute(inputs, parameters)
-        flags = int(recipe.verify(made, parameters))
-        compared = 0 if previous is None else int(recipe.compare(made, previous, parameters))
+        values = recipe.Parameters(**parameters)
+        made = recipe.compute(inputs, values)
+        flags = int(recipe.verify(made, values))
+        compared = 0 if previous is None else int(recipe.compare(made, previous, values))
     except (VOError, OSError, MemoryError):
         raise
     except Exception as error:
-        raise _RecipeFailedError(repr(error)) from error
+        raise RecipeFailedError(repr(error)) from error
+    return made, flags, compared
+
+
+def compute_bundle(
+    archive: Archive,
+    verdict: Verdict,
+    recipe: ProcessTarget | None = None,
+    run: Callable[..., tuple[Made, int, int]] = run_recipe,
+) -> Bundle:
+    """Fetch, compute, store: a product that is ready to be published.
+
+    Parameters
+    ----------
+    verdict
+        What is to be made, and from what.
+    recipe
+        Makes it; the archive's own where not given.
+    run
+        Runs the recipe, as :func:`run_recipe` does.
+
+    Raises
+    ------
+    ReductionError, RecipeFailedError
+        If it cannot be made, or the recipe failed.
+    """
+    start = time.monotonic()
+    recipe = archive.registry.target(verdict.target.class_name)() if recipe is None else recipe
+    with archive.transaction() as session:
+        inputs = _fetch(archive, session, verdict, type(recipe))
+        previous = _previous(session, verdict)
+    made, flags, compared = run(recipe, inputs, verdict.parameters, previous)
     stored, images, tables = _store(archive, verdict, made)
     attributes = flat_attributes(recipe, made)
     cards = {name: list(card) for name, card in made.cards.items()}
@@ -235,9 +284,10 @@ def _previous(session: Session, verdict: Verdict) -> dict[str, Any] | None:
     return session.get_one(Product, verdict.target.product_id).attributes
 
 
-def _fetch(archive: Archive, session: Session, verdict: Verdict) -> Inputs:
+def _fetch(
+    archive: Archive, session: Session, verdict: Verdict, cls: type[ProcessTarget]
+) -> Inputs:
     target = verdict.target
-    cls = archive.registry.target(target.class_name)
     filled: dict[str, Any] = {}
     for name, slot in cls.SLOTS.items():
         products = verdict.inputs[name]
@@ -279,12 +329,20 @@ def _progenitor(archive: Archive, session: Session, product: Product) -> Progeni
         "" if product.night is None else product.night.isoformat(),
         product.moment,
         _rows_reader(archive, product),
+        _band(archive, product),
     )
 
 
+def _band(archive: Archive, product: Product) -> str:
+    """Standard name of a product's filter; products of fields have it already."""
+    camera = archive.registry.instruments.get(product.instrument)
+    found = None if camera is None else camera.bands.get(product.filter)
+    return product.filter if found is None else found.standard
+
+
 def _rows_reader(archive: Archive, product: Product) -> Callable[[], Any] | None:
-    cls = archive.registry.classes[product.class_name]
-    if not issubclass(cls, ProcessTarget):
+    cls = archive.registry.classes.get(product.class_name)
+    if cls is None or not issubclass(cls, ProcessTarget):
         return None
     table: type[Base] = cls.ROWS
     return partial(read_rows, archive, table, product.product_id)
@@ -346,7 +404,10 @@ def _store(
             message = f"a product cannot be written: {error.strerror or error}"
             raise StorageError(message) from error
         images, tables = read_images(path), read_tables(path)
-        return archive.storage.keep(path, "product", ".fits"), images, tables
+        stored = archive.storage.keep(path, "product", ".fits")
+    for name, image in images.items():
+        PIXELS.put(archive.storage.path(stored.location), name, image)
+    return stored, images, tables
 
 
 def _standard_cards(verdict: Verdict) -> dict[str, tuple[Any, str]]:

@@ -29,11 +29,17 @@ from reduction.events import mark_suspect
 from reduction.keys import hash_of
 from reduction.lookup import find_target, targets_matching
 from reduction.moments import MOMENT
-from reduction.parameters import BandConstant, ChipConstant, default_parameters
+from reduction.parameters import (
+    BandConstant,
+    ChipConstant,
+    check_parameters,
+    default_parameters,
+    near_names,
+)
 from reduction.published import class_views
 from reduction.verdicts import ReasonKind
 from schemas.database import grant, migrate
-from schemas.errors import SettingsError
+from schemas.errors import ParameterError, SettingsError
 from schemas.tables import (
     Product,
     Recipe,
@@ -129,6 +135,7 @@ def sync_recipes(archive: Archive) -> list[str]:
         Sentences about what changed.
     """
     said = []
+    check_settings(archive.settings, archive.registry)
     archive.storage.clear_leftovers()
     with archive.transaction() as session:
         session.execute(select(func.pg_advisory_xact_lock(7230127)))
@@ -147,6 +154,32 @@ def sync_recipes(archive: Archive) -> list[str]:
     return said
 
 
+def check_settings(settings: Settings, registry: Registry) -> None:
+    """See that the process parameters of the settings are parameters of classes that there are.
+
+    Raises
+    ------
+    SettingsError
+        If an instrument, a class or a parameter is unknown, or a value is of another type; names
+        the key, and the names that look like it.
+    """
+    declared = {name: getattr(cls, "Parameters", None) for name, cls in registry.classes.items()}
+    classes = {name: parameters for name, parameters in declared.items() if parameters is not None}
+    for owner, by_class in settings.reduction.parameters.items():
+        key = f"reduction.parameters.{owner}"
+        if owner not in {"*", *registry.instruments}:
+            known = near_names(owner, {"*", *registry.instruments})
+            raise SettingsError(f"{key}: there is no such instrument, expected {known}")
+        for name, values in by_class.items():
+            if name not in classes:
+                known = near_names(name, classes)
+                raise SettingsError(f"{key}.{name}: there is no such class, expected {known}")
+            try:
+                check_parameters(name, classes[name], values)
+            except ParameterError as error:
+                raise SettingsError(f"{key}: {error}") from error
+
+
 def _sync_one(
     archive: Archive, session: Session, cls: type[ProcessTarget], camera: Instrument | None
 ) -> list[str]:
@@ -155,6 +188,7 @@ def _sync_one(
     overlay: dict[str, Any] = {} if camera is None else dict(camera.parameters.get(name, {}))
     for level in ("*", owner):
         overlay |= archive.settings.reduction.parameters.get(level, {}).get(name, {})
+    overlay = check_parameters(name, cls.Parameters, overlay)
     fingerprint = _fingerprint(cls, camera, overlay)
     row = session.get(Recipe, (name, owner))
     if row is not None and (row.version, row.fingerprint) == (cls.VERSION, fingerprint):

@@ -47,6 +47,8 @@ class Progenitor:
         Of the product: names, date of the night's beginning (empty for fields), MJD UTC.
     read_rows
         Reads its catalogue rows; None where its class has none.
+    band
+        Standard name of its filter; empty where none applies.
     """
 
     object_id: int
@@ -62,6 +64,7 @@ class Progenitor:
     night: str = ""
     moment: float | None = None
     read_rows: Callable[[], Array] | None = None
+    band: str = ""
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401  # the type is the attribute's
         """Value of an attribute; None where the class computed no value."""

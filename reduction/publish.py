@@ -9,6 +9,7 @@ __all__ = [
     "depend",
     "end_publication",
     "hold",
+    "keep",
     "publish",
     "publish_again",
 ]
@@ -94,10 +95,24 @@ def publish(session: Session, bundle: Bundle) -> Product:
         If the target or one of its progenitors changed since the verdict.
     """
     verdict = bundle.verdict
-    target = hold(session, verdict)
+    product = _enter(session, bundle, hold(session, verdict))
+    _make_current(session, verdict, product, bundle.seconds)
+    return product
+
+
+def keep(session: Session, bundle: Bundle) -> Product:
+    """Write a product that the archive does not answer with: a variant, for who asked for it.
+
+    Its target, what is published and what hangs on it stay as they are.
+    """
+    return _enter(session, bundle, bundle.verdict.target)
+
+
+def _enter(session: Session, bundle: Bundle, target: Target) -> Product:
+    verdict = bundle.verdict
     product = Product(
         class_name=target.class_name,
-        target_id=target.target_id,
+        target_id=abs(target.target_id),  # a stand-in has its host's number, negative
         key=verdict.key,
         input_hash=verdict.input_hash,
         content_hash=bundle.content_hash,
@@ -132,7 +147,7 @@ def publish(session: Session, bundle: Bundle) -> Product:
         insert_rows(session, bundle.table, product, bundle.made.rows)
     if bundle.made.obscore:
         session.add(ObsCore(product_id=product.product_id, **bundle.made.obscore))
-    _make_current(session, verdict, product, bundle.seconds)
+    session.flush()
     return product
 
 

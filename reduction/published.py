@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["class_views", "published_schemas"]
+__all__ = ["class_views", "flagged_classes", "published_schemas"]
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
+from reduction.quality import QualityFlags, flags_of
 from schemas.columns import Column, ForeignKey, Schema, Table
 from schemas.published import COMMON_COLUMNS, FIELD_COLUMN, FIXED_SCHEMAS
 
@@ -73,6 +74,33 @@ def class_views(registry: Registry) -> Iterator[sql.Composed]:
             sql.SQL("").join(sql.SQL(", ") + column for column in columns),
             sql.Literal(cls.__name__),
         )
+    yield from _flags_view(registry)
+
+
+def flagged_classes(registry: Registry) -> list[Any]:
+    """Classes whose objects may have quality flags, by name: each with ``Flags``."""
+    return [
+        cls
+        for _, cls in sorted(registry.classes.items())
+        if len(getattr(cls, "Flags", QualityFlags))
+    ]
+
+
+def _flags_view(registry: Registry) -> Iterator[sql.Composed]:
+    """Statements that make the view of all classes' flags anew."""
+    view = sql.Identifier("archive", "flags")
+    yield sql.SQL("DROP VIEW IF EXISTS {}").format(view)
+    rows = [
+        sql.SQL("({}, {}, {}, {})").format(
+            *map(sql.Literal, (cls.__name__, flag.bit, flag.name, flag.sentence))
+        )
+        for cls in flagged_classes(registry)
+        for flag in flags_of(cls.Flags)
+    ]
+    yield sql.SQL(
+        "CREATE VIEW {} AS SELECT class_name, flag, name, description FROM (VALUES {}) "
+        "AS f(class_name, flag, name, description)"
+    ).format(view, sql.SQL(", ").join(rows))
 
 
 def published_schemas(registry: Registry) -> tuple[Schema, ...]:

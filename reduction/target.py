@@ -32,11 +32,13 @@ from reduction.attributes import Attribute, AttributePath, ImStat, expand
 from reduction.depends import Slot
 from reduction.progenitor import Progenitor, ReferenceStars
 from reduction.quality import QualityFlags
+from reduction.rows import read_rows
 from schemas.errors import FatalError
 from schemas.tables import Base, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from matplotlib.figure import Figure
 
@@ -266,13 +268,24 @@ class DBObject(metaclass=_Declarations):
         """Tables of its file, read from the storage."""
         return self._archive.tables(self._record.product_id)  # type: ignore[no-any-return]  # dict of arrays
 
+    @property
+    def rows(self) -> Array:
+        """Catalogue rows as a structured array, read from the database; NaN is "no value"."""
+        from reduction.rows import read_rows  # noqa: PLC0415  # needs the archive, above this layer
+
+        table = getattr(type(self), "ROWS", None)
+        if table is None:
+            message = f"a {type(self).__name__} has no catalogue rows"
+            raise AttributeError(message)
+        return read_rows(self._archive, table, self._record.product_id)
+
     def inspect(self) -> Figure:
         """Draw what a person should look at; see :mod:`reduction.inspection`."""
         from reduction.inspection import draw  # noqa: PLC0415  # matplotlib is slow to import
 
         return draw(self)
 
-    def plot(self, figure: Figure) -> None:
+    def plot(self, figure: Any) -> None:  # noqa: ANN401  # a Figure, or a part of one
         """Draw the object into an empty figure: images and attributes; classes may do better."""
         from reduction.inspection import plot_default  # noqa: PLC0415  # as above
 
@@ -353,6 +366,11 @@ class ProcessTarget(DBObject):
         del made, previous, parameters
         return 0
 
+    @property
+    def rows(self) -> Array:
+        """Its catalogue rows as a structured array; NaN is "no value"."""
+        return read_rows(self._archive, type(self).ROWS, self._record.product_id)
+
     @classmethod
     def get(
         cls,
@@ -363,6 +381,8 @@ class ProcessTarget(DBObject):
         filter: str | None = None,
         raw: str | None = None,
         field: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        script: str | Path | None = None,
     ) -> Any:  # noqa: ANN401  # an instance of the class
         """Exists and up to date? else make, recursively.
 
@@ -377,18 +397,31 @@ class ProcessTarget(DBObject):
             File name of the raw frame, for classes made per frame.
         field
             Name of the field, for classes made per field; their filter is the standard band.
+        parameters
+            Process parameters of this call, of the class and of what it is made from:
+            ``{"BiasFrame.process_params.SIGMA_CLIP": 5.0}``; :class:`reduction.pars.Pars` has
+            the keys. What they touch is made (or found) for the caller and not published.
+        script
+            Hash of a script, or its file: its classes and steps take the place of the archive's,
+            likewise for the caller alone.
 
         Raises
         ------
         NotFoundError
             If no such target exists, or several do; lists what there is.
+        ParameterError
+            If a parameter has an unknown name or another type.
+        AuthorizationError
+            If the script may not run.
         ReductionError
             If it cannot be made; says why.
         """
         from reduction.archive import Archive  # noqa: PLC0415  # the archive knows the classes
 
         words = {"date": date, "chip": chip, "instrument": instrument, "filter": filter}
-        return Archive.current().get(cls.__name__, **words, raw=raw, field=field)
+        return Archive.current().get(
+            cls.__name__, parameters=parameters, script=script, **words, raw=raw, field=field
+        )
 
 
 class CalibrationTarget(ProcessTarget):

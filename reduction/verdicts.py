@@ -74,6 +74,8 @@ class Verdict:
         A product made before with the same key or the same input contents.
     looked
         False where the target's state was trusted without looking.
+    answer
+        Product that the target answers with, where that is not the published one (variants).
     epoch
         The target's count of events when the verdict was reached.
     """
@@ -91,6 +93,7 @@ class Verdict:
     input_hash: str = ""
     reuse: Product | None = None
     looked: bool = True
+    answer: Product | None = None
     epoch: int = field(init=False)
 
     def __post_init__(self) -> None:

@@ -270,6 +270,8 @@ def grant(connection: psycopg2.extensions.connection, *, service: str, reader: s
             "GRANT UPDATE (is_valid, timestamp_start, timestamp_end) ON vo.product TO {service}",
             "GRANT UPDATE ON vo.target, vo.recipe, vo.service_fact, vo.file TO {service}",
             "GRANT UPDATE (is_valid) ON vo.field TO {service}",
+            # the text of a script stays what it was: only its leave to run changes
+            "GRANT UPDATE (allowed) ON vo.script TO {service}",
             "GRANT UPDATE (published_to) ON vo.publication TO {service}",
             "GRANT UPDATE (valid_to) ON vo.confirmation TO {service}",
             "GRANT DELETE ON vo.dependency TO {service}",

@@ -284,11 +284,11 @@ OBSCORE: Final = Table(
     schema="ivoa",
     name="obscore",
     columns=OBSCORE_COLUMNS,
-    description="Published images: one row for each calibrated science frame, in the terms of the "
-    "IVOA's ObsCore data model.",
+    description="Published images: one row for each calibrated science frame and each coadd, in "
+    "the terms of the IVOA's ObsCore data model.",
     utype="ivo://ivoa.net/std/ObsCore#core-1.1",
     kind="view",
-    freshness=("CalibratedScienceFrame",),
+    freshness=("CalibratedScienceFrame", "CoaddedRegriddedFrame"),
     position=("s_ra", "s_dec"),
     footprint=("s_region", "s_ra", "s_dec", "s_fov"),
 )

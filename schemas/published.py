@@ -9,6 +9,8 @@ from typing import Final
 
 from schemas.columns import Column, ForeignKey, Schema, Table
 from schemas.obscore import OBSCORE
+from schemas.published_collections import COLLECTION_TABLES
+from schemas.published_lists import LIST_TABLES
 from schemas.tap_schema import TAP_SCHEMA
 
 
@@ -170,7 +172,13 @@ FIELDS: Final = Table(
     "archive",
     "fields",
     (
-        _text("field", "meta.id;obs.field;meta.main", "name of the field", principal=True),
+        _text(
+            "field",
+            "meta.id;obs.field;meta.main",
+            "name of the field",
+            principal=True,
+            indexed=True,
+        ),
         _number("ra", "double", "deg", "pos.eq.ra;meta.main", "centre (ICRS)", principal=True),
         _number("dec", "double", "deg", "pos.eq.dec;meta.main", "centre (ICRS)", principal=True),
         _number("radius", "double", "deg", "phys.angSize;obs.field", "of its circle"),
@@ -227,7 +235,7 @@ TARGETS: Final = Table(
         ),
         _number("validity_start", "double", "d", "time.start", "begin of validity, MJD UTC"),
         _number("validity_end", "double", "d", "time.end", "end of validity, MJD UTC"),
-        FIELD_COLUMN,
+        replace(FIELD_COLUMN, indexed=True),
     ),
     "What the archive can make, and whether what it has is still right",
     kind="view",
@@ -275,6 +283,43 @@ EDITS: Final = Table(
     kind="view",
     index=25,
     keys=(_TO_PRODUCT,),
+)
+
+FLAGS: Final = Table(
+    "archive",
+    "flags",
+    (
+        _text("class_name", "meta.code.class", "class of the products", principal=True),
+        _number("flag", "int", "", "meta.code.qual", "power of 2", principal=True),
+        _text("name", "meta.id", "name of the flag", principal=True),
+        _text("description", "meta.note", "what was found, and what it was compared with"),
+    ),
+    "What each bit of quality_flags and compare_flags means; set where 1 = MOD(flags / flag, 2)",
+    kind="view",
+    index=27,
+)
+
+SCRIPTS: Final = Table(
+    "archive",
+    "scripts",
+    (
+        _text(
+            "sha256",
+            "meta.checksum",
+            "SHA-256 of its text, in recipe_version of its products",
+            principal=True,
+            indexed=True,
+        ),
+        _words("name", "meta.id;meta.file", "name of its file", principal=True),
+        _words("declares", "meta.code.class", "classes and steps that it declares, JSON"),
+        _number("allowed", "int", "", "meta.code", "1 if an operator lets it run, else 0"),
+        _words("who", "meta.id", "person who added it"),
+        _words("why", "meta.note", "reason given"),
+        _time("added", "time.creation", "when it was added, UTC"),
+    ),
+    "Users' own code that products were made by",
+    kind="view",
+    index=28,
 )
 
 RAW_FRAMES: Final = Table(
@@ -342,7 +387,9 @@ SOURCES: Final = Table(
         _number(
             "mag_err", "float", "mag", "stat.error;phot.mag", "error of mag, without zero point's"
         ),
-        _number("flux", "float", "adu/s", "phot.count", "flux"),
+        _number(
+            "flux", "float", "adu/s", "phot.count", "flux; on coadds scaled to its zero point"
+        ),
         _number("flux_err", "float", "adu/s", "stat.error;phot.count", "error of flux"),
         _number("x", "float", "pixel", "pos.cartesian.x;instr.det", "pixel, 0-based"),
         _number("y", "float", "pixel", "pos.cartesian.y;instr.det", "pixel, 0-based"),
@@ -353,12 +400,29 @@ SOURCES: Final = Table(
         _text("instrument_name", "meta.id;instr", "camera"),
         _CHIP,
         _number("t_mid", "double", "d", "time.epoch", "mid-exposure, MJD UTC"),
+        _number("flux_psf", "float", "adu/s", "phot.count", "flux by the point spread function"),
+        _number("flux_psf_err", "float", "adu/s", "stat.error;phot.count", "error of flux_psf"),
+        _number("mag_psf", "float", "mag", "phot.mag", "magnitude of flux_psf: best for stars"),
+        _number(
+            "mag_psf_err", "float", "mag", "stat.error;phot.mag", "its error, without zero point's"
+        ),
+        _number(
+            "spread", "float", "", "src.morph.param", "0 for stars, positive for extended sources"
+        ),
+        _number(
+            "source_number",
+            "int",
+            "",
+            "meta.number",
+            "number on its image; on the coadds of a field the same in all bands",
+        ),
+        _text("field", "meta.id;obs.field", "field of its coadd, no value for single frames"),
     ),
     "Sources on all published images, one row for each detection",
     kind="view",
     index=1,
     keys=(_TO_PRODUCT,),
-    freshness=("SourceList",),
+    freshness=("SourceList", "CoaddedSourceList"),
     position=("ra", "dec"),
 )
 
@@ -392,6 +456,7 @@ FIXED_SCHEMAS: Final = (
         "archive",
         (
             SOURCES,
+            *LIST_TABLES,
             RAW_FRAMES,
             REFERENCE_STARS,
             PRODUCTS,
@@ -402,6 +467,9 @@ FIXED_SCHEMAS: Final = (
             TARGETS,
             PUBLICATIONS,
             EDITS,
+            FLAGS,
+            SCRIPTS,
+            *COLLECTION_TABLES,
         ),
         "Sources, products, their lineage and their freshness",
         index=2,

@@ -17,7 +17,7 @@ __all__ = [
 
 import os
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -265,6 +265,20 @@ class ReductionSettings(_Section):
     )
     plugins: tuple[str, ...] = Field(
         (), description="Importable modules with further instruments or targets."
+    )
+    scripts: Literal["off", "allowed"] = Field(
+        "off",
+        description="Users' scripts that may run: none ('off'), or those that an operator has "
+        "allowed with `vo-service script allow`. Running a script is running Python as the "
+        "service's own user.",
+    )
+    script_s: float = Field(
+        600.0, gt=0, le=_LONGEST_S, description="Seconds that a script may take for one target."
+    )
+    script_bytes: int = Field(
+        4_000_000_000,
+        ge=500_000_000,
+        description="Bytes of memory that the process of a script may have.",
     )
 
 

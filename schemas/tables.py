@@ -19,6 +19,7 @@ __all__ = [
     "Publication",
     "Recipe",
     "ReferenceSource",
+    "Script",
     "ServiceFact",
     "Source",
     "Target",
@@ -295,6 +296,25 @@ class Recipe(Base):
     overrides: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
 
 
+class Script(Base):
+    """Python code of a user's own that makes targets, by the SHA-256 of its text.
+
+    ``declares`` names the classes and steps that its text declares, as far as that can be read
+    without running it; ``allowed`` says whether an operator lets it run.
+    """
+
+    __tablename__ = "script"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    source: Mapped[str]
+    declares: Mapped[list[Any]] = mapped_column(server_default="[]")
+    who: Mapped[str]
+    why: Mapped[str]
+    added: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+    allowed: Mapped[bool] = mapped_column(server_default="false")
+
+
 class Edit(Base):
     """One change by a person of what may be changed: who, when, from, to, why."""
 
@@ -331,6 +351,11 @@ class Source(Base):
     fwhm: Mapped[float | None] = mapped_column(REAL)
     elongation: Mapped[float | None] = mapped_column(REAL)
     flags: Mapped[int] = mapped_column(Integer)
+    flux_psf: Mapped[float | None] = mapped_column(REAL)
+    flux_psf_err: Mapped[float | None] = mapped_column(REAL)
+    mag_psf: Mapped[float | None] = mapped_column(REAL)
+    mag_psf_err: Mapped[float | None] = mapped_column(REAL)
+    spread: Mapped[float | None] = mapped_column(REAL)
 
 
 class ReferenceSource(Base):

@@ -6,7 +6,16 @@ whose publication is open ended), otherwise the moment it names.
 
 from __future__ import annotations
 
-__all__ = ["CURRENT_LINEAGE", "DATASET", "FUNCTIONS", "PUBLISHED", "TIME", "VIEWS"]
+__all__ = [
+    "CURRENT_LINEAGE",
+    "DATASET",
+    "FUNCTIONS",
+    "PUBLISHED",
+    "SCRIPTS",
+    "SUBJECT_INDEX",
+    "TIME",
+    "VIEWS",
+]
 
 from typing import Final
 
@@ -24,6 +33,11 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$
 """,
 )
+
+SUBJECT_INDEX: Final = """
+CREATE INDEX IF NOT EXISTS ix_target_subject ON vo.target
+  (coalesce(raw_id::text, field_id::text || ' ' || filter)) WHERE dataset_id IS NOT NULL
+"""
 
 FUNCTIONS: Final = (
     """
@@ -122,10 +136,11 @@ CREATE OR REPLACE VIEW vo.dataset AS
     f.location, f.size, raw.product_id AS raw_id
   FROM vo.product p
   JOIN vo.target t ON t.target_id = p.target_id AND t.dataset_id IS NOT NULL
-  JOIN vo.current_lineage l ON l.product_id = p.product_id AND l.role = 'reduced'
-  JOIN vo.product pixels ON pixels.product_id = l.progenitor_id
+  LEFT JOIN vo.current_lineage l
+    ON l.product_id = p.product_id AND l.role = 'reduced' AND p.file_id IS NULL
+  JOIN vo.product pixels ON pixels.product_id = coalesce(l.progenitor_id, p.product_id)
   JOIN vo.file f ON f.file_id = pixels.file_id
-  JOIN vo.product raw ON raw.product_id = t.raw_id
+  LEFT JOIN vo.product raw ON raw.product_id = t.raw_id
 """
 
 VIEWS: Final = (
@@ -217,11 +232,17 @@ CREATE OR REPLACE VIEW archive.sources AS
   SELECT s.product_id * 1000000 + s.source_number AS source_id, s.product_id AS object_id,
     i.dataset_id AS obs_publisher_did, s.ra, s.dec, s.pos_err, s.mag, s.mag_err,
     s.flux, s.flux_err, s.x, s.y, s.fwhm, s.elongation, s.flags,
-    t.filter, t.instrument AS instrument_name, t.chip, t.moment AS t_mid
+    t.filter, t.instrument AS instrument_name, t.chip, t.moment AS t_mid,
+    s.flux_psf, s.flux_psf_err, s.mag_psf, s.mag_psf_err, s.spread,
+    s.source_number, f.name AS field
   FROM vo.source s
   JOIN vo.published u USING (product_id)
   JOIN vo.target t ON t.target_id = u.target_id
-  LEFT JOIN vo.target i ON i.raw_id = t.raw_id AND i.dataset_id IS NOT NULL
+  LEFT JOIN vo.field f USING (field_id)
+  LEFT JOIN vo.target i
+    ON coalesce(i.raw_id::text, i.field_id::text || ' ' || i.filter)
+      = coalesce(t.raw_id::text, t.field_id::text || ' ' || t.filter)
+    AND i.dataset_id IS NOT NULL
 """,
     """
 CREATE OR REPLACE VIEW archive.reference_stars AS
@@ -244,9 +265,17 @@ CREATE OR REPLACE VIEW ivoa.obscore AS
     NULL::float8 AS em_res_power, 'phot.count'::text AS o_ucd, NULL::text AS pol_states,
     o.facility_name, o.instrument_name, o.s_xel1, o.s_xel2, 1::bigint AS t_xel,
     1::bigint AS em_xel, 0::bigint AS pol_xel, o.s_pixel_scale, 'em.wl'::text AS em_ucd,
-    NULL::text AS preview, 'archive.calibrated_science_frame'::text AS source_table
+    NULL::text AS preview, 'archive.' || lower(
+      regexp_replace(o.dataproduct_subtype, '([a-z])([A-Z])', '\\1_\\2', 'g')) AS source_table
   FROM vo.obscore o
   JOIN vo.published u USING (product_id)
   JOIN vo.target t ON t.target_id = u.target_id
 """,
 )
+
+SCRIPTS: Final = """
+CREATE OR REPLACE VIEW archive.scripts AS
+  SELECT s.sha256, s.name, s.declares::text AS declares, s.allowed::integer AS allowed, s.who,
+    s.why, to_char(s.added AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') AS added
+  FROM vo.script s
+"""

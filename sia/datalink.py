@@ -16,6 +16,7 @@ __all__ = [
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
+from reduction.datasets import raw_frames_behind
 from reduction.freshness import Fresh
 from schemas.columns import Column
 from schemas.dali import Info, InputParam, Param, ServiceDescriptor, TableResult
@@ -27,7 +28,7 @@ from sia.regions import Cap, to_vectors
 from sia.resolve import canonical, find, scope_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from reduction.archive import Archive
     from schemas.dali import Params
@@ -39,6 +40,8 @@ PATH: Final = "/datalink/links"
 MEDIA_TYPE: Final = "application/x-votable+xml;content=datalink"
 MOST_IDS: Final = 1000
 """Identifiers that one request answers; the rest is said to have overflowed."""
+MOST_PROGENITORS: Final = 200
+"""Raw frames that are linked for one image; ``archive.ancestors`` has all of a larger coadd."""
 
 _FITS: Final = soda.MEDIA_TYPE
 
@@ -137,12 +140,9 @@ def run(params: Params, archive: Archive) -> TableResult:
                 continue
             descriptor = soda_descriptor(covered, name=f"soda{number}")
             descriptors.append(descriptor)
-            rows += _links(
-                text,
-                covered,
-                descriptor,
-                (files + str(dataset.product_id), files + str(dataset.raw_id)),
-            )
+            raw = raw_frames_behind(answering.connection, dataset, most=MOST_PROGENITORS)
+            urls = [f"{files}{number}" for number in (dataset.product_id, *raw)]
+            rows += _links(text, covered, descriptor, urls)
     if not descriptors:
         descriptors.append(soda_descriptor())
     return TableResult(
@@ -162,21 +162,22 @@ def _fault(text: str, error: VOError) -> tuple[Any, ...]:
 
 
 def _links(
-    text: str, covered: Coverage, descriptor: ServiceDescriptor, urls: tuple[str, str]
+    text: str, covered: Coverage, descriptor: ServiceDescriptor, urls: Sequence[str]
 ) -> Iterator[tuple[Any, ...]]:
     what = covered.obs_title or "the image"
     yield (
-        *(text, urls[0], None, None, f"{what}: calibrated image"),
+        *(text, urls[0], None, None, f"{what}: the image"),
         *("#this", _FITS, None, "#image", "image"),
     )
     yield (
         *(text, None, descriptor.name, None, f"{what}: part of the image around a region"),
         *("#cutout", _FITS, None, "#image", "cutout"),
     )
-    yield (
-        *(text, urls[1], None, None, f"{what}: raw frame as the telescope wrote it"),
-        *("#progenitor", _FITS, None, "#image", "raw"),
-    )
+    for url in urls[1:]:
+        yield (
+            *(text, url, None, None, f"{what}: raw frame as the telescope wrote it"),
+            *("#progenitor", _FITS, None, "#image", "raw"),
+        )
 
 
 def links_descriptor() -> ServiceDescriptor:

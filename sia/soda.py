@@ -243,10 +243,11 @@ def _header(dataset: Dataset, header: Header) -> Header:
 
 
 def _stamps(dataset: Dataset, infos: Iterable[Info]) -> list[Stamp]:
-    return [
+    stamps = [
         Stamp("PUBDID", dataset.dataset_id, "publisher's dataset identifier"),
         Stamp("OBJECTID", dataset.product_id, "archive.products: this image"),
         Stamp("PIXELSID", dataset.pixels_id, "archive.products: its pixels"),
-        Stamp("RAWID", dataset.raw_id, "archive.products: its raw frame"),
-        *(Stamp(info.name, info.value, info.text) for info in infos),
     ]
+    if dataset.raw_id is not None:
+        stamps.append(Stamp("RAWID", dataset.raw_id, "archive.products: its raw frame"))
+    return stamps + [Stamp(info.name, info.value, info.text) for info in infos]

@@ -115,6 +115,48 @@ ORDER BY earlier""",
         ("archive.sources",),
     ),
     Example(
+        "light-curve",
+        "Light curves of the stars that vary most",
+        "Stars of a field are followed over all of its frames; what the stars of a frame have in "
+        "common is taken off. A star is named by its association and by the list of associations. "
+        "stetson is near 0 for a constant star. What was measured on each frame is in "
+        "archive.sources AS s, joined ON s.object_id = l.source_list_id AND s.source_id = "
+        "l.source_id.",
+        """\
+SELECT TOP 500 v.association AS star, v.ra, v.dec, v.stetson, l.mjd, l.mag, l.mag_err, l.filter
+FROM archive.variables AS v
+JOIN archive.light_curves AS l
+  ON l.associate_list_id = v.associate_list_id AND l.association = v.association
+  AND l.filter = v.filter
+WHERE v.n_epochs > 1
+ORDER BY stetson DESC, star, mjd""",
+        ("archive.variables", "archive.light_curves"),
+    ),
+    Example(
+        "colours",
+        "A colour-magnitude diagram",
+        "combined_sources has one row for each star of a field, with what all frames together say "
+        "of its position and of its magnitude in each band. Take two bands that were observed.",
+        """\
+SELECT TOP 1000 ra, dec, mag_b - mag_v AS colour, mag_v, n_sources
+FROM archive.combined_sources
+WHERE mag_v IS NOT NULL
+ORDER BY mag_v""",
+        ("archive.combined_sources",),
+    ),
+    Example(
+        "flags",
+        "What can be wrong with a product",
+        "quality_flags and compare_flags are sums of bits; archive.flags has their sentences. "
+        "Joined with archive.products ON f.class_name = p.class_name WHERE "
+        "1 = MOD(p.quality_flags / f.flag, 2) it says what is wrong with which product.",
+        """\
+SELECT class_name, flag, name, description
+FROM archive.flags
+ORDER BY class_name, flag""",
+        ("archive.flags",),
+    ),
+    Example(
         "images",
         "Images of a region",
         "ObsCore, the IVOA's table of observations, by footprint. access_url gives the file; "

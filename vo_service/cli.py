@@ -13,7 +13,7 @@ import click
 from sqlalchemy.exc import OperationalError
 
 from schemas.errors import StorageError, UsageError, VOError
-from vo_service.commands import accounts, data, fields, making, running
+from vo_service.commands import accounts, data, fields, making, running, scripts, tuning
 from vo_service.commands.common import MESSAGES
 from vo_service.home import said_plainly
 
@@ -60,6 +60,8 @@ for _command in (
     *data.COMMANDS,
     *fields.COMMANDS,
     *making.COMMANDS,
+    *tuning.COMMANDS,
+    *scripts.COMMANDS,
     *running.COMMANDS,
     *accounts.COMMANDS,
 ):

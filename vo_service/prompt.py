@@ -9,6 +9,8 @@ import sys
 from typing import Any
 
 from reduction.archive import Archive
+from reduction.collection.source_collection import SourceCollection
+from reduction.pars import Pars
 from schemas.errors import VOError
 
 _BANNER = (
@@ -30,9 +32,14 @@ class _Console(code.InteractiveConsole):
 
 
 def namespace(archive: Archive) -> dict[str, Any]:
-    """Names that a prompt starts with: every class of the archive, and ``archive`` itself."""
+    """Names that a prompt starts with: classes, collections, ``Pars``, and ``archive`` itself."""
     Archive.use(archive)
-    return {**archive.registry.classes, "archive": archive}
+    return {
+        **archive.registry.classes,
+        "SourceCollection": SourceCollection,
+        "Pars": Pars,
+        "archive": archive,
+    }
 
 
 def open_prompt(archive: Archive, text: str | None = None) -> None:

@@ -126,7 +126,7 @@ INSTRUMENT: Final = Instrument(
     parameters=MappingProxyType(
         {
             "AstrometricParameters": MappingProxyType({"TOLERANCE": 4.0}),
-            "PhotometricParameters": MappingProxyType({"MATCH_RADIUS": 5.0}),
+            "PhotSrcCatalog": MappingProxyType({"MATCH_RADIUS": 5.0}),
             "Catalog": MappingProxyType({"APERTURE_RADIUS": 2.5}),
         }
     ),

@@ -165,7 +165,6 @@ INSTRUMENT: Final = Instrument(
             "ReadNoise": _OWN_NIGHT,
             "BiasFrame": _OWN_NIGHT,
             "DarkCurrent": _OWN_NIGHT,
-            "DarkFrame": _OWN_NIGHT,
             "HotPixelMap": _OWN_NIGHT,
             "NightSkyFlatFrame": _OWN_NIGHT,
             "MasterFlatFrame": _OWN_NIGHT,

@@ -42,12 +42,16 @@ _SCALE: Final = 0.3708
 _SECTION: Final = re.compile(r"\[(\d+):(\d+),(\d+):(\d+)\]")
 
 _CHIP: Final = Chip(name="1", shape=(1024, 1024), gain=1.8, read_noise=5.8, saturation=60000.0)
+_BV: Final = ("B", "V")
+_VI: Final = ("V", "I")
+# Extinction: the clear sky's curve at Mount Hamilton (1283 m) over each filter, as
+# reduction.steps.extinction has it; no mean values of the site are at hand.
 _BANDS: Final = MappingProxyType(
     {
-        "B": Band("B", "B", 391e-9, 489e-9),
-        "V": Band("V", "V", 505e-9, 595e-9),
-        "R": Band("R", "R", 561e-9, 719e-9),
-        "I": Band("I", "I", 724e-9, 880e-9),
+        "B": Band("B", "B", 391e-9, 489e-9, extinction=0.30, color=_BV),
+        "V": Band("V", "V", 505e-9, 595e-9, extinction=0.17, color=_BV),
+        "R": Band("R", "R", 561e-9, 719e-9, extinction=0.12, color=_VI),
+        "I": Band("I", "I", 724e-9, 880e-9, extinction=0.05, color=_VI),
     }
 )
 
@@ -173,7 +177,12 @@ INSTRUMENT: Final = Instrument(
     pointing_error=60.0 / 3600.0,
     rotation_known=True,
     # The bias lies 8 to 23 adu above its overscan, and droops by 40 at the last columns.
-    parameters=MappingProxyType({"BiasFrame": MappingProxyType({"MAXIMUM_ABS_MEAN": 50.0})}),
+    parameters=MappingProxyType(
+        {
+            "BiasFrame": MappingProxyType({"MAXIMUM_ABS_MEAN": 50.0}),
+            "AtmosphericExtinctionCurve": MappingProxyType({"ALTITUDE": 1283.0}),
+        }
+    ),
     validity=MappingProxyType(
         {
             "ReadNoise": (1.0, 1.0),

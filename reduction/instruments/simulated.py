@@ -48,10 +48,11 @@ _CHIPS: Final = MappingProxyType(
     }
 )
 
+# The simulated air is clear.
 _BANDS: Final = MappingProxyType(
     {
-        "B": Band("B", "B", 391e-9, 489e-9),
-        "V": Band("V", "V", 505e-9, 595e-9),
+        "B": Band("B", "B", 391e-9, 489e-9, extinction=0.0, color=("B", "V")),
+        "V": Band("V", "V", 505e-9, 595e-9, extinction=0.0, color=("B", "V")),
     }
 )
 

@@ -10,38 +10,59 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.spatial import cKDTree
-from scipy.stats import poisson
 
-from reduction.steps.matching import find_rotation, find_shift, match_nearest
+from reduction.steps.distortion import DEGREE
+from reduction.steps.polynomial import PixelPlane, is_significant, polynomial_wcs
+from reduction.steps.recognise import Field, recognise
 from reduction.steps.wcs import TanWcs, angular_distance, deproject, project
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
 
 _AFFINE_AT_LEAST: Final = 6
 _SIMILARITY_AT_LEAST: Final = 3
-_TURN_AT_LEAST: Final = 6
-_SHIFT_AT_LEAST: Final = 2
-_TURNS: Final = 1e6
-_CHANCE: Final = 0.03
+_STARS_PER_TERM: Final = 3
 _ROUNDS: Final = 30
-_SIGMA_CLIP: Final = 4.0
+_SIGMA_CLIP: Final = 3.5
 _RAYLEIGH_MEDIAN: Final = 1.1774
 _FLOOR: Final = 0.2
-_MARGIN: Final = 20.0
-_STARS_PER_SOURCE: Final = 2
+_SKEWED: Final = 1.05
+_LINEAR_DEGREE: Final = 1
 
 
 class SolutionModel(StrEnum):
     """What could be fitted, most first."""
 
+    CUBIC = "cubic"
+    QUADRATIC = "quadratic"
     AFFINE = "affine"
     SIMILARITY = "similarity"
     SHIFT = "shift"
     NOMINAL = "nominal"
+
+    @property
+    def free(self) -> int:
+        """Parameters of one coordinate."""
+        return _FREE[self]
+
+
+_FREE: Final = {
+    SolutionModel.CUBIC: 10,
+    SolutionModel.QUADRATIC: 6,
+    SolutionModel.AFFINE: 3,
+    SolutionModel.SIMILARITY: 2,
+    SolutionModel.SHIFT: 1,
+    SolutionModel.NOMINAL: 0,
+}
+_OF_DEGREE: Final = {
+    1: SolutionModel.AFFINE,
+    2: SolutionModel.QUADRATIC,
+    3: SolutionModel.CUBIC,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +117,14 @@ def solve(  # noqa: PLR0913  # what is known of a frame and of its field
     nominal: TanWcs | None = None,
     rotation_known: bool = True,
     usable: NDArray[np.bool_] | None = None,
+    errors: Array | None = None,
     max_sources: int = 60,
     max_references: int = 150,
     tolerance: float = 2.0,
+    degree: int = DEGREE,
+    scale_errors: Sequence[float] = (0.01, 0.1),
 ) -> Solution:
-    """Find where a frame looks, and fit a TAN projection to it.
+    """Find where a frame looks, and fit a TAN projection with its distortion to it.
 
     Parameters
     ----------
@@ -113,7 +137,7 @@ def solve(  # noqa: PLR0913  # what is known of a frame and of its field
     pointing
         Where the frame's middle should be, degrees ICRS.
     pixel_scale
-        arcsec/pixel, right to about a percent.
+        arcsec/pixel, right to the last of ``scale_errors``.
     pointing_error
         By how much the pointing may be off, degrees.
     nominal
@@ -123,73 +147,58 @@ def solve(  # noqa: PLR0913  # what is known of a frame and of its field
     usable
         Which sources are good enough for the fit, shape (n,): all where not given, or where
         fewer than 6 of them are matched. The field is found with all of them.
+    errors
+        Of the sources' positions, pixels, one coordinate, shape (n,); equal where not given.
     max_sources, max_references
         How many of the brightest are used to find the field (all are used in the fit).
     tolerance
         Arcsec within which a source and a star are the same in the last round, at most; in the
         search three times as much.
+    degree
+        Highest degree of the polynomial (1 to 3; Astro-WISE's PDEG): used only where it fits
+        better than chance lets it, with 3 stars at least for each of its terms.
+    scale_errors
+        Fractions by which the pixel scale may be wrong, tried in turn.
 
     Returns
     -------
     Solution
-        Affine with at least 6 stars, shift with rotation and scale with 3 to 5, shift alone with
-        2, the guess where no field is recognised. A lone star is never taken for recognised: the
-        brightest source near its place has been another one (the frame's brightest stars
+        A polynomial with at least 6 stars, shift with rotation and scale with 3 to 5, shift alone
+        with 2, the guess where no field is recognised. A lone star is never taken for recognised:
+        the brightest source near its place has been another one (the frame's brightest stars
         saturate, bleed, or lie just outside).
     """
     guess = nominal or _north_up(pointing, shape, pixel_scale)
     brightest = np.argsort(-np.nan_to_num(flux, nan=-np.inf), kind="stable")
+    brightest = brightest[(np.isfinite(x) & np.isfinite(y))[brightest]]
     stars = _in_reach((ra, dec, mag), guess, shape, pointing_error)
-    field = _Field(np.stack((x, y), axis=-1), ra, dec, brightest, stars, shape)
-    few = field.brightest(max_sources, max_references)
-    none = np.empty(0, np.intp)
-    nothing = _measure(field, guess, SolutionModel.NOMINAL, none, none)
-    if len(stars) == 0 or len(x) == 0:
+    field = Field(np.stack((x, y), axis=-1), ra, dec, brightest, stars, shape)
+    variances = np.ones(len(x)) if errors is None else np.square(errors)
+    frame = _Frame(field, variances, PixelPlane.of(shape))
+    nothing = frame.measure(_Fit.none(guess))
+    if len(stars) == 0 or len(brightest) == 0:
         return nothing
-    many = field.brightest(4 * max_sources, 4 * max_references)
-    found = None
-    if rotation_known:
-        found = _shifted(many, guess, pointing_error, tolerance)
-    if found is None and (not rotation_known or len(stars) >= _TURN_AT_LEAST):
-        found = _turned(few, guess, pointing_error, tolerance)
+    found = recognise(
+        field,
+        guess,
+        pointing_error=pointing_error,
+        tolerance=tolerance,
+        rotation_known=rotation_known,
+        max_sources=max_sources,
+        max_references=max_references,
+        scale_errors=scale_errors,
+    )
     if found is None:
         return nothing
-    wcs, *_ = _refine(few.on_frame(found), found, 2.0 * tolerance, tolerance)
+    few = replace(frame, field=field.brightest(max_sources, max_references).on_frame(found))
+    fit = few.refine(_Fit.none(found), 2.0 * tolerance, tolerance)
     if usable is not None:
         best = replace(field, sources=brightest[usable[brightest]])
-        if len(best.match(wcs, tolerance / wcs.pixel_scale)[0]) >= _AFFINE_AT_LEAST:
+        if len(best.match(fit.wcs, tolerance / fit.wcs.pixel_scale)[0]) >= _AFFINE_AT_LEAST:
             field = best
-    return _measure(field, *_refine(field.on_frame(wcs), wcs, tolerance, tolerance))
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """Sources (pixels) and stars (sky), and the indices of those in use, brightest first."""
-
-    points: Array
-    ra: Array
-    dec: Array
-    sources: NDArray[np.intp]
-    stars: NDArray[np.intp]
-    shape: tuple[int, int]
-
-    def brightest(self, sources: int, stars: int) -> _Field:
-        return replace(self, sources=self.sources[:sources], stars=self.stars[:stars])
-
-    def on_frame(self, wcs: TanWcs) -> _Field:
-        """Only the brightest of the stars on the frame: not many more than sources."""
-        ny, nx = self.shape
-        pixels = self.star_pixels(wcs)
-        inside = ((pixels > -_MARGIN) & (pixels < np.array([nx, ny]) + _MARGIN)).all(axis=1)
-        return replace(self, stars=self.stars[inside][: _STARS_PER_SOURCE * len(self.sources)])
-
-    def star_pixels(self, wcs: TanWcs) -> Array:
-        return np.stack(wcs.to_pixel(self.ra[self.stars], self.dec[self.stars]), axis=-1)
-
-    def match(self, wcs: TanWcs, radius: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Indices of sources and stars that are the same, within a radius in pixels."""
-        here, there = match_nearest(self.points[self.sources], self.star_pixels(wcs), radius)
-        return self.sources[here], self.stars[there]
+    many = replace(frame, field=field.on_frame(fit.wcs))
+    fit = many.bend(many.refine(fit, tolerance, tolerance), tolerance, degree)
+    return nothing if _is_skewed(fit.wcs) else many.measure(fit)
 
 
 def _north_up(pointing: tuple[float, float], shape: tuple[int, int], pixel_scale: float) -> TanWcs:
@@ -209,113 +218,127 @@ def _in_reach(
     return near[np.argsort(np.nan_to_num(mag[near], nan=np.inf), kind="stable")]
 
 
-def _shifted(field: _Field, guess: TanWcs, error: float, tolerance: float) -> TanWcs | None:
-    """The guess moved so that its stars meet sources; None where that may be by chance."""
-    scale = guess.pixel_scale
-    reach = 3600.0 * error / scale
-    points, stars = field.points[field.sources], field.star_pixels(guess)
-    ny, nx = field.shape
-    inside = (stars > -reach).all(axis=1) & (stars < np.array([nx, ny]) + reach).all(axis=1)
-    stars = stars[inside]
-    found = find_shift(points, stars, reach=reach, tolerance=tolerance / scale)
-    by_chance = len(points) * len(stars) * math.pi * (tolerance / scale) ** 2 / (nx * ny)
-    trials = max(len(points) * len(stars) * math.pi * reach**2 / (nx * ny), 1.0)
-    if found.matches < _SHIFT_AT_LEAST or not _unlikely(found.matches - 1, by_chance, trials):
-        return None
-    return _moved(guess, found.shift)
+def _is_skewed(wcs: TanWcs) -> bool:
+    """Whether pixels are no squares on the sky: no camera's are, a wrong match's may be."""
+    long, short = np.linalg.svd(np.array(wcs.cd), compute_uv=False)
+    return bool(long > _SKEWED * short)
 
 
-def _moved(guess: TanWcs, shift: Array) -> TanWcs:
-    return replace(guess, x0=guess.x0 - float(shift[0]), y0=guess.y0 - float(shift[1]))
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """A projection, what it was fitted with, and to which sources and stars."""
+
+    wcs: TanWcs
+    model: SolutionModel
+    sources: NDArray[np.intp]
+    stars: NDArray[np.intp]
+
+    @classmethod
+    def none(cls, guess: TanWcs) -> _Fit:
+        nothing = np.empty(0, np.intp)
+        return cls(guess, SolutionModel.NOMINAL, nothing, nothing)
 
 
-def _turned(field: _Field, guess: TanWcs, error: float, tolerance: float) -> TanWcs | None:
-    """A projection in any orientation under which stars meet sources; None where by chance."""
-    ny, nx = field.shape
-    middle = np.array([(nx - 1) / 2.0, (ny - 1) / 2.0])
-    ra0, dec0, _ = guess.circle(field.shape)
-    scale = guess.pixel_scale / 3600.0
-    sky = project(field.ra[field.stars], field.dec[field.stars], ra0, dec0)
-    plane = np.stack(sky, axis=-1) / scale
-    points = field.points[field.sources] - middle
-    radius = tolerance / 3600.0 / scale
-    found = find_rotation(points, plane, reach=error / scale, tolerance=radius)
-    by_chance = _by_chance(found.apply(points), plane, radius)
-    if found.matches < _TURN_AT_LEAST or not _unlikely(found.matches - 2, by_chance, _TURNS):
-        return None
-    xi, eta = (found.shift * scale).tolist()
-    ra, dec = deproject(xi, eta, ra0, dec0)
-    (c11, c12), (c21, c22) = (found.matrix * scale).tolist()
-    x0, y0 = middle.tolist()
-    return TanWcs(float(ra), float(dec), x0, y0, ((c11, c12), (c21, c22)))
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Sources with the variances of their positions (pixels2), and the stars around."""
+
+    field: Field
+    variances: Array
+    plane: PixelPlane
+
+    def refine(self, fit: _Fit, start: float, tolerance: float, degree: int = 1) -> _Fit:
+        """Match and fit in turn, the radius (arcsec) shrinking with the residuals."""
+        radius = start
+        for number in range(1, _ROUNDS + 1):
+            sources, stars = self.field.match(fit.wcs, radius / fit.wcs.pixel_scale)
+            if len(sources) == 0:
+                break
+            settled = radius <= tolerance and np.array_equal(fit.sources, sources)
+            fit = self.fit(fit.wcs, sources, stars, degree)
+            if settled:
+                break
+            dra, ddec = _residuals(self.field, fit)
+            sigma = float(np.median(np.hypot(dra, ddec))) / _RAYLEIGH_MEDIAN
+            clip = _SIGMA_CLIP * sigma
+            radius = min(max(clip, _FLOOR), max(tolerance, start * 0.7**number))
+        return fit
+
+    def bend(self, fit: _Fit, tolerance: float, degree: int) -> _Fit:
+        """The polynomial of the highest degree that the stars ask for."""
+        if fit.model is not SolutionModel.AFFINE:
+            return fit
+        used, straight = fit, _LINEAR_DEGREE
+        for more in range(_LINEAR_DEGREE + 1, degree + 1):
+            weights = self._weights(used)
+            plain = self._squares(used, straight, weights)
+            richer = self._squares(used, more, weights)
+            if is_significant(
+                len(used.sources), (straight, plain), (more, richer), per_term=_STARS_PER_TERM
+            ):
+                start = self.fit(used.wcs, used.sources, used.stars, more)
+                used, straight = self.refine(start, tolerance, tolerance, more), more
+        return used
+
+    def fit(
+        self, wcs: TanWcs, sources: NDArray[np.intp], stars: NDArray[np.intp], degree: int
+    ) -> _Fit:
+        """Projection about the frame's middle that fits the pairs best, as free as they allow."""
+        middle = (self.plane.x0, self.plane.y0)
+        ra0, dec0 = (float(value) for value in wcs.to_sky(*middle))
+        points = self.field.points[sources]
+        sky = _plane(self.field, stars, ra0, dec0)
+        if len(sources) >= _AFFINE_AT_LEAST:
+            while len(sources) < _STARS_PER_TERM * _FREE[_OF_DEGREE[degree]] and degree > 1:
+                degree -= 1
+            weights = self._weights(_Fit(wcs, SolutionModel.AFFINE, sources, stars))
+            found, _ = self.plane.fit(points, sky, weights, degree)
+            # the middle of the frame is the tangent point of the next round, as of a plain TAN
+            ra, dec = (float(v) for v in deproject(found[0, 0], found[0, 1], ra0, dec0))
+            sky = _plane(self.field, stars, ra, dec)
+            found, _ = self.plane.fit(points, sky, weights, degree)
+            fitted = polynomial_wcs(self.plane, found, ra, dec)
+            return _Fit(fitted, _OF_DEGREE[degree], sources, stars)
+        offset, matrix = points - np.array(middle), np.array(wcs.cd)
+        model, shift = SolutionModel.SHIFT, (sky - offset @ matrix.T).mean(axis=0)
+        if len(sources) >= _SIMILARITY_AT_LEAST:
+            model = SolutionModel.SIMILARITY
+            turn, shift = _turn_and_shift(offset @ matrix.T, sky)
+            matrix = turn @ matrix
+        ra, dec = (float(v) for v in deproject(shift[0], shift[1], ra0, dec0))
+        (c11, c12), (c21, c22) = matrix.tolist()
+        fitted = TanWcs(ra, dec, *middle, cd=((c11, c12), (c21, c22)))
+        return _Fit(fitted, model, sources, stars)
+
+    def measure(self, fit: _Fit) -> Solution:
+        """The fit with its residuals."""
+        dra, ddec = _residuals(self.field, fit)
+        if len(dra) == 0:
+            statistics = (math.nan,) * 5
+        else:
+            rms = float(np.sqrt(np.mean(dra**2 + ddec**2) / 2.0))
+            spread = (float(dra.std()), float(ddec.std()), rms)
+            statistics = (float(dra.mean()), float(ddec.mean()), *spread)
+        used = fit.sources, fit.stars
+        return Solution(fit.wcs, fit.model, len(fit.sources), *statistics, *used, dra, ddec)
+
+    def _weights(self, fit: _Fit) -> Array:
+        """Inverse variances: of the centroids, and what the residuals have beyond (the stars')."""
+        own = self.variances[fit.sources]
+        dra, ddec = _residuals(self.field, fit)
+        sigma = float(np.median(np.hypot(dra, ddec))) / _RAYLEIGH_MEDIAN / fit.wcs.pixel_scale
+        rest = max(sigma**2 - float(np.median(own)), 0.05 * sigma**2, 1e-8)
+        return np.asarray(1.0 / (own + rest))
+
+    def _squares(self, fit: _Fit, degree: int, weights: Array) -> float:
+        """Weighted sum of squares of a polynomial's fit to the same pairs."""
+        sky = _plane(self.field, fit.stars, fit.wcs.ra0, fit.wcs.dec0)
+        points = self.field.points[fit.sources]
+        return self.plane.fit(points, sky, weights, degree)[1]
 
 
-def _by_chance(points: Array, others: Array, radius: float) -> float:
-    """Matches expected where none is true: the mean over eight displaced copies of the points."""
-    angles = np.arange(8) * (math.pi / 4.0)
-    shifts = 8.0 * radius * np.stack((np.cos(angles), np.sin(angles)), axis=-1)
-    tree = cKDTree(others)
-    hits = [
-        np.isfinite(tree.query(points + shift, distance_upper_bound=radius)[0]).sum()
-        for shift in shifts
-    ]
-    return max(float(np.mean(hits)), 0.1)
-
-
-def _unlikely(matches: int, by_chance: float, trials: float) -> bool:
-    """Whether so many matches come by chance in less than 3 of a hundred such fields."""
-    return bool(trials * poisson.sf(matches - 1, by_chance) < _CHANCE)
-
-
-def _refine(
-    field: _Field, wcs: TanWcs, start: float, tolerance: float
-) -> tuple[TanWcs, SolutionModel, NDArray[np.intp], NDArray[np.intp]]:
-    """Match and fit in turn, the radius (arcsec) shrinking with the residuals."""
-    none = np.empty(0, np.intp)
-    used = wcs, SolutionModel.NOMINAL, none, none
-    radius = start
-    for number in range(1, _ROUNDS + 1):
-        sources, stars = field.match(used[0], radius / wcs.pixel_scale)
-        if len(sources) == 0:
-            break
-        settled = radius <= tolerance and np.array_equal(used[2], sources)
-        fitted, model = _fit(field, used[0], sources, stars)
-        used = fitted, model, sources, stars
-        if settled:
-            break
-        dra, ddec = _residuals(field, fitted, sources, stars)
-        sigma = float(np.median(np.hypot(dra, ddec))) / _RAYLEIGH_MEDIAN
-        clip = _SIGMA_CLIP * sigma
-        radius = min(max(clip, _FLOOR), max(tolerance, start * 0.7**number))
-    return used
-
-
-def _fit(
-    field: _Field, wcs: TanWcs, sources: NDArray[np.intp], stars: NDArray[np.intp]
-) -> tuple[TanWcs, SolutionModel]:
-    """Projection about the frame's middle that fits the pairs best, as free as they allow."""
-    ny, nx = field.shape
-    middle = ((nx - 1) / 2.0, (ny - 1) / 2.0)
-    matrix = np.array(wcs.cd)
-    ra0, dec0 = (float(value) for value in wcs.to_sky(*middle))
-    offset = field.points[sources] - np.array(middle)
-    sky = np.stack(project(field.ra[stars], field.dec[stars], ra0, dec0), axis=-1)
-    if len(sources) >= _AFFINE_AT_LEAST:
-        model = SolutionModel.AFFINE
-        design = np.column_stack((np.ones(len(offset)), offset))
-        solution, *_ = np.linalg.lstsq(design, sky, rcond=None)
-        shift, matrix = solution[0], solution[1:].T
-    elif len(sources) >= _SIMILARITY_AT_LEAST:
-        model = SolutionModel.SIMILARITY
-        plane = offset @ matrix.T
-        turn, shift = _turn_and_shift(plane, sky)
-        matrix = turn @ matrix
-    else:
-        model = SolutionModel.SHIFT
-        shift = (sky - offset @ matrix.T).mean(axis=0)
-    ra, dec = deproject(shift[0], shift[1], ra0, dec0)
-    (c11, c12), (c21, c22) = matrix.tolist()
-    return TanWcs(float(ra), float(dec), *middle, cd=((c11, c12), (c21, c22))), model
+def _plane(field: Field, stars: NDArray[np.intp], ra0: float, dec0: float) -> Array:
+    return np.stack(project(field.ra[stars], field.dec[stars], ra0, dec0), axis=-1)
 
 
 def _turn_and_shift(plane: Array, sky: Array) -> tuple[Array, Array]:
@@ -328,28 +351,9 @@ def _turn_and_shift(plane: Array, sky: Array) -> tuple[Array, Array]:
     return turn, np.array([shift.real, shift.imag])
 
 
-def _residuals(
-    field: _Field, wcs: TanWcs, sources: NDArray[np.intp], stars: NDArray[np.intp]
-) -> tuple[Array, Array]:
+def _residuals(field: Field, fit: _Fit) -> tuple[Array, Array]:
     """Measured minus reference position, arcsec, east and north."""
-    ra, dec = wcs.to_sky(*field.points[sources].T)
-    dra = (ra - field.ra[stars] + 180.0) % 360.0 - 180.0
-    dra *= np.cos(np.radians(field.dec[stars]))
-    return 3600.0 * dra, 3600.0 * (dec - field.dec[stars])
-
-
-def _measure(
-    field: _Field,
-    wcs: TanWcs,
-    model: SolutionModel,
-    sources: NDArray[np.intp],
-    stars: NDArray[np.intp],
-) -> Solution:
-    dra, ddec = _residuals(field, wcs, sources, stars)
-    if len(dra) == 0:
-        statistics = (math.nan,) * 5
-    else:
-        rms = float(np.sqrt(np.mean(dra**2 + ddec**2) / 2.0))
-        spread = (float(dra.std()), float(ddec.std()), rms)
-        statistics = (float(dra.mean()), float(ddec.mean()), *spread)
-    return Solution(wcs, model, len(sources), *statistics, sources, stars, dra, ddec)
+    ra, dec = fit.wcs.to_sky(*field.points[fit.sources].T)
+    dra = (ra - field.ra[fit.stars] + 180.0) % 360.0 - 180.0
+    dra *= np.cos(np.radians(field.dec[fit.stars]))
+    return 3600.0 * dra, 3600.0 * (dec - field.dec[fit.stars])

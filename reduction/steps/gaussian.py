@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 _TRUNCATE: Final = 4.0
 
 #: Lines computed at a time.
-_LINES: Final = 64
+_LINES: Final = 32
+
+#: Multiplications up to which the library does a product of matrices in the asking thread. With
+#: more it wakes others, which wait for each other and burn several times what there is to do where
+#: the processors are busy already.
+_ALONE: Final = 1 << 18
 
 
 def gaussian(
@@ -42,7 +47,7 @@ def gaussian(
     -----
     The same as ``scipy.ndimage.gaussian_filter`` to 1e-6, and several times faster: each pass
     multiplies blocks of lines by a matrix that holds the shifted kernel. The bits do not depend
-    on the number of threads.
+    on the number of threads, and only one is used.
     """
     reach = int(_TRUNCATE * sigma + 0.5)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
@@ -74,7 +79,24 @@ def _pass(
             part = slice(wanted[0], wanted[-1] + 1)
             lines = image[part] if axis == 0 else image[:, part]
         if axis == 0:
-            result[start : start + count] = matrix @ lines
+            _multiply(matrix, lines, result[start : start + count])
         else:
-            result[:, start : start + count] = lines @ matrix.T
+            _multiply(matrix, lines.T, result[:, start : start + count].T)
     return result
+
+
+def _multiply(
+    matrix: NDArray[np.float32], lines: NDArray[np.float32], out: NDArray[np.float32]
+) -> None:
+    """Product of a matrix with lines, a few columns after the other."""
+    width = max(_ALONE // matrix.size, 1)
+    count = lines.shape[1] // width
+    whole = count * width
+    if count:
+        parts, results = (
+            array[:, :whole].reshape(len(array), count, width).transpose(1, 0, 2)
+            for array in (lines, out)
+        )
+        np.matmul(matrix, parts, out=results)
+    if whole < lines.shape[1]:
+        np.matmul(matrix, lines[:, whole:], out=out[:, whole:])

@@ -6,17 +6,20 @@ __all__ = ["HoughTransform", "Line"]
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     Points = NDArray[np.float32]
 
 #: Width of a line, pixels.
-_WIDTH: Final = 2.0
+_WIDTH: Final = 3.0
 
 #: Points times angles counted at a time.
 _CHUNK: Final = 1 << 18
@@ -67,16 +70,20 @@ class HoughTransform:
     def __init__(self, x: Points, y: Points, shape: tuple[int, int]) -> None:
         self._shape = shape
         diagonal = math.hypot(*shape)
-        self._angles = np.arange(0.0, math.pi, _WIDTH / diagonal)
+        self._angles = _angles(shape)
         self._bins = int(diagonal / _WIDTH) + 3
         self._density = np.float32(x.size * _WIDTH / (shape[0] * shape[1]))
         self._votes = self._count(x, y)
-        self._votes -= self._density * self._lengths()
-        self._scale = 1 / np.sqrt(self._density * self._lengths() + 1)
+        chance = self._density * _lengths(shape, self._bins)
+        self._votes -= chance
+        chance += 1
+        np.sqrt(chance, out=chance)
+        self._scale = np.divide(1, chance, out=chance)
 
     def take_out(self, x: Points, y: Points) -> None:
         """Forget some of the points, shape (n,)."""
-        self._votes -= self._count(x, y)
+        for part, index in self._places(x, y):
+            np.subtract.at(self._votes[part].reshape(-1), index.ravel(), np.float32(1.0))
 
     def best(self) -> tuple[Line, float]:
         """Line with most points above chance.
@@ -97,10 +104,18 @@ class HoughTransform:
 
     def _count(self, x: Points, y: Points) -> NDArray[np.float32]:
         """Points by angle and distance, shape (angles, bins)."""
+        votes = np.empty((self._angles.size, self._bins), dtype=np.float32)
+        for part, index in self._places(x, y):
+            rows = len(index)
+            count = np.bincount(index.ravel(), minlength=rows * self._bins)
+            votes[part] = count.reshape(rows, self._bins)
+        return votes
+
+    def _places(self, x: Points, y: Points) -> Iterator[tuple[slice, NDArray[np.int32]]]:
+        """For some angles at a time: where points are in a table of (angles, bins), flat."""
         ny, nx = self._shape
         across = ((x - (nx - 1) / 2.0) / _WIDTH).astype(np.float32)
         up = ((y - (ny - 1) / 2.0) / _WIDTH).astype(np.float32)
-        votes = np.empty((self._angles.size, self._bins), dtype=np.float32)
         middle = np.float32(self._bins / 2.0)
         cosine, sine = (f(self._angles).astype(np.float32)[:, None] for f in (np.cos, np.sin))
         step = max(_CHUNK // max(x.size, 1), 1)
@@ -110,19 +125,24 @@ class HoughTransform:
             place += sine[part] * up[None, :]
             place += middle
             index = place.astype(np.int32)
-            rows = len(index)
-            index += np.arange(rows, dtype=np.int32)[:, None] * np.int32(self._bins)
-            count = np.bincount(index.ravel(), minlength=rows * self._bins)
-            votes[part] = count.reshape(rows, self._bins)
-        return votes
+            index += np.arange(len(index), dtype=np.int32)[:, None] * np.int32(self._bins)
+            yield part, index
 
-    def _lengths(self) -> NDArray[np.float32]:
-        """Length of every line inside the image, pixels, shape (angles, bins)."""
-        ny, nx = self._shape
-        a = np.abs(np.cos(self._angles))[:, None] * nx / 2.0
-        b = np.abs(np.sin(self._angles))[:, None] * ny / 2.0
-        distance = np.abs(np.arange(self._bins) + 0.5 - self._bins / 2.0)[None, :] * _WIDTH
-        inner, outer = np.abs(a - b), a + b
-        longest = nx * ny / (2.0 * np.maximum(a, b))
-        ramp = np.clip((outer - distance) / np.maximum(outer - inner, 1e-9), 0.0, 1.0)
-        return np.asarray(longest * ramp, dtype=np.float32)
+
+@lru_cache(maxsize=4)
+def _lengths(shape: tuple[int, int], bins: int) -> NDArray[np.float32]:
+    """Length of every line inside an image, pixels, shape (angles, bins); not to be changed."""
+    ny, nx = shape
+    angles = _angles(shape)
+    a = np.abs(np.cos(angles))[:, None] * nx / 2.0
+    b = np.abs(np.sin(angles))[:, None] * ny / 2.0
+    distance = np.abs(np.arange(bins) + 0.5 - bins / 2.0)[None, :] * _WIDTH
+    inner, outer = np.abs(a - b), a + b
+    longest = nx * ny / (2.0 * np.maximum(a, b))
+    ramp = np.clip((outer - distance) / np.maximum(outer - inner, 1e-9), 0.0, 1.0)
+    return np.asarray(longest * ramp, dtype=np.float32)
+
+
+def _angles(shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Directions that are tried, radians."""
+    return np.arange(0.0, math.pi, _WIDTH / math.hypot(*shape))

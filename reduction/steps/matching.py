@@ -8,7 +8,7 @@ from __future__ import annotations
 
 __all__ = ["Similarity", "find_rotation", "find_shift", "match_nearest"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -41,11 +41,14 @@ class Similarity:
         Shape (2,).
     matches
         How many points of the first set met one of the second.
+    trials
+        How many hypotheses were tried.
     """
 
     matrix: Array
     shift: Array
     matches: int
+    trials: int = 0
 
     def apply(self, points: Array) -> Array:
         """Points of the first set in the plane of the second, shape (n, 2)."""
@@ -113,6 +116,7 @@ def find_rotation(
     tolerance: float,
     scale_error: float = 0.01,
     enough: int = 30,
+    most: int = 300_000,
 ) -> Similarity:
     """Turn, parity and shift that bring most points onto others.
 
@@ -132,6 +136,8 @@ def find_rotation(
         By which fraction the scales may differ.
     enough
         Matches at which the search may stop.
+    most
+        Hypotheses after which it stops, for each parity: those of the brightest points come first.
 
     Returns
     -------
@@ -139,13 +145,13 @@ def find_rotation(
         ``matches`` 0 where there is no hypothesis at all. The matrix includes the small difference
         of scale.
     """
-    best = Similarity(np.eye(2), np.zeros(2), 0)
+    best, trials = Similarity(np.eye(2), np.zeros(2), 0), 0
     if min(len(points), len(others)) < 2:  # a pair has two
         return best
     chart = _Chart.of(others, tolerance)
     plain, target = points @ _COMPLEX, others @ _COMPLEX
     for mirror in (False, True):
-        plane = -plain.conj() if mirror else plain
+        plane, limit = (-plain.conj() if mirror else plain), trials + most
         for pair, other in _hypotheses(plane, target, tolerance, scale_error):
             factor = (target[other[1]] - target[other[0]]) / (plane[pair[1]] - plane[pair[0]])
             shift = target[other[0]] - factor * plane[pair[0]]
@@ -153,13 +159,16 @@ def find_rotation(
             factor, shift = factor[near], shift[near]
             if len(shift) == 0:
                 continue
+            trials += len(shift)
+            if trials > limit:
+                break
             count = chart.hits(factor[:, np.newaxis] * plane + shift[:, np.newaxis])
             top = int(count.argmax())
             if count[top] > best.matches:
                 best = _similarity(factor[top], shift[top], int(count[top]), mirror=mirror)
             if best.matches >= enough:
-                return best
-    return best
+                return replace(best, trials=trials)
+    return replace(best, trials=trials)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +184,17 @@ class _Chart:
         low = points.min(axis=0) - 2.0 * tolerance
         high = points.max(axis=0) + 2.0 * tolerance
         cell = max(tolerance / 2.0, float((high - low).max()) / _CELLS)
-        axes = [np.arange(a, b + cell, cell) for a, b in zip(low, high, strict=True)]
-        grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-        distance, _ = cKDTree(points).query(grid, distance_upper_bound=tolerance)
-        return cls(np.isfinite(distance), complex(*low), cell)
+        size = np.ceil((high - low) / cell).astype(int) + 1
+        near = np.zeros(size, np.bool_)
+        reach = int(tolerance / cell) + 1
+        middle = np.rint((points - low) / cell).astype(int)
+        for i in range(-reach, reach + 1):
+            for j in range(-reach, reach + 1):
+                at = middle + np.array((i, j))
+                close = np.hypot(*(low + at * cell - points).T) < tolerance
+                close &= (at >= 0).all(axis=1) & (at < size).all(axis=1)
+                near[tuple(at[close].T)] = True
+        return cls(near, complex(*low), cell)
 
     def hits(self, places: NDArray[np.complex128]) -> NDArray[np.intp]:
         """How many of each row's places are near a point."""

@@ -45,7 +45,10 @@ def median(values: Values) -> float:
     flat = values.ravel()
     if flat.size <= 4 * _SAMPLE:
         return float(np.median(flat)) if flat.size else float("nan")
-    sample = np.sort(flat[:: flat.size // _SAMPLE])
+    stride = flat.size // _SAMPLE
+    while any(stride % factor == 0 for factor in (2, 3, 5, 7)):  # all columns have to be sampled
+        stride += 1
+    sample = np.sort(flat[::stride])
     half = int(_WIDTH * 0.5 * sample.size**0.5) + 1
     low, high = sample[sample.size // 2 - half], sample[sample.size // 2 + half]
     below, middle = 0, []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ZeroPoint", "isolated", "magnitudes", "zero_point"]
+__all__ = ["ZeroPoint", "isolated", "magnitudes", "star_zero_points", "zero_point"]
 
 import math
 from dataclasses import dataclass
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _POGSON = 2.5 / math.log(10.0)
+_ROUNDS = 20
+_BISECTIONS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class ZeroPoint:
     value, error
         mag; NaN without a star. The error is that of the mean; of a single star, its own.
     scatter
-        Standard deviation of the stars used, mag; NaN with fewer than two.
+        Standard deviation of the stars used, weighted as their mean, mag; NaN with fewer than two.
     n_stars
         Stars used.
     used
@@ -42,56 +44,103 @@ class ZeroPoint:
     used: NDArray[np.bool_]
 
 
-def zero_point(  # what a star brings
-    flux: Array,
-    flux_err: Array,
-    mag: Array,
-    mag_err: Array,
-    *,
-    exptime: float,
-    airmass: float = 1.0,
-    extinction: float = 0.0,
-    sigma_clip: float = 3.0,
-) -> ZeroPoint:
-    """Clipped mean of the stars' own zero points, ``mag + 2.5 log10(flux / exptime)``, plus k X.
+def star_zero_points(
+    flux: Array, flux_err: Array, mag: Array, mag_err: Array, exptime: float
+) -> tuple[Array, Array]:
+    """Raw zero point of each standard star, ``mag + 2.5 log10(flux / exptime)``, and its error.
 
     Parameters
     ----------
     flux, flux_err
-        Of the standard stars, adu, shape (n,). NaN or not positive: not used.
+        Of the stars, adu, shape (n,). NaN or not positive: the zero point is NaN.
     mag, mag_err
-        Their catalogue magnitudes, shape (n,). NaN magnitude: not used; NaN error: taken as 0.
+        Their catalogue magnitudes, shape (n,); NaN error: taken as 0.
     exptime
         s.
+    """
+    good = np.isfinite(flux) & (flux > 0) & np.isfinite(mag) & np.isfinite(flux_err)
+    safe = np.where(good, flux, 1.0)
+    error = np.hypot(_POGSON * flux_err / safe, np.nan_to_num(mag_err))
+    z = mag + 2.5 * np.log10(safe / exptime)
+    return np.where(good, z, np.nan), np.where(good, error, np.nan)
+
+
+def zero_point(
+    zero_points: Array,
+    errors: Array,
+    *,
+    airmass: float = 1.0,
+    extinction: float = 0.0,
+    sigma_clip: float = 3.0,
+) -> ZeroPoint:
+    """Clipped mean of the stars' own zero points, plus k X.
+
+    Parameters
+    ----------
+    zero_points, errors
+        Of stars, as :func:`star_zero_points` gives them, shape (n,); NaN: not used. What a colour
+        or a place on the chip adds has been taken off.
     airmass, extinction
         X, and k in mag per airmass.
     sigma_clip
-        Rejection limit about the median, units of the scatter (1.4826 times the median deviation),
-        until nothing more is rejected.
+        Rejection limit, units of a star's own error and of the scatter beyond it together; about
+        the median at first, then about the mean, until nothing changes.
 
     Notes
     -----
-    Astro-WISE's PhotometricParameters: ZP = <z> + k X, error = sigma / sqrt(N).
+    Astro-WISE's PhotometricParameters: ZP = <z> + k X, error = sigma / sqrt(N). The mean is
+    weighted with the stars' errors and their intrinsic scatter, so that faint stars neither spoil
+    it nor are lost; sigma is the scatter so weighted, and N the stars used.
     """
-    used = np.isfinite(flux) & (flux > 0) & np.isfinite(mag) & np.isfinite(flux_err)
-    if not used.any():
-        return ZeroPoint(math.nan, math.nan, math.nan, 0, used)
-    z = mag + 2.5 * np.log10(np.where(used, flux, 1.0) / exptime)
-    z = np.where(used, z + extinction * airmass, np.nan)
-    while True:
-        middle = np.median(z[used])
-        scatter = 1.4826 * np.median(np.abs(z[used] - middle))
-        keep = used & (np.abs(z - middle) <= sigma_clip * max(float(scatter), 1e-3))
-        if keep.sum() == used.sum() or keep.sum() < 2:  # a scatter needs two
+    known = np.isfinite(zero_points) & np.isfinite(errors)
+    if not known.any():
+        return ZeroPoint(math.nan, math.nan, math.nan, 0, known)
+    z, own = np.where(known, zero_points, np.nan), np.where(known, errors, 0.0)
+    used = known
+    for step in range(_ROUNDS):
+        extra = _intrinsic(z[used], own[used], robust=step == 0)
+        error = np.maximum(np.hypot(own, extra), 1e-6)
+        middle = float(np.median(z[used]))
+        if step:
+            middle = float((z[used] / error[used] ** 2).sum() / (error[used] ** -2.0).sum())
+        keep = known & (np.abs(z - middle) <= np.maximum(sigma_clip * error, 1e-3))
+        if keep.sum() < 2 or (step and (keep == used).all()):  # a scatter needs two
             break
         used = keep
     count = int(used.sum())
-    value = float(z[used].mean())
+    extra = _intrinsic(z[used], own[used], robust=False)
+    weight = 1.0 / np.maximum(np.hypot(own[used], extra), 1e-6) ** 2
+    value = float((weight * z[used]).sum() / weight.sum()) + extinction * airmass
     if count == 1:
-        own = np.hypot(_POGSON * flux_err[used] / flux[used], np.nan_to_num(mag_err[used]))
-        return ZeroPoint(value, float(own[0]), math.nan, 1, used)
-    spread = float(z[used].std(ddof=1))
-    return ZeroPoint(value, spread / math.sqrt(count), spread, count, used)
+        return ZeroPoint(value, float(own[used][0]), math.nan, 1, used)
+    miss = z[used] + extinction * airmass - value
+    chi2 = float((weight * miss**2).sum()) / (count - 1)
+    scatter = math.sqrt(chi2 * count / float(weight.sum()))
+    return ZeroPoint(value, scatter / math.sqrt(count), scatter, count, used)
+
+
+def _intrinsic(z: Array, own: Array, *, robust: bool) -> float:
+    """Scatter that stars have beyond their own errors, mag: with it, pulls have unit scatter.
+
+    Notes
+    -----
+    Paule & Mandel 1982, J. Res. NBS 87, 377; or, robust, with the median deviation in the place of
+    the standard deviation.
+    """
+    if len(z) < 2:
+        return 0.0
+    low, high = 0.0, float(np.ptp(z)) + 1e-6
+    for _ in range(_BISECTIONS):
+        extra = (low + high) / 2.0
+        error = np.maximum(np.hypot(own, extra), 1e-6)
+        if robust and len(z) > 2:  # a median deviation of two is half their distance
+            miss = np.abs(z - np.median(z)) / error
+            too_small = 1.4826 * float(np.median(miss)) > 1.0
+        else:
+            mean = (z / error**2).sum() / (error**-2.0).sum()
+            too_small = float((((z - mean) / error) ** 2).sum()) > len(z) - 1
+        low, high = (extra, high) if too_small else (low, extra)
+    return low
 
 
 def magnitudes(  # one formula

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from reduction.steps.transformation import with_transformations
 from schemas.errors import IngestError
 
 if TYPE_CHECKING:
@@ -102,10 +103,10 @@ def parse_reference(columns: Columns, kind: ReferenceKind | None = None) -> Refe
 
     Notes
     -----
-    Missing magnitudes of the SDSS files are 0 or 99.999: 5 < mag < 30 is kept. B and V of these
-    are Lupton's (2005) transformations B = g + 0.3130 (g-r) + 0.2271, V = g - 0.5784 (g-r)
-    - 0.0038. ``native`` has the columns name, ra, dec (degrees) and for each band its magnitude
-    under the band's name and its error under ``e_`` and the name.
+    Missing magnitudes of the SDSS files are 0 or 99.999: 5 < mag < 30 is kept. B, V, R and I of
+    these are Lupton's (2005), see :mod:`reduction.steps.transformation`. ``native`` has the
+    columns name, ra, dec (degrees) and for each band its magnitude under the band's name and its
+    error under ``e_`` and the name.
     """
     kind = kind or recognise_reference(list(columns))
     missing = _NEEDED[kind] - set(columns)
@@ -139,10 +140,7 @@ def _sdss(columns: Columns) -> _Parsed:
         valid = (values > _VALID_MAG[0]) & (values < _VALID_MAG[1])
         mag[band] = np.where(valid, values, np.nan)
         err[band] = np.where(valid, errors, np.nan)
-    colour = mag["g"] - mag["r"]
-    for band, slope, constant in (("B", 0.3130, 0.2271), ("V", -0.5784, -0.0038)):
-        mag[band] = mag["g"] + slope * colour + constant
-        err[band] = np.hypot((1.0 + slope) * err["g"], slope * err["r"])
+    mag, err = with_transformations(mag, err)
     return columns["DAOPHOTID"], mag, err
 
 

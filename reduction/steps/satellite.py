@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 #: Pixels a side of the image that lines are looked for in, at least, and how many pixels of the
 #: frame make one of it, at most.
 _SMALLEST: Final = 256
-_BINNING: Final = 4
+_BINNING: Final = 8
+
+#: From more binning than this on every second row will do.
+_SMALL_BINNING: Final = 4
 
 #: Points that touch make a compact source where they are so many, so little elongated, and fill
 #: so much of the ellipse of their second moments.
@@ -33,11 +36,14 @@ _ELONGATED: Final = 2.5
 _FILLED: Final = 0.5
 
 #: Points that lines are looked for among, at most: the brightest.
-_POINTS: Final = 8000
+_POINTS: Final = 4000
 
 #: Points of a line above chance, in standard deviations, that are worth a look; lines looked at.
 _WORTH: Final = 6.0
-_LOOKS: Final = 12
+_LOOKS: Final = 10
+
+#: Steps along a line that are looked at, about: of longer lines not every pixel.
+_STEPS: Final = 1500
 
 #: What a piece of a line must show: standard deviations of its median.
 _SIGNIFICANT: Final = 2.5
@@ -45,13 +51,15 @@ _SIGNIFICANT: Final = 2.5
 #: Part of a line's pieces that shows a trail: of one that crosses the frame, and of one that
 #: begins at an edge of it.
 _CROSSING: Final = 0.6
-_ENTERING: Final = 0.3
+_ENTERING: Final = 0.4
 
 #: Part of the pieces between its ends that shows a trail which does not cross.
-_WHOLE: Final = 0.8
+_WHOLE: Final = 0.9
 
-#: Fewest pieces that show a trail, and their excess altogether, in standard deviations.
+#: Fewest pieces that show a trail, and one that does not cross; their excess altogether, in
+#: standard deviations.
 _FEWEST: Final = 6
+_FEWEST_ENTERING: Final = 12
 _SURE: Final = 12.0
 
 #: Fall of a spike's light from its star: nearest to farthest third.
@@ -63,8 +71,8 @@ _BLEED: Final = 0.1
 #: A trail ends, across, where it is fainter than this part of the noise of a pixel.
 _EDGE: Final = 0.25
 
-#: A trail is brighter in its middle than at this distance, pixels, by this factor.
-_NARROW: Final = (8.0, 2.0)
+#: A trail has fallen to half its brightness at this distance from its middle, pixels.
+_NARROW: Final = 6.0
 
 #: Lines within this angle of the image's axes, radians, may be columns.
 _AXIS: Final = 0.05
@@ -132,22 +140,21 @@ def find_satellites(
     """
     found = np.zeros(image.shape, dtype=np.bool_)
     trails: list[Trail] = []
-    valid = np.isfinite(image)
-    if bad is not None:
-        valid &= ~bad
-    bright = np.zeros_like(valid) if saturated is None else saturated
-    if min(image.shape) < 2 * REACH or valid[::4, ::4].mean() < 0.1:
+    if min(image.shape) < 2 * REACH:
+        return found, trails
+    frame = _Frame(image, bad, saturated)
+    noise = frame.noise()
+    if not noise > 0.0:
         return found, trails
     binning = int(np.clip(min(image.shape) // _SMALLEST, 1, _BINNING))
-    x, y, shape = _points(image, valid & ~bright, binning, detection_threshold)
-    frame = _Frame(image, valid, bright, _pixel_noise(image, valid))
+    x, y, shape = _points(frame, binning, detection_threshold)
     hough = HoughTransform(x, y, shape)
     for _ in range(_LOOKS):
         line, excess = hough.best()
         if excess < _WORTH:
             break
         line = _through(line, x, y)
-        trail = _look(frame, line.scaled(binning), hough_threshold)
+        trail = _look(frame, line.scaled(binning), noise, hough_threshold)
         if trail is not None:
             trails.append(trail)
             _draw(found, trail)
@@ -159,31 +166,58 @@ def find_satellites(
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """A frame, its usable and saturated pixels, and the noise of its sky."""
+    """A frame, and its bad and saturated pixels."""
 
     image: Image
-    valid: Mask
-    saturated: Mask
-    noise: float
+    bad: Mask | None
+    saturated: Mask | None
+
+    def noise(self) -> float:
+        """Scatter of every 91st pixel, adu; NaN where hardly one is good."""
+        part = np.s_[::13, ::7]
+        values = self.image[part]
+        good = np.isfinite(values) & ~self.rejected(part)
+        if good.mean() < 0.1:
+            return math.nan
+        values = values[good]
+        return float(1.4826 * np.median(np.abs(values - np.median(values))))
+
+    def rejected(self, part: Any) -> Mask:  # noqa: ANN401  # any index
+        """Whether pixels are bad or saturated."""
+        given = [mask[part] for mask in (self.bad, self.saturated) if mask is not None]
+        if not given:
+            return np.zeros_like(self.image[part], dtype=np.bool_)
+        return np.asarray(given[0] if len(given) == 1 else given[0] | given[1])
+
+    def full(self, y: NDArray[np.intp], x: NDArray[np.intp]) -> Mask:
+        """Whether pixels are saturated."""
+        if self.saturated is None:
+            return np.zeros(y.shape, dtype=np.bool_)
+        return np.asarray(self.saturated[y, x])
 
 
-def _pixel_noise(image: Image, valid: Mask) -> float:
-    rows, columns = slice(None, None, 7), slice(None, None, 5)
-    first = image[rows, columns][valid[rows, columns]]
-    return float(1.4826 * np.median(np.abs(first - np.median(first))))
+def _points(frame: _Frame, binning: int, threshold: float) -> tuple[Image, Image, tuple[int, int]]:
+    """Pixels of the binned image that stand out and belong to no compact source: x, y, shape.
 
-
-def _points(
-    image: Image, valid: Mask, binning: int, threshold: float
-) -> tuple[Image, Image, tuple[int, int]]:
-    """Pixels of the binned image that stand out and belong to no compact source: x, y, shape."""
-    ny, nx = (n // binning * binning for n in image.shape)
-    work, ok = image[:ny, :nx], valid[:ny, :nx]
-    count = _sum_blocks(ok, binning, np.uint8)
-    if count.min() < binning**2:
-        work = np.where(ok, work, np.float32(0))
-    empty = 2 * count < binning**2
-    binned = _sum_blocks(work, binning, np.float32)
+    Of frames that are binned much every second row is looked at.
+    """
+    ny, nx = (n // binning * binning for n in frame.image.shape)
+    rows = range(0, binning, 2 if binning > _SMALL_BINNING else 1)
+    total = np.zeros((ny // binning, nx), dtype=np.float32)
+    wrong = np.zeros((ny // binning, nx), dtype=np.uint8)
+    for row in rows:
+        part = np.s_[row:ny:binning, :nx]
+        total += frame.image[part]
+        wrong += frame.rejected(part)
+    at = np.flatnonzero(wrong)
+    for row in rows:
+        y, x = np.divmod(at, nx)
+        y = y * binning + row
+        out = frame.rejected((y, x))
+        total.ravel()[at[out]] -= frame.image[y[out], x[out]]
+    binned, bad = (_columns(image, binning) for image in (total, wrong.astype(np.float32)))
+    count = np.float32(len(rows) * binning) - bad
+    empty = (2 * count < len(rows) * binning) | ~np.isfinite(binned)
     binned /= np.maximum(count, 1)
     binned[empty] = 0
     sky = sep.Background(binned, mask=empty, bw=32, bh=32, fw=3, fh=3)
@@ -198,17 +232,15 @@ def _points(
     if y.size > _POINTS:
         most = np.argpartition(height[y, x], -_POINTS)[-_POINTS:]
         y, x = y[most], x[most]
-    shape = (int(binned.shape[0]), int(binned.shape[1]))
+    shape = (ny // binning, nx // binning)
     return x.astype(np.float32), y.astype(np.float32), shape
 
 
-def _sum_blocks(image: NDArray[Any], binning: int, dtype: type) -> NDArray[Any]:
-    rows: NDArray[Any] = image[::binning].astype(dtype)
-    for row in range(1, binning):
-        rows += image[row::binning]
-    blocks = rows[:, ::binning].copy()
+def _columns(image: Image, binning: int) -> Image:
+    """Sums of so many neighbouring columns."""
+    blocks = image[:, ::binning].copy()
     for column in range(1, binning):
-        blocks += rows[:, column::binning]
+        blocks += image[:, column::binning]
     return blocks
 
 
@@ -247,25 +279,26 @@ def _through(line: Line, x: Image, y: Image) -> Line:
     return line
 
 
-def _look(frame: _Frame, line: Line, shortest: float) -> Trail | None:
+def _look(frame: _Frame, line: Line, noise: float, shortest: float) -> Trail | None:
     """The trail on a line, if there is one."""
-    strip = Strip.along(line, frame.image.shape)
+    strip = Strip.along(line, frame.image.shape, most_steps=_STEPS)
     if strip is None or strip.length < shortest or _is_column(frame, strip):
         return None
-    pieces = strip.pieces(frame.image, frame.valid)
-    signal, error = strip.excess(pieces, frame.noise)
+    pieces = strip.pieces(frame.image, frame.bad)
+    signal, error = strip.excess(pieces, noise)
     first, last = _longest_run(signal > _SIGNIFICANT * error, np.isfinite(signal))
     if last - first < 2:
         return None
     strip = _aligned(strip, pieces, first, last, frame.image.shape)
-    pieces = strip.pieces(frame.image, frame.valid)
-    signal, error = strip.excess(pieces, frame.noise)
+    pieces = strip.pieces(frame.image, frame.bad)
+    signal, error = strip.excess(pieces, noise)
     shows = signal > _SIGNIFICANT * error
     first, last = _longest_run(shows, np.isfinite(signal))
     star = _star(frame, strip, len(pieces), first, last)
     known = np.isfinite(signal)
     crosses = shows.sum() >= _CROSSING * known.sum()
     enters = (first == 0 or last == len(pieces)) and last - first >= _ENTERING * len(pieces)
+    enters = enters and shows[first:last].sum() >= _FEWEST_ENTERING
     whole = shows[first:last].sum() >= _WHOLE * known[first:last].sum()
     if not crosses and not (enters and whole and star is None):
         return None
@@ -275,7 +308,7 @@ def _look(frame: _Frame, line: Line, shortest: float) -> Trail | None:
         return None
     if _sum_of(signal[first:last] / error[first:last]) < _SURE or shows.sum() < _FEWEST:
         return None
-    return _measure(frame, strip, pieces[first:last], signal[first:last], (first, last))
+    return _measure(noise, strip, pieces[first:last], signal[first:last], (first, last))
 
 
 def _longest_run(shows: NDArray[np.bool_], known: NDArray[np.bool_]) -> tuple[int, int]:
@@ -305,7 +338,7 @@ def _is_column(frame: _Frame, strip: Strip) -> bool:
     if lean > _AXIS:
         return False
     core = np.s_[:, REACH - 8 : REACH + 9]
-    full = frame.saturated[strip.y[core], strip.x[core]]
+    full = frame.full(strip.y[core], strip.x[core])
     return bool(full.any(axis=1).mean() > _BLEED or lean * strip.length < 1.0)
 
 
@@ -326,13 +359,13 @@ def _aligned(strip: Strip, pieces: Image, first: int, last: int, shape: tuple[in
     along_x, along_y = x[1] - x[0], y[1] - y[0]
     angle = math.atan2(along_x, -along_y) % math.pi
     line = Line(angle, x[0] * math.cos(angle) + y[0] * math.sin(angle))
-    return Strip.along(line, shape) or strip
+    return Strip.along(line, shape, most_steps=_STEPS) or strip
 
 
 def _star(frame: _Frame, strip: Strip, pieces: int, first: int, last: int) -> int | None:
     """Number of the piece with most saturated pixels; None where there are none in the run."""
     core = np.s_[:, REACH - 4 : REACH + 5]
-    full = (frame.saturated[strip.y[core], strip.x[core]] & strip.inside[core]).sum(axis=1)
+    full = (frame.full(strip.y[core], strip.x[core]) & strip.inside[core]).sum(axis=1)
     steps = max(len(full) // pieces, 1)
     by_piece = full[: pieces * steps].reshape(pieces, steps).sum(axis=1)
     at = int(by_piece.argmax())
@@ -358,17 +391,17 @@ def _fades(signal: Image, shows: NDArray[np.bool_], star: int) -> bool:
 
 
 def _measure(
-    frame: _Frame, strip: Strip, pieces: Image, signal: Image, run: tuple[int, int]
+    noise: float, strip: Strip, pieces: Image, signal: Image, run: tuple[int, int]
 ) -> Trail | None:
     """Width and brightness of a trail; None where it is as wide as a galaxy."""
     profile = np.nan_to_num(strip.profile(pieces))
     offset = np.arange(-REACH, REACH + 1) * strip.scale
     peak = float(np.median(profile[np.abs(offset) <= 1.0]))
-    wide = np.abs(offset) >= _NARROW[0]
-    if not peak > max(_EDGE * frame.noise, _NARROW[1] * float(np.median(profile[wide]))):
+    rim = np.abs(np.abs(offset) - _NARROW) <= 1.0
+    if not peak > max(_EDGE * noise, 2.0 * float(np.median(profile[rim]))):
         return None
-    error = 1.25 * frame.noise / math.sqrt(pieces.shape[0] * pieces.shape[1])
-    limit = max(_EDGE * frame.noise, 2.0 * error)
+    error = 1.25 * noise / math.sqrt(pieces.shape[0] * pieces.shape[1])
+    limit = max(_EDGE * noise, 2.0 * error)
     dark = np.abs(offset)[profile < limit]
     half = float(min(dark.min() if dark.size else np.inf, REACH * strip.scale - 1.0))
     steps = pieces.shape[1]
@@ -377,7 +410,7 @@ def _measure(
     return Trail(
         line=strip.line,
         brightness=float(np.nanmedian(signal)),
-        length=(last - first) / strip.scale,
+        length=(last - first) * strip.stride / strip.scale,
         half_width=max(half, 1.5),
         part=(
             float(strip.steps[first]) if first else -math.inf,

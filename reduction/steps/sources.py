@@ -5,13 +5,22 @@ from __future__ import annotations
 __all__ = ["SOURCE_DTYPE", "SourceFlag", "extract", "mend"]
 
 from enum import IntFlag
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import sep
 
-from reduction.steps.background import Background, estimate_background, unusable
+from reduction.steps.background import (
+    Background,
+    background_behind,
+    covered,
+    estimate_background,
+    unusable,
+)
+from reduction.steps.centroids import position_errors
+from reduction.steps.correlated_noise import noise_correlation, sky_level_error
 from reduction.steps.gaussian import gaussian
+from reduction.steps.source_fluxes import Frame, aperture_fluxes, point_source_fluxes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,15 +44,14 @@ class SourceFlag(IntFlag):
 
 
 _NAMES: Final = (
-    *("x", "y", "flux", "flux_err", "flux_aper", "flux_aper_err", "fwhm"),
-    *("elongation", "a", "b", "theta", "peak", "pos_err"),
+    *("x", "y", "flux", "flux_err", "flux_aper", "flux_aper_err", "flux_psf", "flux_psf_err"),
+    *("spread", "spread_err", "fwhm", "elongation", "a", "b", "theta", "peak", "pos_err"),
 )
 SOURCE_DTYPE: Final = np.dtype([*((name, "f8") for name in _NAMES), ("flags", "i4")])
 
-_KRON_FACTOR: Final = 2.5
-_KRON_MINIMUM: Final = 3.5
 _REACH: Final = 60.0
 _WIDEST: Final = 6.0
+_NARROWEST: Final = 0.3
 _GUESSED: Final = 0.03
 _MISSING: Final = 0.2
 _MEND_SIGMA: Final = 1.5
@@ -62,6 +70,7 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     min_area: int = 5,
     aperture_radius: float = 12.0,
     box: int = 64,
+    flux_floor: float = 0.0,
 ) -> NDArray[np.void]:
     """Detect and measure the sources of a frame, brightest first.
 
@@ -85,15 +94,19 @@ def extract(  # noqa: PLR0913  # the settings of a detection
         Of the fixed circular aperture, pixels.
     box
         Mesh size for the background, pixels.
+    flux_floor
+        Relative error of fluxes beyond the noise, of the flat field for instance.
 
     Returns
     -------
     ndarray
         Structured as :data:`SOURCE_DTYPE`: ``x``, ``y`` windowed centroids (0-based pixels);
-        ``flux`` in Kron's ellipse and ``flux_aper`` in the circle with errors (adu; NaN where not
-        measurable); ``fwhm`` (pixels, twice the half-light radius); ``elongation`` a/b;
-        ``a``, ``b`` (pixels, rms), ``theta`` (degrees from x towards y); ``peak`` (adu above
-        sky); ``pos_err`` (pixels, one coordinate); ``flags``, see :class:`SourceFlag`.
+        ``flux`` in Kron's ellipse, ``flux_aper`` in the circle, ``flux_psf`` by the point spread
+        function scaled to the circle's of bright stars, with errors (adu; NaN where not
+        measurable); ``spread``, 0 for stars and positive for galaxies, with its error; ``fwhm``
+        (pixels, twice the half-light radius); ``elongation`` a/b; ``a``, ``b`` (pixels, rms),
+        ``theta`` (degrees from x towards y); ``peak`` (adu above sky); ``pos_err`` (pixels, one
+        coordinate); ``flags``, see :class:`SourceFlag`.
 
     Notes
     -----
@@ -111,11 +124,26 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     if len(found) == 0:
         return sources
     _shapes(sources, found)
+    error = sky_level_error(sky.global_rms, box=box)
+    if background is None:
+        sky = background_behind(image, found, sky, mask=bad, box=box)
+        pixels = np.ascontiguousarray(np.where(bad, 0, image - sky.level), dtype=np.float32)
+        noise = np.ascontiguousarray(np.maximum(sky.rms, 1e-6), dtype=np.float32)
     mended = mend(pixels, bad)
     _centroids(sources, found, mended)
-    _fluxes(sources, found, mended, aperture_radius, {"err": noise, "gain": gain})
+    correlation = noise_correlation(pixels, noise, covered(found, bad))
+    frame = Frame(mended, bad, noise, gain, error, max(correlation, 1.0), flux_floor)
+    aperture_fluxes(
+        frame, sources, aperture_radius=aperture_radius, lost_flag=int(SourceFlag.NO_FLUX)
+    )
     _flag(sources, found, (mended, bad, saturated), aperture_radius)
-    _position_errors(sources, sky.global_rms, gain)
+    width = np.clip(sources["fwhm"] * _SIGMA_PER_FWHM, _NARROWEST, _WIDEST)
+    sources["pos_err"] = position_errors(
+        mended, noise, sources["x"], sources["y"], width, gain=gain
+    )
+    point_source_fluxes(
+        frame, sources, aperture_radius=aperture_radius, forgiven=int(SourceFlag.MERGED)
+    )
     return sources[np.argsort(-found["flux"], kind="stable")]
 
 
@@ -141,29 +169,6 @@ def _centroids(
     sources["x"] = np.where(lost, x, wx)
     sources["y"] = np.where(lost, y, wy)
     sources["flags"][lost] |= SourceFlag.NO_CENTROID
-
-
-def _fluxes(
-    sources: NDArray[np.void],
-    found: NDArray[np.void],
-    pixels: NDArray[np.float32],
-    aperture_radius: float,
-    common: dict[str, Any],
-) -> None:
-    x, y = sources["x"], sources["y"]
-    flux, error, _ = sep.sum_circle(pixels, x, y, aperture_radius, subpix=5, **common)
-    sources["flux_aper"], sources["flux_aper_err"] = flux, error
-    a, b, theta = found["a"], found["b"], np.clip(found["theta"], -np.pi / 2, np.pi / 2)
-    kron, _ = sep.kron_radius(pixels, x, y, a, b, theta, 6.0)
-    kron = np.where(np.isfinite(kron), kron, 0.0)
-    scale = np.maximum(_KRON_FACTOR * kron, _KRON_MINIMUM)
-    flux, error, _ = sep.sum_ellipse(pixels, x, y, a, b, theta, scale, subpix=5, **common)
-    sources["flux"], sources["flux_err"] = flux, error
-    for name in ("flux", "flux_aper"):
-        lost = ~np.isfinite(sources[name]) | ~np.isfinite(sources[name + "_err"])
-        sources[name][lost] = np.nan
-        sources[name + "_err"][lost] = np.nan
-        sources["flags"][lost] |= SourceFlag.NO_FLUX
 
 
 def _flag(
@@ -210,12 +215,3 @@ def mend(pixels: NDArray[np.float32], bad: NDArray[np.bool_]) -> NDArray[np.floa
     total = gaussian(known, _MEND_SIGMA, mirrored=False)[bad]
     known[bad] = np.where(weight > _MEND_WEIGHT, total / np.maximum(weight, _MEND_WEIGHT), 0.0)
     return np.ascontiguousarray(known, dtype=np.float32)
-
-
-def _position_errors(sources: NDArray[np.void], rms: float, gain: float) -> None:
-    """Error of a centroid against sky and photon noise (King 1983, PASP 95, 163)."""
-    sigma = np.maximum(sources["fwhm"] * _SIGMA_PER_FWHM, 0.3)
-    flux = np.maximum(np.nan_to_num(sources["flux"], nan=0.0), 1e-6)
-    photons = sigma**2 / (flux * gain)
-    sky = 8.0 * np.pi * sigma**4 * rms**2 / flux**2
-    sources["pos_err"] = np.minimum(np.sqrt(photons + sky), 10.0)

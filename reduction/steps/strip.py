@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: Half width of a strip, pixels along the image's axis that the line crosses more steeply.
 REACH: Final = 24
 
-#: Length of a piece, pixels.
+#: Length of a piece, pixels (of those that are looked at).
 _PIECE: Final = 48
 
 #: Largest distance from the line of what may be a trail's middle, and smallest of its sky.
@@ -43,7 +43,9 @@ class Strip:
     inside
         Whether they lie in the image.
     scale
-        Pixels between neighbours, perpendicular to the line; 1 / scale along it.
+        Pixels between neighbours, perpendicular to the line.
+    stride
+        Pixels along the image's axis from one step to the next.
     """
 
     line: Line
@@ -51,9 +53,17 @@ class Strip:
     x: NDArray[np.intp]
     inside: NDArray[np.bool_]
     scale: float
+    stride: int = 1
 
     @classmethod
-    def along(cls, line: Line, shape: tuple[int, ...], *, margin: float = 0.0) -> Self | None:
+    def along(
+        cls,
+        line: Line,
+        shape: tuple[int, ...],
+        *,
+        margin: float = 0.0,
+        most_steps: int | None = None,
+    ) -> Self | None:
         """Strip of a line in an image (ny, nx) widened by a margin; None where there is none."""
         ny, nx = shape
         margin = min(margin, REACH - 1.0)
@@ -61,6 +71,8 @@ class Strip:
         steep = abs(cosine) >= abs(sine)  # the line runs up rather than across
         most, least = (cosine, sine) if steep else (sine, cosine)
         steps = np.arange(ny if steep else nx)
+        stride = 1 if most_steps is None else max(steps.size // most_steps, 1)
+        steps = steps[::stride]
         middle = (line.distance - steps * least) / most
         limit = nx if steep else ny
         on_image = (middle >= -margin) & (middle <= limit - 1 + margin)
@@ -72,7 +84,7 @@ class Strip:
         across = np.clip(across, 0, limit - 1)
         along = np.broadcast_to(steps[:, None], across.shape)
         y, x = (along, across) if steep else (across, along)
-        return cls(line, y, x, inside, abs(most))
+        return cls(line, y, x, inside, abs(most), stride)
 
     @property
     def is_steep(self) -> bool:
@@ -87,15 +99,21 @@ class Strip:
     @property
     def length(self) -> float:
         """Of the line in the image, pixels."""
-        return len(self.y) / self.scale
+        return len(self.y) * self.stride / self.scale
 
-    def pieces(self, image: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Pixels by piece, shape (pieces, steps, 2 REACH + 1); NaN where not valid.
+    def pieces(
+        self, image: NDArray[np.float32], bad: NDArray[np.bool_] | None
+    ) -> NDArray[np.float32]:
+        """Pixels by piece, shape (pieces, steps, 2 REACH + 1); NaN where bad or outside.
 
         Pieces are of about equal length; one step or more at the end may be left over.
         """
-        values = np.where(self.inside & valid[self.y, self.x], image[self.y, self.x], np.nan)
-        count = max(round(self.length / _PIECE), 1)
+        values = image[self.y, self.x]
+        wrong = ~np.isfinite(values) | ~self.inside
+        if bad is not None:
+            wrong |= bad[self.y, self.x]
+        values[wrong] = np.nan
+        count = max(round(len(self.y) / self.scale / _PIECE), 1)
         steps = max(len(values) // count, 1)
         count = len(values) // steps
         return values[: count * steps].reshape(count, steps, -1)
@@ -127,7 +145,7 @@ class Strip:
         ndarray
             Shape (2 REACH + 1,), in the image's unit.
         """
-        across = np.stack([row_medians(piece.T) for piece in pieces])
+        across = _across(pieces)
         offset = np.abs(np.arange(-REACH, REACH + 1)) * self.scale
         flank = offset >= min(_FLANK, 0.8 * REACH * self.scale)
         across -= row_medians(across[:, flank])[:, None]
@@ -137,13 +155,17 @@ class Strip:
         """Where each piece's light is, pixels from the line along the crossing axis."""
         offset = np.arange(-REACH, REACH + 1)
         near = np.abs(offset) <= _FLANK
-        middles = np.empty(len(pieces))
-        for number, piece in enumerate(pieces):
-            light = row_medians(piece.T)
-            light = np.nan_to_num(light - np.nanmedian(light[~near]))[near]
-            light = np.where(light > 0.3 * light.max(), light, 0.0)
-            middles[number] = (light * offset[near]).sum() / max(light.sum(), 1e-6)
-        return middles
+        across = _across(pieces)
+        light = np.nan_to_num(across - row_medians(across[:, ~near])[:, None])[:, near]
+        light = np.where(light > 0.3 * light.max(axis=1, keepdims=True), light, 0.0)
+        middles = light @ offset[near] / np.maximum(light.sum(axis=1), 1e-6)
+        return np.asarray(middles, dtype=np.float64)
+
+
+def _across(pieces: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Medians along each piece, shape (pieces, 2 REACH + 1)."""
+    columns = np.ascontiguousarray(pieces.transpose(0, 2, 1))
+    return row_medians(columns.reshape(-1, pieces.shape[1])).reshape(len(pieces), -1)
 
 
 def row_medians(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from reduction.steps.distortion import Distortion
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def angular_distance(ra: ArrayLike, dec: ArrayLike, ra0: ArrayLike, dec0: ArrayL
 
 @dataclass(frozen=True, slots=True)
 class TanWcs:
-    """A TAN world coordinate system.
+    """A TAN world coordinate system, with the camera's distortion where one is known (TPV).
 
     Attributes
     ----------
@@ -85,6 +86,8 @@ class TanWcs:
         Reference pixel, 0-based (CRPIX - 1).
     cd
         ((CD1_1, CD1_2), (CD2_1, CD2_2)), degrees per pixel.
+    distortion
+        Polynomial from the plane of ``cd`` to the tangent plane; None for a plain TAN.
     """
 
     ra0: float
@@ -92,20 +95,29 @@ class TanWcs:
     x0: float
     y0: float
     cd: tuple[tuple[float, float], tuple[float, float]]
+    distortion: Distortion | None = None
 
     @classmethod
     def from_cards(cls, cards: Mapping[str, float | str]) -> Self:
         """Read FITS cards with 1-based pixels.
 
+        PV cards beside TAN are read as TPV's: so did SCAMP write them before TPV had its name.
+
         Raises
         ------
         UnprocessableError
-            If the cards are no TAN system with a CD matrix that can be inverted.
+            If the cards are no TAN or TPV system with a CD matrix that can be inverted, or have
+            terms of higher degree than 3.
         """
         types = (cards.get("CTYPE1"), cards.get("CTYPE2"))
-        if types != ("RA---TAN", "DEC--TAN"):
-            message = f"CTYPE1, CTYPE2 are {types}: expected ('RA---TAN', 'DEC--TAN')"
+        if types not in (("RA---TAN", "DEC--TAN"), ("RA---TPV", "DEC--TPV")):
+            message = f"CTYPE1, CTYPE2 are {types}: expected ('RA---TAN', 'DEC--TAN') or TPV"
             raise UnprocessableError(message)
+        try:
+            distortion = Distortion.from_pv(cards)
+        except ValueError as error:
+            message = f"the WCS has the term {error}: expected PVi_0 to PVi_10 without PVi_3"
+            raise UnprocessableError(message) from error
         try:
             ra0, dec0, x, y, c11, c12, c21, c22 = (
                 float(cards[f"{name}"])
@@ -120,26 +132,40 @@ class TanWcs:
         if c11 * c22 == c12 * c21:
             message = "the CD matrix has the determinant 0: expected one that can be inverted"
             raise UnprocessableError(message)
-        return cls(ra0, dec0, x - 1.0, y - 1.0, ((c11, c12), (c21, c22)))
+        return cls(ra0, dec0, x - 1.0, y - 1.0, ((c11, c12), (c21, c22)), distortion)
 
     def to_cards(self) -> dict[str, float | str]:
-        """FITS cards with 1-based pixels (FITS-WCS paper II)."""
+        """FITS cards with 1-based pixels (FITS-WCS paper II; TPV for a distortion)."""
+        kind = "TAN" if self.distortion is None else "TPV"
         cards: dict[str, float | str] = {"WCSAXES": 2, "RADESYS": "ICRS"}
-        cards |= {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CUNIT1": "deg", "CUNIT2": "deg"}
+        cards |= {"CTYPE1": f"RA---{kind}", "CTYPE2": f"DEC--{kind}"}
+        cards |= {"CUNIT1": "deg", "CUNIT2": "deg"}
         cards |= {"CRVAL1": self.ra0, "CRVAL2": self.dec0}
         cards |= {"CRPIX1": self.x0 + 1.0, "CRPIX2": self.y0 + 1.0}
         (c11, c12), (c21, c22) = self.cd
-        return cards | {"CD1_1": c11, "CD1_2": c12, "CD2_1": c21, "CD2_2": c22}
+        cards |= {"CD1_1": c11, "CD1_2": c12, "CD2_1": c21, "CD2_2": c22}
+        if self.distortion is not None:
+            cards.update(self.distortion.to_pv())
+        return cards
 
     def to_sky(self, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
         """Pixels (0-based) to degrees ICRS."""
         dx, dy = np.asarray(x, np.float64) - self.x0, np.asarray(y, np.float64) - self.y0
         (c11, c12), (c21, c22) = self.cd
-        return deproject(c11 * dx + c12 * dy, c21 * dx + c22 * dy, self.ra0, self.dec0)
+        plane = c11 * dx + c12 * dy, c21 * dx + c22 * dy
+        if self.distortion is not None:
+            plane = self.distortion.apply(*plane)
+        return deproject(*plane, self.ra0, self.dec0)
 
     def to_pixel(self, ra: ArrayLike, dec: ArrayLike) -> tuple[Array, Array]:
-        """Degrees ICRS to pixels (0-based); NaN where not on this half of the sky."""
+        """Degrees ICRS to pixels (0-based).
+
+        NaN where not on this half of the sky, or where the distortion's polynomial has no inverse
+        (see :meth:`Distortion.invert`).
+        """
         xi, eta = project(ra, dec, self.ra0, self.dec0)
+        if self.distortion is not None:
+            xi, eta = self.distortion.invert(xi, eta)
         (c11, c12), (c21, c22) = self.cd
         determinant = c11 * c22 - c12 * c21
         dx = (c22 * xi - c12 * eta) / determinant

@@ -23,6 +23,8 @@ from schemas.errors import UnprocessableError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import FigureBase
+
 
 class BiasFrame(CalibrationTarget):
     """Mean of a night's raw biases, outliers left out by the measured read noise."""
@@ -135,3 +137,16 @@ class BiasFrame(CalibrationTarget):
         if differs(previous, "scatter", scatter, parameters.MAXIMUM_STDEV_DIFFERENCE):
             flags |= self.Flags.STDEV_DIFFERS_FROM_PREVIOUS
         return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """Pixels, sub-windows, profiles, and values beside the limits of the level."""
+        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+
+        limit = self.process_params["MAXIMUM_ABS_MEAN"]
+        plot_calibration(
+            figure,
+            self.images["BIAS"],
+            title="master bias",
+            unit="adu",
+            lines={"level": self.level, "MAXIMUM_ABS_MEAN": limit, "its negative": -limit},
+        )

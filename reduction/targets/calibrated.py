@@ -5,15 +5,16 @@ from __future__ import annotations
 __all__ = ["CalibratedScienceFrame"]
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reduction.attributes import attribute
 from reduction.depends import calibration, of_frame, raw_frame
+from reduction.mjd import utc_of
+from reduction.quality import QualityFlags
+from reduction.steps.astrometry import SolutionModel
 from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
 
-_MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 _BYTES_PER_PIXEL = 4
 _SCIENCE_READY = 2
 
@@ -24,7 +25,7 @@ class CalibratedScienceFrame(FrameTarget):
     It is what ``ivoa.obscore`` lists and what image searches and cutouts answer with.
     """
 
-    VERSION = 1
+    VERSION = 2
     PUBLISHED = True
 
     raw = raw_frame("RawScienceFrame")
@@ -49,6 +50,11 @@ class CalibratedScienceFrame(FrameTarget):
     class Parameters:
         """None: everything is decided by the progenitors."""
 
+    class Flags(QualityFlags):
+        """What to mind about a published image."""
+
+        PLACE_UNCERTAIN = 1, "no star is recognised: the WCS is the telescope's own pointing"
+
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Bring together what is known of the frame."""
         del parameters
@@ -70,13 +76,19 @@ class CalibratedScienceFrame(FrameTarget):
             obscore=_obscore(inputs),
         )
 
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """An image that no star places stays visible, with a flag."""
+        del parameters
+        placed = made.cards["ASTMODEL"][0] != SolutionModel.NOMINAL.value
+        return 0 if placed else int(self.Flags.PLACE_UNCERTAIN)
+
 
 def _cards(inputs: Inputs) -> dict[str, tuple[Any, str]]:
     """What the header of the image says, WCS in 1-based pixels."""
     raw, astrometric, photometric = inputs.raw, inputs.astrometric, inputs.photometric
     cards: dict[str, tuple[Any, str]] = {
         "OBJECT": (raw["object"], "target as the observer named it"),
-        "DATE-OBS": (_moment(raw["mjd_obs"]).isoformat(timespec="milliseconds"), "start (UTC)"),
+        "DATE-OBS": (utc_of(raw["mjd_obs"]).isoformat(timespec="milliseconds"), "start (UTC)"),
         "MJD-OBS": (raw["mjd_obs"], "[d] start (UTC)"),
         "EXPTIME": (raw["exptime"], "[s] exposure time"),
         "BUNIT": ("adu", "unit of the pixels"),
@@ -90,11 +102,13 @@ def _cards(inputs: Inputs) -> dict[str, tuple[Any, str]]:
     cards["ASTNREF"] = (astrometric["n_ref"], "reference stars")
     if astrometric["rms"] is not None:
         cards["ASTRMS"] = (astrometric["rms"], "[arcsec] rms residual of one coordinate")
+    cards["ASTPERR"] = (astrometric["pos_err"], "[arcsec] error of the WCS, one axis")
     if astrometric["seeing"] is not None:
         cards["SEEING"] = (astrometric["seeing"], "[arcsec] fwhm of stars")
     if photometric is not None:
-        cards["PHOTZP"] = (photometric["zero_point"], "[mag] of 1 adu/s")
+        cards["PHOTZP"] = (photometric["zero_point"], "[mag] of 1 adu/s above the atmosphere")
         cards["PHOTZPE"] = (photometric["zero_point_err"], "[mag] its error")
+        cards["PHOTEXT"] = (photometric["extinction"], "[mag] extinction per airmass")
         cards["PHOTBAND"] = (photometric["band"], "band of the zero point")
         cards["PHOTAPER"] = (photometric["aperture_radius"], "[pixel] its aperture's radius")
     return cards
@@ -108,7 +122,7 @@ def _obscore(inputs: Inputs) -> dict[str, Any]:
     ra, dec, radius = wcs.circle((ny, nx))
     start = raw["mjd_obs"]
     return {
-        "obs_id": f"{instrument.name}-{_moment(start):%Y%m%dT%H%M%S}",
+        "obs_id": f"{instrument.name}-{utc_of(start):%Y%m%dT%H%M%S}",
         "obs_title": f"{raw['object']} {inputs.filter} {raw['exptime']:g} s, {instrument.title}",
         "calib_level": _SCIENCE_READY,
         "dataproduct_subtype": "CalibratedScienceFrame",
@@ -130,9 +144,3 @@ def _obscore(inputs: Inputs) -> dict[str, Any]:
         "facility_name": instrument.facility,
         "instrument_name": instrument.name,
     }
-
-
-def _moment(mjd: float) -> datetime:
-    """UTC without the zone, as FITS writes it, to the millisecond that an MJD holds."""
-    since = timedelta(milliseconds=round(mjd * 86_400_000))
-    return (_MJD_EPOCH + since).replace(tzinfo=None)

@@ -5,11 +5,17 @@ from __future__ import annotations
 __all__ = ["Catalog"]
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import of_frame
 from reduction.detection import detect, is_clean, star_width
 from reduction.target import FrameTarget, Inputs, Made
+
+if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
 
 
 class Catalog(FrameTarget):
@@ -18,7 +24,7 @@ class Catalog(FrameTarget):
     Table: "SOURCES", as :data:`reduction.steps.sources.SOURCE_DTYPE`, brightest first.
     """
 
-    VERSION = 1
+    VERSION = 2
 
     reduced = of_frame("ReducedScienceFrame")
 
@@ -33,10 +39,14 @@ class Catalog(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """DETECTION_THRESHOLD in units of the sky noise, APERTURE_RADIUS in pixels."""
+        """DETECTION_THRESHOLD in units of the sky noise, APERTURE_RADIUS in pixels.
+
+        FLUX_FLOOR is the relative error that no flux is better than: of the flat field.
+        """
 
         DETECTION_THRESHOLD: float = 3.0
         APERTURE_RADIUS: float = 12.0
+        FLUX_FLOOR: float = 0.0
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Detect and measure."""
@@ -44,6 +54,7 @@ class Catalog(FrameTarget):
             inputs.reduced,
             threshold=parameters.DETECTION_THRESHOLD,
             aperture_radius=parameters.APERTURE_RADIUS,
+            flux_floor=parameters.FLUX_FLOOR,
         )
         ny, nx = inputs.reduced.images["IMAGE"].shape
         return Made(
@@ -57,3 +68,24 @@ class Catalog(FrameTarget):
                 "naxis2": ny,
             },
         )
+
+    def plot(self, figure: FigureBase) -> None:
+        """Where the sources are, and how wide."""
+        from reduction.plots import show_points  # noqa: PLC0415  # matplotlib is slow to import
+
+        sources = self.tables["SOURCES"]
+        clean = is_clean(sources)
+        place, width = figure.subplots(1, 2)
+        show_points(place, sources["x"], sources["y"], x_label="x [pixel]", y_label="y [pixel]")
+        place.set(title=f"{len(sources)} sources, {int(clean.sum())} clean", aspect="equal")
+        flux = np.where(sources["flux_aper"] > 0, sources["flux_aper"], np.nan)
+        show_points(
+            width,
+            np.log10(flux[clean]),
+            sources["fwhm"][clean],
+            title="widths of clean sources",
+            x_label="lg of the flux [adu]",
+            y_label="fwhm [pixel]",
+        )
+        if self.fwhm is not None:
+            width.axhline(self.fwhm, color="#D55E00", linewidth=0.8)

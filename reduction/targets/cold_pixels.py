@@ -18,6 +18,8 @@ from schemas.errors import ProgenitorMissingError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import FigureBase
+
 
 class ColdPixelMap(CalibrationTarget):
     """Pixels whose response differs from that around them: 1 good, 0 bad.
@@ -85,3 +87,15 @@ class ColdPixelMap(CalibrationTarget):
         if differs(previous, "count", count, parameters.MAXIMUM_COLD_PIXEL_COUNT_DIFFERENCE):
             flags |= self.Flags.COUNT_DIFFERS_FROM_PREVIOUS
         return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """The map, where cold pixels crowd, and the flat that they were found in."""
+        from reduction.layouts import plot_pixel_map  # noqa: PLC0415  # matplotlib is slow to import
+
+        flat = self.dome or self.twilight
+        plot_pixel_map(
+            figure,
+            self.images["MAP"],
+            None if flat is None else flat.images["FLAT"],
+            title="cold pixels",
+        )

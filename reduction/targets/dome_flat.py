@@ -18,6 +18,8 @@ from reduction.target import Anchor, CalibrationTarget, Inputs, Made
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import FigureBase
+
 
 class DomeFlatFrame(CalibrationTarget):
     """Mean of a night's dome flats of one filter, of median 1."""
@@ -87,3 +89,9 @@ class DomeFlatFrame(CalibrationTarget):
         if differs(previous, "flatness", flatness, parameters.MAXIMUM_SUBWIN_DIFF):
             flags |= self.Flags.FLATNESS_DIFFERS_FROM_PREVIOUS
         return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """Pixels, sub-windows, profiles, and how often each value occurs."""
+        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+
+        plot_calibration(figure, self.images["FLAT"], title="dome flat")

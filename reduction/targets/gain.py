@@ -21,6 +21,7 @@ from schemas.errors import ProgenitorMissingError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
     _Flat = tuple[Progenitor, NDArray[np.float32], float]
@@ -130,6 +131,17 @@ class GainLinearity(CalibrationTarget):
         if differs(previous, "gain", gain, parameters.MAXIMUM_GAIN_DIFFERENCE):
             flags |= self.Flags.GAIN_DIFFERS_FROM_PREVIOUS
         return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """Levels of the flats over exposure time, and the gain over time."""
+        from reduction.layouts import plot_exposures, plot_trend, science_pixels  # noqa: PLC0415  # matplotlib is slow to import
+
+        levels, trend = figure.subplots(1, 2)
+        raws = self.raw_dome_flats or self.raw_twilight_flats
+        plot_exposures(
+            levels, raws, level=float(np.median(science_pixels(self.bias.raw_bias_frames[0])))
+        )
+        plot_trend(trend, self, "gain", error="gain_error", unit="e-/adu")
 
 
 def _exposed(

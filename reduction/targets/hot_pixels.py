@@ -17,6 +17,8 @@ from reduction.target import CalibrationTarget, Inputs, Made
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import FigureBase
+
 
 class HotPixelMap(CalibrationTarget):
     """Pixels that stand out of the master bias, or have a large dark current: 1 good, 0 bad.
@@ -93,3 +95,11 @@ class HotPixelMap(CalibrationTarget):
         if differs(previous, "count", count, parameters.MAXIMUM_HOT_PIXEL_COUNT_DIFFERENCE):
             flags |= self.Flags.COUNT_DIFFERS_FROM_PREVIOUS
         return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """The map, where hot pixels crowd, and the bias that they were found in."""
+        from reduction.layouts import plot_pixel_map  # noqa: PLC0415  # matplotlib is slow to import
+
+        plot_pixel_map(
+            figure, self.images["MAP"], self.bias.images["BIAS"], title="hot pixels", unit="adu"
+        )

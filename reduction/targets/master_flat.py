@@ -7,6 +7,8 @@ __all__ = ["MasterFlatFrame"]
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from reduction.attributes import attribute, imstat
 from reduction.corrected import differs
 from reduction.depends import calibration
@@ -18,6 +20,8 @@ from schemas.errors import ProgenitorMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from matplotlib.figure import FigureBase
 
 
 class MasterFlatFrame(CalibrationTarget):
@@ -109,6 +113,17 @@ class MasterFlatFrame(CalibrationTarget):
         if differs(previous, "flatness", flatness, parameters.MAXIMUM_SUBWIN_DIFF):
             flags |= self.Flags.FLATNESS_DIFFERS_FROM_PREVIOUS
         return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """Pixels, and without hot and cold ones sub-windows, profiles and values."""
+        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+
+        flat = self.images["FLAT"]
+        bad = np.zeros(flat.shape, dtype=bool)
+        for found in (self.hot, self.cold):
+            if found is not None:
+                bad |= found.images["MAP"] == 0
+        plot_calibration(figure, flat, title="master flat", bad=bad)
 
 
 def _best(inputs: Inputs) -> CombineType:

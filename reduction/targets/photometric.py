@@ -5,38 +5,59 @@ from __future__ import annotations
 __all__ = ["PhotometricParameters"]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.depends import of_frame, raw_frame, references
-from reduction.detection import is_clean, signal_to_noise
+from reduction.depends import calibration, of_frame, raw_frame
+from reduction.focal_plane import factors_at
 from reduction.quality import QualityFlags
-from reduction.steps.matching import match_nearest
-from reduction.steps.photometry import isolated, zero_point
+from reduction.steps.photometry import zero_point
+from reduction.steps.transformation import of_color
 from reduction.target import FrameTarget, Inputs, Made
-from reduction.targets.astrometric import wcs_from_attributes
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
+    from reduction.target import Progenitor
+
     Array = NDArray[np.float64]
+
+_CHANGED_SIGMA: Final = 5.0
+_CHANGED_MAG: Final = 0.01
 
 
 class PhotometricParameters(FrameTarget):
     """Zero point from the standard stars in one frame.
 
     A frame without enough of them has none of its own: those of the night's other frames serve.
+    The extinction is the site's in the filter, or, with the correction ``extinction_frames``, what
+    the night's standards give; of several kinds the first of Astro-WISE's that can be had.
     """
 
-    VERSION = 2
+    VERSION = 3
 
     raw = raw_frame("RawScienceFrame")
-    catalog = of_frame("Catalog")
-    astrometric = of_frame("AstrometricParameters")
-    reference_catalogues = references(at_least=1)
+    source_catalog = of_frame("PhotSrcCatalog")
+    measured_extinction = calibration(
+        "AtmosphericExtinctionFrames",
+        "AtmosphericExtinctionZeropoint",
+        required=False,
+        when="extinction_frames",
+    )
+    site_extinction = calibration(
+        "AtmosphericExtinctionCoefficient",
+        "AtmosphericExtinctionCurve",
+        required=False,
+        unless=("measured_extinction",),
+    )
+    transformation = calibration("PhotTransformation", required=False, when="color_terms")
+    illumination = calibration("IlluminationCorrectionFrame", required=False, when="illumination")
 
     zero_point = attribute(
         float,
@@ -50,6 +71,11 @@ class PhotometricParameters(FrameTarget):
     extinction = attribute(
         float, "extinction taken off, mag per airmass", unit="mag", ucd="obs.atmos.extinction"
     )
+    extinction_err = attribute(
+        float, "its error", unit="mag", ucd="stat.error;obs.atmos.extinction"
+    )
+    extinction_kind = attribute(str, "class that it is of, empty for none", ucd="meta.code.class")
+    color_term = attribute(float, "mag per mag of colour", ucd="arith.factor;phot.color")
     airmass = attribute(float, "airmass of the frame", ucd="obs.airMass")
     band = attribute(str, "band of the standard magnitudes", ucd="meta.id;instr.bandpass")
     aperture_radius = attribute(
@@ -58,13 +84,8 @@ class PhotometricParameters(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Choice of stars, and Astro-WISE's limits."""
+        """Clipping, and Astro-WISE's limits."""
 
-        MATCH_RADIUS: float = 2.0
-        MIN_SIGNAL_TO_NOISE: float = 10.0
-        MAX_REFERENCE_ERROR: float = 0.1
-        MAX_NEIGHBOUR_FLUX: float = 0.05
-        EXTINCTION: float = 0.0
         SIGMA_CLIPPING_LEVEL: float = 3.0
         MIN_SOURCE_COUNT: int = 3
         MAX_ERROR: float = 0.1
@@ -73,34 +94,35 @@ class PhotometricParameters(FrameTarget):
     class Flags(QualityFlags):
         """What can be wrong with a zero point."""
 
-        ERROR_TOO_LARGE = 1
-        SCATTER_TOO_LARGE = 2
+        ERROR_TOO_LARGE = 1, "the error of the zero point is above MAX_ERROR"
+        SCATTER_TOO_LARGE = 2, "the stars' zero points scatter by more than MAX_SCATTER"
+        CHANGED = 4, "it differs from that before by more than five errors and 0.01 mag"
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
-        """Measure the standard stars in the aperture; clip; average."""
-        raw, band = inputs.raw, inputs.band
-        if inputs.astrometric["n_ref"] == 0:
-            message = (
-                f"{raw['name']}: no star of a reference catalogue was recognised on the frame"
-            )
-            raise UnprocessableError(message)
-        sources = inputs.catalog.tables["SOURCES"]
-        star, mag, mag_err = self._standards(inputs, parameters, sources, band.standard)
+        """Take off colour and illumination; clip; average; add the extinction."""
+        raw, catalog = inputs.raw, inputs.source_catalog
+        stars = catalog.tables["STANDARDS"]
+        stars = stars[stars["used"] > 0]
+        term, own = catalog["color_term"], stars["of_color"]
+        if inputs.transformation is not None:
+            term = inputs.transformation["color_term"]
+            own = of_color(stars["color"], term)
+        z = stars["zero_point"] - own
+        z += 2.5 * np.log10(factors_at(inputs.illumination, stars["x"], stars["y"]))
+        air = inputs.measured_extinction or inputs.site_extinction
+        extinction, error = _extinction(air)
         airmass = 1.0 if raw["airmass"] is None else raw["airmass"]
         found = zero_point(
-            sources["flux_aper"][star],
-            sources["flux_aper_err"][star],
-            mag,
-            mag_err,
-            exptime=raw["exptime"],
+            z,
+            stars["zero_point_err"],
             airmass=airmass,
-            extinction=parameters.EXTINCTION,
+            extinction=extinction,
             sigma_clip=parameters.SIGMA_CLIPPING_LEVEL,
         )
         if found.n_stars < parameters.MIN_SOURCE_COUNT:
             message = (
-                f"{raw['name']}: found {found.n_stars} usable standard stars in {band.standard}, "
-                f"expected at least {parameters.MIN_SOURCE_COUNT}"
+                f"{raw['name']}: found {found.n_stars} usable standard stars in "
+                f"{catalog['band']}, expected at least {parameters.MIN_SOURCE_COUNT}"
             )
             raise UnprocessableError(message)
         return Made(
@@ -109,51 +131,20 @@ class PhotometricParameters(FrameTarget):
                 "zero_point_err": found.error,
                 "scatter": found.scatter,
                 "n_stars": found.n_stars,
-                "extinction": parameters.EXTINCTION,
+                "extinction": extinction,
+                "extinction_err": error,
+                "extinction_kind": "" if air is None else air.class_name,
+                "color_term": term,
                 "airmass": airmass,
-                "band": band.standard,
-                "aperture_radius": inputs.catalog["aperture_radius"],
+                "band": catalog["band"],
+                "aperture_radius": catalog["aperture_radius"],
             },
             cards={
                 "PHOTZP": (found.value, "[mag] of 1 adu/s"),
                 "PHOTZPE": (found.error, "[mag] its error"),
-                "PHOTBAND": (band.standard, "band of the zero point"),
+                "PHOTBAND": (catalog["band"], "band of the zero point"),
             },
         )
-
-    @staticmethod
-    def _standards(
-        inputs: Inputs,
-        parameters: PhotometricParameters.Parameters,
-        sources: NDArray[np.void],
-        band: str,
-    ) -> tuple[NDArray[np.intp], Array, Array]:
-        """Indices of the sources that are clean, isolated standards, and their magnitudes."""
-        good = is_clean(sources)
-        good &= signal_to_noise(sources, "flux_aper") > parameters.MIN_SIGNAL_TO_NOISE
-        good &= isolated(
-            sources["x"],
-            sources["y"],
-            sources["flux"],
-            radius=2.0 * inputs.catalog["aperture_radius"],
-            fraction=parameters.MAX_NEIGHBOUR_FLUX,
-        )
-        wcs = wcs_from_attributes(inputs.astrometric.attributes)
-        radius = parameters.MATCH_RADIUS / wcs.pixel_scale
-        usable = np.flatnonzero(good)
-        here = np.column_stack((sources["x"][usable], sources["y"][usable]))
-        taken: dict[int, tuple[float, float]] = {}
-        for stars in inputs.reference_catalogues:
-            mag = np.asarray(stars.mags.get(band, np.full(len(stars.ra), np.nan)))
-            err = np.asarray(stars.mag_errs.get(band, np.full(len(stars.ra), np.nan)))
-            known = np.isfinite(mag) & ~(err > parameters.MAX_REFERENCE_ERROR)
-            there = np.column_stack(wcs.to_pixel(stars.ra[known], stars.dec[known]))
-            source, star = match_nearest(here, there, radius)
-            for i, m, e in zip(source, mag[known][star], err[known][star], strict=True):
-                taken.setdefault(int(usable[i]), (float(m), float(e)))
-        index = np.array(sorted(taken), dtype=np.intp)
-        values = np.array([taken[int(i)] for i in index], dtype=np.float64).reshape(-1, 2)
-        return index, values[:, 0], values[:, 1]
 
     def verify(self, made: Made, parameters: Parameters) -> int:
         """Compare error and scatter with their limits: crowded fields have large ones."""
@@ -163,3 +154,33 @@ class PhotometricParameters(FrameTarget):
         if made.attributes["scatter"] > parameters.MAX_SCATTER:
             flags |= self.Flags.SCATTER_TOO_LARGE
         return int(flags)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """Look for a change that errors do not explain."""
+        del parameters
+        old, old_error = previous.get("zero_point"), previous.get("zero_point_err") or 0.0
+        if old is None:
+            return 0
+        limit = _CHANGED_SIGMA * np.hypot(made.attributes["zero_point_err"], old_error)
+        far = abs(made.attributes["zero_point"] - old) > max(limit, _CHANGED_MAG)
+        return int(self.Flags.CHANGED) if far else 0
+
+    def plot(self, figure: FigureBase) -> None:
+        """Draw the stars' zero points over magnitude and colour, and the one that was found."""
+        catalog: Any = self.source_catalog
+        stars = catalog.tables["STANDARDS"]
+        stars = stars[stars["used"] > 0]
+        z = stars["zero_point"] - of_color(stars["color"], self.color_term)
+        z = z + self.extinction * self.airmass
+        z = z + 2.5 * np.log10(factors_at(cast("Any", self.illumination), stars["x"], stars["y"]))
+        for panel, name in zip(figure.subplots(1, 2), ("mag", "color"), strict=True):
+            panel.errorbar(stars[name], z, stars["zero_point_err"], fmt=".", lw=0.5)
+            panel.axhline(self.zero_point, color="k", lw=0.7)
+            panel.set(xlabel=name, ylabel="zero point above the atmosphere [mag]")
+
+
+def _extinction(air: Progenitor | None) -> tuple[float, float | None]:
+    """Extinction and its error; 0 where it is not known: the zero point is then at the ground."""
+    if air is None or air["extinction"] is None:
+        return 0.0, None
+    return float(air["extinction"]), air["extinction_err"]

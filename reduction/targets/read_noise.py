@@ -4,8 +4,11 @@ from __future__ import annotations
 
 __all__ = ["ReadNoise"]
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from reduction.attributes import attribute
 from reduction.corrected import corrected, differs
@@ -16,6 +19,8 @@ from reduction.target import CalibrationTarget, Inputs, Made
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from matplotlib.figure import FigureBase
 
 
 class ReadNoise(CalibrationTarget):
@@ -106,3 +111,24 @@ class ReadNoise(CalibrationTarget):
         if differs(previous, "read_noise", noise, parameters.MAXIMUM_READ_NOISE_DIFFERENCE):
             flags |= self.Flags.READ_NOISE_DIFFERS_FROM_PREVIOUS
         return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """Difference of the first two biases, its scatter, and the read noise over time."""
+        from reduction.layouts import plot_trend, science_pixels  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.plots import show_histogram, show_image  # noqa: PLC0415  # as above
+
+        (difference, values), (trend, spare) = figure.subplots(2, 2)
+        spare.axis("off")
+        first, second = (science_pixels(raw).astype("f4") for raw in self.raw_bias_frames[:2])
+        first -= second
+        first -= float(np.median(first))
+        show_image(difference, first, title="first less second bias", unit="adu")
+        noise = self.read_noise * math.sqrt(2.0)
+        show_histogram(
+            values,
+            first,
+            title="its values; read noise times root 2",
+            unit="adu",
+            lines={"+": noise, "-": -noise},
+        )
+        plot_trend(trend, self, "read_noise", unit="adu")

@@ -21,6 +21,8 @@ from reduction.steps.weight import MaskBit
 from reduction.target import FrameTarget, Inputs, Made
 
 if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
+
     from reduction.progenitor import Progenitor
 
 
@@ -140,6 +142,12 @@ class ReducedScienceFrame(FrameTarget):
         if made.attributes["good_fraction"] < parameters.MINIMUM_GOOD_FRACTION:
             flags |= self.Flags.TOO_FEW_GOOD_PIXELS
         return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """Pixels, mask, weights, and how often each value of good pixels occurs."""
+        from reduction.layouts import plot_reduced  # noqa: PLC0415  # matplotlib is slow to import
+
+        plot_reduced(figure, self.images)
 
 
 def _plane(progenitor: Progenitor | None, name: str, shape: tuple[int, int], dtype: type) -> Any:  # noqa: ANN401  # array of the dtype

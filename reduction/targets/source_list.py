@@ -12,16 +12,19 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import calibration, of_frame, raw_frame
 from reduction.detection import is_clean, star_width
+from reduction.focal_plane import factors_at
 from reduction.steps.photometry import magnitudes
 from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
 
 if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
 _FIELDS = (
     *("ra", "dec", "pos_err", "mag", "mag_err", "flux", "flux_err"),
     *("x", "y", "fwhm", "elongation"),
+    *("flux_psf", "flux_psf_err", "mag_psf", "mag_psf_err", "spread"),
 )
 _ROW = np.dtype([*((name, "f8") for name in _FIELDS), ("flags", "i4")])
 
@@ -29,21 +32,26 @@ _ROW = np.dtype([*((name, "f8") for name in _FIELDS), ("flags", "i4")])
 class SourceList(FrameTarget):
     """Positions, fluxes and shapes of all sources detected on one reduced frame.
 
-    Fluxes are those in the catalog's circular aperture, which is the zero point's, so that
-    magnitudes and zero point belong together.
+    Fluxes are those in the catalog's circular aperture, and by the point spread function, scaled
+    to the aperture's of bright stars: the zero point is that of both. For stars the latter are
+    better where there is noise or a neighbour.
     """
 
-    VERSION = 2
+    VERSION = 3
 
     raw = raw_frame("RawScienceFrame")
     catalog = of_frame("Catalog")
     astrometric = of_frame("AstrometricParameters")
     photometric = calibration("PhotometricParameters", required=False, prefer_own=True)
+    illumination = calibration("IlluminationCorrectionFrame", required=False, when="illumination")
 
     n_sources = attribute(int, "number of sources", ucd="meta.number")
     n_clean = attribute(int, "sources without flags but deblending", ucd="meta.number")
     limiting_mag = attribute(
         float, "magnitude of a source of 5 sigma in the aperture", unit="mag", ucd="phot.mag"
+    )
+    aperture_radius = attribute(
+        float, "radius of the aperture", unit="pixel", ucd="phys.size.radius"
     )
     seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
 
@@ -52,21 +60,26 @@ class SourceList(FrameTarget):
         del parameters
         raw, sources = inputs.raw, inputs.catalog.tables["SOURCES"]
         rows = np.zeros(len(sources), _ROW)
-        for name in ("x", "y", "fwhm", "elongation", "flags"):
+        for name in ("x", "y", "fwhm", "elongation", "flags", "spread"):
             rows[name] = sources[name]
-        rows["flux"] = sources["flux_aper"] / raw["exptime"]
-        rows["flux_err"] = sources["flux_aper_err"] / raw["exptime"]
+        factor = factors_at(inputs.illumination, sources["x"], sources["y"]) / raw["exptime"]
+        for end in ("", "_err"):
+            rows["flux" + end] = sources["flux_aper" + end] * factor
+            rows["flux_psf" + end] = sources["flux_psf" + end] * factor
         wcs = wcs_from_attributes(inputs.astrometric.attributes)
         rows["ra"], rows["dec"] = wcs.to_sky(sources["x"], sources["y"])
         own = sources["pos_err"] * wcs.pixel_scale
         rows["pos_err"] = np.hypot(own, inputs.astrometric["pos_err"]) / 3600.0
-        rows["mag"], rows["mag_err"] = self._magnitudes(inputs, rows["flux"], rows["flux_err"])
+        for kind in ("", "_psf"):
+            flux, error = rows["flux" + kind], rows[f"flux{kind}_err"]
+            rows["mag" + kind], rows[f"mag{kind}_err"] = self._magnitudes(inputs, flux, error)
         clean = is_clean(sources)
         return Made(
             attributes={
                 "n_sources": len(rows),
                 "n_clean": int(clean.sum()),
                 "limiting_mag": _limit(rows["mag"], rows["mag_err"], clean),
+                "aperture_radius": inputs.catalog["aperture_radius"],
                 "seeing": star_width(sources) * wcs.pixel_scale,
             },
             rows=rows,
@@ -89,6 +102,12 @@ class SourceList(FrameTarget):
             airmass=airmass,
             extinction=photometric["extinction"],
         )
+
+    def plot(self, figure: FigureBase) -> None:
+        """Positions, magnitudes, their errors, and widths."""
+        from reduction.layouts import plot_sources  # noqa: PLC0415  # matplotlib is slow to import
+
+        plot_sources(figure, self.rows)
 
 
 def _limit(

@@ -18,6 +18,8 @@ from reduction.target import Anchor, CalibrationTarget, Inputs, Made
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import FigureBase
+
 
 class TwilightFlatFrame(CalibrationTarget):
     """Mean of a night's twilight flats of one filter, stars rejected, of median 1."""
@@ -95,3 +97,9 @@ class TwilightFlatFrame(CalibrationTarget):
         if differs(previous, "flatness", flatness, parameters.MAXIMUM_SUBWIN_DIFF):
             flags |= self.Flags.FLATNESS_DIFFERS_FROM_PREVIOUS
         return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """Pixels, sub-windows, profiles, and how often each value occurs."""
+        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+
+        plot_calibration(figure, self.images["FLAT"], title="twilight flat")

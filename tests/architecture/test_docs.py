@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from reduction.parameters import default_parameters
+from reduction.published import flagged_classes
+from reduction.quality import flags_of
+from reduction.registry import Registry
 from schemas.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,3 +27,28 @@ def test_the_documentation_builds_without_warnings(tmp_path):
     commands = (tmp_path / "commands.txt").read_text()
     assert "vo-service demo" in commands
     assert "vo-service ingest" in commands
+    _everything_declared_is_told(tmp_path)
+
+
+def _everything_declared_is_told(folder):
+    registry = Registry.load()
+    targets = re.sub(r"\s+", " ", (folder / "targets.txt").read_text())
+    flags = (folder / "flags.txt").read_text()
+    for cls in registry.targets():
+        assert cls.__name__ in targets
+        for name in (*cls.SLOTS, *default_parameters(cls.Parameters)):
+            assert name in targets, f"{cls.__name__}.{name}"
+        for item in cls.ATTRIBUTES:
+            assert item.name in targets, f"{cls.__name__}.{item.name}"
+    for cls in flagged_classes(registry):
+        for flag in flags_of(cls.Flags):
+            assert flag.name in flags, f"{cls.__name__}.{flag.name}"
+
+
+@pytest.mark.parametrize("cls", flagged_classes(Registry.load()), ids=lambda cls: cls.__name__)
+def test_every_flag_is_one_bit_of_its_own_with_a_sentence(cls):
+    bits = [flag.bit for flag in flags_of(cls.Flags)]
+    assert len(set(bits)) == len(list(cls.Flags.__members__))
+    for flag in flags_of(cls.Flags):
+        assert flag.bit.bit_count() == 1, flag.name
+        assert len(flag.sentence.split()) > 2, flag.name

@@ -155,3 +155,31 @@ def test_the_fields_own_parameters_and_grid_are_part_of_the_product(
     fine, coarse = ToyCoadd.get(field="deep"), ToyCoadd.get(field="coarse")
     assert (fine.scale, coarse.scale) == (0.5, 2.0)
     assert fine.object_id != coarse.object_id
+
+
+def test_a_call_s_parameter_reaches_a_field_s_products_and_leaves_the_published_ones(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    declare_field(archive, FIELD)
+    add(archive, night, "second", hour=3.0)
+    published = ToyDeep.get(field="deep")
+    work_done(work_log)
+    own = ToyDeep.get(field="deep", parameters={"ToyBias.OFFSET": 10.0})
+    assert own.coadd.frames == 2
+    # both frames (302 and 402) less a bias of 112, over flats of 1102 less it
+    assert own.level == pytest.approx(100 * (352 - 112) / (1102 - 112), rel=1e-6)
+    assert ToyDeep.get(field="deep").object_id == published.object_id
+    again = ToyDeep.get(field="deep", parameters={"ToyBias.OFFSET": 10.0})
+    assert again.object_id == own.object_id
+    assert work_done(work_log).count("ToyRegridded") == 2
+
+
+def test_parameters_of_a_field_are_checked_when_it_is_declared(
+    archive: Archive, night: Path
+) -> None:
+    for parameters, words in (
+        ({"ToyCoad": {}}, "no target class 'ToyCoad'"),
+        ({"ToyCoadd": {"CLIP": 3.0}}, "there are no parameters"),
+    ):
+        with pytest.raises((NotFoundError, ParameterError), match=words):
+            declare_field(archive, FieldSpec("tuned", 10.0, 20.0, 0.05, parameters=parameters))

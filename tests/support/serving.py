@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from reduction.archive import Archive
+from reduction.fields import FieldSpec, declare_field
 from reduction.simulate import SimulationConfig, simulate
 from schemas.settings import (
     EngineSettings,
@@ -213,7 +214,7 @@ def observed(
     plugins: Sequence[str] = (),
     workers: int = 1,
 ) -> Iterator[Observatory]:
-    """Simulate a night, ingest it, and serve it; nothing is made yet."""
+    """Simulate a night, ingest it, declare a field on it, and serve it; nothing is made yet."""
     settings = Settings(
         database=database,
         storage=StorageSettings(root=folder / "files"),
@@ -231,6 +232,7 @@ def observed(
     try:
         archive.ingest([folder / "simulated" / "raw"])
         archive.load_references(folder / "simulated" / "reference.csv", "simulated")
+        declare_field(archive, FieldSpec("simulated", SIMULATED.ra, SIMULATED.dec, 0.02))
     finally:
         archive.close()
     log = folder / "server.log"

@@ -158,7 +158,7 @@ class ToyBias(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong."""
 
-        LEVEL_TOO_HIGH = 1
+        LEVEL_TOO_HIGH = 1, "the level is above MAXIMUM_LEVEL"
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Average."""

@@ -28,7 +28,8 @@ _SOUGHT = {
 }
 #: Ratios, and what is said of flat fields, which are ratios themselves.
 _WITHOUT_UNIT = re.compile(
-    "elongation|airmass|nonlinearity|good_fraction|em_res_power|flatness|imstat_.*"
+    "elongation|airmass.*|nonlinearity|good_fraction|em_res_power|flatness|imstat_.*"
+    "|spread|chi2|color_term.*|stetson|val|median_chi2"
 )
 #: Found by an index too, but only after every row of the view was computed.
 _COMPUTED = {"ancestor_id", "ancestor_class", "descendant_id", "descendant_class"}

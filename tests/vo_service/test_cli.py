@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -266,3 +267,59 @@ def test_the_printed_settings_are_a_settings_file(run, folder, monkeypatch):
     assert again == said
     assert again.web.model_fields_set == {"port"}
     assert run("settings").stdout == done.stdout
+
+
+def test_parameters_are_shown_and_set_for_one_call(run):
+    clip = ("--set", "BiasFrame.SIGMA_CLIP=5")
+    shown = run("pars", "HotPixelMap", "--instrument", "simulated", *clip)
+    assert "REJECTION_THRESHOLD = 5.0" in shown.stdout, shown.stderr
+    assert "SIGMA_CLIP = 5.0  call, default 3.0" in shown.stdout
+    code = "print([(b.object_id, b.process_params) for b in (BiasFrame.is_valid >= 1)])"
+    before = run("prompt", "-c", code).stdout
+    made = run("make", "BiasFrame", *clip)
+    assert re.search(r"BiasFrame/simulated/ccd50/2025-03-01: object \d+", made.stdout), made.stderr
+    assert run("prompt", "-c", code).stdout == before
+    for words, said in (
+        ("BiasFrame.SIGMA_CLIP=five", "expected a value of type float"),
+        ("BiasFrame.SIGMACLIP=5", "expected SIGMA_CLIP"),
+        ("SIGMA_CLIP", "expected CLASS.NAME=VALUE"),
+    ):
+        refused = run("make", "BiasFrame", "--set", words)
+        assert refused.returncode == 2
+        assert said in refused.stderr
+
+
+def test_a_product_is_drawn_into_a_file(run, folder):
+    code = "print(next(iter([k.object_id for k in (RawBiasFrame.is_valid >= 0)])))"
+    number = run("prompt", "-c", code).stdout.strip()
+    path = folder / "bias.png"
+    assert run("inspect", number, "-o", str(path)).stdout.strip() == str(path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert "there is no object 99999" in run("inspect", "99999").stderr
+
+
+def test_a_script_is_kept_read_allowed_and_used(run, folder, monkeypatch):
+    path = folder / "mine.py"
+    path.write_text(
+        "import numpy as np\n\n\ndef median(frames, *, read_noise, sigma_clip):\n"
+        "    return np.median(frames, axis=0)\n\n\n"
+        "STEPS = {'BiasFrame': {'combine_biases': median}}\n"
+    )
+    added = run("script", "add", str(path), "--why", "a try")
+    assert added.stdout.strip().endswith("mine.py: step of BiasFrame"), added.stderr
+    digest = added.stdout.split()[0]
+    listed = run("script", "list").stdout
+    assert f"{digest[:12]}  mine.py  not allowed  step of BiasFrame" in listed
+    assert run("script", "show", digest[:8]).stdout == path.read_text()
+    path.unlink()
+    refused = run("make", "BiasFrame", "--script", digest[:8])
+    assert refused.returncode == 1
+    assert "reduction.scripts is 'off'" in refused.stderr
+    said = run("script", "allow", digest[:8], "--why", "read").stdout
+    assert "no script runs yet" in said
+    monkeypatch.setenv("VO_REDUCTION__SCRIPTS", "allowed")
+    made = run("make", "BiasFrame", "--script", digest[:8])
+    number = re.search(r": object (\d+)", made.stdout)
+    assert number, made.stderr
+    code = f"print(archive.object({number[1]}).recipe_version)"
+    assert run("prompt", "-c", code).stdout.strip().endswith(f"+{digest}")

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 __all__ = ["COMMANDS"]
 
+from typing import TYPE_CHECKING
+
 import click
 from rich.table import Table
 
+from schemas.errors import ReductionError
 from vo_service.commands.common import CONSOLE, home_of, opened, progress_bar, say_outcomes
-from vo_service.commands.words import WHO, WHY, choosing, chosen, moment
+from vo_service.commands.words import WHO, WHY, choosing, chosen, moment, parameters
 from vo_service.state import StateFile
+
+if TYPE_CHECKING:
+    from reduction.archive import Archive
 
 
 @click.command(short_help="Show what would have to be made; make nothing.")
@@ -47,12 +53,30 @@ def why(context: click.Context, /, class_name: str, **words: str | None) -> None
 
 @click.command()
 @choosing
+@parameters
+@click.option(
+    "--script", help="A script's classes and steps for this call alone: its hash, or its file."
+)
 @click.pass_context
-def make(context: click.Context, /, class_name: str, **words: str | None) -> None:
+def make(
+    context: click.Context,
+    /,
+    class_name: str,
+    settings: dict[str, object],
+    script: str | None,
+    **words: str | None,
+) -> None:
     """Make targets now, with everything they need before.
 
     What is right already is left alone. Ends with status 1 if something cannot be made.
+
+    With --set or --script, products are made for this call alone and printed with their numbers:
+    what the archive publishes stays as it is.
     """
+    if settings or script is not None:
+        with opened(context) as archive:
+            failed = _make_variants(archive, class_name, words, settings, script)
+        context.exit(1 if failed else 0)
     with opened(context) as archive:
         numbers = [target.target_id for target in chosen(archive, class_name, words)]
         total = len(archive.plan(numbers).steps)
@@ -61,6 +85,31 @@ def make(context: click.Context, /, class_name: str, **words: str | None) -> Non
     say_outcomes(outcomes)
     if any(outcome.kind == "failed" for outcome in outcomes):
         context.exit(1)
+
+
+def _make_variants(
+    archive: Archive,
+    class_name: str,
+    words: dict[str, str | None],
+    settings: dict[str, object],
+    script: str | None,
+) -> bool:
+    """Make products for one call and print them; whether some cannot be made."""
+    from reduction.variants import make_variant, variant_of  # noqa: PLC0415  # --help stays fast
+
+    variant = variant_of(archive, class_name, parameters=settings, script=script)
+    failed = False
+    for target in chosen(archive, variant.host, words):
+        name = target.identity.replace(variant.host, class_name, 1)
+        try:
+            product = make_variant(archive, target, variant)
+        except ReductionError as error:
+            CONSOLE.print(f"  {error}", markup=False)
+            failed = True
+        else:
+            flags = f", quality_flags {product.quality_flags}" if product.quality_flags else ""
+            CONSOLE.print(f"{name}: object {product.product_id}{flags}", markup=False)
+    return failed
 
 
 @click.command()

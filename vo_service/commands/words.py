@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["WHO", "WHY", "choosing", "chosen", "moment", "night"]
+__all__ = ["WHO", "WHY", "choosing", "chosen", "moment", "night", "parameters"]
 
 import datetime as dt
+import json
 import math
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -90,6 +91,33 @@ WHY: Final = click.option(
     "--why", required=True, callback=_reason, help="The reason, kept with the change."
 )
 WHO: Final = click.option("--who", default="", help="Who changes it; you, by default.")
+
+
+def _settings(
+    context: click.Context, param: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, Any]:
+    """``Class.NAME=VALUE`` as a dictionary; what is no number, true, false or null is text."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            message = f"found {text!r}, expected CLASS.NAME=VALUE such as BiasFrame.SIGMA_CLIP=5"
+            raise click.BadParameter(message, context, param)
+        try:
+            found[key.strip()] = json.loads(value)
+        except ValueError:
+            found[key.strip()] = value
+    return found
+
+
+parameters: Final = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    callback=_settings,
+    metavar="CLASS.NAME=VALUE",
+    help="A process parameter for this call alone, such as BiasFrame.SIGMA_CLIP=5. Repeatable.",
+)
 
 
 def choosing(command: Callable[..., Any]) -> Callable[..., Any]:

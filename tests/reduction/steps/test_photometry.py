@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from reduction.steps.photometry import isolated, magnitudes, zero_point
+from reduction.steps.photometry import isolated, magnitudes, star_zero_points, zero_point
 
 ZERO = 22.75
 
@@ -21,37 +21,63 @@ def stars(count: int, *, seed: int = 2, scatter: float = 0.03) -> dict[str, np.n
     return {"flux": flux, "flux_err": flux / 100, "mag": mag, "mag_err": np.full(count, 0.01)}
 
 
+def of(made: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    return star_zero_points(**made, exptime=60.0)
+
+
 def test_zero_point_is_recovered_within_its_error() -> None:
-    found = zero_point(**stars(100), exptime=60.0)
+    found = zero_point(*of(stars(100)))
     assert found.value == pytest.approx(ZERO, abs=4.0 * found.error)
     assert found.error == pytest.approx(0.03 / math.sqrt(100), rel=0.3)
     assert found.scatter == pytest.approx(0.03, rel=0.3)
 
 
+def test_errors_of_zero_points_are_those_of_their_spread() -> None:
+    # a scatter of 20 stars is itself known to 16 %: pulls are Student's, 1.06, and clipping adds
+    pulls = []
+    for seed in range(300):
+        found = zero_point(*of(stars(20, seed=seed)))
+        pulls.append((found.value - ZERO) / found.error)
+    assert np.std(pulls) == pytest.approx(1.06, abs=0.15)
+
+
+def test_faint_stars_do_not_spoil_the_bright_ones() -> None:
+    made = stars(60, scatter=0.0)
+    generator = np.random.default_rng(5)
+    faint = np.arange(60) >= 10
+    made["flux_err"] = np.where(faint, 0.1, 0.005) * made["flux"]
+    made["flux"] = made["flux"] + made["flux_err"] * generator.standard_normal(60)
+    found = zero_point(*of(made))
+    # ten stars of 0.011 mag: 0.0036 mag, whatever fifty of 0.11 do
+    assert found.error < 0.006
+    assert found.value == pytest.approx(ZERO, abs=0.015)
+
+
 def test_outliers_are_left_out() -> None:
     made = stars(50)
     made["mag"][:5] += 1.0
-    found = zero_point(**made, exptime=60.0)
+    found = zero_point(*of(made))
     assert not found.used[:5].any()
     assert found.value == pytest.approx(ZERO, abs=0.02)
 
 
 def test_extinction_is_taken_off_per_airmass() -> None:
-    plain = zero_point(**stars(20), exptime=60.0)
-    above = zero_point(**stars(20), exptime=60.0, airmass=1.5, extinction=0.2)
+    plain = zero_point(*of(stars(20)))
+    above = zero_point(*of(stars(20)), airmass=1.5, extinction=0.2)
     assert above.value == pytest.approx(plain.value + 0.3)
+    assert above.scatter == pytest.approx(plain.scatter)
 
 
 def test_stars_without_flux_or_magnitude_are_not_used() -> None:
     made = stars(10)
     made["flux"][0], made["flux"][1], made["mag"][2] = np.nan, -5.0, np.nan
-    found = zero_point(**made, exptime=60.0)
+    found = zero_point(*of(made))
     assert not found.used[:3].any()
     assert found.n_stars <= 7
 
 
 def test_single_star_has_its_own_error() -> None:
-    found = zero_point(**stars(1), exptime=60.0)
+    found = zero_point(*of(stars(1)))
     assert found.n_stars == 1
     assert found.error == pytest.approx(math.hypot(1.0857 / 100, 0.01), rel=1e-3)
     assert math.isnan(found.scatter)
@@ -60,7 +86,7 @@ def test_single_star_has_its_own_error() -> None:
 def test_no_star_gives_no_zero_point() -> None:
     made = stars(3)
     made["mag"][:] = np.nan
-    found = zero_point(**made, exptime=60.0)
+    found = zero_point(*of(made))
     assert found.n_stars == 0
     assert math.isnan(found.value)
 

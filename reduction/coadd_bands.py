@@ -1,0 +1,102 @@
+"""Regridded frames of several bands as one image to detect sources on."""
+
+from __future__ import annotations
+
+__all__ = ["CoaddedBands", "combine_bands"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reduction.coadding import combine_frames, frame_box, rectangle_around
+from reduction.steps.coadd import CombineType, Contribution, coadd
+from reduction.steps.grid import part_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from reduction.instruments.base import Section
+    from reduction.steps.coadd import Planes
+    from reduction.steps.wcs import TanWcs
+    from reduction.target import Inputs, Progenitor
+
+
+@dataclass(frozen=True, slots=True)
+class CoaddedBands:
+    """Bands combined on a part of a field's grid; planes as :class:`reduction.steps.coadd.Coadd`.
+
+    Attributes
+    ----------
+    box, wcs
+        The part and its projection.
+    gain
+        Electrons per unit, mean of the bands'.
+    bands, n_frames
+        What has a part.
+    """
+
+    box: Section
+    wcs: TanWcs
+    image: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    mask: NDArray[np.uint8]
+    gain: float
+    bands: tuple[str, ...]
+    n_frames: int
+
+
+def combine_bands(
+    inputs: Inputs,
+    frames: Sequence[Progenitor],
+    *,
+    combine: CombineType,
+    clip: tuple[float, float],
+    zero_point: float,
+) -> CoaddedBands:
+    """Combine regridded frames band by band, and the bands with each other.
+
+    A source's colour would look like an outlier among frames of several bands: only within each
+    band values are clipped.
+
+    Parameters
+    ----------
+    frames, combine, clip, zero_point
+        As :func:`combine_frames`.
+
+    Raises
+    ------
+    UnprocessableError
+        If no frame has a pixel with weight.
+    """
+    calibrated = any(frame["flux_scale"] is not None for frame in frames)
+    usable = [f for f in frames if f["zero_point"] is not None or not calibrated]
+    box = rectangle_around([frame_box(frame) for frame in usable])
+    bands = tuple(sorted({str(frame["band"]) for frame in usable}))
+    contributions, gains, wcs = [], [], None
+    for band in bands:
+        made = combine_frames(
+            inputs,
+            [frame for frame in usable if frame["band"] == band],
+            combine=combine,
+            clip=clip,
+            zero_point=zero_point,
+        )
+        planes = (made.images["IMAGE"], made.images["WEIGHT"], made.images["MASK"])
+        contributions.append(Contribution(made.box, _cut(planes)))
+        gains.append(made.median_of_sets("gain"))
+        wcs = part_of(made.wcs, x0=box.x0 - made.box.x0, y0=box.y0 - made.box.y0)
+    assert wcs is not None  # noqa: S101  # there is at least one band
+    total = coadd(contributions, box, combine=CombineType.WEIGHTED)
+    return CoaddedBands(
+        box, wcs, total.image, total.weight, total.mask, sum(gains), bands, len(usable)
+    )
+
+
+def _cut(planes: Planes) -> Callable[[Section], Planes]:
+    def read(part: Section) -> Planes:
+        image, weight, mask = planes
+        return image[part.slices], weight[part.slices], mask[part.slices]
+
+    return read

@@ -1,0 +1,336 @@
+"""What the classes made of many regridded frames share: combining, and saying what came of it."""
+
+from __future__ import annotations
+
+__all__ = ["CoaddedFrames", "Widths", "combine_frames", "frame_box", "rectangle_around"]
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from reduction.field_grids import grid_of, own_field
+from reduction.instruments.base import Section
+from reduction.steps.coadd import CombineType, Contribution, coadd, summed_width
+from reduction.steps.grid import part_of
+from reduction.steps.star_widths import star_widths
+from schemas.errors import UnprocessableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from reduction.fields import FieldSpec
+    from reduction.steps.coadd import Coadd, Planes
+    from reduction.steps.wcs import TanWcs
+    from reduction.target import Inputs, Progenitor
+
+#: One row a regridded frame; ``frame`` is its position in the lineage. ``flux_scale`` is 0 for
+#: frames that were left out, ``weight`` the median inverse variance on the coadd's scale.
+_FRAME_DTYPE: Final = np.dtype(
+    [
+        *(("frame", "i4"), ("name", "U80"), ("chip", "U24"), ("instrument", "U24")),
+        *(("filter", "U24"), ("night", "U10"), ("mjd_obs", "f8"), ("exptime", "f8")),
+        *(("seeing", "f8"), ("pos_err", "f8"), ("zero_point", "f8"), ("zero_point_err", "f8")),
+        *(("flux_scale", "f8"), ("weight", "f8"), ("gain", "f8"), ("noise_factor", "f8")),
+        *(("pixels", "i8"), ("clipped", "i8")),
+    ]
+)
+
+#: One row an origin: how many frames and pixels it has, their exposure time (s), electrons per
+#: unit.
+_SET_DTYPE: Final = np.dtype(
+    [("origin", "i4"), ("frames", "i4"), ("pixels", "i8"), ("exptime", "f8"), ("gain", "f8")]
+)
+
+#: Bright stars of a frame: places (degrees) and widths (arcsec).
+_STAR_DTYPE: Final = np.dtype([("frame", "i4"), ("ra", "f8"), ("dec", "f8"), ("fwhm", "f8")])
+
+#: Pixels of all frames together that are read at once; more are read in pieces.
+_IN_MEMORY: Final = 40_000_000
+_MOST_STARS: Final = 20_000
+_FEWEST_STARS: Final = 10
+_NARROW: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Widths (fwhm) of stars on a coadd, arcsec, NaN where not known.
+
+    Attributes
+    ----------
+    measured
+        The end of the narrowest fifth.
+    predicted
+        What the frames promise: the width of the sum of their stars, each frame's width taken
+        relative to the coadd's on the same stars.
+    stars
+        How many were measured.
+    """
+
+    measured: float
+    predicted: float
+    stars: int
+
+
+@dataclass(frozen=True, slots=True)
+class CoaddedFrames:
+    """Frames combined on a part of a field's grid.
+
+    Attributes
+    ----------
+    box
+        The part: the rectangle around all frames.
+    wcs
+        Its projection.
+    images, tables
+        As CoaddedRegriddedFrame keeps them.
+    zero_point, aperture
+        Of the scale (mag; None for adu/s) and the radius of its aperture (arcsec).
+    widths
+        Of its stars.
+    """
+
+    box: Section
+    wcs: TanWcs
+    images: dict[str, NDArray[Any]]
+    tables: dict[str, NDArray[np.void]]
+    zero_point: float | None
+    aperture: float | None
+    widths: Widths
+
+    @property
+    def used(self) -> NDArray[np.void]:
+        """Rows of FRAMES that have a part."""
+        frames = self.tables["FRAMES"]
+        return np.asarray(frames[frames["flux_scale"] > 0])
+
+    def median_of_sets(self, name: str) -> float:
+        """Value of the median pixel of what is tabled for origins."""
+        sets = self.tables["SETS"]
+        order = np.argsort(sets[name], kind="stable")
+        sums = np.cumsum(sets["pixels"][order])
+        return float(sets[name][order][np.searchsorted(sums, sums[-1] / 2.0)])
+
+    def zero_point_error(self) -> float | None:
+        """Error of the mean scale: of the frames' zero points, by weight."""
+        used = self.used
+        if self.zero_point is None:
+            return None
+        share = used["weight"] / used["weight"].sum()
+        return float(np.sqrt(np.nansum((share * used["zero_point_err"]) ** 2)))
+
+    def position_error(self) -> float:
+        """Error of positions, arcsec: what the reference leaves is common to all frames."""
+        known = self.used["pos_err"]
+        known = known[np.isfinite(known)]
+        return float(np.median(known)) if len(known) else math.nan
+
+    def noise_factor(self) -> float:
+        """Pixel rms over what the weights say, for the mean of all frames."""
+        used = self.used
+        share = used["weight"] / used["weight"].sum()
+        return float(np.sqrt((share * used["noise_factor"] ** 2).sum()))
+
+    def limiting_magnitude(self) -> float:
+        """Magnitude of a source of 5 sigma in the aperture, in the median pixel."""
+        weight = self.images["WEIGHT"]
+        if self.zero_point is None or self.aperture is None:
+            return math.nan
+        pixels = math.pi * (self.aperture / self.wcs.pixel_scale) ** 2
+        noise = math.sqrt(pixels / float(np.median(weight[weight > 0])))
+        return self.zero_point - 2.5 * math.log10(5.0 * noise)
+
+    def coverage(self, field: FieldSpec) -> float:
+        """Part of the field's circle that has weight."""
+        weight = self.images["WEIGHT"]
+        radius = 3600.0 * field.radius / self.wcs.pixel_scale
+        ny, nx = weight.shape
+        inside = 0
+        across = (np.arange(nx) - self.wcs.x0) ** 2
+        for row in range(ny):
+            near = across <= radius**2 - (row - self.wcs.y0) ** 2
+            inside += int(np.count_nonzero(near & (weight[row] > 0)))
+        return inside / (math.pi * radius**2)
+
+
+def combine_frames(
+    inputs: Inputs,
+    frames: Sequence[Progenitor],
+    *,
+    combine: CombineType,
+    clip: tuple[float, float],
+    zero_point: float,
+) -> CoaddedFrames:
+    """Combine regridded frames of the inputs' field.
+
+    Parameters
+    ----------
+    frames
+        RegriddedFrame objects, in the order of the lineage.
+    combine, clip
+        How, and the limits of clipping: sigma, and the part of the median.
+    zero_point
+        Of the scale wanted, mag; not counted where no frame has one.
+
+    Raises
+    ------
+    UnprocessableError
+        If no frame has a pixel with weight.
+    """
+    calibrated = any(frame["flux_scale"] is not None for frame in frames)
+    table = np.array(
+        [_row(i, frame, zero_point, calibrated=calibrated) for i, frame in enumerate(frames)],
+        _FRAME_DTYPE,
+    )
+    chosen: list[int] = np.flatnonzero(table["flux_scale"] > 0).tolist()
+    field = own_field(inputs)
+    grid, _ = grid_of(field)
+    boxes = {i: frame_box(frames[i]) for i in chosen}
+    whole = sum(box.shape[0] * box.shape[1] for box in boxes.values()) <= _IN_MEMORY
+    parts = [
+        Contribution(boxes[i], _reader(frames[i], whole=whole), float(table["flux_scale"][i]))
+        for i in chosen
+    ]
+    box = rectangle_around(list(boxes.values()))
+    made = coadd(parts, box, combine=combine, clip_sigma=clip[0], clip_fraction=clip[1])
+    for frame in frames:
+        frame.forget()
+    if not (made.weight > 0).any():
+        message = f"no pixel of field {field.name} has weight in any of {len(frames)} frames"
+        raise UnprocessableError(message)
+    table["clipped"][chosen] = made.clipped
+    members = made.members.copy()
+    members["frame"] = np.array(chosen)[members["frame"]]
+    tables = {
+        "FRAMES": table,
+        "SETS": _sets(made.origin, members, table),
+        "MEMBERS": members,
+    }
+    images: dict[str, NDArray[Any]] = {"IMAGE": made.image, "WEIGHT": made.weight}
+    images |= {"MASK": made.mask, "NUMBER": made.number, "ORIGIN": made.origin}
+    radii = [frames[i]["aperture"] for i in chosen if frames[i]["aperture"] is not None]
+    return CoaddedFrames(
+        box,
+        part_of(grid, x0=box.x0, y0=box.y0),
+        images,
+        tables,
+        zero_point if calibrated else None,
+        max(radii) if radii else None,
+        _widths(made, part_of(grid, x0=box.x0, y0=box.y0), _stars(frames, chosen), table),
+    )
+
+
+def _row(
+    number: int, frame: Progenitor, zero_point: float, *, calibrated: bool
+) -> tuple[Any, ...]:
+    raw, exptime = frame.raw, float(frame["exptime"])
+    scale = 0.0
+    if not calibrated:
+        scale = 1.0 / exptime if exptime > 0 else 0.0
+    elif frame["zero_point"] is not None:
+        scale = 10.0 ** (0.4 * (zero_point - float(frame["zero_point"]))) / exptime
+    gain = float(frame["effective_gain"]) / scale if scale else math.nan
+    weight = float(frame["weight"]) / scale**2 if scale else 0.0
+    ny, nx = frame["grid_ny"], frame["grid_nx"]
+    return (
+        *(number, raw["name"], frame.chip, frame.instrument, frame.filter, frame.night),
+        *(raw["mjd_obs"], exptime, _number(frame["seeing"]) * (1 + _number(_difference(frame)))),
+        *(
+            _number(frame["pos_err"]),
+            _number(frame["zero_point"]),
+            _number(frame["zero_point_err"]),
+            scale,
+            weight,
+            gain,
+        ),
+        *(frame["noise_factor"], int(frame["good_fraction"] * ny * nx), 0),
+    )
+
+
+def _difference(frame: Progenitor) -> float:
+    return 0.0 if frame["psf_difference"] is None else float(frame["psf_difference"])
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def frame_box(frame: Progenitor) -> Section:
+    """Part of the grid that a regridded frame is."""
+    x, y = frame["grid_x"], frame["grid_y"]
+    return Section(y, y + frame["grid_ny"], x, x + frame["grid_nx"])
+
+
+def rectangle_around(boxes: Sequence[Section]) -> Section:
+    """Smallest rectangle that has others in it."""
+    return Section(
+        min(box.y0 for box in boxes),
+        max(box.y1 for box in boxes),
+        min(box.x0 for box in boxes),
+        max(box.x1 for box in boxes),
+    )
+
+
+def _reader(frame: Progenitor, *, whole: bool) -> Callable[[Section], Planes]:
+    """How pieces of a frame are read: from memory, or each from the file."""
+
+    def read(part: Section) -> Planes:
+        names = ("IMAGE", "WEIGHT", "MASK")
+        if whole:
+            image, weight, mask = (frame.images[name][part.slices] for name in names)
+        else:
+            image, weight, mask = (frame.section(name, part.slices) for name in names)
+        return image, weight, mask
+
+    return read
+
+
+def _sets(
+    origin: NDArray[np.int32], members: NDArray[np.void], table: NDArray[np.void]
+) -> NDArray[np.void]:
+    """What each set of frames amounts to."""
+    pixels = np.bincount(origin.ravel())
+    n, which, frame = len(pixels), members["origin"], members["frame"]
+    weight, gain = table["weight"][frame], table["gain"][frame]
+    total = np.bincount(which, weight, n)
+    photons = np.bincount(which, weight**2 / gain, n)
+    sets = np.zeros(n - 1, _SET_DTYPE)
+    sets["origin"] = np.arange(1, n)
+    sets["frames"] = np.bincount(which, minlength=n)[1:]
+    sets["pixels"] = pixels[1:]
+    sets["exptime"] = np.bincount(which, table["exptime"][frame], n)[1:]
+    sets["gain"] = total[1:] ** 2 / photons[1:]
+    return sets
+
+
+def _stars(frames: Sequence[Progenitor], chosen: Sequence[int]) -> NDArray[np.void]:
+    """Bright stars of frames, with the frame's number."""
+    most = max(_FEWEST_STARS, _MOST_STARS // len(chosen))
+    tables = [frames[i].tables["STARS"][:most] for i in chosen]
+    stars = np.zeros(sum(map(len, tables)), _STAR_DTYPE)
+    stars["frame"] = np.repeat(chosen, [len(table) for table in tables])
+    for name in ("ra", "dec", "fwhm"):
+        stars[name] = np.concatenate([table[name] for table in tables])
+    return stars
+
+
+def _widths(made: Coadd, wcs: TanWcs, stars: NDArray[np.void], table: NDArray[np.void]) -> Widths:
+    """Measure the frames' stars on the coadd."""
+    if not len(stars):
+        return Widths(math.nan, math.nan, 0)
+    x, y = wcs.to_pixel(stars["ra"], stars["dec"])
+    expected = float(np.median(stars["fwhm"])) / wcs.pixel_scale
+    widths = star_widths(made.image, made.weight, x, y, fwhm=expected) * wcs.pixel_scale
+    known = np.isfinite(widths)
+    if not known.any():
+        return Widths(math.nan, math.nan, 0)
+    measured = float(np.percentile(widths[known], _NARROW, method="nearest"))
+    single, shares = [], []
+    for frame in np.unique(stars["frame"][known]):
+        same = known & (stars["frame"] == frame)
+        single.append(measured * float(np.median(stars["fwhm"][same] / widths[same])))
+        shares.append(float(table["weight"][frame]))
+    return Widths(measured, summed_width(single, shares), int(known.sum()))

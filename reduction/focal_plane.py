@@ -1,0 +1,126 @@
+"""Where the chips of a camera are on its focal plane, from where they see the sky."""
+
+from __future__ import annotations
+
+__all__ = ["ChipMap", "chip_maps", "factors_at"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reduction.steps.wcs import project
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from reduction.steps.wcs import TanWcs
+    from reduction.target import Progenitor
+
+    Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ChipMap:
+    """Linear map of a chip's pixels to the focal plane.
+
+    Attributes
+    ----------
+    u, v
+        ``u = u[0] + u[1] x + u[2] y``, and v likewise: arcsec from the middle of the first chip,
+        along its sky, of 0-based pixels.
+    shape
+        (ny, nx) of the chip.
+    """
+
+    u: tuple[float, float, float]
+    v: tuple[float, float, float]
+    shape: tuple[int, int]
+
+    def at(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """Places on the focal plane of places on the chip."""
+        (a, b, c), (d, e, f) = self.u, self.v
+        return a + b * x + c * y, d + e * x + f * y
+
+    @property
+    def corners(self) -> tuple[Array, Array]:
+        """Places of the chip's corners, shape (4,) each, in turn."""
+        ny, nx = self.shape
+        return self.at(np.array([0.0, nx, nx, 0.0]), np.array([0.0, 0.0, ny, ny]))
+
+
+def chip_maps(
+    solutions: Mapping[tuple[str, str], TanWcs], shapes: Mapping[str, tuple[int, int]]
+) -> dict[str, ChipMap]:
+    """Maps of chips from the projections of their exposures.
+
+    Parameters
+    ----------
+    solutions
+        By exposure and chip. Chips are placed by exposures that they share with others; a chip
+        that shares none is left out.
+    shapes
+        (ny, nx) by chip.
+
+    Notes
+    -----
+    Linear: the distortion of a camera moves a star by much less than illumination varies over.
+    """
+    by_exposure: dict[str, dict[str, TanWcs]] = {}
+    for (exposure, chip), wcs in sorted(solutions.items()):
+        by_exposure.setdefault(exposure, {})[chip] = wcs
+    if not by_exposure:
+        return {}
+    first = max(by_exposure.values(), key=len)
+    anchor = min(first)
+    maps = {anchor: _map(first[anchor], shapes[anchor], _middle(first[anchor], shapes[anchor]))}
+    found = True
+    while found:
+        found = False
+        for chips in by_exposure.values():
+            known = sorted(set(chips) & set(maps))
+            for chip in sorted(set(chips) - set(maps)) if known else ():
+                centre = _middle(chips[known[0]], shapes[known[0]])
+                other = _map(chips[chip], shapes[chip], centre)
+                ny, nx = shapes[known[0]]
+                there = maps[known[0]].at(np.array((nx - 1) / 2.0), np.array((ny - 1) / 2.0))
+                maps[chip] = ChipMap(
+                    (other.u[0] + float(there[0]), *other.u[1:]),
+                    (other.v[0] + float(there[1]), *other.v[1:]),
+                    other.shape,
+                )
+                found = True
+    return maps
+
+
+def factors_at(illumination: Progenitor | None, x: Array, y: Array) -> Array:
+    """Factors for fluxes at places on a chip, from an IlluminationCorrectionFrame; 1 without."""
+    if illumination is None:
+        return np.ones(len(x))
+    image = illumination.images["IMAGE"]
+    ny, nx = image.shape
+    rows = np.clip(np.rint(y).astype(np.intp), 0, ny - 1)
+    columns = np.clip(np.rint(x).astype(np.intp), 0, nx - 1)
+    return np.asarray(image[rows, columns], dtype=np.float64)
+
+
+def _middle(wcs: TanWcs, shape: tuple[int, int]) -> tuple[float, float]:
+    ra, dec = wcs.to_sky((shape[1] - 1) / 2.0, (shape[0] - 1) / 2.0)
+    return float(ra), float(dec)
+
+
+def _map(wcs: TanWcs, shape: tuple[int, int], centre: tuple[float, float]) -> ChipMap:
+    ny, nx = shape
+    x, y = np.array([0.0, nx - 1.0, 0.0]), np.array([0.0, 0.0, ny - 1.0])
+    xi, eta = (3600.0 * part for part in project(*wcs.to_sky(x, y), *centre))
+    u, v = (
+        (
+            float(part[0]),
+            float(part[1] - part[0]) / (nx - 1),
+            float(part[2] - part[0]) / (ny - 1),
+        )
+        for part in (xi, eta)
+    )
+    return ChipMap(u, v, shape)

@@ -1,0 +1,250 @@
+"""Zero points of many frames at once, from the stars that they share and from standards."""
+
+from __future__ import annotations
+
+__all__ = ["GlobalZeroPoints", "link_stars", "solve_zero_points"]
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy.sparse import coo_array, csr_array, diags_array
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import splu
+from scipy.spatial import cKDTree
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Index = NDArray[np.intp]
+
+#: Rounds with weights that fall off softly, then rounds with outliers left out.
+_SOFT: Final = 12
+_ROUNDS: Final = 10
+
+#: Where Cauchy's weight is a half, in standard deviations (95 % efficient for normal errors).
+_CAUCHY: Final = 2.385
+
+#: Frames up to which the errors come from the whole inverse.
+_DENSE: Final = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalZeroPoints:
+    """Zero points of frames, and what they rest on.
+
+    Attributes
+    ----------
+    zero_points, errors
+        mag, shape (n_frames,); NaN for frames that no chain of common stars ties to a standard.
+    scatter
+        Of each frame's stars about the solution, mag; NaN with fewer than two.
+    n_stars, n_standards
+        Measurements that tie a frame to others, and standards on it, shape (n_frames,).
+    magnitudes
+        Of the stars, shape (n_stars,); NaN where not tied.
+    used
+        Which measurements were used, shape (n,).
+    chi2
+        Of the solution over its degrees of freedom, with the scatter given.
+    """
+
+    zero_points: Array
+    errors: Array
+    scatter: Array
+    n_stars: NDArray[np.intp]
+    n_standards: NDArray[np.intp]
+    magnitudes: Array
+    used: NDArray[np.bool_]
+    chi2: float
+
+
+def link_stars(ra: Array, dec: Array, frame: Index, *, radius: float) -> Index:
+    """Number the stars of which sources on several frames are measurements.
+
+    Parameters
+    ----------
+    ra, dec
+        Of the sources, degrees ICRS, shape (n,).
+    frame
+        Which frame each is on, shape (n,).
+    radius
+        Arcsec within which two sources of different frames are one star.
+
+    Returns
+    -------
+    ndarray
+        Number of the star, from 0, shape (n,); -1 for a source with none of another frame near,
+        and for all of a chain that has two sources of one frame: what is one star there is not
+        clear.
+    """
+    count = len(ra)
+    alpha, delta = np.radians(ra), np.radians(dec)
+    points = np.stack(
+        (np.cos(delta) * np.cos(alpha), np.cos(delta) * np.sin(alpha), np.sin(delta)), axis=1
+    )
+    chord = 2.0 * math.sin(math.radians(radius / 3600.0) / 2.0)
+    pairs = cKDTree(points).query_pairs(chord, output_type="ndarray")
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    groups, label = connected_components(graph, directed=False)
+    size = np.bincount(label, minlength=groups)
+    order = np.lexsort((frame, label))
+    twice = np.zeros(groups, np.bool_)
+    same = (label[order][1:] == label[order][:-1]) & (frame[order][1:] == frame[order][:-1])
+    twice[label[order][1:][same]] = True
+    good = (size > 1) & ~twice
+    number = np.where(good, np.cumsum(good) - 1, -1)
+    return np.asarray(number[label], dtype=np.intp)
+
+
+def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
+    frame: Index,
+    star: Index,
+    magnitude: Array,
+    error: Array,
+    *,
+    n_frames: int,
+    standard: Array,
+    standard_error: Array,
+    floor: float = 0.005,
+    clip: float = 4.0,
+) -> GlobalZeroPoints:
+    """Least squares for all frames' zero points and all stars' magnitudes together.
+
+    Parameters
+    ----------
+    frame, star
+        Of each measurement, shape (n,).
+    magnitude, error
+        Instrumental, ``-2.5 log10(flux / exptime)``, and its error, mag, shape (n,).
+    n_frames
+        Number of frames.
+    standard, standard_error
+        Magnitudes of the stars in a catalogue, shape (n_stars,); NaN where it has none.
+    floor
+        Error that is added to each measurement's and standard's, mag: flat field, colours.
+    clip
+        Measurements and standards further off, in units of their error, are left out, from the
+        solution with Cauchy's weights on.
+
+    Notes
+    -----
+    Unknowns are Z_f and m_s in ``m_s - Z_f = magnitude`` and ``m_s = standard``. The stars are
+    eliminated: what is solved is as large as there are frames, and sparse where few frames
+    overlap. Frames through clouds need nothing of their own: their Z_f holds the clouds. The
+    equations are those of Padmanabhan et al. 2008, ApJ 674, 1217, with a free zero point a frame.
+    """
+    n_stars = len(standard)
+    usable = np.isfinite(magnitude) & (error > 0)
+    weight = np.where(usable, 1.0 / (np.where(usable, error, 1.0) ** 2 + floor**2), 0.0)
+    held = np.isfinite(standard)
+    tie = np.where(held, 1.0 / (np.nan_to_num(standard_error) ** 2 + floor**2), 0.0)
+    value = np.where(held, standard, 0.0)
+    share, trust = np.ones(len(weight)), np.ones(n_stars)
+    for step in range(_SOFT + _ROUNDS):
+        anchor = (tie * trust, value)
+        solution = _solve(frame, star, magnitude, weight * share, anchor, n_frames)
+        zero, mags = solution[0], solution[1]
+        miss = np.abs(mags[star] - zero[frame] - magnitude) * np.sqrt(weight)
+        off = np.abs(mags - value) * np.sqrt(tie)
+        before = share, trust
+        if step < _SOFT:
+            share, trust = _soft(miss, usable), _soft(off, held)
+        else:
+            share, trust = _hard(miss, share, clip), _hard(off, trust, clip)
+            if step > _SOFT and (share == before[0]).all() and (trust == before[1]).all():
+                break
+    used, trusted = usable & (share > 0), held & (trust > 0)
+    zero, mags, errors = solution
+    tied = np.isfinite(zero)
+    rest = mags[star] - zero[frame] - magnitude
+    counted = used & np.isfinite(rest)
+    several = np.bincount(star[counted], minlength=n_stars)
+    useful = counted & ((several[star] > 1) | trusted[star])
+    number = np.bincount(frame[useful], minlength=n_frames)
+    scatter = np.sqrt(
+        np.bincount(frame[useful], weights=rest[useful] ** 2, minlength=n_frames)
+        / np.maximum(number - 1, 1)
+    )
+    anchored = trusted & np.isfinite(mags)
+    chi2 = float((rest[counted] ** 2 * weight[counted]).sum())
+    chi2 += float(((mags - value)[anchored] ** 2 * tie[anchored]).sum())
+    free = int(counted.sum() + anchored.sum() - tied.sum() - np.isfinite(mags).sum())
+    standards = useful & trusted[star]
+    return GlobalZeroPoints(
+        zero,
+        errors,
+        np.where(number > 1, scatter, np.nan),
+        number.astype(np.intp),
+        np.bincount(frame[standards], minlength=n_frames).astype(np.intp),
+        mags,
+        used,
+        chi2 / free if free > 0 else math.nan,
+    )
+
+
+def _soft(miss: Array, known: NDArray[np.bool_]) -> Array:
+    """Cauchy's weights, with the scale of most measurements while the solution settles."""
+    there = miss[known & np.isfinite(miss)]
+    scale = max(1.0, 1.4826 * float(np.median(there))) if len(there) else 1.0
+    return np.where(np.isfinite(miss), 1.0 / (1.0 + (miss / (_CAUCHY * scale)) ** 2), 1.0)
+
+
+def _hard(miss: Array, share: Array, clip: float) -> Array:
+    """1 within the limit and 0 beyond; as before where the star has lost all its measurements."""
+    return np.where(
+        np.isfinite(miss), np.where(miss > clip, 0.0, 1.0), np.where(share > 0, 1.0, 0.0)
+    )
+
+
+def _solve(
+    frame: Index,
+    star: Index,
+    magnitude: Array,
+    weight: Array,
+    anchor: tuple[Array, Array],
+    n_frames: int,
+) -> tuple[Array, Array, Array]:
+    """Zero points, magnitudes and the zero points' errors; NaN where not tied."""
+    tie, value = anchor
+    n_stars = len(tie)
+    links = csr_array(coo_array((weight, (frame, star)), shape=(n_frames, n_stars)))
+    of_star = np.asarray(links.sum(axis=0)).ravel() + tie
+    of_frame = np.asarray(links.sum(axis=1)).ravel()
+    tied = _tied(links, tie > 0)
+    inverse = np.where(of_star > 0, 1.0 / np.where(of_star > 0, of_star, 1.0), 0.0)
+    matrix = diags_array(of_frame) - links @ diags_array(inverse) @ links.T
+    observed = np.where(weight > 0, weight * np.nan_to_num(magnitude), 0.0)
+    right_star = np.bincount(star, weights=observed, minlength=n_stars) + tie * value
+    right_frame = -np.bincount(frame, weights=observed, minlength=n_frames)
+    right = right_frame + links @ (inverse * right_star)
+    index = np.flatnonzero(tied)
+    zero, errors = np.full(n_frames, np.nan), np.full(n_frames, np.nan)
+    if len(index):
+        part = csr_array(matrix)[index][:, index].tocsc()
+        factors = splu(part)
+        zero[index] = factors.solve(right[index])
+        if len(index) <= _DENSE:
+            variance = np.diagonal(factors.solve(np.eye(len(index))))
+        else:
+            variance = 1.0 / part.diagonal()
+        errors[index] = np.sqrt(np.maximum(variance, 0.0))
+    back = right_star + links.T @ np.nan_to_num(zero)
+    mags = np.where(of_star > 0, inverse * back, np.nan)
+    loose = np.asarray(links[np.flatnonzero(~tied)].sum(axis=0)).ravel() > 0
+    mags[loose] = np.nan
+    return zero, mags, errors
+
+
+def _tied(links: csr_array, held: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Frames that a chain of common stars connects to a standard star."""
+    n_frames, n_stars = links.shape
+    pairs = links.tocoo()
+    there = pairs.data > 0
+    rows, columns = pairs.coords[0][there], pairs.coords[1][there] + n_frames
+    size = n_frames + n_stars
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size))
+    _, label = connected_components(graph, directed=False)
+    return np.isin(label[:n_frames], label[n_frames:][held])

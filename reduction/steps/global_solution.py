@@ -1,0 +1,362 @@
+"""One solution for all chips, exposures and nights of a field: overlaps and references together.
+
+Each chip of a camera has a polynomial that all exposures share, each exposure a shift and a small
+linear map of its own, and each star one place, whether or not a catalogue has it. The stars'
+places are eliminated from the normal equations, so that what is solved for has some hundred
+unknowns for any number of stars.
+"""
+
+from __future__ import annotations
+
+__all__ = ["GlobalSolution", "solve_field"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import csr_array
+
+from reduction.steps.distortion import DEGREE
+from reduction.steps.mosaic import Exposures, FrameSources, arrange
+from reduction.steps.overlaps import match_exposures, match_sky
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from reduction.steps.wcs import TanWcs
+
+    Array = NDArray[np.float64]
+    Numbers = NDArray[np.intp]
+
+_ARCSEC: Final = 1.0 / 3600.0
+_DAMPING: Final = 1.0
+_ROUNDS: Final = 8
+_CLIP: Final = 3.5
+_MEDIAN_CHI2: Final = 0.4549
+_LEAST_ERROR: Final = 1e-3
+_LOOSE: Final = 0.5
+_CHUNK: Final = 4096
+_TERMS: Final = 10
+_OWN: Final = 3
+_PER_TERM: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalSolution:
+    """Where all frames of a field look.
+
+    Attributes
+    ----------
+    wcs
+        Of each frame.
+    exposure, setup
+        Number of each frame's exposure and camera setup, shape (n frames,).
+    pos_err
+        Error of each frame's positions, one axis, mean over its stars, arcsec, shape (n frames,).
+    frame, source
+        Of each detection that took part: its frame, and its index in the frame's sources.
+    star
+        Number of its star.
+    used
+        False where it was clipped.
+    ra, dec
+        Where the solution puts it, degrees ICRS.
+    dra, ddec
+        From its star's mean over all exposures (and the catalogue), arcsec, on the great circle;
+        NaN for stars of one exposure.
+    reference
+        Index of its star in the catalogue, -1 for none.
+    ref_dra, ref_ddec
+        From the catalogue, arcsec; NaN without a reference star, or where that was clipped.
+    centroid_floor, reference_error
+        What the positions scatter by beyond their stated errors, and the catalogue's own error,
+        arcsec, one coordinate; as found.
+    """
+
+    wcs: list[TanWcs]
+    exposure: Numbers
+    setup: Numbers
+    pos_err: Array
+    frame: Numbers
+    source: Numbers
+    star: Numbers
+    used: NDArray[np.bool_]
+    ra: Array
+    dec: Array
+    dra: Array
+    ddec: Array
+    reference: Numbers
+    ref_dra: Array
+    ref_ddec: Array
+    centroid_floor: float
+    reference_error: float
+
+
+def solve_field(
+    frames: Sequence[FrameSources],
+    *,
+    ra: Array,
+    dec: Array,
+    radius: float = 1.5,
+    degree: int = DEGREE,
+) -> GlobalSolution:
+    """Solve for all frames at once.
+
+    Parameters
+    ----------
+    frames
+        Each with its own solution as first guess.
+    ra, dec
+        Reference stars, degrees ICRS, shape (m,).
+    radius
+        Arcsec within which the frames' own solutions agree.
+    degree
+        Of the chips' polynomials, 1 to 3; less for a chip with few stars.
+
+    Returns
+    -------
+    GlobalSolution
+        Without any reference star the field keeps the place that its frames' own solutions have in
+        the mean.
+    """
+    state = arrange(frames)
+    solver = _Solver(frames, state, degree)
+    solver.match(ra, dec, radius)
+    for number in range(_ROUNDS):
+        solver.step()
+        solver.weigh(clip=number > 0)
+    solver.step()
+    return solver.solution()
+
+
+class _Solver:
+    """The detections, one after the other, and the state that explains them."""
+
+    def __init__(self, frames: Sequence[FrameSources], state: Exposures, degree: int) -> None:
+        self.frames, self.state, self.degree = frames, state, degree
+        sizes = [len(frame.x) for frame in frames]
+        self.frame = np.repeat(np.arange(len(frames)), sizes)
+        self.source = np.concatenate([np.arange(size) for size in sizes]).astype(np.intp)
+        self.points = [np.stack((frame.x, frame.y), axis=-1) for frame in frames]
+        self.ends = np.concatenate(([0], np.cumsum(sizes)))
+        self.own = np.concatenate(
+            [np.square(f.errors * f.wcs.pixel_scale) for f in frames]
+        )  # arcsec2
+        self.floor, self.reference_error = 0.02, 0.1
+
+    def match(self, ra: Array, dec: Array, radius: float) -> None:
+        """Find the stars and their references; leave out who tells nothing."""
+        sky = self._sky()
+        exposure = self.state.exposure[self.frame]
+        star = match_exposures(sky[:, 0], sky[:, 1], exposure, radius)
+        number = int(star.max()) + 1 if len(star) else 0
+        first = np.zeros(number, np.intp)
+        first[star[::-1]] = np.arange(len(star))[::-1]
+        self.base = sky[first]
+        self._star = star
+        self.count = np.bincount(star, minlength=number)
+        mean = self.base + self._means(self._offsets(sky), np.ones(len(star)))
+        here, there = match_sky(mean[:, 0], mean[:, 1], ra, dec, radius)
+        self.reference = np.full(number, -1, np.intp)
+        self.reference[here] = there
+        self.target = np.full((number, 2), np.nan)
+        self.target[here] = np.stack((ra[there], dec[there]), axis=-1)
+        # what no catalogue has stays where the frames' own solutions put it in the mean, loosely:
+        # nothing else keeps a field without references from turning, or shrinking with its noise
+        self.prior = _difference(mean, self.base) / _ARCSEC
+        telling = (self.count > 1) | (self.reference >= 0)
+        self.used = telling[star]
+        self.told = self.reference >= 0
+
+    def _sky(self) -> Array:
+        parts = [
+            self.state.to_sky(f, self.state.camera(f, points))
+            for f, points in enumerate(self.points)
+        ]
+        return np.concatenate(parts) if parts else np.empty((0, 2))
+
+    def _offsets(self, sky: Array, star: Numbers | None = None) -> Array:
+        """From the stars' first places, degrees east and north."""
+        base = self.base if star is None else self.base[star]
+        base = base[self._star] if star is None else base
+        return _difference(sky, base)
+
+    def _means(self, offsets: Array, weights: Array) -> Array:
+        """Weighted means of detections by star, as differences of coordinates, degrees."""
+        total = np.bincount(self._star, weights, minlength=len(self.base))
+        means = [
+            np.bincount(self._star, weights * offsets[:, axis], minlength=len(self.base))
+            for axis in (0, 1)
+        ]
+        found = np.stack(means, axis=-1) / np.maximum(total, 1e-300)[:, np.newaxis]
+        found[:, 0] /= np.cos(np.radians(self.base[:, 1]))
+        return found
+
+    def _weights(self) -> tuple[Array, Array, Array]:
+        """Inverse variances of detections, of references and of stars' means, arcsec-2."""
+        weights = np.where(self.used, 1.0 / (self.own + self.floor**2), 0.0)
+        given = np.where(self.told, 1.0 / self.reference_error**2, 0.0)
+        total = np.bincount(self._star, weights, minlength=len(self.base)) + given
+        return weights, given, total + self._loose()
+
+    def _loose(self) -> Array:
+        """Inverse variances of the first guesses of stars without reference, arcsec-2."""
+        return np.where(self.told, 0.0, 1.0 / _LOOSE**2)
+
+    def _residuals(self) -> tuple[Array, Array, Array]:
+        """Detections from their star's best place, that from the catalogue, arcsec; the sky."""
+        weights, given, total = self._weights()
+        sky = self._sky()
+        offsets = self._offsets(sky) / _ARCSEC
+        wanted = _difference(self.target, self.base) / _ARCSEC
+        best = np.stack(
+            [
+                np.bincount(self._star, weights * offsets[:, k], minlength=len(self.base))
+                + given * np.nan_to_num(wanted[:, k])
+                + self._loose() * self.prior[:, k]
+                for k in (0, 1)
+            ],
+            axis=-1,
+        )
+        best /= total[:, np.newaxis]
+        return offsets - best[self._star], best - wanted, sky
+
+    def step(self) -> None:
+        """Solve the linearised equations, and move the state."""
+        rest, _, _ = self._residuals()
+        weights, _, total = self._weights()
+        design = self._design()
+        matrix = self._normal(design, weights, total)
+        right = design.T @ (-rest * weights[:, np.newaxis])
+        self.factor = cho_factor(matrix)
+        self._move(cho_solve(self.factor, right) * _ARCSEC)
+
+    def _normal(self, design: csr_array, weights: Array, total: Array) -> Array:
+        """Normal matrix of all but the stars' places, which are eliminated; arcsec-2."""
+        weighted = design.multiply(weights[:, np.newaxis]).tocsr()
+        matrix = (design.T @ weighted).toarray()
+        stars, rows = len(self.base), np.arange(len(self._star))
+        group = csr_array((np.ones(len(rows)), (self._star, rows)), shape=(stars, len(rows)))
+        sums = (group @ weighted).tocsr()
+        for start in range(0, stars, _CHUNK):
+            part = sums[start : start + _CHUNK].toarray()
+            part /= np.sqrt(total[start : start + _CHUNK])[:, np.newaxis]
+            matrix -= part.T @ part
+        matrix[np.diag_indices_from(matrix)] += _DAMPING
+        return np.asarray(matrix)
+
+    def _design(self) -> csr_array:
+        """Derivatives of a coordinate by its parameters, no unit: chips, then exposures."""
+        state, columns, values = self.state, [], []
+        first_own = _TERMS * len(state.chips)
+        self.reach = float(np.abs(state.chips[:, 0]).max() + np.abs(state.chips[:, 1:3]).max())
+        degrees = self._degrees()
+        for f, points in enumerate(self.points):
+            chip, e = state.chip[f], state.exposure[f]
+            terms = state.planes[chip].terms(points, DEGREE)
+            terms[:, (degrees[chip] + 1) * (degrees[chip] + 2) // 2 :] = 0.0
+            camera = state.camera(f, points) / self.reach
+            values.append(np.column_stack((terms, np.ones(len(points)), camera)))
+            own = first_own + _OWN * e + np.arange(_OWN)
+            numbers = np.concatenate((_TERMS * chip + np.arange(_TERMS), own))
+            columns.append(np.broadcast_to(numbers, values[-1].shape))
+        value = np.concatenate(values)
+        size = (len(value), first_own + _OWN * len(state.tangent))
+        starts = np.arange(0, value.size + 1, value.shape[1])
+        return csr_array((value.ravel(), np.concatenate(columns).ravel(), starts), shape=size)
+
+    def _degrees(self) -> Numbers:
+        """Degree of each chip's polynomial, by the number of its stars."""
+        chip = self.state.chip[self.frame]
+        count = np.bincount(chip[self.used], minlength=len(self.state.chips))
+        allowed = np.where(count >= _PER_TERM * 10, 3, np.where(count >= _PER_TERM * 6, 2, 1))
+        return np.asarray(np.minimum(allowed, self.degree), np.intp)
+
+    def _move(self, found: Array) -> None:
+        state = self.state
+        first_own = _TERMS * len(state.chips)
+        state.chips += found[:first_own].reshape(-1, _TERMS, 2)
+        own = found[first_own:].reshape(-1, _OWN, 2)
+        state.shift += own[:, 0]
+        state.turn += own[:, 1:].transpose(0, 2, 1) / self.reach
+
+    def weigh(self, *, clip: bool) -> None:
+        """Find what positions scatter by, and leave out what lies far off."""
+        rest, beside, _ = self._residuals()
+        _, given, total = self._weights()
+        variance = self.own + self.floor**2 - 1.0 / total[self._star]
+        many = (self.count > 1)[self._star] & (variance > 0)
+        chi2 = np.mean(rest**2, axis=1) / np.maximum(variance, 1e-12)
+        alone = 1.0 / np.maximum(given, 1e-300) - 1.0 / total
+        free = self.told & (alone > 0)
+        far = np.mean(np.nan_to_num(beside) ** 2, axis=1) / np.maximum(alone, 1e-12)
+        if clip:
+            informed = (self.count > 1) | (self.reference >= 0)
+            self.used = informed[self._star] & ~(many & (chi2 > _CLIP**2))
+            self.told = (self.reference >= 0) & ~(far > _CLIP**2)
+        self.floor = _tuned(self.floor, rest, variance, many & self.used, self.own)
+        self.reference_error = _tuned(
+            self.reference_error, beside, alone, free & self.told, np.zeros(1)
+        )
+
+    def solution(self) -> GlobalSolution:
+        """What was found."""
+        rest, _, sky = self._residuals()
+        state, star = self.state, self._star
+        lone = (self.count == 1)[star]
+        rest[lone] = np.nan
+        away = _difference(sky, self.target[star]) / _ARCSEC
+        away[~self.told[star]] = np.nan
+        return GlobalSolution(
+            wcs=[state.wcs(f) for f in range(len(self.frames))],
+            exposure=state.exposure,
+            setup=state.setup,
+            pos_err=self._errors(),
+            frame=self.frame,
+            source=self.source,
+            star=star,
+            used=self.used,
+            ra=sky[:, 0],
+            dec=sky[:, 1],
+            dra=rest[:, 0],
+            ddec=rest[:, 1],
+            reference=self.reference[star],
+            ref_dra=away[:, 0],
+            ref_ddec=away[:, 1],
+            centroid_floor=self.floor,
+            reference_error=self.reference_error,
+        )
+
+    def _errors(self) -> Array:
+        """Formal error of the places that each frame gives, mean over its detections, arcsec."""
+        covariance = cho_solve(self.factor, np.eye(len(self.factor[0])))
+        design = self._design()
+        found = np.full(len(self.frames), np.nan)
+        for f in range(len(self.frames)):
+            part = design[self.ends[f] : self.ends[f + 1]]
+            if part.shape[0]:
+                numbers = np.unique(part.indices)
+                dense = part[:, numbers].toarray()
+                spread = dense @ covariance[np.ix_(numbers, numbers)]
+                found[f] = np.sqrt(np.mean(np.sum(spread * dense, axis=1)))
+        return found
+
+
+def _difference(sky: Array, base: Array) -> Array:
+    """Of positions (n, 2), degrees on the great circle, east and north."""
+    east = (sky[:, 0] - base[:, 0] + 180.0) % 360.0 - 180.0
+    return np.stack((east * np.cos(np.radians(base[:, 1])), sky[:, 1] - base[:, 1]), axis=-1)
+
+
+def _tuned(
+    error: float, rest: Array, variance: Array, good: NDArray[np.bool_], own: Array
+) -> float:
+    """The error with which half of the squared residuals are as small as half of chi2's are."""
+    if good.sum() < 20:  # too few to tell
+        return error
+    ratio = float(np.median(rest[good] ** 2 / variance[good, np.newaxis])) / _MEDIAN_CHI2
+    typical = float(np.median(own)) + error**2
+    return float(np.sqrt(max(error**2 + (ratio - 1.0) * typical, _LEAST_ERROR**2)))

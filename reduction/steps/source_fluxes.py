@@ -1,0 +1,229 @@
+"""Fluxes of detected sources: in Kron's ellipse, in a circle, and by the point spread function."""
+
+from __future__ import annotations
+
+__all__ = ["Frame", "aperture_fluxes", "point_source_fluxes"]
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import sep
+
+from reduction.steps.photometry import isolated
+from reduction.steps.psf import fit_psf
+from reduction.steps.psf_flux import psf_fluxes
+from reduction.steps.surface import Surface, fit_surface
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from reduction.steps.psf import PsfModel
+
+    Array = NDArray[np.float64]
+    Sources = NDArray[np.void]
+
+_KRON_FACTOR: Final = 2.5
+_KRON_MINIMUM: Final = 3.5
+
+#: Stars that the point spread function is fitted to: signal to noise, and how many at most.
+_BRIGHT: Final = 40.0
+_FEWEST: Final = 10
+_MOST: Final = 120
+
+#: Their widths, in units of that of the narrowest fifth of sources; their elongation.
+_WIDTHS: Final = (0.7, 1.3)
+_ELONGATION: Final = 2.0
+
+_CLIP: Final = 3.0
+
+#: Signal to noise from which on the bias of a found place is the first order's.
+_CERTAIN: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame to measure sources on.
+
+    Attributes
+    ----------
+    pixels
+        Without sky, adu, bad pixels mended; shape (ny, nx), float32.
+    bad
+        True where the value is made up, same shape.
+    noise
+        Of the sky in each pixel, adu, same shape.
+    gain
+        e-/adu.
+    sky_error
+        Error of the sky's level, adu.
+    correlation
+        Variance of sums over pixels of sky, over that of independent ones.
+    floor
+        Relative error that no flux is better than: of the flat field, for instance.
+    """
+
+    pixels: NDArray[np.float32]
+    bad: NDArray[np.bool_]
+    noise: NDArray[np.float32]
+    gain: float
+    sky_error: float = 0.0
+    correlation: float = 1.0
+    floor: float = 0.0
+
+    def total_error(self, flux: Array, error: Array, area: Array | float) -> Array:
+        """Add what is common to all pixels of a source, in quadrature."""
+        return np.sqrt(error**2 + (self.sky_error * area) ** 2 + (self.floor * flux) ** 2)
+
+
+def aperture_fluxes(
+    frame: Frame, sources: Sources, *, aperture_radius: float, lost_flag: int
+) -> None:
+    """Set ``flux`` (Kron's ellipse), ``flux_aper`` (circle) and their errors, in place.
+
+    Parameters
+    ----------
+    frame, sources
+        Where; x, y, a, b, theta of the sources are used.
+    aperture_radius
+        Of the circle, pixels.
+    lost_flag
+        Set in ``flags`` where a flux could not be measured.
+
+    Notes
+    -----
+    Kron 1980, ApJS 43, 305; factor 2.5 and smallest radius 3.5 as SExtractor's defaults.
+    """
+    x, y = sources["x"], sources["y"]
+    noise = frame.noise
+    if frame.correlation != 1.0:
+        noise = noise * np.float32(math.sqrt(frame.correlation))
+    flux, error, _ = sep.sum_circle(
+        frame.pixels, x, y, aperture_radius, subpix=5, err=noise, gain=frame.gain
+    )
+    area = math.pi * aperture_radius**2
+    sources["flux_aper"] = flux
+    sources["flux_aper_err"] = frame.total_error(flux, error, area)
+    a, b = sources["a"], sources["b"]
+    theta = np.clip(np.radians(sources["theta"]), -np.pi / 2, np.pi / 2)
+    kron, _ = sep.kron_radius(frame.pixels, x, y, a, b, theta, 6.0)
+    kron = np.where(np.isfinite(kron), kron, 0.0)
+    scale = np.maximum(_KRON_FACTOR * kron, _KRON_MINIMUM)
+    flux, error, _ = sep.sum_ellipse(
+        frame.pixels, x, y, a, b, theta, scale, subpix=5, err=noise, gain=frame.gain
+    )
+    sources["flux"] = flux
+    sources["flux_err"] = frame.total_error(flux, error, np.pi * a * b * scale**2)
+    for name in ("flux", "flux_aper"):
+        lost = ~np.isfinite(sources[name]) | ~np.isfinite(sources[name + "_err"])
+        sources[name][lost] = np.nan
+        sources[name + "_err"][lost] = np.nan
+        sources["flags"][lost] |= lost_flag
+
+
+def point_source_fluxes(
+    frame: Frame, sources: Sources, *, aperture_radius: float, forgiven: int
+) -> PsfModel | None:
+    """Set ``flux_psf``, ``spread`` and their errors, in place; gives the function fitted.
+
+    ``flux_psf`` is scaled to ``flux_aper`` of the frame's bright stars, a linear function of place
+    where there are enough of them, so that one zero point serves for both.
+
+    Parameters
+    ----------
+    frame, sources
+        As above; the fluxes in the circle and the flags are used.
+    aperture_radius
+        Of the circle, pixels.
+    forgiven
+        Flags that a star for the fit may have.
+
+    Notes
+    -----
+    Bias of the flux at a place found on the same pixels: Portillo, Speagle & Finkbeiner 2020,
+    AJ 159, 165.
+    """
+    if len(sources) == 0:
+        return None
+    stars = _stars(sources, aperture_radius, forgiven)
+    guess = sources[stars] if len(stars) else sources
+    fwhm = float(np.median(guess["fwhm"]))
+    x, y = sources["x"], sources["y"]
+    psf = fit_psf(frame.pixels, frame.bad, x[stars], y[stars], fwhm=max(fwhm, 1.0))
+    found = psf_fluxes(
+        frame.pixels,
+        frame.bad,
+        frame.noise,
+        x,
+        y,
+        psf=psf,
+        gain=frame.gain,
+        sky_error=frame.sky_error,
+        correlation=frame.correlation,
+    )
+    scale = _correction(frame, sources, found.flux, stars, aperture_radius, psf).at(x, y)
+    scale = np.where((scale > 0.5) & (scale < 2.0), scale, 1.0)
+    flux, error = found.flux * scale, found.flux_err * scale
+    # a place found on the same pixels is where noise helps: 1 / (S/N)^2 too much
+    significant = flux > _CERTAIN * error
+    flux = np.where(
+        significant, flux / (1.0 + (error / np.where(significant, flux, 1.0)) ** 2), flux
+    )
+    sources["flux_psf"] = flux
+    sources["flux_psf_err"] = np.hypot(error, frame.floor * np.nan_to_num(sources["flux_psf"]))
+    sources["spread"], sources["spread_err"] = found.spread, found.spread_err
+    return psf
+
+
+def _stars(sources: Sources, aperture_radius: float, forgiven: int) -> NDArray[np.intp]:
+    """Bright, clean, isolated sources of the common smallest width, brightest first."""
+    good = (sources["flags"] & ~forgiven) == 0
+    error = np.where(sources["flux_aper_err"] > 0, sources["flux_aper_err"], np.inf)
+    snr = np.nan_to_num(sources["flux_aper"] / error)
+    good &= (sources["elongation"] < _ELONGATION) & (snr > _FEWEST)
+    if not good.any():
+        return np.zeros(0, np.intp)
+    alone = isolated(
+        sources["x"], sources["y"], np.nan_to_num(sources["flux"]), radius=aperture_radius
+    )
+    if (good & alone).sum() >= _FEWEST:
+        good &= alone
+    bright = good & (snr > _BRIGHT)
+    if bright.sum() >= _FEWEST:
+        good = bright
+    width = np.percentile(sources["fwhm"][good], 20.0, method="nearest")
+    low, high = _WIDTHS
+    good &= (sources["fwhm"] > low * width) & (sources["fwhm"] < high * width)
+    order = np.flatnonzero(good)
+    return np.asarray(order[np.argsort(-snr[order], kind="stable")][:_MOST])
+
+
+def _correction(  # a frame's fluxes of two kinds
+    frame: Frame,
+    sources: Sources,
+    flux: Array,
+    stars: NDArray[np.intp],
+    aperture_radius: float,
+    psf: PsfModel,
+) -> Surface:
+    """Flux in the circle over that of the function, over the frame."""
+    usable = stars[(flux[stars] > 0) & (sources["flux_aper"][stars] > 0)]
+    shape = frame.pixels.shape
+    if len(usable) == 0:
+        beta = 1.0 / psf.wings
+        width2 = psf.xx.middle / (4.0 * (2.0**psf.wings - 1.0))
+        inside = 1.0 - (1.0 + aperture_radius**2 / width2) ** (1.0 - beta)
+        return Surface.constant(inside, shape)
+    ratio = sources["flux_aper"][usable] / flux[usable]
+    relative = sources["flux_aper_err"][usable] / sources["flux_aper"][usable]
+    surface, _ = fit_surface(
+        sources["x"][usable],
+        sources["y"][usable],
+        ratio,
+        shape=shape,
+        degree=1 if len(usable) >= 20 else 0,  # three coefficients of some per mille
+        clip=_CLIP,
+        weights=1.0 / (relative**2 + 0.005**2),
+    )
+    return surface

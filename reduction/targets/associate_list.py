@@ -1,0 +1,187 @@
+"""Which sources of a field's lists are the same star."""
+
+from __future__ import annotations
+
+__all__ = ["AssociateList", "frame_key", "list_numbers"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from reduction.attributes import attribute
+from reduction.depends import frames_of_field
+from reduction.quality import QualityFlags
+from reduction.steps.associate import AssociationType, associate
+from reduction.steps.friends import unit_vectors
+from reduction.steps.sources import SourceFlag
+from reduction.target import FieldTarget, Inputs, Made
+from schemas.errors import UnprocessableError
+from schemas.list_tables import Associate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.figure import FigureBase
+    from numpy.typing import NDArray
+
+    from reduction.fields import FieldSpec
+    from reduction.progenitor import Progenitor
+
+_FRAME: Final = np.dtype([("instrument", "U32"), ("chip", "U32"), ("name", "U128")])
+_ROW: Final = np.dtype(
+    [(name, "i8") for name in ("association", "list", "source_number")]
+    + [("distance", "f8"), ("flag", "i8")]
+)
+#: Of the sources, while all lists of a field are held together.
+_TAKEN: Final = np.dtype(
+    [(name, "f8") for name in ("ra", "dec", "pos_err")] + [("source_number", "i8")]
+)
+_OF_SEEING: Final = 0.5
+
+
+class AssociateList(FieldTarget):
+    """Sources of all source lists of a field that are the same star.
+
+    Only sources within the field's circle take part. Members name their source by the number of
+    its list among the inputs, in the order of the exposures, and its number there.
+    """
+
+    VERSION = 1
+    ROWS = Associate
+
+    source_lists = frames_of_field("SourceList")
+
+    n_lists = attribute(int, "source lists", ucd="meta.number")
+    n_sources = attribute(int, "sources that took part", ucd="meta.number")
+    n_associations = attribute(int, "associations", ucd="meta.number")
+    n_repeated = attribute(int, "associations of two sources and more", ucd="meta.number")
+    search_distance = attribute(
+        float, "largest distance between neighbours", unit="arcsec", ucd="pos.angDistance"
+    )
+    rms_distance = attribute(
+        float, "rms distance from the mean position", unit="arcsec", ucd="stat.stdev"
+    )
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Astro-WISE's parameters.
+
+        SEARCH_DISTANCE is in arcsec; 0 takes half of the lists' median seeing, but no less than
+        their positions need. FLAG_MASK has the :class:`SourceFlag` bits with which a source takes
+        no part: by default those at the frame's edge, whose positions are wrong.
+        """
+
+        SEARCH_DISTANCE: float = 0.0
+        FLAG_MASK: int = int(SourceFlag.TRUNCATED)
+        SINGLE_OUT_CLOSEST_PAIRS: bool = True
+        ASSOCIATION_TYPE: str = AssociationType.CHAIN.value
+        MIN_REPEATED: float = 0.1
+
+    class Flags(QualityFlags):
+        """What can be wrong with an association."""
+
+        FEW_REPEATED = 1, "fewer than MIN_REPEATED of the associations have two sources"
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Take the sources within the field together, associate, and name the lists."""
+        lists: Sequence[Progenitor] = inputs.source_lists
+        field = inputs.field
+        assert field is not None  # noqa: S101  # its class is made per field
+        parts = [
+            _in_field(rows, field, parameters.FLAG_MASK)
+            for rows in (source_list.rows for source_list in lists)
+        ]
+        of_list = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        rows = np.concatenate(parts)
+        if len(rows) == 0:
+            message = f"no source of {len(lists)} source lists is in field {field.name}"
+            raise UnprocessableError(message)
+        distance = parameters.SEARCH_DISTANCE or _distance(lists, rows)
+        found = associate(
+            rows["ra"],
+            rows["dec"],
+            of_list,
+            search_distance=distance,
+            kind=AssociationType(parameters.ASSOCIATION_TYPE),
+            single_out_closest=parameters.SINGLE_OUT_CLOSEST_PAIRS,
+        )
+        made = np.zeros(len(found), _ROW)
+        for name in ("association", "distance", "flag"):
+            made[name] = found[name]
+        made["list"] = of_list[found["source"]]
+        made["source_number"] = rows["source_number"][found["source"]]
+        members = np.bincount(found["association"])
+        repeated = members[found["association"]] > 1
+        return Made(
+            attributes={
+                "n_lists": len(lists),
+                "n_sources": len(rows),
+                "n_associations": len(members),
+                "n_repeated": int((members > 1).sum()),
+                "search_distance": distance,
+                "rms_distance": _rms(found["distance"][repeated]),
+            },
+            rows=made,
+            tables={"FRAMES": np.array([frame_key(one) for one in lists], _FRAME)},
+        )
+
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """See whether the lists have stars in common."""
+        found = made.attributes
+        few = found["n_repeated"] < parameters.MIN_REPEATED * found["n_associations"]
+        return int(self.Flags.FEW_REPEATED) if few and found["n_lists"] > 1 else 0
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """See whether much fewer stars were found again than before."""
+        del parameters
+        before = previous["n_repeated"]
+        return int(self.Flags.FEW_REPEATED) if made.attributes["n_repeated"] < before / 2 else 0
+
+    def plot(self, figure: FigureBase) -> None:
+        """Draw how far members are from their star, and how many there are of each."""
+        rows = self.rows
+        left, right = figure.subplots(1, 2)
+        left.hist(rows["distance"], bins=50, histtype="step")
+        left.set(xlabel="distance from the mean position [arcsec]", ylabel="sources")
+        members = np.bincount(np.bincount(rows["association"]))
+        right.step(np.arange(len(members)), members, where="mid")
+        right.set(xlabel="sources of an association", ylabel="associations", yscale="log")
+
+
+def frame_key(product: Progenitor) -> tuple[str, str, str]:
+    """What names the frame of a product whatever its version: camera, chip, raw file."""
+    return product.instrument, product.chip, str(product.raw.get("name", ""))
+
+
+def list_numbers(associations: Progenitor) -> dict[tuple[str, str, str], int]:
+    """Number of each frame's source list in an association list."""
+    frames = associations.tables["FRAMES"]
+    return {
+        (str(one["instrument"]), str(one["chip"]), str(one["name"])): number
+        for number, one in enumerate(frames)
+    }
+
+
+def _in_field(rows: NDArray[np.void], field: FieldSpec, mask: int) -> NDArray[np.void]:
+    """What is needed of the sources in the circle whose flags are none of the mask's."""
+    centre = unit_vectors(np.array([field.ra]), np.array([field.dec]))[0]
+    chord = np.linalg.norm(unit_vectors(rows["ra"], rows["dec"]) - centre, axis=1)
+    near = chord <= 2.0 * np.sin(np.radians(field.radius) / 2.0)
+    kept = near & ((rows["flags"] & mask) == 0)
+    taken = np.empty(int(kept.sum()), _TAKEN)
+    for name in _TAKEN.names or ():
+        taken[name] = rows[name][kept]
+    return taken
+
+
+def _distance(lists: Sequence[Progenitor], rows: NDArray[np.void]) -> float:
+    """Half of the median seeing, or five errors of a position where that is more, arcsec."""
+    seeing = [one["seeing"] for one in lists if one["seeing"] is not None]
+    error = np.nanmedian(rows["pos_err"]) if np.isfinite(rows["pos_err"]).any() else 0.0
+    least = 5.0 * float(error) * 3600.0
+    return max(_OF_SEEING * float(np.median(seeing)) if seeing else 1.0, least, 0.05)
+
+
+def _rms(values: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean(values**2))) if len(values) else float("nan")

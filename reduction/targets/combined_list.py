@@ -1,0 +1,138 @@
+"""All that was seen of each star of a field, as one source."""
+
+from __future__ import annotations
+
+__all__ = ["CombinedList"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from reduction.attributes import attribute
+from reduction.depends import frames_of_field, in_field
+from reduction.steps.combine_sources import CombineMethod, combine_magnitudes, combine_positions
+from reduction.steps.sources import SourceFlag
+from reduction.target import FieldTarget, Inputs, Made
+from reduction.targets.associate_list import frame_key, list_numbers
+from schemas.list_tables import BAND_COLUMNS, CombinedSource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from reduction.progenitor import Progenitor
+
+_TAKEN: Final = ("ra", "dec", "pos_err", "mag", "mag_err", "flags")
+_SEEN: Final = np.dtype(
+    [(name, "f8") for name in _TAKEN[:-1]]
+    + [(name, "i8") for name in ("flags", "association", "band")]
+)
+_ROW: Final = np.dtype(
+    [("association", "i8"), ("ra", "f8"), ("dec", "f8"), ("pos_err", "f8"), ("n_sources", "i8")]
+    + [(f"{name}{end}", "f8") for name in BAND_COLUMNS.values() for end in ("", "_err")]
+    + [("flags", "i8")]
+)
+_BLEMISHED: Final = (
+    SourceFlag.TRUNCATED | SourceFlag.SATURATED | SourceFlag.MASKED | SourceFlag.NO_FLUX
+)
+
+
+class CombinedList(FieldTarget):
+    """One source for each association of a field: mean position, magnitude in each band.
+
+    A magnitude with one of the flags of FLAG_MASK is used only where the star has no better one
+    in its band.
+    """
+
+    VERSION = 1
+    ROWS = CombinedSource
+
+    associations = in_field("AssociateList")
+    source_lists = frames_of_field("SourceList")
+
+    n_sources = attribute(int, "stars", ucd="meta.number")
+    bands = attribute(str, "bands with magnitudes", ucd="meta.id;instr.bandpass")
+    faintest = attribute(
+        float, "faintest magnitude with an error below 0.1 in any band", unit="mag", ucd="phot.mag"
+    )
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Astro-WISE's CombineMethod; fewest sources of a star; which magnitudes are poor."""
+
+        COMBINE_METHOD: str = CombineMethod.WEIGHTED.value
+        MIN_SOURCES: int = 1
+        FLAG_MASK: int = int(_BLEMISHED)
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Gather the members of each association and combine them."""
+        members, numbers = inputs.associations.rows, list_numbers(inputs.associations)
+        bands = sorted({source_list.band for source_list in inputs.source_lists})
+        parts = [
+            _seen(one, members[members["list"] == numbers.get(frame_key(one), -1)], bands)
+            for one in inputs.source_lists
+        ]
+        seen = np.concatenate(parts)
+        count = np.bincount(seen["association"])
+        kept = np.flatnonzero(count >= max(parameters.MIN_SOURCES, 1))
+        place = np.full(len(count), -1)
+        place[kept] = np.arange(len(kept))
+        star = place[seen["association"]]
+        seen, star = seen[star >= 0], star[star >= 0]
+        rows = np.zeros(len(kept), _ROW)
+        rows["association"], rows["n_sources"] = kept, count[kept]
+        rows["ra"], rows["dec"], rows["pos_err"] = combine_positions(
+            seen["ra"], seen["dec"], seen["pos_err"], star
+        )
+        np.bitwise_or.at(rows["flags"], star, seen["flags"])
+        _magnitudes(rows, seen, star, bands, parameters)
+        return Made(attributes=_attributes(rows, bands), rows=rows)
+
+
+def _seen(source_list: Progenitor, members: NDArray[Any], bands: Sequence[str]) -> NDArray[Any]:
+    """The members' sources; a list's rows are in the order of their numbers."""
+    rows = source_list.rows[members["source_number"]]
+    seen = np.zeros(len(rows), _SEEN)
+    for name in _TAKEN:
+        seen[name] = rows[name]
+    seen["association"] = members["association"]
+    seen["band"] = bands.index(source_list.band)
+    return seen
+
+
+def _magnitudes(
+    rows: NDArray[Any],
+    seen: NDArray[Any],
+    star: NDArray[np.intp],
+    bands: Sequence[str],
+    parameters: CombinedList.Parameters,
+) -> None:
+    """Fill in the magnitudes of each band, flagged ones where there is no other."""
+    method = CombineMethod(parameters.COMBINE_METHOD)
+    for name in BAND_COLUMNS.values():
+        rows[name] = rows[f"{name}_err"] = np.nan
+    clean = (seen["flags"] & parameters.FLAG_MASK) == 0
+    for number, band in enumerate(bands):
+        column = BAND_COLUMNS.get(band)
+        if column is None:
+            continue
+        for chosen in (clean, ~clean):
+            taken = chosen & (seen["band"] == number)
+            taken &= np.isnan(rows[column])[star]
+            mag, err = combine_magnitudes(
+                *(seen["mag"][taken], seen["mag_err"][taken], star[taken]),
+                len(rows),
+                method=method,
+            )
+            known = np.isfinite(mag)
+            rows[column][known], rows[f"{column}_err"][known] = mag[known], err[known]
+
+
+def _attributes(rows: NDArray[Any], bands: Sequence[str]) -> dict[str, Any]:
+    columns = {band: BAND_COLUMNS[band] for band in bands if band in BAND_COLUMNS}
+    filled = [band for band, name in columns.items() if np.isfinite(rows[name]).any()]
+    good = [rows[columns[band]][rows[f"{columns[band]}_err"] < 0.1] for band in filled]
+    faintest = max((float(mags.max()) for mags in good if len(mags)), default=float("nan"))
+    return {"n_sources": len(rows), "bands": " ".join(filled), "faintest": faintest}

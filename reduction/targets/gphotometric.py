@@ -1,0 +1,277 @@
+"""Zero points of all frames of a field together."""
+
+from __future__ import annotations
+
+__all__ = ["GPhotometric"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reduction.attributes import attribute
+from reduction.depends import frames_of_field
+from reduction.quality import QualityFlags
+from reduction.steps.global_photometry import link_stars, solve_zero_points
+from reduction.steps.sources import SourceFlag
+from reduction.target import Anchor, FieldTarget, Inputs, Made
+from reduction.zero_points import ZERO_POINT_DTYPE, ZERO_POINT_TABLE
+from schemas.errors import UnprocessableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.figure import FigureBase
+    from numpy.typing import NDArray
+
+    from reduction.steps.global_photometry import GlobalZeroPoints
+    from reduction.target import Progenitor
+
+_CHANGED_MAG = 0.01
+
+
+@dataclass(slots=True)
+class _Measurements:
+    """Sources of all frames: which frame, where, how bright, and what a catalogue says."""
+
+    frame: NDArray[np.intp]
+    ra: NDArray[np.float64]
+    dec: NDArray[np.float64]
+    magnitude: NDArray[np.float64]
+    error: NDArray[np.float64]
+    standard: NDArray[np.float64]
+    standard_error: NDArray[np.float64]
+
+
+class GPhotometric(FieldTarget):
+    """Global photometric solution: relative zero points from overlaps, tied to standards.
+
+    Every frame (CCD) of the field in the band has one unknown, every star that two frames have or
+    a catalogue knows another. Frames without standards, or through clouds, are tied by the stars
+    they share with others.
+
+    Table: "ZERO_POINTS", as :data:`reduction.zero_points.ZERO_POINT_DTYPE`; frames that nothing
+    ties have a NaN.
+    """
+
+    VERSION = 1
+    ANCHOR = Anchor.FIELD_AND_FILTER
+
+    source_lists = frames_of_field("SourceList")
+    source_catalogues = frames_of_field("PhotSrcCatalog")
+
+    n_frames = attribute(int, "frames (CCDs) of the field in the band", ucd="meta.number")
+    n_tied = attribute(int, "of these, tied to a standard star", ucd="meta.number")
+    n_stars = attribute(int, "stars on two frames or more, or standards", ucd="meta.number")
+    n_standards = attribute(int, "standard stars used", ucd="meta.number")
+    n_measurements = attribute(int, "measurements used", ucd="meta.number")
+    scatter = attribute(
+        float, "median over the frames of their stars' scatter", unit="mag", ucd="stat.stdev"
+    )
+    zero_point_err = attribute(
+        float, "median error of a frame's zero point", unit="mag", ucd="stat.error;stat.median"
+    )
+    max_offset = attribute(
+        float,
+        "largest difference from what the standards of a frame with enough of them give alone",
+        unit="mag",
+        ucd="phot.mag;arith.diff;stat.max",
+    )
+    chi2 = attribute(float, "chi squared over degrees of freedom", ucd="stat.fit.chi2")
+    band = attribute(str, "band of the zero points", ucd="meta.id;instr.bandpass")
+    flux_type = attribute(str, "column of the SourceList that they are for", ucd="meta.code")
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """FLUX_TYPE is a column of the SourceList; SEARCH_DISTANCE in arcsec; limits.
+
+        ERROR_FLOOR, mag, is added to each measurement's error: flat field, colours.
+        """
+
+        FLUX_TYPE: str = "flux_psf"
+        SEARCH_DISTANCE: float = 1.0
+        MIN_SIGNAL_TO_NOISE: float = 20.0
+        SIGMA_CLIPPING_LEVEL: float = 4.0
+        ERROR_FLOOR: float = 0.01
+        MAX_ERROR: float = 0.05
+        MAX_SCATTER: float = 0.1
+        MIN_STANDARD_COUNT: int = 3
+
+    class Flags(QualityFlags):
+        """What can be wrong with a global solution."""
+
+        ERROR_TOO_LARGE = 1, "the median error of the zero points is above MAX_ERROR"
+        SCATTER_TOO_LARGE = 2, "the stars scatter by more than MAX_SCATTER"
+        TOO_FEW_STANDARDS = 4, "fewer standard stars than MIN_STANDARD_COUNT were used"
+        FRAMES_NOT_TIED = 8, "fewer frames are tied to standards than before"
+        CHANGED = 16, "the median error or the scatter grew by more than 0.01 mag"
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Link the stars, solve, and say how each frame stands."""
+        lists = inputs.source_lists
+        known = {(f.raw["name"], f.chip): f for f in inputs.source_catalogues}
+        found = _measurements(lists, known, parameters)
+        if not np.isfinite(found.standard).any():
+            message = (
+                f"none of the field's {len(lists)} frames in {inputs.filter} has a standard star "
+                "to tie the others to"
+            )
+            raise UnprocessableError(message)
+        star = _stars(found, parameters.SEARCH_DISTANCE)
+        kept = star >= 0
+        standard, error = _standards(found, star)
+        solution = solve_zero_points(
+            found.frame[kept],
+            star[kept],
+            found.magnitude[kept],
+            found.error[kept],
+            n_frames=len(lists),
+            standard=standard,
+            standard_error=error,
+            floor=parameters.ERROR_FLOOR,
+            clip=parameters.SIGMA_CLIPPING_LEVEL,
+        )
+        table = _table(lists, found, solution)
+        tied = np.isfinite(table["zero_point"])
+        sure = np.isfinite(table["offset"]) & (
+            table["n_standards"] >= parameters.MIN_STANDARD_COUNT
+        )
+        offsets = np.abs(table["offset"][sure])
+        return Made(
+            tables={ZERO_POINT_TABLE: table},
+            attributes={
+                "n_frames": len(lists),
+                "n_tied": int(tied.sum()),
+                "n_stars": int(np.isfinite(solution.magnitudes).sum()),
+                "n_standards": int((np.isfinite(standard) & _seen(solution, star[kept])).sum()),
+                "n_measurements": int(solution.used.sum()),
+                "scatter": _median(table["scatter"]),
+                "zero_point_err": _median(table["zero_point_err"]),
+                "max_offset": float(offsets.max()) if len(offsets) else None,
+                "chi2": solution.chi2,
+                "band": inputs.filter,
+                "flux_type": parameters.FLUX_TYPE,
+            },
+        )
+
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """Compare error, scatter and the number of standards with their limits."""
+        values, flags = made.attributes, self.Flags(0)
+        if not values["zero_point_err"] <= parameters.MAX_ERROR:
+            flags |= self.Flags.ERROR_TOO_LARGE
+        if values["scatter"] > parameters.MAX_SCATTER:
+            flags |= self.Flags.SCATTER_TOO_LARGE
+        if values["n_standards"] < parameters.MIN_STANDARD_COUNT:
+            flags |= self.Flags.TOO_FEW_STANDARDS
+        return int(flags)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """Look for a solution that is worse than the one before."""
+        del parameters
+        values, flags = made.attributes, self.Flags(0)
+        if values["n_tied"] < (previous.get("n_tied") or 0):
+            flags |= self.Flags.FRAMES_NOT_TIED
+        for name in ("zero_point_err", "scatter"):
+            before = previous.get(name)
+            if before is not None and values[name] > before + _CHANGED_MAG:
+                flags |= self.Flags.CHANGED
+        return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """Draw the frames' zero points, their errors and scatter, in order of time."""
+        table = self.tables[ZERO_POINT_TABLE]
+        above, below = figure.subplots(2, 1, sharex=True)
+        number = np.arange(len(table))
+        above.errorbar(number, table["zero_point"], table["zero_point_err"], fmt=".", lw=0.7)
+        above.set(ylabel="zero point at the ground [mag]", title="frames in order of time")
+        below.plot(number, table["scatter"], ".", label="scatter of the stars")
+        below.plot(number, table["offset"], "x", label="less that of its own standards")
+        below.axhline(0.0, color="k", lw=0.5)
+        below.legend(frameon=False, fontsize="small")
+        below.set(xlabel="frame", ylabel="mag")
+
+
+def _measurements(
+    lists: list[Progenitor],
+    known: Mapping[tuple[str, str], Progenitor],
+    parameters: GPhotometric.Parameters,
+) -> _Measurements:
+    """Clean, significant sources of all frames, in the order of the frames."""
+    parts: list[tuple[NDArray[Any], ...]] = []
+    for number, frame in enumerate(lists):
+        rows = frame.rows
+        flux, error = rows[parameters.FLUX_TYPE], rows[parameters.FLUX_TYPE + "_err"]
+        standard, standard_error = np.full((2, len(rows)), np.nan)
+        catalogue = known.get((frame.raw["name"], frame.chip))
+        if catalogue is not None:
+            stars = catalogue.tables["STANDARDS"]
+            stars = stars[(stars["used"] > 0) & (stars["source"] < len(rows))]
+            standard[stars["source"]] = stars["mag"] - stars["of_color"]
+            standard_error[stars["source"]] = stars["mag_err"]
+        safe = np.where(flux > 0, flux, np.nan)
+        good = (rows["flags"] & ~int(SourceFlag.MERGED)) == 0
+        good &= safe > parameters.MIN_SIGNAL_TO_NOISE * error
+        good &= np.isfinite(rows["ra"]) & np.isfinite(rows["dec"])
+        parts.append(
+            (
+                np.full(int(good.sum()), number),
+                rows["ra"][good],
+                rows["dec"][good],
+                -2.5 * np.log10(safe[good]),
+                1.0857362 * (error / safe)[good],
+                standard[good],
+                standard_error[good],
+            )
+        )
+    numbers, *columns = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return _Measurements(numbers.astype(np.intp), *columns)
+
+
+def _stars(found: _Measurements, distance: float) -> NDArray[np.intp]:
+    """Number of each measurement's star; standards on one frame only are stars too."""
+    star = link_stars(found.ra, found.dec, found.frame, radius=distance)
+    alone = np.flatnonzero((star < 0) & np.isfinite(found.standard))
+    star[alone] = star.max(initial=-1) + 1 + np.arange(len(alone))
+    return star
+
+
+def _standards(
+    found: _Measurements, star: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Catalogue magnitude and error of each star, NaN for none."""
+    count = int(star.max(initial=-1)) + 1
+    standard, error = np.full((2, count), np.nan)
+    has = (star >= 0) & np.isfinite(found.standard)
+    standard[star[has]] = found.standard[has]
+    error[star[has]] = found.standard_error[has]
+    return standard, error
+
+
+def _seen(solution: GlobalZeroPoints, star: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which stars have a measurement that was used."""
+    return np.bincount(star[solution.used], minlength=len(solution.magnitudes)) > 0
+
+
+def _table(
+    lists: list[Progenitor], found: _Measurements, solution: GlobalZeroPoints
+) -> NDArray[np.void]:
+    table = np.zeros(len(lists), ZERO_POINT_DTYPE)
+    for number, frame in enumerate(lists):
+        mine = (found.frame == number) & np.isfinite(found.standard)
+        alone = np.median((found.standard - found.magnitude)[mine]) if mine.any() else np.nan
+        row = table[number]
+        row["name"], row["chip"] = frame.raw["name"], frame.chip
+        row["zero_point"] = solution.zero_points[number]
+        row["zero_point_err"] = solution.errors[number]
+        row["offset"] = solution.zero_points[number] - alone
+        row["scatter"] = solution.scatter[number]
+        row["n_stars"], row["n_standards"] = solution.n_stars[number], solution.n_standards[number]
+        row["airmass"] = np.nan if frame.raw["airmass"] is None else frame.raw["airmass"]
+        row["mjd_obs"] = frame.raw["mjd_obs"]
+        row["aperture_radius"] = frame["aperture_radius"]
+    return table
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else float("nan")

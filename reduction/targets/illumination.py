@@ -1,0 +1,278 @@
+"""Illumination of a camera's focal plane in one filter."""
+
+from __future__ import annotations
+
+__all__ = ["IlluminationCorrection", "IlluminationCorrectionFrame"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from reduction.attributes import attribute, imstat
+from reduction.depends import calibration, frames_of_night
+from reduction.focal_plane import ChipMap, chip_maps
+from reduction.quality import QualityFlags
+from reduction.steps.illumination import fit_illumination, illumination_frame
+from reduction.steps.statistics import image_statistics
+from reduction.steps.surface import Surface
+from reduction.target import Anchor, CalibrationTarget, Inputs, Made
+from reduction.targets.astrometric import wcs_from_attributes
+from schemas.errors import UnprocessableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.figure import FigureBase
+    from numpy.typing import NDArray
+
+    from reduction.steps.illumination import Illumination
+
+_CHIPS: Final = np.dtype(
+    [
+        ("chip", "U16"),
+        *((name, "f8") for name in ("u0", "u_x", "u_y", "v0", "v_x", "v_y")),
+        *((name, "i4") for name in ("naxis1", "naxis2", "n_stars")),
+        *((name, "f8") for name in ("x_min", "x_max", "y_min", "y_max")),
+    ]
+)
+_BOX: Final = ("x0", "y0", "half_x", "half_y")
+_CHANGED_MAG: Final = 0.01
+
+
+class IlluminationCorrection(CalibrationTarget):
+    """How zero points vary over the focal plane: a polynomial, all chips of a night together.
+
+    Tables: "COEFFICIENTS" (value, of the terms in order), "BOX" (x0, y0, half_x, half_y that the
+    coordinates are scaled with, arcsec), "CHIPS" (each chip's linear map to the focal plane, and
+    the ranges of its stars).
+    """
+
+    VERSION = 1
+    ANCHOR = Anchor.MOSAIC_NIGHT_AND_FILTER
+    ANCHOR_CLASSES = ("RawScienceFrame",)
+
+    source_catalogues = frames_of_night("PhotSrcCatalog", when="illumination")
+    astrometric = frames_of_night("AstrometricParameters", when="illumination")
+
+    degree = attribute(int, "total degree of the polynomial", ucd="meta.number")
+    n_stars = attribute(int, "stars used", ucd="meta.number")
+    n_frames = attribute(int, "frames (CCDs) that they are on", ucd="meta.number")
+    scatter = attribute(float, "of the stars about the fit", unit="mag", ucd="stat.stdev")
+    scatter_before = attribute(
+        float, "of the same about their frames' medians", unit="mag", ucd="stat.stdev"
+    )
+    amplitude = attribute(
+        float, "largest minus smallest correction on any chip", unit="mag", ucd="phot.mag;stat"
+    )
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """DEGREE of the polynomial, SIGMA_CLIPPING_LEVEL, and limits."""
+
+        DEGREE: int = 3
+        SIGMA_CLIPPING_LEVEL: float = 3.0
+        MIN_SOURCE_COUNT: int = 50
+        MAX_SCATTER: float = 0.1
+        MAX_AMPLITUDE: float = 0.5
+
+    class Flags(QualityFlags):
+        """What can be wrong with an illumination correction."""
+
+        TOO_FEW_STARS = 1, "fewer stars than MIN_SOURCE_COUNT were used"
+        SCATTER_TOO_LARGE = 2, "the scatter about the fit is above MAX_SCATTER"
+        AMPLITUDE_TOO_LARGE = 4, "the correction varies by more than MAX_AMPLITUDE"
+        NO_IMPROVEMENT = 8, "the stars scatter about the fit as much as without it"
+        CHANGED = 16, "its amplitude differs from that before by more than 0.01 mag"
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Place the chips, fit the stars' zero points."""
+        maps = chip_maps(
+            {
+                (frame.raw["name"], frame.chip): wcs_from_attributes(frame.attributes)
+                for frame in inputs.astrometric
+                if frame["n_ref"]
+            },
+            {name: chip.shape for name, chip in inputs.instrument.chips.items()},
+        )
+        frames = [frame for frame in inputs.source_catalogues if frame.chip in maps]
+        stars = [frame.tables["STANDARDS"] for frame in frames]
+        stars = [table[table["used"] > 0] for table in stars]
+        if sum(map(len, stars)) == 0:
+            message = "no frame of the night has standard stars on a chip whose place is known"
+            raise UnprocessableError(message)
+        places = [
+            maps[frame.chip].at(table["x"], table["y"])
+            for frame, table in zip(frames, stars, strict=True)
+        ]
+        u, v = (np.concatenate([place[axis] for place in places]) for axis in (0, 1))
+        group = np.repeat(np.arange(len(frames)), [len(table) for table in stars])
+        together = np.concatenate(stars)
+        seen = {frame.chip for frame in frames}
+        try:
+            found = fit_illumination(
+                u,
+                v,
+                together["zero_point"] - together["of_color"],
+                group,
+                chips={name: maps[name].corners for name in sorted(seen)},
+                degree=parameters.DEGREE,
+                clip=parameters.SIGMA_CLIPPING_LEVEL,
+            )
+        except ValueError as error:
+            raise UnprocessableError(str(error)) from error
+        chip_of = np.array([frame.chip for frame in frames])[group]
+        table = _chips(maps, chip_of, together, found.used)
+        return _made(found, table, maps, parameters.DEGREE, len(frames))
+
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """Compare with absolute limits."""
+        values, flags = made.attributes, self.Flags(0)
+        if values["n_stars"] < parameters.MIN_SOURCE_COUNT:
+            flags |= self.Flags.TOO_FEW_STARS
+        if not values["scatter"] <= parameters.MAX_SCATTER:
+            flags |= self.Flags.SCATTER_TOO_LARGE
+        if not values["amplitude"] <= parameters.MAX_AMPLITUDE:
+            flags |= self.Flags.AMPLITUDE_TOO_LARGE
+        return int(flags)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """Look for a change, and for a fit that explains nothing."""
+        del parameters
+        values, flags = made.attributes, self.Flags(0)
+        if values["scatter"] >= values["scatter_before"]:
+            flags |= self.Flags.NO_IMPROVEMENT
+        if abs(values["amplitude"] - (previous.get("amplitude") or 0.0)) > _CHANGED_MAG:
+            flags |= self.Flags.CHANGED
+        return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """Draw the correction over the focal plane."""
+        axes = figure.subplots()
+        surface = _surface(self.tables)
+        shown = None
+        for row in self.tables["CHIPS"]:
+            chip = _chip_map(row)
+            x, y = np.meshgrid(
+                np.linspace(0, chip.shape[1], 20), np.linspace(0, chip.shape[0], 20)
+            )
+            u, v = chip.at(x, y)
+            half = max(float(self.amplitude) / 2.0, 1e-3)
+            shown = axes.pcolormesh(u, v, surface.at(u, v), vmin=-half, vmax=half, cmap="RdBu")
+        if shown is not None:
+            figure.colorbar(shown, ax=axes, label="zero point above the mean [mag]")
+        axes.set(xlabel="arcsec", ylabel="arcsec", aspect="equal")
+
+
+class IlluminationCorrectionFrame(CalibrationTarget):
+    """Factor that a chip's fluxes (or pixels without sky) are multiplied with, by place.
+
+    Image: "IMAGE", ``10^(-0.4 dm(x, y))``, dm being the zero point there above the mean.
+    """
+
+    VERSION = 1
+    ANCHOR = Anchor.NIGHT_AND_FILTER
+    ANCHOR_CLASSES = ("RawScienceFrame",)
+
+    correction = calibration("IlluminationCorrection")
+
+    imstat = imstat("")
+    mean_correction = attribute(
+        float, "mean of dm over the chip", unit="mag", ucd="phot.mag;arith.diff;stat.mean"
+    )
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """None: everything is in the correction."""
+
+    class Flags(QualityFlags):
+        """No flags: those of the correction count."""
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Evaluate the polynomial on the chip's pixels."""
+        del parameters
+        table = inputs.correction.tables["CHIPS"]
+        rows = table[table["chip"] == inputs.chip]
+        if len(rows) == 0:
+            message = (
+                f"chip {inputs.chip} had no standard stars: its place in the illumination is "
+                f"not known, only those of {', '.join(table['chip'].tolist())}"
+            )
+            raise UnprocessableError(message)
+        chip = _chip_map(rows[0])
+        surface = _surface(inputs.correction.tables)
+        image = illumination_frame(surface, chip.shape, (chip.u, chip.v))
+        return Made(
+            images={"IMAGE": image},
+            attributes={
+                "imstat": image_statistics(image),
+                "mean_correction": float(-2.5 * np.log10(image).mean(dtype=np.float64)),
+            },
+        )
+
+
+def _made(
+    found: Illumination,
+    table: NDArray[np.void],
+    maps: Mapping[str, ChipMap],
+    degree: int,
+    n_frames: int,
+) -> Made:
+    surface = found.surface
+    coefficients = np.array([(value,) for value in surface.coefficients], dtype=[("value", "f8")])
+    box = np.array(
+        [tuple(getattr(surface, name) for name in _BOX)], dtype=[(name, "f8") for name in _BOX]
+    )
+    values = [
+        surface.at(*maps[name].at(*np.meshgrid(np.linspace(0, nx, 20), np.linspace(0, ny, 20))))
+        for name in table["chip"].tolist()
+        for ny, nx in [maps[name].shape]
+    ]
+    return Made(
+        tables={"COEFFICIENTS": coefficients, "BOX": box, "CHIPS": table},
+        attributes={
+            "degree": degree,
+            "n_stars": found.n_stars,
+            "n_frames": n_frames,
+            "scatter": found.scatter,
+            "scatter_before": found.rms_before,
+            "amplitude": float(np.max(values) - np.min(values)),
+        },
+    )
+
+
+def _chips(
+    maps: Mapping[str, ChipMap],
+    chip_of: NDArray[np.str_],
+    stars: NDArray[np.void],
+    used: NDArray[np.bool_],
+) -> NDArray[np.void]:
+    """Record of each chip that has stars."""
+    rows = []
+    for name in sorted(set(chip_of.tolist())):
+        mine = stars[used & (chip_of == name)]
+        chip = maps[name]
+        ranges = [
+            float(end(mine[axis])) if len(mine) else np.nan
+            for axis in ("x", "y")
+            for end in (np.min, np.max)
+        ]
+        ny, nx = chip.shape
+        rows.append((name, *chip.u, *chip.v, nx, ny, len(mine), *ranges))
+    return np.array(rows, dtype=_CHIPS)
+
+
+def _chip_map(row: np.void) -> ChipMap:
+    return ChipMap(
+        (float(row["u0"]), float(row["u_x"]), float(row["u_y"])),
+        (float(row["v0"]), float(row["v_x"]), float(row["v_y"])),
+        (int(row["naxis2"]), int(row["naxis1"])),
+    )
+
+
+def _surface(tables: Mapping[str, NDArray[np.void]]) -> Surface:
+    box = tables["BOX"][0]
+    return Surface(
+        tuple(float(value) for value in tables["COEFFICIENTS"]["value"]),
+        *(float(box[name]) for name in _BOX),
+    )

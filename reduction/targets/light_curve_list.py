@@ -1,0 +1,253 @@
+"""Light curves of a field's stars in one band, freed from what frames do to all of them."""
+
+from __future__ import annotations
+
+__all__ = ["LightCurveList"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from reduction.attributes import attribute
+from reduction.depends import frames_of_field, in_field
+from reduction.quality import QualityFlags
+from reduction.steps.associate import AssociateFlag, mean_position
+from reduction.steps.ensemble import Ensemble, relative_photometry
+from reduction.steps.groups import group_mean
+from reduction.steps.sources import SourceFlag
+from reduction.target import Anchor, FieldTarget, Inputs, Made
+from reduction.targets.associate_list import frame_key, list_numbers
+from schemas.errors import UnprocessableError
+from schemas.list_tables import LightCurvePoint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import FigureBase
+    from numpy.typing import NDArray
+
+    from reduction.progenitor import Progenitor
+
+    Array = NDArray[np.float64]
+
+_SEEN: Final = np.dtype(
+    [(name, "f8") for name in ("ra", "dec", "mag", "instrumental", "err", "mjd")]
+    + [(name, "i8") for name in ("association", "list", "source_number", "flags")]
+)
+_ROW: Final = np.dtype(
+    [(name, "i8") for name in ("association", "list", "source_number")]
+    + [(name, "f8") for name in ("mjd", "mag", "mag_err")]
+    + [("flag", "i8")]
+)
+_EPOCH: Final = np.dtype(
+    [("instrument", "U32"), ("chip", "U32"), ("name", "U128")]
+    + [(name, "f8") for name in ("mjd", "offset", "offset_err")]
+    + [("n_constant", "i8")]
+)
+_STAR: Final = np.dtype([("association", "i8"), ("ra", "f8"), ("dec", "f8"), ("constant", "i8")])
+_BLEMISHED: Final = (
+    SourceFlag.TRUNCATED | SourceFlag.SATURATED | SourceFlag.MASKED | SourceFlag.NO_FLUX
+)
+#: Constant stars on a frame that a plane across it needs.
+_FOR_A_PLANE: Final = 30
+_MAG: Final = 2.5 / np.log(10.0)
+
+
+class LightCurveList(FieldTarget):
+    """Magnitudes of the stars of a field in one band, each frame brought to the level of all.
+
+    What the constant stars of a frame have in common - clouds, extinction, a zero point that is
+    wrong or not there - is taken off. Where frames have zero points the level is theirs on
+    average; where none has, magnitudes are instrumental: only differences mean something.
+    """
+
+    VERSION = 1
+    ANCHOR = Anchor.FIELD_AND_FILTER
+    ROWS = LightCurvePoint
+
+    associations = in_field("AssociateList")
+    source_lists = frames_of_field("SourceList", at_least=2)
+
+    n_stars = attribute(int, "light curves", ucd="meta.number")
+    n_epochs = attribute(int, "frames with an offset", ucd="meta.number")
+    n_constant = attribute(int, "stars that served as constant ones", ucd="meta.number")
+    error_floor = attribute(
+        float, "error that all magnitudes have besides their own", unit="mag", ucd="stat.error"
+    )
+    offset_scatter = attribute(
+        float, "standard deviation of the frames' offsets", unit="mag", ucd="stat.stdev;phot.mag"
+    )
+    zero_point = attribute(
+        float, "added to instrumental magnitudes; none: relative", unit="mag", ucd="arith.zp"
+    )
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Which magnitudes take part, and how frames are compared.
+
+        ERROR_FLOOR None finds it from the brightest constant stars; SPATIAL_ORDER 1 lets the
+        offset slope across the field where a frame has 30 constant stars, 0 does not.
+        """
+
+        FLAG_MASK: int = int(_BLEMISHED)
+        MIN_EPOCHS: int = 2
+        SIGMA_CLIP: float = 4.0
+        ERROR_FLOOR: float | None = None
+        SPATIAL_ORDER: int = 1
+        MIN_CONSTANT: int = 5
+
+    class Flags(QualityFlags):
+        """What can be wrong with light curves."""
+
+        FEW_CONSTANT = 1, "fewer than MIN_CONSTANT constant stars tie the frames together"
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Gather each star's magnitudes, find the frames' offsets, take them off."""
+        lists: Sequence[Progenitor] = inputs.source_lists
+        seen = _gathered(lists, inputs.associations, parameters)
+        if len(seen) == 0:
+            message = f"no star of field {inputs.field.name} was seen on two frames"  # type: ignore[union-attr]  # made per field
+            raise UnprocessableError(message)
+        stars, star = np.unique(seen["association"], return_inverse=True)
+        found = _ensemble(seen, star, parameters)
+        zero = _zero_point(seen, found)
+        rows = np.zeros(len(seen), _ROW)
+        for name in ("association", "list", "source_number", "mjd"):
+            rows[name] = seen[name]
+        rows["mag"] = found.mag + (0.0 if np.isnan(zero) else zero)
+        rows["mag_err"], rows["flag"] = found.mag_err, seen["flags"]
+        order = np.lexsort((rows["mjd"], rows["association"]))
+        known = np.isfinite(found.offset)
+        return Made(
+            attributes={
+                "n_stars": len(stars),
+                "n_epochs": int(known.sum()),
+                "n_constant": int(found.constant.sum()),
+                "error_floor": found.floor,
+                "offset_scatter": float(np.std(found.offset[known])) if known.any() else np.nan,
+                "zero_point": zero,
+            },
+            rows=rows[order],
+            tables={
+                "EPOCHS": _epochs(lists, found),
+                "STARS": _stars(seen, star, stars, found),
+            },
+        )
+
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """See whether there are enough constant stars."""
+        few = made.attributes["n_constant"] < parameters.MIN_CONSTANT
+        return int(self.Flags.FEW_CONSTANT) if few else 0
+
+    def plot(self, figure: FigureBase) -> None:
+        """Draw the offsets of the frames, and the scatter of each star against its brightness."""
+        epochs, rows = self.tables["EPOCHS"], self.rows
+        upper, lower = figure.subplots(2, 1)
+        upper.errorbar(epochs["mjd"], epochs["offset"], epochs["offset_err"], fmt=".")
+        upper.set(xlabel="MJD", ylabel="offset [mag]")
+        _, star = np.unique(rows["association"], return_inverse=True)
+        count = int(star.max(initial=-1)) + 1
+        weight = np.isfinite(rows["mag"]).astype(float)
+        mean = group_mean(rows["mag"], weight, star, count)
+        square = group_mean((rows["mag"] - mean[star]) ** 2, weight, star, count)
+        lower.plot(mean, np.sqrt(square), ".", markersize=2)
+        lower.set(xlabel="mean magnitude", ylabel="scatter [mag]", yscale="log")
+
+
+def _gathered(
+    lists: Sequence[Progenitor], associations: Progenitor, parameters: LightCurveList.Parameters
+) -> NDArray[Any]:
+    """All good magnitudes of the stars that have enough of them."""
+    members, numbers = associations.rows, list_numbers(associations)
+    members = members[(members["flag"] & AssociateFlag.REPEATED) == 0]
+    parts = []
+    for number, one in enumerate(lists):
+        mine = members[members["list"] == numbers.get(frame_key(one), -1)]
+        parts.append(_seen(number, one, mine))
+    seen = np.concatenate(parts)
+    good = (seen["flags"] & parameters.FLAG_MASK) == 0
+    good &= np.isfinite(seen["instrumental"]) & (seen["err"] > 0)
+    seen = seen[good]
+    often = np.bincount(seen["association"], minlength=1) >= parameters.MIN_EPOCHS
+    kept: NDArray[Any] = seen[often[seen["association"]]]
+    return kept
+
+
+def _seen(number: int, one: Progenitor, members: NDArray[Any]) -> NDArray[Any]:
+    rows = one.rows[members["source_number"]]
+    seen = np.zeros(len(rows), _SEEN)
+    for name in ("ra", "dec", "mag", "flags"):
+        seen[name] = rows[name]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        seen["instrumental"] = np.where(rows["flux"] > 0, -2.5 * np.log10(rows["flux"]), np.nan)
+        seen["err"] = np.where(rows["flux"] > 0, _MAG * rows["flux_err"] / rows["flux"], np.nan)
+    seen["mjd"] = np.nan if one.moment is None else one.moment
+    seen["list"] = number
+    for name in ("association", "source_number"):
+        seen[name] = members[name]
+    return seen
+
+
+def _ensemble(
+    seen: NDArray[Any], star: NDArray[np.intp], parameters: LightCurveList.Parameters
+) -> Ensemble:
+    """Offsets of the frames; with a plane in the stars' positions where there are enough."""
+
+    def solve(along: Array | None) -> Ensemble:
+        return relative_photometry(
+            *(star, seen["list"], seen["instrumental"], seen["err"]),
+            along=along,
+            floor=parameters.ERROR_FLOOR,
+            sigma_clip=parameters.SIGMA_CLIP,
+            min_epochs=parameters.MIN_EPOCHS,
+        )
+
+    flat = solve(None)
+    used = flat.n_constant[flat.n_constant > 0]
+    if parameters.SPATIAL_ORDER < 1 or len(used) == 0 or used.min() < _FOR_A_PLANE:
+        return flat
+    return solve(_places(seen["ra"], seen["dec"], star))
+
+
+def _places(ra: Array, dec: Array, star: NDArray[np.intp]) -> Array:
+    """Where each observation's star is in the field: two coordinates of mean 0 and unit scatter.
+
+    A star's place is the same on all frames: then the frames' slopes have a mean to be measured
+    from, also where the field drifts over the chip.
+    """
+    right, declination = mean_position(ra, dec, star)
+    middle = mean_position(right, declination, np.zeros(len(right), np.intp))
+    x = ((right - middle[0][0] + 180.0) % 360.0 - 180.0) * np.cos(np.radians(declination))
+    places = np.stack((x, declination - middle[1][0]), axis=1)
+    places = (places - places.mean(axis=0)) / np.maximum(places.std(axis=0), 1e-12)
+    return np.asarray(places[star])
+
+
+def _zero_point(seen: NDArray[Any], found: Ensemble) -> float:
+    """Median of calibrated less relative magnitudes; NaN where no frame is calibrated."""
+    difference = seen["mag"] - found.mag
+    known = np.isfinite(difference)
+    return float(np.median(difference[known])) if known.any() else float("nan")
+
+
+def _epochs(lists: Sequence[Progenitor], found: Ensemble) -> NDArray[Any]:
+    epochs = np.zeros(len(lists), _EPOCH)
+    for name in ("offset", "offset_err"):
+        epochs[name] = np.nan
+        epochs[name][: len(found.offset)] = getattr(found, name)
+    epochs["n_constant"][: len(found.offset)] = found.n_constant
+    for epoch, one in zip(epochs, lists, strict=True):
+        epoch["instrument"], epoch["chip"], epoch["name"] = frame_key(one)
+        epoch["mjd"] = np.nan if one.moment is None else one.moment
+    return epochs
+
+
+def _stars(
+    seen: NDArray[Any], star: NDArray[np.intp], stars: NDArray[np.int64], found: Ensemble
+) -> NDArray[Any]:
+    table = np.zeros(len(stars), _STAR)
+    table["association"] = stars
+    table["ra"], table["dec"] = mean_position(seen["ra"], seen["dec"], star)
+    table["constant"] = found.constant
+    return table

@@ -1,0 +1,184 @@
+"""The standard stars that were measured on a frame."""
+
+from __future__ import annotations
+
+__all__ = ["PhotSrcCatalog"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from reduction.attributes import attribute
+from reduction.depends import of_frame, raw_frame
+from reduction.detection import is_clean, signal_to_noise
+from reduction.parameters import from_band
+from reduction.quality import QualityFlags
+from reduction.steps.matching import match_nearest
+from reduction.steps.photometry import isolated, star_zero_points
+from reduction.steps.transformation import of_color
+from reduction.target import FrameTarget, Inputs, Made
+from reduction.targets.astrometric import wcs_from_attributes
+from schemas.errors import UnprocessableError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
+    from numpy.typing import NDArray
+
+_MEASURED: Final = ("x", "y", "flux", "flux_err", "zero_point", "zero_point_err", "of_color")
+_KNOWN: Final = ("ra", "dec", "mag", "mag_err", "color", "color_err")
+_DTYPE: Final = np.dtype(
+    [
+        ("name", "U64"),
+        *((name, "f8") for name in (*_KNOWN, *_MEASURED)),
+        ("source", "i4"),
+        ("used", "i2"),
+    ]
+)
+
+#: Spread by which the fitted point spread function may be wrong.
+_SPREAD_FLOOR: Final = 0.005
+
+
+class PhotSrcCatalog(FrameTarget):
+    """Standard stars matched to a frame's sources, each with its raw zero point.
+
+    Table: "STANDARDS", the columns of PhotRefCatalog's, and x, y (0-based pixels), flux and
+    flux_err (adu), zero_point ``mag + 2.5 log10(flux / exptime)`` and its error (mag), of_color
+    (what the star's colour adds to it by the filter's colour term), source (row of the frame's
+    Catalog), used (0 where the zero point is too far from the others').
+    """
+
+    VERSION = 1
+
+    raw = raw_frame("RawScienceFrame")
+    catalog = of_frame("Catalog")
+    astrometric = of_frame("AstrometricParameters")
+    standards = of_frame("PhotRefCatalog")
+
+    color_term = attribute(float, "of the filter, mag per mag", ucd="arith.factor;phot.color")
+    n_stars = attribute(int, "standard stars recognised", ucd="meta.number")
+    n_used = attribute(int, "of these, with a zero point like the others'", ucd="meta.number")
+    raw_zero_point = attribute(
+        float,
+        "median of the stars' zero points, colour taken off, extinction not",
+        unit="mag",
+        ucd="phot.mag;arith.zp;stat.median",
+    )
+    scatter = attribute(float, "1.4826 times their median deviation", unit="mag", ucd="stat.stdev")
+    airmass = attribute(float, "airmass of the frame", ucd="obs.airMass")
+    band = attribute(str, "band of the standard magnitudes", ucd="meta.id;instr.bandpass")
+    flux_type = attribute(str, "column of the Catalog that the fluxes are of", ucd="meta.code")
+    aperture_radius = attribute(
+        float, "radius of the aperture", unit="pixel", ucd="phys.size.radius"
+    )
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """FLUX_TYPE is a column of the Catalog; MATCH_RADIUS in arcsec, MAX_MAG_DIFF in mag.
+
+        MAX_SPREAD in units of the spread's error: more has light that is not the star's alone. For
+        the colour 0.5 magnitudes are the standard system's; for another they are the camera's own,
+        off by COLOR_TERM for each mag of it.
+        """
+
+        FLUX_TYPE: str = "flux_psf"
+        MATCH_RADIUS: float = 2.0
+        MAX_MAG_DIFF: float = 0.5
+        MIN_SIGNAL_TO_NOISE: float = 10.0
+        MAX_NEIGHBOUR_FLUX: float = 0.05
+        MAX_SPREAD: float = 3.0
+        COLOR_TERM: float = from_band("color_term")
+
+    class Flags(QualityFlags):
+        """No flags: whether there are enough stars is asked by who uses them."""
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Match clean, isolated sources with standards; give each its zero point."""
+        raw = inputs.raw
+        if inputs.astrometric["n_ref"] == 0:
+            message = (
+                f"{raw['name']}: no star of a reference catalogue was recognised on the frame"
+            )
+            raise UnprocessableError(message)
+        table = self._matched(inputs, parameters)
+        if len(table) == 0:
+            message = (
+                f"{raw['name']}: found 0 usable standard stars in {inputs.band.standard}, "
+                "expected at least 1"
+            )
+            raise UnprocessableError(message)
+        z, error = star_zero_points(
+            table["flux"], table["flux_err"], table["mag"], table["mag_err"], raw["exptime"]
+        )
+        table["zero_point"], table["zero_point_err"] = z, error
+        term = parameters.COLOR_TERM or 0.0
+        table["of_color"] = of_color(table["color"], term)
+        z = z - table["of_color"]
+        median = float(np.median(z))
+        used = np.abs(z - median) <= parameters.MAX_MAG_DIFF
+        table["used"] = used
+        return Made(
+            tables={"STANDARDS": table},
+            attributes={
+                "color_term": term,
+                "n_stars": len(table),
+                "n_used": int(used.sum()),
+                "raw_zero_point": median,
+                "scatter": 1.4826 * float(np.median(np.abs(z - median))),
+                "airmass": raw["airmass"],
+                "band": inputs.band.standard,
+                "flux_type": parameters.FLUX_TYPE,
+                "aperture_radius": inputs.catalog["aperture_radius"],
+            },
+        )
+
+    @staticmethod
+    def _matched(inputs: Inputs, parameters: PhotSrcCatalog.Parameters) -> NDArray[np.void]:
+        """Standards that are clean, isolated sources of a frame."""
+        sources, standards = inputs.catalog.tables["SOURCES"], inputs.standards.tables["STANDARDS"]
+        flux = sources[parameters.FLUX_TYPE]
+        good = is_clean(sources) & np.isfinite(flux) & (flux > 0)
+        good &= signal_to_noise(sources, parameters.FLUX_TYPE) > parameters.MIN_SIGNAL_TO_NOISE
+        limit = _SPREAD_FLOOR + parameters.MAX_SPREAD * sources["spread_err"]
+        good &= ~(np.abs(sources["spread"]) > limit)
+        good &= isolated(
+            sources["x"],
+            sources["y"],
+            sources["flux"],
+            radius=2.0 * inputs.catalog["aperture_radius"],
+            fraction=parameters.MAX_NEIGHBOUR_FLUX,
+        )
+        wcs = wcs_from_attributes(inputs.astrometric.attributes)
+        usable = np.flatnonzero(good)
+        here = np.column_stack((sources["x"][usable], sources["y"][usable]))
+        there = np.column_stack(wcs.to_pixel(standards["ra"], standards["dec"]))
+        near = np.flatnonzero(np.isfinite(there).all(axis=1))
+        source, star = match_nearest(here, there[near], parameters.MATCH_RADIUS / wcs.pixel_scale)
+        order = np.argsort(usable[source], kind="stable")
+        source, star = usable[source][order], near[star][order]
+        table = np.zeros(len(source), _DTYPE)
+        for name in ("name", *_KNOWN):
+            table[name] = standards[name][star]
+        table["x"], table["y"] = sources["x"][source], sources["y"][source]
+        table["flux"] = flux[source]
+        table["flux_err"] = sources[parameters.FLUX_TYPE + "_err"][source]
+        table["source"] = source
+        return table
+
+    def plot(self, figure: FigureBase) -> None:
+        """Draw the stars' zero points over magnitude, colour and place."""
+        table = self.tables["STANDARDS"]
+        good = table["used"] > 0
+        axes = figure.subplots(2, 2).ravel()
+        for panel, name in zip(axes, ("mag", "color", "x", "y"), strict=True):
+            panel.errorbar(
+                table[name][good],
+                table["zero_point"][good],
+                table["zero_point_err"][good],
+                fmt=".",
+                lw=0.5,
+            )
+            panel.plot(table[name][~good], table["zero_point"][~good], "x", color="0.6")
+            panel.axhline(self.raw_zero_point, color="k", lw=0.5)
+            panel.set(xlabel=name, ylabel="zero point [mag]")

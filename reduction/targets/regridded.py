@@ -1,0 +1,337 @@
+"""A reduced frame on the grid of a field."""
+
+from __future__ import annotations
+
+__all__ = ["STAR_DTYPE", "RegriddedFrame"]
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reduction.attributes import attribute
+from reduction.depends import calibration, in_field, of_frame, raw_frame
+from reduction.detection import is_clean, signal_to_noise
+from reduction.field_grids import grid_of, own_field
+from reduction.quality import QualityFlags
+from reduction.solutions import pos_err_of, wcs_of
+from reduction.steps.grid import covered, part_of
+from reduction.steps.kernels import Kernel
+from reduction.steps.resample import Resampled, resample
+from reduction.steps.sky_subtraction import BackgroundSubtractionType, SkySubtracted, subtract_sky
+from reduction.steps.star_widths import star_widths
+from reduction.target import FrameInFieldTarget, Inputs, Made
+from reduction.targets.astrometric import wcs_from_attributes
+from reduction.zero_points import FrameZeroPoint, zero_point_of
+from schemas.errors import UnprocessableError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from reduction.instruments.base import Section
+    from reduction.steps.wcs import TanWcs
+
+_BRIGHT = 30.0
+_STARS = 200
+_FEWEST = 5
+_NARROW = 20.0
+
+#: Stars of a frame: place (degrees), and widths on the grid and on the frame (arcsec).
+STAR_DTYPE = np.dtype([("ra", "f8"), ("dec", "f8"), ("fwhm", "f8"), ("fwhm_before", "f8")])
+
+
+class RegriddedFrame(FrameInFieldTarget):
+    """One chip of one exposure on the grid of a field, without sky: what coadds are made of.
+
+    Images: "IMAGE" (adu in a grid pixel; NaN beyond the frame), "WEIGHT" (inverse of the variance
+    that a pixel adds to a large aperture, adu^-2; 0 is "do not use"), "MASK" (sum of
+    :class:`reduction.steps.weight.MaskBit`, not 0 exactly where the weight is 0). They are the
+    part of the grid that the frame covers, whose first pixel is (``grid_x``, ``grid_y``).
+    Table: "STARS" (:data:`STAR_DTYPE`), bright stars and their widths.
+    """
+
+    VERSION = 1
+
+    raw = raw_frame("RawScienceFrame")
+    reduced = of_frame("ReducedScienceFrame")
+    catalog = of_frame("Catalog")
+    astrometric = of_frame("AstrometricParameters")
+    gastrometric = in_field("GAstrometric", required=False)
+    photometric = calibration("PhotometricParameters", required=False, prefer_own=True)
+    gphotometric = in_field("GPhotometric", required=False)
+    illumination = calibration("IlluminationCorrectionFrame", required=False, when="illumination")
+
+    grid_x = attribute(int, "column of the grid of its first pixel", ucd="pos.cartesian.x")
+    grid_y = attribute(int, "row of the grid of its first pixel", ucd="pos.cartesian.y")
+    grid_nx = attribute(int, "columns that it covers", ucd="meta.number;instr.pixel")
+    grid_ny = attribute(int, "rows that it covers", ucd="meta.number;instr.pixel")
+    band = attribute(str, "band of the photometric system", ucd="meta.id;instr.bandpass")
+    exptime = attribute(float, "exposure time", unit="s", ucd="time.duration;obs.exposure")
+    astrometry = attribute(str, "class that the projection comes from", ucd="meta.code.class")
+    pos_err = attribute(
+        float, "error of its positions, one axis", unit="arcsec", ucd="stat.error;pos"
+    )
+    photometry = attribute(
+        str, "class that the zero point comes from, empty for none", ucd="meta.code.class"
+    )
+    zero_point = attribute(
+        float, "magnitude of 1 adu/s, at the ground", unit="mag", ucd="phot.mag;arith.zp"
+    )
+    zero_point_err = attribute(float, "its error", unit="mag", ucd="stat.error;phot.mag;arith.zp")
+    flux_scale = attribute(
+        float, "1 adu in units of 1/s at magnitude REFERENCE_ZERO_POINT", ucd="arith.factor"
+    )
+    aperture = attribute(
+        float, "radius of the zero point's aperture", unit="arcsec", ucd="phys.size.radius"
+    )
+    effective_gain = attribute(
+        float, "electrons per adu", unit="adu**-1", ucd="arith.factor;instr.det"
+    )
+    sky = attribute(float, "level of the sky", unit="adu", ucd="instr.skyLevel")
+    sky_rms = attribute(float, "its noise in a frame pixel", unit="adu", ucd="stat.stdev")
+    seeing = attribute(
+        float, "width (fwhm) of stars before", unit="arcsec", ucd="instr.obsty.seeing"
+    )
+    psf_difference = attribute(
+        float, "change of the stars' width by the regridding, relative", ucd="arith.ratio"
+    )
+    psf_stars = attribute(int, "stars that this was measured with", ucd="meta.number")
+    noise_factor = attribute(
+        float, "pixel rms over what the weights say, for neighbours share noise", ucd="arith.ratio"
+    )
+    weight = attribute(
+        float, "median inverse variance of a grid pixel", unit="adu**-2", ucd="stat.weight"
+    )
+    good_fraction = attribute(
+        float, "part of the pixels with weight", ucd="meta.number;arith.ratio;instr.pixel"
+    )
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Sky, interpolation, and Astro-WISE's limit on the point spread function.
+
+        BACKGROUND_SUBTRACTION_TYPE is 0 none, 1 constant, 2 meshes of BACKGROUND_SIZE pixels.
+        RESAMPLING_TYPE is SPLINE3, LANCZOS3 or BILINEAR. MAXIMUM_BAD_SHARE is the largest part of
+        a pixel that bad pixels may have.
+        """
+
+        BACKGROUND_SUBTRACTION_TYPE: int = int(BackgroundSubtractionType.MESH)
+        BACKGROUND_SIZE: int = 128
+        BACKGROUND_FILTER_SIZE: int = 3
+        RESAMPLING_TYPE: str = str(Kernel.SPLINE3)
+        MAXIMUM_BAD_SHARE: float = 0.05
+        REFERENCE_ZERO_POINT: float = 25.0
+        MAXIMUM_PSF_DIFFERENCE: float = 0.1
+
+    class Flags(QualityFlags):
+        """What can be wrong with a regridded frame."""
+
+        NOT_SOLVED = 1, "no star of a reference catalogue says where the frame looks"
+        PSF_DIFFERENCE_TOO_LARGE = (
+            2,
+            "the stars' width changed by more than MAXIMUM_PSF_DIFFERENCE",
+        )
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Take the sky off, interpolate, and say how the result's scale and stars are."""
+        raw, reduced, field = inputs.raw, inputs.reduced, own_field(inputs)
+        frame, origin = self._projection(inputs)
+        grid, grid_shape = grid_of(field)
+        shape = reduced.images["IMAGE"].shape
+        box = covered(frame, shape, grid, grid_shape)
+        if box is None:
+            message = f"{raw['name']}: the frame does not touch the grid of {field.name}"
+            raise UnprocessableError(message)
+        sky = self._without_sky(inputs, parameters)
+        made = resample(
+            sky.image,
+            sky.weight,
+            reduced.images["MASK"],
+            frame=frame,
+            grid=grid,
+            box=box,
+            kernel=Kernel(parameters.RESAMPLING_TYPE),
+            limit=parameters.MAXIMUM_BAD_SHARE,
+        )
+        if not (made.weight > 0).any():
+            message = f"{raw['name']}: no pixel of the grid of {field.name} gets a value"
+            raise UnprocessableError(message)
+        part = part_of(grid, x0=box.x0, y0=box.y0)
+        stars = self._stars(inputs, sky, made, (frame, part))
+        zero = zero_point_of(
+            inputs.gphotometric,
+            inputs.photometric,
+            name=raw["name"],
+            chip=inputs.chip,
+            airmass=raw["airmass"],
+        )
+        return Made(
+            images={"IMAGE": made.image, "WEIGHT": made.weight, "MASK": made.mask},
+            attributes={
+                "grid_x": box.x0,
+                "grid_y": box.y0,
+                "grid_nx": box.shape[1],
+                "grid_ny": box.shape[0],
+                "band": inputs.band.standard,
+                "exptime": raw["exptime"],
+                "astrometry": origin,
+                "pos_err": self._position_error(inputs),
+                **self._scale(zero, raw["exptime"], frame, parameters),
+                "effective_gain": reduced["effective_gain"],
+                "sky": sky.level,
+                "sky_rms": sky.rms,
+                "seeing": seeing_of(
+                    stars["fwhm_before"], inputs.catalog["fwhm"], frame.pixel_scale
+                ),
+                "psf_difference": _median(stars["fwhm"] / stars["fwhm_before"]) - 1.0,
+                "psf_stars": len(stars),
+                "noise_factor": made.noise_factor,
+                "weight": float(np.median(made.weight[made.weight > 0])),
+                "good_fraction": float((made.weight > 0).mean()),
+            },
+            tables={"STARS": stars},
+            cards=_cards(inputs, part, box),
+        )
+
+    @staticmethod
+    def _projection(inputs: Inputs) -> tuple[TanWcs, str]:
+        """Where the frame looks, and which class says so; empty where none does."""
+        found = wcs_of(inputs.gastrometric, name=inputs.raw["name"], chip=inputs.chip)
+        if found is not None:
+            return found, "GAstrometric"
+        solved = (inputs.astrometric["n_ref"] or 0) > 0
+        own = wcs_from_attributes(inputs.astrometric.attributes)
+        return own, "AstrometricParameters" if solved else ""
+
+    @staticmethod
+    def _position_error(inputs: Inputs) -> float | None:
+        found = pos_err_of(inputs.gastrometric, name=inputs.raw["name"], chip=inputs.chip)
+        own: float | None = inputs.astrometric["pos_err"]
+        return own if found is None else found
+
+    @staticmethod
+    def _without_sky(inputs: Inputs, parameters: RegriddedFrame.Parameters) -> SkySubtracted:
+        reduced = inputs.reduced
+        sky = subtract_sky(
+            reduced.images["IMAGE"],
+            reduced.images["WEIGHT"],
+            method=BackgroundSubtractionType(parameters.BACKGROUND_SUBTRACTION_TYPE),
+            box=parameters.BACKGROUND_SIZE,
+            filter_size=parameters.BACKGROUND_FILTER_SIZE,
+        )
+        if inputs.illumination is None:
+            return sky
+        factor = inputs.illumination.images["IMAGE"]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            weight = np.where(factor > 0, sky.weight / factor**2, np.float32(0))
+        return SkySubtracted(sky.image * factor, weight, sky.level, sky.rms)
+
+    @staticmethod
+    def _scale(
+        zero: FrameZeroPoint | None,
+        exptime: float,
+        frame: TanWcs,
+        parameters: RegriddedFrame.Parameters,
+    ) -> dict[str, Any]:
+        """Zero point, and the factor that brings the frame to the reference zero point."""
+        if zero is None:
+            return {
+                "photometry": "",
+                "zero_point": None,
+                "zero_point_err": None,
+                "flux_scale": None,
+                "aperture": None,
+            }
+        return {
+            "photometry": zero.origin,
+            "zero_point": zero.value,
+            "zero_point_err": zero.error,
+            "flux_scale": zero.flux_scale(parameters.REFERENCE_ZERO_POINT, exptime),
+            "aperture": zero.aperture_radius * frame.pixel_scale,
+        }
+
+    @staticmethod
+    def _stars(
+        inputs: Inputs, sky: SkySubtracted, made: Resampled, places: tuple[TanWcs, TanWcs]
+    ) -> NDArray[np.void]:
+        """Bright stars and their widths before and after, brightest first."""
+        frame, part = places
+        sources = inputs.catalog.tables["SOURCES"]
+        chosen = sources[is_clean(sources) & (signal_to_noise(sources) > _BRIGHT)][:_STARS]
+        found = np.zeros(len(chosen), STAR_DTYPE)
+        found["ra"], found["dec"] = frame.to_sky(chosen["x"], chosen["y"])
+        typical = float(np.median(chosen["fwhm"])) if len(chosen) else math.nan
+        before = star_widths(sky.image, sky.weight, chosen["x"], chosen["y"], fwhm=typical)
+        found["fwhm_before"] = before * frame.pixel_scale
+        x, y = part.to_pixel(found["ra"], found["dec"])
+        expected = typical * frame.pixel_scale / part.pixel_scale
+        after = star_widths(made.image, made.weight, x, y, fwhm=expected)
+        found["fwhm"] = after * part.pixel_scale
+        known = np.isfinite(found["fwhm"]) & np.isfinite(found["fwhm_before"])
+        return np.asarray(found[known])
+
+    def plot(self, figure: Figure) -> None:
+        """Draw image and mask, and the stars' widths before and after."""
+        from reduction.plots import (  # noqa: PLC0415  # matplotlib is slow to import
+            show_image,
+            show_mask,
+            show_points,
+        )
+
+        axes = figure.subplots(1, 3)
+        show_image(axes[0], self.images["IMAGE"], title="image", unit="adu")
+        show_mask(axes[1], self.images["MASK"], title="mask")
+        stars = self.tables["STARS"]
+        show_points(
+            axes[2],
+            stars["fwhm_before"],
+            stars["fwhm"] - stars["fwhm_before"],
+            title="widths of stars",
+            x_label="on the frame / arcsec",
+            y_label="change / arcsec",
+            zero=True,
+        )
+
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """See that the frame's place is known and its stars are still what they were."""
+        flags = self.Flags(0)
+        if not made.attributes["astrometry"]:
+            flags |= self.Flags.NOT_SOLVED
+        if abs(made.attributes["psf_difference"]) > parameters.MAXIMUM_PSF_DIFFERENCE:
+            flags |= self.Flags.PSF_DIFFERENCE_TOO_LARGE
+        return int(flags)
+
+
+def seeing_of(widths: NDArray[np.float64], usual: float | None, pixel_scale: float) -> float:
+    """Width of stars, arcsec: the end of the narrowest fifth, or the usual one of a few stars.
+
+    Parameters
+    ----------
+    widths
+        Of stars, arcsec.
+    usual
+        That of the Catalog, pixels; None for none.
+    """
+    if len(widths) >= _FEWEST:
+        return float(np.percentile(widths, _NARROW, method="nearest"))
+    return math.nan if usual is None else float(usual) * pixel_scale
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    return float(np.median(values)) if len(values) else math.nan
+
+
+def _cards(inputs: Inputs, part: TanWcs, box: Section) -> dict[str, tuple[Any, str]]:
+    raw = inputs.raw
+    cards: dict[str, tuple[Any, str]] = {
+        "OBJECT": (raw["object"], "target as the observer named it"),
+        "MJD-OBS": (raw["mjd_obs"], "[d] start (UTC)"),
+        "EXPTIME": (raw["exptime"], "[s] exposure time"),
+        "BUNIT": ("adu", "unit of the pixels"),
+        "FIELD": (own_field(inputs).name, "field that the grid belongs to"),
+        "GRIDX": (box.x0 + 1, "column of the grid of the first pixel"),
+        "GRIDY": (box.y0 + 1, "row of the grid of the first pixel"),
+    }
+    return cards | {keyword: (value, "") for keyword, value in part.to_cards().items()}

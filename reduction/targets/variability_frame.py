@@ -1,0 +1,125 @@
+"""How much the stars of a field vary."""
+
+from __future__ import annotations
+
+__all__ = ["VariabilityFrame", "VariableFlag"]
+
+from dataclasses import dataclass
+from enum import IntFlag
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from scipy.stats import chi2
+
+from reduction.attributes import attribute
+from reduction.depends import in_field
+from reduction.quality import QualityFlags
+from reduction.steps.variability import light_curve_statistics
+from reduction.target import Anchor, FieldTarget, Inputs, Made
+from schemas.list_tables import Variable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
+    from numpy.typing import NDArray
+
+_STATISTICS: Final = (
+    *("n_epochs", "mag", "mag_err", "median", "rms", "mad", "chi2", "amplitude", "stetson"),
+)
+_ROW: Final = np.dtype(
+    [("association", "i8"), ("ra", "f8"), ("dec", "f8"), ("n_epochs", "i8")]
+    + [(name, "f8") for name in _STATISTICS[1:]]
+    + [("flag", "i8")]
+)
+
+
+class VariableFlag(IntFlag):
+    """What a light curve's statistics say of a star."""
+
+    VARIABLE = 1
+    """Even without its worst magnitude it scatters more than a constant star would, but for a
+    probability of FALSE_ALARM."""
+    CORRELATED = 2
+    """Consecutive magnitudes are off alike: Stetson's index is above MIN_STETSON."""
+    CONSTANT = 4
+    """Served as a constant star for the frames' offsets."""
+
+
+class VariabilityFrame(FieldTarget):
+    """Statistics of the light curves of a field in one band, and which of its stars vary."""
+
+    VERSION = 1
+    ANCHOR = Anchor.FIELD_AND_FILTER
+    ROWS = Variable
+
+    associations = in_field("AssociateList")
+    light_curves = in_field("LightCurveList")
+
+    n_stars = attribute(int, "light curves", ucd="meta.number")
+    n_variables = attribute(int, "stars that vary", ucd="meta.number")
+    median_chi2 = attribute(
+        float, "median reduced chi-square of the constant stars", ucd="stat.fit.chi2"
+    )
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """When a star varies, and which reduced chi-square of constant stars is not believed."""
+
+        FALSE_ALARM: float = 1e-4
+        MIN_STETSON: float = 0.8
+        MAX_MEDIAN_CHI2: float = 2.0
+
+    class Flags(QualityFlags):
+        """What can be wrong with the statistics."""
+
+        CHI2_TOO_LARGE = 1, "the constant stars scatter more than their errors, MAX_MEDIAN_CHI2"
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
+        """Take the statistics of each light curve."""
+        points, stars = inputs.light_curves.rows, inputs.light_curves.tables["STARS"]
+        star = np.searchsorted(stars["association"], points["association"])
+        found = light_curve_statistics(
+            star, points["mjd"], points["mag"], points["mag_err"], stars=len(stars)
+        )
+        rows = np.zeros(len(stars), _ROW)
+        for name in ("association", "ra", "dec"):
+            rows[name] = stars[name]
+        for name in _STATISTICS:
+            rows[name] = found[name]
+        rows["flag"] = _flags(found, stars["constant"] > 0, parameters)
+        constant = found["chi2"][(stars["constant"] > 0) & np.isfinite(found["chi2"])]
+        return Made(
+            attributes={
+                "n_stars": len(rows),
+                "n_variables": int(((rows["flag"] & VariableFlag.VARIABLE) != 0).sum()),
+                "median_chi2": float(np.median(constant)) if len(constant) else np.nan,
+            },
+            rows=rows,
+        )
+
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """See whether constant stars look constant."""
+        large = made.attributes["median_chi2"] > parameters.MAX_MEDIAN_CHI2
+        return int(self.Flags.CHI2_TOO_LARGE) if large else 0
+
+    def plot(self, figure: FigureBase) -> None:
+        """Draw scatter and chi-square against brightness, the variables marked."""
+        rows = self.rows
+        varies = (rows["flag"] & VariableFlag.VARIABLE) != 0
+        for axes, name in zip(figure.subplots(1, 2), ("rms", "chi2"), strict=True):
+            axes.plot(rows["mag"][~varies], rows[name][~varies], ".", markersize=2)
+            axes.plot(rows["mag"][varies], rows[name][varies], "o", markersize=4)
+            axes.set(xlabel="magnitude", ylabel=name, yscale="log")
+
+
+def _flags(
+    found: NDArray[Any], constant: NDArray[np.bool_], parameters: VariabilityFrame.Parameters
+) -> NDArray[np.int64]:
+    freedom = np.maximum(found["n_epochs"] - 1, 1)
+    with np.errstate(invalid="ignore"):
+        rest = np.maximum(found["chi2"] * freedom - found["worst"] ** 2, 0.0)
+        varies = chi2.sf(rest, np.maximum(freedom - 1, 1)) < parameters.FALSE_ALARM
+        varies &= freedom > 1
+        alike = found["stetson"] > parameters.MIN_STETSON
+    flags = np.where(varies, int(VariableFlag.VARIABLE), 0)
+    flags |= np.where(alike, int(VariableFlag.CORRELATED), 0)
+    return np.asarray(flags | np.where(constant, int(VariableFlag.CONSTANT), 0))

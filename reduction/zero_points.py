@@ -1,0 +1,103 @@
+"""Which zero point counts for a frame: the global solution's where it has one, else its own."""
+
+from __future__ import annotations
+
+__all__ = ["ZERO_POINT_DTYPE", "ZERO_POINT_TABLE", "FrameZeroPoint", "zero_point_of"]
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from reduction.target import Progenitor
+
+#: Table of a GPhotometric, one row a frame (CCD) of its field and band.
+ZERO_POINT_TABLE: Final = "ZERO_POINTS"
+
+#: ``name`` of the raw frame's file and its chip; ``zero_point`` at the ground (extinction of that
+#: moment, clouds too, is in it) and its error, mag; ``offset`` from what the frame's standards
+#: alone give and ``scatter`` of its stars, mag; how many stars tie it to other frames and to
+#: standards; ``airmass``; ``aperture_radius`` that its fluxes belong to, pixels.
+ZERO_POINT_DTYPE: Final = np.dtype(
+    [
+        *(("name", "U80"), ("chip", "U16")),
+        *(("zero_point", "f8"), ("zero_point_err", "f8"), ("offset", "f8"), ("scatter", "f8")),
+        *(("n_stars", "i4"), ("n_standards", "i4"), ("airmass", "f8"), ("mjd_obs", "f8")),
+        ("aperture_radius", "f8"),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameZeroPoint:
+    """Magnitude of a source of 1 adu/s on one frame, at the ground.
+
+    ``mag = value - 2.5 log10(flux / exptime)``: the extinction at the frame's airmass is in it.
+
+    Attributes
+    ----------
+    value, error
+        mag.
+    origin
+        Class of the product that it comes from: GPhotometric or PhotometricParameters.
+    aperture_radius
+        Radius of the circle that its fluxes are measured in, or scaled to, pixels.
+    """
+
+    value: float
+    error: float
+    origin: str
+    aperture_radius: float
+
+    def flux_scale(self, zero_point: float, exptime: float) -> float:
+        """Factor that brings adu of this frame to adu/s of a given zero point."""
+        return float(10.0 ** (0.4 * (zero_point - self.value)) / exptime)
+
+
+def zero_point_of(
+    global_photometric: Progenitor | None,
+    photometric: Progenitor | None,
+    *,
+    name: str,
+    chip: str,
+    airmass: float | None,
+) -> FrameZeroPoint | None:
+    """Zero point of a frame, the best that is known.
+
+    Parameters
+    ----------
+    global_photometric
+        A GPhotometric of the frame's field and band, or None.
+    photometric
+        The PhotometricParameters that a calibration slot gave, or None.
+    name, chip
+        ``raw["name"]`` of the raw frame, and its chip.
+    airmass
+        Of the frame, for a zero point above the atmosphere; None counts as 1.
+
+    Returns
+    -------
+    FrameZeroPoint or None
+        None where neither knows the frame.
+    """
+    if global_photometric is not None:
+        table = global_photometric.tables[ZERO_POINT_TABLE]
+        rows = table[(table["name"] == name) & (table["chip"] == chip)]
+        if len(rows) and math.isfinite(rows[0]["zero_point"]):
+            return FrameZeroPoint(
+                float(rows[0]["zero_point"]),
+                float(rows[0]["zero_point_err"]),
+                "GPhotometric",
+                float(rows[0]["aperture_radius"]),
+            )
+    if photometric is None:
+        return None
+    above = 1.0 if airmass is None else airmass
+    return FrameZeroPoint(
+        float(photometric["zero_point"]) - float(photometric["extinction"] or 0.0) * above,
+        float(photometric["zero_point_err"]),
+        "PhotometricParameters",
+        float(photometric["aperture_radius"]),
+    )

@@ -1,0 +1,167 @@
+"""Combining frames on one grid: by hand, piece by piece, and where each pixel comes from."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+
+from reduction.instruments.base import Section
+from reduction.steps.coadd import Coadd, CombineType, Contribution, coadd, summed_width
+from reduction.steps.weight import MaskBit
+from schemas.errors import UnprocessableError
+
+BOX = Section(10, 50, 20, 90)
+
+
+def contribution(
+    image: np.ndarray,
+    weight: np.ndarray | float = 1.0,
+    mask: np.ndarray | None = None,
+    *,
+    at: tuple[int, int] = (10, 20),
+    scale: float = 1.0,
+) -> Contribution:
+    planes = (
+        image.astype(np.float32),
+        np.broadcast_to(np.float32(weight), image.shape).copy(),
+        np.zeros(image.shape, np.uint8) if mask is None else mask,
+    )
+    box = Section(at[0], at[0] + image.shape[0], at[1], at[1] + image.shape[1])
+    return Contribution(box, lambda part: tuple(p[part.slices] for p in planes), scale)  # type: ignore[arg-type,return-value]
+
+
+def scattered(rng: np.random.Generator, n: int) -> list[Contribution]:
+    """Frames here and there with holes, their own noise and scales."""
+    found = []
+    for _ in range(n):
+        shape = tuple(rng.integers(15, 35, 2))
+        at = (int(rng.integers(5, 30)), int(rng.integers(15, 60)))
+        mask = np.where(rng.random(shape) < 0.05, MaskBit.COSMIC, 0).astype(np.uint8)
+        weight = np.where(mask, 0.0, rng.uniform(0.5, 2.0))
+        found.append(
+            contribution(rng.normal(10, 1, shape), weight, mask, at=at, scale=rng.uniform(0.5, 2))
+        )
+    return found
+
+
+def test_the_mean_is_weighted_on_the_common_scale() -> None:
+    one = contribution(np.full((40, 70), 10.0), 4.0, scale=2.0)
+    two = contribution(np.full((40, 70), 14.0), 3.0)
+    made = coadd([one, two], BOX, combine=CombineType.WEIGHTED)
+    # scaled by 2, a weight of 4 is one of 1
+    assert made.image == pytest.approx((20.0 * 1.0 + 14.0 * 3.0) / 4.0)
+    assert made.weight == pytest.approx(4.0)
+    assert (made.number == 2).all()
+    assert (made.mask == 0).all()
+
+
+@pytest.mark.parametrize("combine", list(CombineType))
+def test_pieces_of_any_size_give_the_same_bits(combine: CombineType) -> None:
+    frames = scattered(np.random.default_rng(1), 9)
+    whole = coadd(frames, BOX, combine=combine)
+    for tile in ((7, 13), (40, 5), (1000, 1000)):
+        pieces = coadd(frames, BOX, combine=combine, tile=tile)
+        for name in ("image", "weight", "mask", "number", "clipped"):
+            assert np.array_equal(
+                getattr(whole, name), getattr(pieces, name), equal_nan=name == "image"
+            )
+
+
+def test_every_pixel_tells_which_frames_it_is_made_of() -> None:
+    frames = scattered(np.random.default_rng(2), 12)
+    made = coadd(frames, BOX, combine=CombineType.WEIGHTED, tile=(16, 16))
+    members: dict[int, set[int]] = {0: set()}
+    for row in made.members:
+        members.setdefault(int(row["origin"]), set()).add(int(row["frame"]))
+    assert len(members) > 12
+    assert len({frozenset(found) for found in members.values()}) == len(members)
+    for y in range(0, 40, 3):
+        for x in range(0, 70, 3):
+            there = set()
+            for number, frame in enumerate(frames):
+                row, column = y + BOX.y0 - frame.box.y0, x + BOX.x0 - frame.box.x0
+                if 0 <= row < frame.box.shape[0] and 0 <= column < frame.box.shape[1]:
+                    _, weight, _ = frame.read(Section(row, row + 1, column, column + 1))
+                    if weight[0, 0] > 0:
+                        there.add(number)
+            assert members[int(made.origin[y, x])] == there
+            assert made.number[y, x] == len(there)
+
+
+def test_outliers_are_left_out_of_three_or_more_and_counted() -> None:
+    rng = np.random.default_rng(3)
+    frames = [rng.normal(100.0, 1.0, (40, 70)) for _ in range(5)]
+    frames[2][5:9, 5:60] += 500.0
+    made = coadd([contribution(frame) for frame in frames], BOX)
+    trail = made.image[5:9, 5:60]
+    assert trail == pytest.approx(100.0, abs=5 * 0.5)
+    assert (made.number[5:9, 5:60] == 4).all()
+    assert made.clipped[2] == 4 * 55
+    assert made.clipped.sum() == 4 * 55
+    two = coadd([contribution(frame) for frame in frames[1:3]], BOX)
+    assert two.image[5:9, 5:60].mean() > 300.0
+
+
+def test_light_that_differs_with_the_seeing_is_kept() -> None:
+    frames = [contribution(np.full((40, 70), level), 100.0) for level in (800, 1000, 1200)]
+    made = coadd(frames, BOX, clip_fraction=0.3)
+    assert (made.number == 3).all()
+    strict = coadd(frames, BOX, clip_fraction=0.0)
+    assert (strict.number == 1).all()
+
+
+def test_without_weight_there_is_a_value_and_the_reason() -> None:
+    burnt = np.zeros((40, 70), np.uint8)
+    burnt[3, 3] = MaskBit.SATURATED
+    cold = burnt.copy()
+    cold[3, 3], cold[4, 4] = MaskBit.COLD, MaskBit.COLD
+    frames = [
+        contribution(np.full((40, 70), 6.0), np.where(burnt, 0, 1), burnt),
+        contribution(np.full((40, 70), 8.0), np.where(cold, 0, 1), cold),
+    ]
+    made = coadd(frames, BOX)
+    assert made.weight[3, 3] == 0
+    assert made.image[3, 3] == 7.0
+    assert made.mask[3, 3] == MaskBit.SATURATED | MaskBit.COLD
+    assert (made.image[4, 4], made.mask[4, 4], made.number[4, 4]) == (6.0, 0, 1)
+
+
+def test_where_no_frame_is_there_is_nothing() -> None:
+    made = coadd([contribution(np.ones((10, 10)))], BOX)
+    assert np.isnan(made.image[20, 20])
+    assert (made.weight[20, 20], made.number[20, 20], made.origin[20, 20]) == (0, 0, 0)
+    assert made.mask[20, 20] == MaskBit.NON_NUMBER
+
+
+def test_noise_of_the_mean_is_what_the_weights_say() -> None:
+    rng = np.random.default_rng(4)
+    deviations = rng.uniform(0.5, 3.0, 16)
+    frames = [contribution(rng.normal(0, s, (40, 70)), 1 / s**2) for s in deviations]
+    for combine in CombineType:
+        made: Coadd = coadd(frames, BOX, combine=combine)
+        # 2800 pixels: the rms is known to 1.3 %
+        assert (made.image * np.sqrt(made.weight)).std() == pytest.approx(1.0, abs=0.05)
+        whole = (1 / deviations**2).sum()
+        # a value of 4 sigma is one in 16 000
+        assert (made.weight > 0.999 * whole).mean() > 0.998
+
+
+def test_no_frames_are_refused() -> None:
+    with pytest.raises(UnprocessableError, match="no frame to combine"):
+        coadd([], BOX)
+
+
+def test_the_width_of_a_sum_is_that_of_half_of_its_light() -> None:
+    widths, shares = [2.0, 3.0, 5.0], [1.0, 2.0, 1.0]
+    sigma = np.array(widths) / 2.3548200450309493
+
+    def light(radius: float) -> float:
+        return float((np.array(shares) / 4 * (1 - np.exp(-0.5 * (radius / sigma) ** 2))).sum())
+
+    expected = 2 * brentq(lambda r: light(r) - 0.5, 0, 10)
+    assert summed_width(widths, shares) == pytest.approx(expected, rel=1e-6)
+    assert summed_width([2.5, np.nan], [1.0, 5.0]) == 2.5
+    assert np.isnan(summed_width([np.nan], [1.0]))

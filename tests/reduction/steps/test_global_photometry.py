@@ -1,0 +1,122 @@
+"""Zero points of many frames from the stars that they share, with clouds over some of them."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+import numpy as np
+import pytest
+
+from reduction.steps.global_photometry import link_stars, solve_zero_points
+
+pytestmark = pytest.mark.science
+
+FLOOR = 0.005
+
+
+def survey(*, seed: int = 3, frames: int = 60, stars: int = 1500, standards: int = 40) -> dict:
+    """A strip of overlapping frames: a third is under clouds, standards lie on the first five."""
+    rng = np.random.default_rng(seed)
+    place, mag = rng.uniform(0.0, 31.0, stars), rng.uniform(14.0, 19.0, stars)
+    centre = np.arange(frames) * 0.5
+    clouds = np.where(np.arange(frames) % 3 == 1, rng.uniform(0.1, 1.5, frames), 0.0)
+    zero = 24.0 + rng.normal(0.0, 0.05, frames) - clouds
+    index = [np.flatnonzero(np.abs(place - c - 0.5) < 0.5) for c in centre]
+    frame = np.concatenate([np.full(len(stars), f) for f, stars in enumerate(index)])
+    star = np.concatenate(index)
+    error = 0.003 * 10 ** (0.2 * (mag[star] - 14.0))
+    noise = np.hypot(error, FLOOR) * rng.standard_normal(len(star))
+    held = np.full(stars, np.nan)
+    near = np.flatnonzero(place < 3.0)[:standards]
+    held[near] = mag[near] + 0.01 * rng.standard_normal(len(near))
+    return {
+        "truth": zero,
+        "mags": mag,
+        "clouds": clouds,
+        "given": {
+            "frame": frame,
+            "star": star,
+            "magnitude": mag[star] - zero[frame] + noise,
+            "error": error,
+            "n_frames": frames,
+            "standard": held,
+            "standard_error": np.full(stars, 0.01),
+            "floor": FLOOR,
+        },
+    }
+
+
+def test_zero_points_of_all_frames_are_recovered_within_their_errors() -> None:
+    pulls = []
+    for seed in range(12):
+        made = survey(seed=seed)
+        found = solve_zero_points(**made["given"])
+        miss = found.zero_points - made["truth"]
+        assert np.abs(miss / found.errors).max() < 4.5
+        pulls.append(miss / found.errors)
+        assert found.chi2 == pytest.approx(1.0, abs=0.1)
+    # neighbours are correlated: a chain of 60 has some 10 independent pulls
+    assert np.std(np.concatenate(pulls)) == pytest.approx(1.0, abs=0.25)
+
+
+def test_a_frame_under_clouds_is_as_good_as_its_neighbours() -> None:
+    made = survey()
+    found = solve_zero_points(**made["given"])
+    cloudy = made["clouds"] > 0
+    assert found.errors[cloudy].mean() < 1.2 * found.errors[~cloudy].mean()
+    assert np.abs(found.zero_points - made["truth"])[cloudy].max() < 5 * found.errors.max()
+
+
+def test_errors_grow_away_from_the_standards() -> None:
+    found = solve_zero_points(**survey()["given"])
+    assert found.errors[-1] > 2.0 * found.errors[0]
+    assert found.n_standards[0] > 0
+    assert found.n_standards[-1] == 0
+
+
+def test_variable_stars_and_wrong_standards_do_no_harm() -> None:
+    made = survey()
+    clean = solve_zero_points(**made["given"])
+    rng = np.random.default_rng(8)
+    spoiled = {**made["given"], "magnitude": made["given"]["magnitude"].copy()}
+    some = rng.choice(len(spoiled["magnitude"]), len(spoiled["magnitude"]) // 50, replace=False)
+    spoiled["magnitude"][some] += rng.normal(0.0, 1.0, len(some))
+    spoiled["standard"] = spoiled["standard"].copy()
+    spoiled["standard"][np.flatnonzero(np.isfinite(spoiled["standard"]))[:2]] += 0.8
+    found = solve_zero_points(**spoiled)
+    assert np.abs(found.zero_points - clean.zero_points).max() < 2.0 * clean.errors.max()
+    assert found.used[some].mean() < 0.2
+
+
+def test_a_frame_that_nothing_ties_has_no_zero_point() -> None:
+    made = survey()["given"]
+    alone = made["n_frames"]
+    stars = len(made["standard"])
+    made["frame"] = np.append(made["frame"], [alone, alone])
+    made["star"] = np.append(made["star"], [stars, stars + 1])
+    made["magnitude"] = np.append(made["magnitude"], [-8.0, -7.0])
+    made["error"] = np.append(made["error"], [0.01, 0.01])
+    made["standard"] = np.append(made["standard"], [np.nan, np.nan])
+    made["standard_error"] = np.append(made["standard_error"], [np.nan, np.nan])
+    made["n_frames"] = alone + 1
+    found = solve_zero_points(**made)
+    assert np.isnan(found.zero_points[alone])
+    assert np.isnan(found.magnitudes[stars:]).all()
+    assert np.isfinite(found.zero_points[:alone]).all()
+
+
+def test_stars_are_linked_over_frames_and_pole() -> None:
+    rng = np.random.default_rng(4)
+    ra, dec = rng.uniform(0.0, 360.0, 200), rng.uniform(89.0, 89.99, 200)
+    moved = dec + 0.2 / 3600.0
+    star = link_stars(
+        np.tile(ra, 2), np.concatenate((dec, moved)), np.repeat([0, 1], 200), radius=1.0
+    )
+    assert (star[:200] == star[200:]).all()
+    assert len(np.unique(star)) == 200
+
+
+def test_two_sources_of_one_frame_are_never_one_star() -> None:
+    ra = np.array([10.0, 10.0, 10.0 + 0.5 / 3600, 20.0])
+    star = link_stars(ra, np.zeros(4), np.array([0, 1, 1, 0]), radius=1.0)
+    assert star.tolist() == [-1, -1, -1, -1]

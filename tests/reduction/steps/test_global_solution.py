@@ -1,0 +1,183 @@
+"""One solution for many exposures: against truth and theory, and where little is known."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reduction.steps.astrometry import SolutionModel, solve
+from reduction.steps.global_solution import GlobalSolution, solve_field
+from reduction.steps.mosaic import FrameSources
+from reduction.steps.overlaps import match_exposures, match_sky
+from reduction.steps.wcs import TanWcs, project
+from tests.support.mosaic import SCALE, Camera, Sky, separation
+
+NOTHING = np.empty(0)
+
+
+def at_sources(found: list[TanWcs], truth: list[TanWcs], frames: list[FrameSources]) -> np.ndarray:
+    """Differences of projections at all sources, arcsec, shape (n, 2)."""
+    parts = []
+    for mine, true, frame in zip(found, truth, frames, strict=True):
+        both = (wcs.to_sky(frame.x, frame.y) for wcs in (mine, true))
+        here, there = (np.stack(project(*sky, true.ra0, true.dec0)) for sky in both)
+        parts.append(3600.0 * (here - there).T)
+    return np.concatenate(parts)
+
+
+def rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def single(frame: FrameSources, sky: Sky) -> TanWcs:
+    found = solve(
+        *(frame.x, frame.y, -np.arange(len(frame.x)), frame.shape),
+        ra=sky.cat_ra,
+        dec=sky.cat_dec,
+        mag=sky.mag[sky.catalogue],
+        pointing=(frame.wcs.ra0, frame.wcs.dec0),
+        pixel_scale=SCALE,
+        pointing_error=3.0 / 3600.0,
+        nominal=frame.wcs,
+        errors=frame.errors,
+    )
+    assert found.model is SolutionModel.CUBIC
+    return found.wcs
+
+
+@pytest.mark.science
+def test_global_is_better_than_single_by_the_square_root_of_its_parameters() -> None:
+    # All stars known without error, so that only the centroids' noise counts: the mean square
+    # error of a fit at its data is (parameters / data) x noise2. Single: 10 for each frame;
+    # global: 10 for each chip and 3 for each exposure but one.
+    camera = Camera(bend=5e-3)
+    sky = Sky(known=1.0, reference_error=0.0, stars=4000)
+    frames, truth, _ = sky.observe(camera, 9)
+    alone = at_sources([single(frame, sky) for frame in frames], truth, frames)
+    together = solve_field(frames, ra=sky.cat_ra, dec=sky.cat_dec)
+    found = at_sources(together.wcs, truth, frames)
+    data = len(found) / len(frames)
+    assert rms(alone) == pytest.approx(0.1 * SCALE * np.sqrt(10 / data), rel=0.15)
+    expected = np.sqrt((4 * 10 + 3 * 8) / (36 * 10))
+    assert rms(found) / rms(alone) == pytest.approx(expected, rel=0.2)
+
+
+@pytest.mark.science
+def test_stated_errors_are_those_that_are_made() -> None:
+    camera, sky = Camera(), Sky()
+    frames, truth, _ = sky.observe(camera, 9)
+    found = solve_field(frames, ra=sky.cat_ra, dec=sky.cat_dec)
+    made = [
+        rms(at_sources([wcs], [true], [frame]))
+        for wcs, true, frame in zip(found.wcs, truth, frames, strict=True)
+    ]
+    assert rms(np.array(made)) == pytest.approx(rms(found.pos_err), rel=0.3)
+    assert found.reference_error == pytest.approx(sky.reference_error, rel=0.25)
+    assert found.centroid_floor < 0.006
+    # two centroids of 20 mas and 9 exposures: 20 x sqrt(8 / 9) about the mean
+    assert rms(found.dra[found.used & np.isfinite(found.dra)]) == pytest.approx(0.0189, rel=0.1)
+
+
+@pytest.mark.science
+def test_wild_sources_are_clipped_and_do_no_harm() -> None:
+    camera, sky = Camera(), Sky()
+    clean, truth, _ = sky.observe(camera, 6)
+    spoilt, _, _ = sky.observe(camera, 6, wild=0.05)
+    ways = [solve_field(f, ra=sky.cat_ra, dec=sky.cat_dec) for f in (clean, spoilt)]
+    good, bad = (
+        np.array([separation(w, t, camera.shape) for w, t in zip(way.wcs, truth, strict=True)])
+        for way in ways
+    )
+    assert rms(bad) < 2.0 * rms(good)
+    assert 0.01 < 1.0 - ways[1].used.mean() < 0.12
+
+
+def consistent(found: GlobalSolution, truth: list[TanWcs], camera: Camera) -> np.ndarray:
+    """Mean offset of each frame from the truth, arcsec, shape (n frames, 2)."""
+    return np.array(
+        [
+            separation(wcs, true, camera.shape).mean(axis=0)
+            for wcs, true in zip(found.wcs, truth, strict=True)
+        ]
+    )
+
+
+def test_without_references_exposures_agree_with_each_other() -> None:
+    camera, sky = Camera(), Sky()
+    frames, truth, _ = sky.observe(camera, 6)
+    found = solve_field(frames, ra=NOTHING, dec=NOTHING)
+    offset = consistent(found, truth, camera)
+    assert np.isnan(found.ref_dra).all()
+    # where all of them are together is not known, nor a smooth bend that all share
+    assert offset.reshape(6, 4, 2).std(axis=0).max() < 0.1  # first guesses differ by 0.3 arcsec
+    assert rms(found.dra[found.used & np.isfinite(found.dra)]) < 0.03
+
+
+def test_an_exposure_without_any_reference_is_tied_by_its_overlaps() -> None:
+    camera, sky = Camera(), Sky()
+    frames, truth, _ = sky.observe(camera, 5, dither=60.0)
+    middle = project(sky.cat_ra, sky.cat_dec, sky.ra0, sky.dec0)
+    west = middle[0] < 0.01  # references on one half of the field only
+    found = solve_field(frames, ra=sky.cat_ra[west], dec=sky.cat_dec[west])
+    assert rms(consistent(found, truth, camera)) < 0.05
+
+
+@pytest.mark.parametrize(("ra", "dec"), [(0.0, -30.0), (120.0, 85.0)])
+def test_fields_across_ra_zero_and_near_the_pole_are_solved(ra: float, dec: float) -> None:
+    camera, sky = Camera(), Sky(ra0=ra, dec0=dec)
+    frames, truth, _ = sky.observe(camera, 4)
+    found = solve_field(frames, ra=np.mod(sky.cat_ra, 360.0), dec=sky.cat_dec)
+    assert rms(consistent(found, truth, camera)) < 0.02
+
+
+def test_cameras_that_are_turned_have_setups_of_their_own() -> None:
+    sky = Sky()
+    one, other = Camera(), Camera(seed=9, bend=-2e-4)
+    quarter = np.array([[0.0, 1.0], [-1.0, 0.0]])
+    other.polynomials = [terms @ quarter for terms in other.polynomials]
+    first, truth, _ = sky.observe(one, 3)
+    second, also, _ = sky.observe(other, 3, label="turned ", seed=8)
+    second = [replace(frame, camera=first[0].camera) for frame in second]
+    found = solve_field([*first, *second], ra=sky.cat_ra, dec=sky.cat_dec)
+    assert len(np.unique(found.setup)) == 2
+    parts = [separation(w, t, one.shape) for w, t in zip(found.wcs, [*truth, *also], strict=True)]
+    assert rms(np.array(parts)) < 0.02
+
+
+def test_a_lone_frame_is_solved_by_its_references() -> None:
+    camera, sky = Camera(chips=1, columns=1), Sky(half=0.04, known=0.9, stars=600)
+    frames, truth, _ = sky.observe(camera, 1)
+    found = solve_field(frames, ra=sky.cat_ra, dec=sky.cat_dec)
+    assert np.isnan(found.dra).all()
+    assert rms(separation(found.wcs[0], truth[0], camera.shape)) < 0.02
+
+
+def test_frames_without_sources_have_a_place_but_no_error() -> None:
+    camera, sky = Camera(), Sky()
+    frames, truth, _ = sky.observe(camera, 3)
+    blind = replace(frames[0], x=NOTHING, y=NOTHING, errors=NOTHING)
+    found = solve_field([blind, *frames[1:]], ra=sky.cat_ra, dec=sky.cat_dec)
+    assert np.isnan(found.pos_err[0])
+    assert np.isfinite(found.pos_err[1:]).all()
+    # the other exposures tell where its chip is, its own other chips where it points
+    assert rms(separation(found.wcs[0], truth[0], camera.shape)) < 0.05
+
+
+def test_the_same_twice() -> None:
+    camera, sky = Camera(), Sky(stars=400)
+    frames, _, _ = sky.observe(camera, 3)
+    first, second = (solve_field(frames, ra=sky.cat_ra, dec=sky.cat_dec) for _ in range(2))
+    assert first.wcs == second.wcs
+
+
+def test_a_star_has_one_detection_of_each_exposure() -> None:
+    ra = np.array([10.0, 10.0001, 10.0, 10.0003, 359.99999])
+    star = match_exposures(ra, np.zeros(5), np.array([0, 0, 1, 2, 2]), 1.0)
+    assert star.tolist() == [0, 1, 0, 1, 2]
+    here, there = match_sky(ra, np.zeros(5), np.array([0.00001]), np.zeros(1), 1.0)
+    assert (here.tolist(), there.tolist()) == ([4], [0])
+    assert len(match_exposures(NOTHING, NOTHING, np.empty(0, int), 1.0)) == 0

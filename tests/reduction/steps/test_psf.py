@@ -1,0 +1,229 @@
+"""Fluxes by the point spread function: unbiased, with true errors, neighbours and all."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+import numpy as np
+import pytest
+import sep
+from scipy.ndimage import gaussian_filter
+from scipy.spatial import cKDTree
+
+from reduction.steps.background import background_behind, estimate_background
+from reduction.steps.correlated_noise import noise_correlation
+from reduction.steps.psf import fit_psf
+from reduction.steps.psf_flux import psf_fluxes
+from reduction.steps.sources import extract
+
+pytestmark = pytest.mark.science
+
+GAIN = 2.0
+READ_NOISE = 4.0
+SKY = 300.0
+NOISE = np.sqrt(SKY / GAIN + READ_NOISE**2)
+BETA = 4.0
+
+
+def stars_on_sky(
+    shape: tuple[int, int], x: np.ndarray, y: np.ndarray, flux: np.ndarray, *, fwhm: float
+) -> np.ndarray:
+    """Moffat stars on nothing, integrated over pixels by 5 x 5 points, ten per cent flat."""
+    image = np.zeros(shape)
+    half, steps = 28, (np.arange(5) + 0.5) / 5 - 0.5
+    alpha = fwhm / 2 / np.sqrt(2 ** (1 / BETA) - 1)
+    for x0, y0, f0 in zip(x, y, flux, strict=True):
+        column, row = round(x0), round(y0)
+        rows = np.arange(max(0, row - half), min(shape[0], row + half + 1))
+        columns = np.arange(max(0, column - half), min(shape[1], column + half + 1))
+        dy = (rows[:, None] + steps).ravel()[:, None] - y0
+        dx = (columns[:, None] + steps).ravel() - x0
+        light = (1 + (0.95 * dx**2 + dy**2 / 0.95) / alpha**2) ** -BETA * (BETA - 1) / np.pi
+        light = light.reshape(len(rows), 5, len(columns), 5).mean(axis=(1, 3)) / alpha**2
+        image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] += f0 * light
+    return image
+
+
+def observed(light: np.ndarray, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    electrons = rng.poisson((light + SKY) * GAIN) / GAIN
+    return (electrons + rng.normal(0.0, READ_NOISE, light.shape)).astype(np.float32)
+
+
+def field(seed: int = 1, *, fwhm: float = 3.6, pitch: int = 48, size: int = 1200) -> tuple:
+    """Stars about a pitch apart, from S/N 8 to 500."""
+    rng = np.random.default_rng(seed)
+    gx, gy = np.meshgrid(*[np.arange(30, size - 30, pitch)] * 2)
+    x, y = (grid.ravel() + rng.uniform(-6, 6, grid.size) for grid in (gx, gy))
+    flux = 10 ** rng.uniform(np.log10(500.0), 5.0, len(x))
+    return stars_on_sky((size, size), x, y, flux, fwhm=fwhm), x, y, flux
+
+
+@pytest.fixture(scope="module")
+def measured() -> tuple[np.ndarray, np.ndarray]:
+    """Sources found on two frames of stars, and the flux that each has in truth."""
+    found, truth = [], []
+    for seed in (1, 2):
+        light, x, y, flux = field(seed)
+        sources = extract(observed(light, seed), gain=GAIN)
+        distance, which = cKDTree(np.column_stack((x, y))).query(
+            np.column_stack((sources["x"], sources["y"]))
+        )
+        good = (distance < 1.5) & (sources["flags"] == 0)
+        found.append(sources[good])
+        truth.append(flux[which[good]])
+    return np.concatenate(found), np.concatenate(truth)
+
+
+@pytest.mark.parametrize("kind", ["flux_psf", "flux_aper"])
+@pytest.mark.parametrize("limits", [(8.5, 14.0), (14.0, 40.0), (40.0, 1e9)])
+def test_fluxes_are_unbiased_to_one_percent_and_their_errors_are_true(
+    measured: tuple, kind: str, limits: tuple[float, float]
+) -> None:
+    sources, truth = measured
+    flux, error = sources[kind], sources[kind + "_err"]
+    some = (truth > limits[0] * error) & (truth < limits[1] * error)
+    pull = (flux[some] - truth[some]) / error[some]
+    weight = 1.0 / error[some] ** 2
+    ratio = (weight * flux[some] * truth[some]).sum() / (weight * truth[some] ** 2).sum()
+    # the mean of n ratios of S/N s is known to 1 / (s sqrt(n)): about 0.6 % in the faintest class
+    known = 1.0 / np.sqrt((weight * truth[some] ** 2).sum())
+    assert some.sum() > 100
+    assert abs(ratio - 1.0) < 0.01 + 1.5 * known
+    # scatter of n pulls is known to 1 / sqrt(2 n), 5 %
+    assert np.std(pull) == pytest.approx(1.0, abs=0.1 + 1.0 / np.sqrt(2 * some.sum()))
+
+
+def test_all_pulls_together_have_unit_scatter(measured: tuple) -> None:
+    sources, truth = measured
+    for kind in ("flux_psf", "flux_aper"):
+        pull = (sources[kind] - truth) / sources[kind + "_err"]
+        assert 0.9 < np.std(pull) < 1.1, kind
+        assert abs(np.mean(pull)) < 0.2, kind
+
+
+def test_point_spread_function_gains_on_the_aperture_where_it_is_faint(measured: tuple) -> None:
+    sources, truth = measured
+    faint = truth < 3000.0
+    gain = sources["flux_aper_err"][faint] / sources["flux_psf_err"][faint]
+    # 452 pixels against some 4 pi sigma^2 = 30: a factor of 3.5
+    assert np.median(gain) > 2.5
+
+
+def test_spread_tells_galaxies_from_stars(measured: tuple) -> None:
+    sources, _ = measured
+    pull = sources["spread"] / sources["spread_err"]
+    assert np.std(pull) == pytest.approx(1.0, abs=0.15)
+    light, x, y, flux = field(3)
+    wide = gaussian_filter(stars_on_sky(light.shape, x[:40], y[:40], flux[:40], fwhm=3.6), 1.2)
+    narrow = stars_on_sky(light.shape, x[40:], y[40:], flux[40:], fwhm=3.6)
+    found = extract(observed(wide + narrow, 3), gain=GAIN)
+    distance, which = cKDTree(np.column_stack((x, y))).query(
+        np.column_stack((found["x"], found["y"]))
+    )
+    bright = (distance < 2.0) & (found["flux_psf"] > 50 * found["flux_psf_err"])
+    galaxy = bright & (which < 40)
+    assert (found["spread"][galaxy] > 5 * found["spread_err"][galaxy]).mean() > 0.95
+    star = bright & (which >= 40)
+    assert (found["spread"][star] > 5 * found["spread_err"][star]).mean() < 0.05
+
+
+def test_model_follows_a_function_that_varies_over_the_frame() -> None:
+    rng = np.random.default_rng(4)
+    x, y = rng.uniform(20, 580, (2, 150))
+    flux = rng.uniform(2e4, 1e5, 150)
+    image = np.zeros((600, 600))
+    for index in range(150):
+        fwhm = 3.5 + 1.5 * x[index] / 600
+        image += stars_on_sky(
+            image.shape, x[index, None], y[index, None], flux[index, None], fwhm=fwhm
+        )
+    noisy = observed(image, 4) - np.float32(SKY)
+    psf = fit_psf(noisy, np.zeros(noisy.shape, bool), x, y, fwhm=4.0)
+    at = np.array([50.0, 300.0, 550.0])
+    assert psf.fwhm(at, at) == pytest.approx(3.5 + 1.5 * at / 600, rel=0.03)
+    assert 1.0 / psf.wings == pytest.approx(BETA, rel=0.15)
+
+
+def test_close_pairs_are_parted() -> None:
+    light, x, y, flux = field(5, size=800)
+    rng = np.random.default_rng(6)
+    angle = rng.uniform(0, 2 * np.pi, len(x))
+    x2, y2, flux2 = x + 5.0 * np.cos(angle), y + 5.0 * np.sin(angle), np.full(len(x), 2e4)
+    pair = light + stars_on_sky(light.shape, x2, y2, flux2, fwhm=3.6)
+    frame = observed(pair, 6) - np.float32(SKY)
+    nothing = np.zeros(frame.shape, bool)
+    noise = np.full(frame.shape, NOISE, np.float32)
+    alone = observed(light, 7) - np.float32(SKY)
+    psf = fit_psf(alone, nothing, x[flux > 2e4], y[flux > 2e4], fwhm=3.6)
+    both = np.concatenate((x, x2)), np.concatenate((y, y2))
+    found = psf_fluxes(frame, nothing, noise, *both, psf=psf, gain=GAIN)
+    truth = np.concatenate((flux, flux2))
+    pull = (found.flux - truth) / np.hypot(found.flux_err, 0.01 * truth)
+    assert abs(np.mean(pull)) < 0.4
+    assert np.std(pull) < 1.3
+    careless = psf_fluxes(frame, nothing, noise, x, y, psf=psf, gain=GAIN)
+    faint = flux < 2000
+    assert np.median(careless.flux[faint] / flux[faint]) > 2.0
+
+
+def test_bad_pixels_take_no_part() -> None:
+    light, x, y, flux = field(8, size=500)
+    clean = observed(light, 8) - np.float32(SKY)
+    bad = np.zeros(clean.shape, bool)
+    bad[np.rint(y).astype(int), np.rint(x).astype(int) + 1] = True
+    broken = np.where(bad, np.float32(5e4), clean)
+    noise = np.full(clean.shape, NOISE, np.float32)
+    psf = fit_psf(clean, np.zeros(clean.shape, bool), x[flux > 2e4], y[flux > 2e4], fwhm=3.6)
+    found = psf_fluxes(broken, bad, noise, x, y, psf=psf, gain=GAIN)
+    pull = (found.flux - flux) / np.hypot(found.flux_err, 0.01 * flux)
+    assert np.std(pull) < 1.3
+    whole = psf_fluxes(clean, np.zeros(clean.shape, bool), noise, x, y, psf=psf, gain=GAIN)
+    assert (found.flux_err > whole.flux_err).all()
+
+
+def test_source_without_pixels_has_no_flux() -> None:
+    light, x, y, _ = field(9, size=300)
+    frame = observed(light, 9) - np.float32(SKY)
+    bad = np.zeros(frame.shape, bool)
+    bad[int(y[0]) - 6 : int(y[0]) + 7, int(x[0]) - 6 : int(x[0]) + 7] = True
+    noise = np.full(frame.shape, NOISE, np.float32)
+    psf = fit_psf(frame, bad, x[1:], y[1:], fwhm=3.6)
+    found = psf_fluxes(frame, bad, noise, x, y, psf=psf, gain=GAIN)
+    assert np.isnan([found.flux[0], found.flux_err[0], found.spread[0]]).all()
+    assert np.isfinite(found.flux[1:]).all()
+
+
+def test_frame_with_one_faint_source_still_has_fluxes() -> None:
+    light = stars_on_sky(
+        (120, 120), np.array([60.3]), np.array([58.8]), np.array([1500.0]), fwhm=3.6
+    )
+    found = extract(observed(light, 10), gain=GAIN)
+    (near,) = found[np.hypot(found["x"] - 60.3, found["y"] - 58.8) < 2]
+    assert near["flux_psf"] == pytest.approx(1500.0, rel=0.5)
+    assert near["flux_psf_err"] > 0
+
+
+def test_noise_of_resampled_pixels_is_seen_and_counted() -> None:
+    rng = np.random.default_rng(11)
+    white = rng.normal(0.0, 10.0, (400, 400)).astype(np.float32)
+    smooth = gaussian_filter(white, 0.8)
+    none = np.zeros(white.shape, bool)
+    rms = np.full(white.shape, 10.0, np.float32)
+    assert noise_correlation(white, rms, none) == pytest.approx(1.0, abs=0.1)
+    # sums over many pixels keep their variance while that of a pixel falls
+    expected = white.var() / smooth.var()
+    found = noise_correlation(smooth, np.full(white.shape, smooth.std(), np.float32), none)
+    assert found == pytest.approx(expected, rel=0.1)
+
+
+def test_sky_behind_sources_is_their_sky() -> None:
+    light, _, _, _ = field(12, pitch=30, size=600)
+    image = observed(light, 12)
+    first = estimate_background(image)
+    found = sep.extract(image - first.level, 3.0, err=first.rms)
+    sky = background_behind(image, found, first, mask=np.zeros(image.shape, bool))
+    # a star every 30 pixels: Moffat's wings between them are a hundredth of the noise and real
+    assert abs(sky.level.mean() - SKY) < 0.02 * NOISE
+    assert abs(sky.level.mean() - SKY) < abs(first.level.mean() - SKY)
+    assert sky.global_rms == pytest.approx(NOISE, rel=0.02)

@@ -1,0 +1,98 @@
+"""Blind-enough recognition: wrong scale, turned and mirrored fields; and nothing by chance."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+import numpy as np
+import pytest
+
+from reduction.steps.astrometry import SolutionModel, solve
+from reduction.steps.wcs import deproject
+from tests.reduction.steps.test_astrometry import CENTRE, SCALE, SHAPE, field, worst
+
+
+@pytest.mark.parametrize("factor", [0.92, 0.97, 1.04, 1.09])
+def test_a_pixel_scale_that_is_some_percent_off_is_found(factor: float) -> None:
+    made = field(angle=131.0, mirror=True, offset=0.05)
+    found = solve(
+        *made["sources"],
+        **made["sky"],
+        pixel_scale=SCALE * factor,
+        pointing_error=0.1,
+        rotation_known=False,
+    )
+    assert worst(found.wcs, made["truth"]) < 0.05
+    assert found.wcs.pixel_scale == pytest.approx(SCALE, rel=1e-3)
+
+
+def test_seven_bright_stars_among_fainter_sources_are_enough_for_a_turned_field() -> None:
+    # as a 14-inch telescope's frame against Tycho-2: scale 7 percent off, one star in forty
+    made = field(angle=-0.5, mirror=True, offset=0.03, stars=400)
+    x, y, flux, _ = made["sources"]
+    sky = made["sky"]
+    there = np.column_stack(made["truth"].to_pixel(sky["ra"], sky["dec"]))
+    on = ((there > 20) & (there < 1003)).all(axis=1)
+    bright = np.argsort(np.where(on, sky["mag"], 99.0))[:9]
+    outside = np.flatnonzero(~on)[:25]
+    kept = np.concatenate((bright, outside))
+    found = solve(
+        *(x, y, flux, SHAPE),
+        **{name: sky[name][kept] for name in ("ra", "dec", "mag")},
+        pointing=CENTRE,
+        pixel_scale=SCALE * 1.07,
+        pointing_error=0.1,
+        rotation_known=False,
+    )
+    assert found.n_ref >= 6
+    assert worst(found.wcs, made["truth"]) < 0.5
+
+
+def random_frame(rng: np.random.Generator, sources: int, stars: int) -> dict:
+    ra, dec = deproject(*rng.uniform(-0.25, 0.25, (2, stars)), *CENTRE)
+    x, y = rng.uniform(0, SHAPE[1], sources), rng.uniform(0, SHAPE[0], sources)
+    return {
+        "sources": (x, y, rng.pareto(1.5, sources), SHAPE),
+        "sky": {"ra": ra, "dec": dec, "mag": rng.uniform(10, 18, stars), "pointing": CENTRE},
+    }
+
+
+@pytest.mark.parametrize(
+    ("sources", "stars", "fields"), [(5, 3, 300), (20, 15, 60), (60, 60, 8), (300, 400, 1)]
+)
+@pytest.mark.parametrize("rotation_known", [True, False])
+def test_random_fields_are_not_recognised(
+    sources: int, stars: int, fields: int, *, rotation_known: bool
+) -> None:
+    # less than one of a thousand is promised: of 300 fields two would come up once in thirty
+    # runs; python -m tests.benchmarks.recognition tries more
+    rng = np.random.default_rng(sources + stars)
+    wrong = 0
+    for _ in range(fields):
+        made = random_frame(rng, sources, stars)
+        found = solve(
+            *made["sources"],
+            **made["sky"],
+            pixel_scale=SCALE,
+            pointing_error=0.1,
+            rotation_known=rotation_known,
+        )
+        wrong += found.model is not SolutionModel.NOMINAL
+    assert wrong <= fields // 300
+
+
+def test_clustered_stars_of_another_field_are_not_recognised() -> None:
+    # both sets crowd in their middles, as clusters do: chance is larger than for uniform fields
+    rng = np.random.default_rng(11)
+    for _ in range(2):
+        made = random_frame(rng, 80, 200)
+        x, y = rng.normal(512.0, 90.0, (2, 80))
+        ra, dec = deproject(*rng.normal(0.0, 0.015, (2, 200)), *CENTRE)
+        found = solve(
+            *(x, y, made["sources"][2], SHAPE),
+            **(made["sky"] | {"ra": ra, "dec": dec}),
+            pixel_scale=SCALE,
+            pointing_error=0.1,
+            rotation_known=False,
+        )
+        assert found.model is SolutionModel.NOMINAL

@@ -1,0 +1,90 @@
+"""The sky of a frame, what is left without it, and inverse variances; widths of known stars."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+import numpy as np
+import pytest
+
+from reduction.steps.sky_subtraction import BackgroundSubtractionType, subtract_sky
+from reduction.steps.star_widths import star_widths
+from schemas.errors import UnprocessableError
+from tests.support.sky_frames import draw
+
+SHAPE = (500, 480)
+
+
+def frame(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A sloping sky through a flat that falls to 0.6, and its weight in any unit."""
+    flat = np.broadcast_to(np.linspace(1.0, 0.6, SHAPE[1]), SHAPE)
+    sky = 200.0 + 0.04 * np.arange(SHAPE[0])[:, None]
+    image = sky + rng.normal(0.0, 5.0, SHAPE) / np.sqrt(flat)
+    return image.astype(np.float32), (7.0 * flat).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("method", "left"),
+    [
+        (BackgroundSubtractionType.NONE, 210.0),
+        (BackgroundSubtractionType.CONSTANT, 0.0),
+        (BackgroundSubtractionType.MESH, 0.0),
+    ],
+)
+def test_the_sky_that_is_asked_for_is_taken_off(
+    method: BackgroundSubtractionType, left: float
+) -> None:
+    image, weight = frame(np.random.default_rng(1))
+    made = subtract_sky(image, weight, method=method)
+    # 2.4e5 pixels of 5 to 6.5 adu: a mode among them is good to a tenth
+    assert np.median(made.image) == pytest.approx(left, abs=0.3)
+    assert made.level == pytest.approx(210.0, abs=0.5)
+    slope = np.median(made.image[-50:]) - np.median(made.image[:50])
+    assert slope == pytest.approx(
+        0.0 if method is BackgroundSubtractionType.MESH else 18.0, abs=0.6
+    )
+
+
+def test_weights_become_inverse_variances() -> None:
+    image, weight = frame(np.random.default_rng(2))
+    weight[100:110, 100:110] = 0.0
+    image[300, 300] = np.nan
+    made = subtract_sky(image, weight, method=BackgroundSubtractionType.MESH)
+    pulls = (made.image * np.sqrt(made.weight))[made.weight > 0]
+    assert pulls.std() == pytest.approx(1.0, abs=0.02)
+    assert made.weight[300, 300] == 0
+    assert (made.weight[100:110, 100:110] == 0).all()
+    assert made.rms == pytest.approx(5.6, abs=0.3)
+
+
+def test_frames_without_weight_or_noise_are_refused() -> None:
+    image, weight = frame(np.random.default_rng(3))
+    with pytest.raises(UnprocessableError, match="no pixel has weight"):
+        subtract_sky(image, 0 * weight, method=BackgroundSubtractionType.MESH)
+    with pytest.raises(UnprocessableError, match="no noise"):
+        subtract_sky(0 * image, weight, method=BackgroundSubtractionType.MESH)
+
+
+def test_widths_do_not_depend_on_what_was_expected() -> None:
+    image = np.zeros((200, 200))
+    x, y = np.array([40.3, 100.0, 160.6]), np.array([60.0, 120.4, 80.0])
+    for px, py, fwhm in zip(x, y, (3.0, 4.0, 6.0), strict=True):
+        draw(image, np.array([px]), np.array([py]), np.array([1e4]), fwhm=fwhm)
+    weight = np.ones(image.shape, np.float32)
+    pixels = image.astype(np.float32)
+    for expected in (3.0, 4.0, 6.0):
+        widths = star_widths(pixels, weight, x, y, fwhm=expected)
+        # pixels widen a star of 3 pixels by 3 %, circles of whole fifths of them by as much
+        assert widths == pytest.approx([3.08, 4.06, 6.04], rel=0.03)
+
+
+def test_stars_at_the_edge_or_on_bad_pixels_have_no_width() -> None:
+    image = np.zeros((100, 100))
+    x, y = np.array([3.0, 50.0, 70.0]), np.array([50.0, 50.0, 80.0])
+    draw(image, x, y, np.full(3, 1e4), fwhm=4.0)
+    weight = np.ones(image.shape, np.float32)
+    weight[51, 52] = 0.0
+    widths = star_widths(image.astype(np.float32), weight, x, y, fwhm=4.0)
+    assert np.isfinite(widths).tolist() == [False, False, True]
+    none = star_widths(image.astype(np.float32), weight, x[:0], y[:0], fwhm=4.0)
+    assert none.shape == (0,)

@@ -1,0 +1,159 @@
+"""Combining regridded frames of a field: which ones, on which scale, and what is tabled."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from reduction import coadding
+from reduction.coadd_bands import combine_bands
+from reduction.coadding import CoaddedFrames, combine_frames
+from reduction.fields import FieldSpec
+from reduction.progenitor import Progenitor
+from reduction.steps.coadd import CombineType
+from reduction.target import Inputs
+from reduction.targets.regridded import STAR_DTYPE
+from schemas.errors import FatalError, UnprocessableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FIELD = FieldSpec("here", 150.0, 20.0, 0.01, pixel_scale=0.5, instruments=("a", "b"))
+SHAPE = (60, 80)
+
+
+def inputs(field: FieldSpec | None = FIELD) -> Inputs:
+    camera: Any = SimpleNamespace(bands={})
+    return Inputs("Test", {}, instrument=camera, chip="", filter="V", field=field)
+
+
+def regridded(number: int, **facts: Any) -> Progenitor:
+    """A frame whose every pixel is its number + 1 adu a second, 10 s long, of variance 1."""
+    values = {
+        "grid_x": 30 + 5 * number,
+        "grid_y": 40,
+        "grid_nx": SHAPE[1],
+        "grid_ny": SHAPE[0],
+        "band": "V",
+        "exptime": 10.0,
+        "zero_point": 25.0,
+        "zero_point_err": 0.02,
+        "flux_scale": 0.1,
+        "aperture": 4.0,
+        "effective_gain": 2.0,
+        "seeing": 2.0,
+        "pos_err": 0.05,
+        "psf_difference": 0.01,
+        "noise_factor": 0.8,
+        "weight": 1.0,
+        "good_fraction": 1.0,
+    } | facts
+    planes = {
+        "IMAGE": np.full(SHAPE, 10.0 * (number + 1), np.float32),
+        "WEIGHT": np.full(SHAPE, values["weight"], np.float32),
+        "MASK": np.full(SHAPE, 0 if values["weight"] else 8, np.uint8),
+    }
+    raw = {"name": f"frame{number}", "mjd_obs": 60000.0 + number}
+    return Progenitor(
+        *(number, "RegriddedFrame", "Johnson V", values, planes),
+        tables={"STARS": np.zeros(0, STAR_DTYPE)},
+        raw=raw,
+        instrument="ab"[number % 2],
+        chip=f"ccd{number % 2}",
+        night="2026-01-10",
+    )
+
+
+def combined(frames: Sequence[Progenitor], **options: Any) -> CoaddedFrames:
+    settings = {"combine": CombineType.WEIGHTED, "clip": (4.0, 0.3), "zero_point": 25.0}
+    return combine_frames(inputs(), frames, **(settings | options))
+
+
+def test_frames_meet_on_the_scale_of_the_zero_point() -> None:
+    # a magnitude more is a factor of 2.512 less per adu
+    frames = [regridded(0), regridded(1, zero_point=26.0)]
+    made = combined(frames)
+    used = made.used
+    assert used["flux_scale"] == pytest.approx([0.1, 0.1 * 10**-0.4])
+    assert made.zero_point == 25.0
+    middle = made.images["IMAGE"][30, 40]
+    weights = 1 / used["flux_scale"] ** 2
+    values = np.array([10.0, 20.0]) * used["flux_scale"]
+    assert middle == pytest.approx((weights * values).sum() / weights.sum(), rel=1e-6)
+    assert made.images["IMAGE"].shape == (60, 85)
+    assert made.wcs.to_sky(0, 0) == pytest.approx(
+        combined([regridded(0)]).wcs.to_sky(0, 0), abs=1e-9
+    )
+
+
+def test_frames_without_a_zero_point_are_left_out_where_others_have_one() -> None:
+    without = regridded(1, zero_point=None, zero_point_err=None, flux_scale=None, aperture=None)
+    made = combined([without, regridded(0)])
+    assert made.tables["FRAMES"]["flux_scale"].tolist() == [0.0, 0.1]
+    assert set(made.tables["MEMBERS"]["frame"]) == {1}
+    alone = combined([without])
+    assert alone.zero_point is None
+    assert alone.zero_point_error() is None
+    assert alone.images["IMAGE"][5, 5] == pytest.approx(2.0)
+    assert np.isnan(alone.limiting_magnitude())
+
+
+def test_sets_say_time_and_gain_of_their_pixels() -> None:
+    made = combined([regridded(0), regridded(1), regridded(2)])
+    sets = made.tables["SETS"]
+    assert sets["pixels"].sum() == made.images["IMAGE"].size
+    deepest = sets[sets["frames"] == 3]
+    assert deepest["exptime"].tolist() == [30.0]
+    # three frames of 2 e-/adu and 0.1 units/adu: 60 electrons a unit
+    assert deepest["gain"] == pytest.approx(60.0)
+    assert made.median_of_sets("exptime") == 30.0
+
+
+def test_pieces_from_files_are_the_same_as_frames_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frames = [regridded(number) for number in range(4)]
+    whole = combined(frames, combine=CombineType.CLIPPED)
+    monkeypatch.setattr(coadding, "_IN_MEMORY", 0)
+    pieces = combined(frames, combine=CombineType.CLIPPED)
+    for name, plane in whole.images.items():
+        assert np.array_equal(plane, pieces.images[name], equal_nan=True)
+
+
+def test_coverage_is_that_of_the_fields_circle() -> None:
+    made = combined([regridded(0)])
+    circle = np.pi * (0.01 * 3600 / 0.5) ** 2
+    # the frame lies within the circle's square, and within the circle but for its corners
+    assert made.coverage(FIELD) == pytest.approx(60 * 80 / circle, rel=0.05)
+
+
+def test_bands_are_clipped_each_for_itself_and_added() -> None:
+    red = [regridded(n, band="R") for n in (9, 9, 9)]
+    blue = [regridded(n, band="B") for n in (0, 0, 0)]
+    made = combine_bands(
+        *(inputs(), [*red, *blue]),
+        combine=CombineType.CLIPPED,
+        clip=(4.0, 0.3),
+        zero_point=25.0,
+    )
+    assert (made.bands, made.n_frames) == (("B", "R"), 6)
+    both = made.image[30, 60]
+    assert both == pytest.approx((1.0 + 10.0) / 2)
+    assert made.gain == pytest.approx(120.0)
+
+
+def test_frames_without_weight_and_classes_without_field_are_refused() -> None:
+    with pytest.raises(UnprocessableError, match="no pixel of field here"):
+        combined([regridded(0, weight=0.0)])
+    with pytest.raises(FatalError, match="no field"):
+        combine_frames(
+            *(inputs(None), [regridded(0)]),
+            combine=CombineType.WEIGHTED,
+            clip=(4.0, 0.3),
+            zero_point=25.0,
+        )

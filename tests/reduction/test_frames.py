@@ -1,0 +1,69 @@
+"""Pixels through product files and the memory of what was read."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+from pathlib import Path
+
+import numpy as np
+
+from reduction.frames import StoredImages, StoredTables, read_images, write_images
+from reduction.pixel_cache import PixelCache
+
+
+def test_pixels_are_stored_to_a_sixteenth_of_the_noise_of_the_quiet_parts(tmp_path):
+    rng = np.random.default_rng(11)
+    image = rng.normal(500.0, 8.0, (600, 700)).astype(np.float32)
+    image[:, :200] *= 3.0
+    image[5, 5], image[6, 6] = np.nan, 0.0
+    write_images(tmp_path / "a.fits", {"IMAGE": image}, {})
+    error = read_images(tmp_path / "a.fits")["IMAGE"] - image
+    assert np.isnan(error[5, 5])
+    assert error[6, 6] == 0.0
+    for part in (error[:, :200], error[:, 200:]):
+        good = part[np.isfinite(part)]
+        assert np.abs(good).max() <= 0.53 * 8.0 / 16  # half a step, and the noise's own error
+        assert abs(good.mean()) < 0.01
+
+
+def test_tiles_of_one_value_are_stored_as_they_are(tmp_path):
+    image = np.full((512, 400), 7.25, np.float32)
+    image[256:, :] = -3.0
+    write_images(tmp_path / "a.fits", {"IMAGE": image}, {})
+    assert np.array_equal(read_images(tmp_path / "a.fits")["IMAGE"], image)
+
+
+def test_stored_images_are_what_the_whole_file_gives(tmp_path):
+    rng = np.random.default_rng(12)
+    path = tmp_path / "a.fits"
+    images = {
+        "IMAGE": rng.normal(size=(300, 280)).astype(np.float32),
+        "MASK": rng.integers(0, 3, (300, 280)).astype(np.uint8),
+    }
+    table = np.zeros(3, dtype=[("a", "f8"), ("b", "i4")])
+    write_images(path, images, {"OBJECT": ("x", "")}, {"ROWS": table})
+    whole = read_images(path)
+    for _ in range(2):  # from the file, and from memory
+        stored = StoredImages(path)
+        assert list(stored) == ["IMAGE", "MASK"]
+        for name, pixels in whole.items():
+            assert np.array_equal(stored[name], pixels)
+            assert stored[name].dtype == images[name].dtype
+            assert np.array_equal(stored.section(name, np.s_[5:9, 7:90]), pixels[5:9, 7:90])
+            stored[name][...] = 0  # its owner's, and nobody else's
+    assert list(StoredTables(path)) == ["ROWS"]
+
+
+def test_the_memory_of_pixels_forgets_what_was_not_used_for_longest():
+    cache = PixelCache(1000)
+    for name in "abc":
+        cache.put(Path("f"), name, np.zeros(300, np.uint8))
+    assert cache.get(Path("f"), "a") is not None
+    cache.put(Path("f"), "d", np.ones(300, np.uint8))
+    assert cache.get(Path("f"), "b") is None
+    assert cache.get(Path("g"), "a") is None
+    for name in "acd":
+        assert cache.get(Path("f"), name) is not None
+    cache.put(Path("f"), "big", np.zeros(600, np.uint8))  # would push out nearly all others
+    assert cache.get(Path("f"), "big") is None

@@ -1,0 +1,280 @@
+"""Users' scripts: kept by hash, run only where allowed, named by what they made."""
+
+from __future__ import annotations
+
+import hashlib
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import text
+
+from reduction.remake import remake
+from reduction.scripts import add_script, allow_script, find_script, load_script, scripts_of
+from schemas.errors import (
+    AuthorizationError,
+    NotFoundError,
+    ParameterError,
+    ReductionError,
+    UnprocessableError,
+)
+from tests.support.toy import ToyBias, ToyImage, work_done
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reduction.archive import Archive
+
+MEDIAN = """
+from dataclasses import dataclass
+
+import numpy as np
+
+from reduction.attributes import attribute
+from reduction.target import Made
+from tests.support.toy import ToyBias as Published
+
+
+class ToyBias(Published):
+    '''Median of the raw biases.'''
+
+    spread = attribute(float, "largest less smallest level", unit="adu")
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        OFFSET: float = 0.0
+        FACTOR: float = 1.0
+        MAXIMUM_LEVEL: float = 1000.0
+
+    def compute(self, inputs, parameters):
+        frames = [raw.images["RAW"] for raw in inputs.raw_bias_frames]
+        bias = parameters.FACTOR * np.median(frames, axis=0).astype(np.float32)
+        levels = [float(frame.mean()) for frame in frames]
+        attributes = {"level": float(bias.mean()), "spread": max(levels) - min(levels)}
+        return Made(images={"BIAS": bias}, attributes=attributes)
+"""
+
+
+@pytest.fixture
+def allowing(archive: Archive) -> Archive:
+    """The archive, letting allowed scripts run, with little memory and time."""
+    allowed = {"scripts": "allowed", "script_s": 60.0, "script_bytes": 3_000_000_000}
+    reduction = archive.settings.reduction.model_copy(update=allowed)
+    archive.settings = archive.settings.model_copy(update={"reduction": reduction})
+    return archive
+
+
+def limited(archive: Archive, **limits: Any) -> None:
+    reduction = archive.settings.reduction.model_copy(update=limits)
+    archive.settings = archive.settings.model_copy(update={"reduction": reduction})
+
+
+def written(folder: Path, source: str, name: str = "mine.py") -> Path:
+    path = folder / name
+    path.write_text(dedent(source))
+    return path
+
+
+def added(archive: Archive, folder: Path, source: str) -> str:
+    row = add_script(archive, written(folder, source), why="a try")
+    allow_script(archive, row.sha256, why="read and found harmless")
+    return row.sha256
+
+
+def test_adding_a_script_reads_it_and_does_not_run_it(archive: Archive, tmp_path: Path) -> None:
+    trap = tmp_path / "ran"
+    source = f"open({str(trap)!r}, 'w')\nclass ToyBias: pass\nSTEPS = {{'ToyFlat': {{}}}}\n"
+    path = written(tmp_path, source)
+    row = add_script(archive, path, why="a try", who="eva")
+    assert not trap.exists()
+    assert row.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (row.name, row.who, row.allowed) == ("mine.py", "eva", False)
+    assert row.declares == ["ToyBias", "step of ToyFlat"]
+    assert add_script(archive, path, why="again").added == row.added
+    assert [s.sha256 for s in scripts_of(archive)] == [row.sha256]
+    assert find_script(archive, row.sha256[:8]).source == find_script(archive, path).source
+
+
+def test_what_is_no_python_is_refused_with_its_line(archive: Archive, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=r"mine\.py, line 2"):
+        add_script(archive, written(tmp_path, "a = 1\ndef\n"), why="a slip")
+    with pytest.raises(NotFoundError, match="no script"):
+        find_script(archive, "0123456789")
+
+
+def test_no_script_runs_unless_settings_and_an_operator_allow_it(
+    archive: Archive, night: Path, tmp_path: Path
+) -> None:
+    trap = tmp_path / "ran"
+    path = written(tmp_path, f"open({str(trap)!r}, 'w')\nclass ToyBias: pass\n")
+    row = add_script(archive, path, why="a try")
+    with pytest.raises(AuthorizationError, match=r"reduction\.scripts is 'off'"):
+        ToyBias.get(script=row.sha256)
+    limited(archive, scripts="allowed")
+    with pytest.raises(AuthorizationError, match="an operator has to read it and allow it"):
+        ToyBias.get(script=row.sha256)
+    allow_script(archive, row.sha256, why="read")
+    allow_script(archive, row.sha256, why="read again: no", allowed=False)
+    with pytest.raises(AuthorizationError):
+        ToyBias.get(script=row.sha256)
+    assert not trap.exists()
+    with archive.transaction() as session:
+        edits = session.execute(text("SELECT subject, value_after FROM archive.edits")).all()
+    assert [tuple(e) for e in edits] == [(f"script {row.sha256}", v) for v in ("true", "false")]
+
+
+def test_a_script_s_class_makes_the_chain_and_its_products_name_it(
+    allowing: Archive, night: Path, work_log: Path, tmp_path: Path
+) -> None:
+    published = ToyImage.get(raw="science.fits")
+    digest = added(allowing, tmp_path, MEDIAN)
+    own = ToyImage.get(raw="science.fits", script=digest, parameters={"ToyBias.FACTOR": 2})
+    assert own.bias.level == 2 * 102.0
+    assert own.bias.spread == 4.0
+    assert own.bias.recipe_version == f"1+{digest}"
+    assert own.bias.process_params["FACTOR"] == 2.0
+    assert own.recipe_version == "1"
+    assert own.level == pytest.approx(100 * (302 - 204) / (1102 - 204), rel=1e-6)
+    assert ToyImage.get(raw="science.fits").object_id == published.object_id
+    assert ToyBias.get().process_params.keys() == {"OFFSET", "MAXIMUM_LEVEL"}
+
+
+def test_it_can_be_made_from_the_stored_source_when_the_file_is_gone(
+    allowing: Archive, night: Path, work_log: Path, tmp_path: Path
+) -> None:
+    digest = added(allowing, tmp_path, MEDIAN)
+    (tmp_path / "mine.py").unlink()
+    first = ToyBias.get(script=digest[:10])
+    assert ToyBias.get(script=digest).object_id == first.object_id
+    assert find_script(allowing, first.recipe_version.partition("+")[2]).source == dedent(MEDIAN)
+    work_done(work_log)
+    assert remake(allowing, first.object_id).same
+
+
+def test_another_text_is_another_recipe(allowing: Archive, night: Path, tmp_path: Path) -> None:
+    first = ToyBias.get(script=added(allowing, tmp_path, MEDIAN))
+    second = ToyBias.get(script=added(allowing, tmp_path, MEDIAN + "\n# the same, but for this\n"))
+    assert second.object_id != first.object_id
+    assert second.level == first.level
+
+
+def test_a_step_is_replaced_where_the_script_says_and_nowhere_else(
+    allowing: Archive, night: Path, work_log: Path, tmp_path: Path
+) -> None:
+    source = """
+        def quiet(target):
+            print("no log is written")
+
+        STEPS = {"ToyBias": {"_log": quiet}}
+    """
+    digest = added(allowing, tmp_path, source)
+    own = ToyImage.get(raw="science.fits", script=digest)
+    assert own.bias.recipe_version == f"1+{digest}"
+    assert work_done(work_log) == ["ToyFlat", "ToyImage", "ToyMap"]
+    assert own.level == ToyImage.get(raw="science.fits").level
+    assert "ToyBias" in work_done(work_log)
+
+
+def test_a_step_that_there_is_not_is_refused(allowing: Archive, tmp_path: Path) -> None:
+    digest = added(allowing, tmp_path, "STEPS = {'ToyBias': {'_lgo': print}}")
+    with pytest.raises(ParameterError, match="expected _log"):
+        load_script(allowing, digest)
+    digest = added(allowing, tmp_path, "STEPS = {'ToyBais': {'_log': print}}")
+    with pytest.raises(ParameterError, match="expected ToyBias"):
+        load_script(allowing, digest)
+
+
+def test_a_class_of_the_script_alone_can_be_asked_for(
+    allowing: Archive, night: Path, tmp_path: Path
+) -> None:
+    source = """
+        from reduction.attributes import attribute
+        from reduction.depends import calibration, of_frame
+        from reduction.target import FrameTarget, Made
+
+
+        class Contrast(FrameTarget):
+            '''Level of the image over that of its bias.'''
+
+            image = of_frame("ToyImage")
+            bias = calibration("ToyBias")
+            contrast = attribute(float, "ratio of levels")
+
+            def compute(self, inputs, parameters):
+                ratio = inputs.image["level"] / inputs.bias["level"]
+                return Made(attributes={"contrast": ratio})
+    """
+    digest = added(allowing, tmp_path, source)
+    found: Any = allowing.get("Contrast", raw="science.fits", script=digest)
+    assert found.contrast == pytest.approx(20.0 / 102.0)
+    assert allowing.object(found.object_id).contrast == found.contrast
+    assert found.image.object_id == ToyImage.get(raw="science.fits").object_id
+    again = allowing.get("Contrast", raw="science.fits", script=digest)
+    assert again.object_id == found.object_id
+    with pytest.raises(NotFoundError, match="no target class 'Contrast'"):
+        allowing.get("Contrast", raw="science.fits")
+
+
+def compute(body: str) -> str:
+    lines = "\n".join("        " + line for line in dedent(body).strip().splitlines())
+    return (
+        "from tests.support.toy import ToyBias as Published\n\n\n"
+        f"class ToyBias(Published):\n    def compute(self, inputs, parameters):\n{lines}\n"
+    )
+
+
+def test_a_script_that_fails_is_said_and_takes_nothing_with_it(
+    allowing: Archive, night: Path, tmp_path: Path
+) -> None:
+    for body, words in (
+        ("return 1 / 0", r"mine\.py\): line 6: ZeroDivisionError"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "ended with status -11"),
+        ("return [bytes(10**9) for _ in range(9)]", "more than 3000000000 bytes of memory"),
+    ):
+        digest = added(allowing, tmp_path, compute(body))
+        with pytest.raises(ReductionError, match=words):
+            ToyBias.get(script=digest)
+    assert ToyBias.get().level == 102.0
+
+
+def test_a_script_that_does_not_end_is_ended(
+    allowing: Archive, night: Path, tmp_path: Path
+) -> None:
+    limited(allowing, script_s=8.0)
+    digest = added(allowing, tmp_path, compute("while True: pass"))
+    with pytest.raises(ReductionError, match=r"more than 8 s|ended with status -(9|24)"):
+        ToyBias.get(script=digest)
+
+
+def test_a_script_refuses_a_frame_in_its_own_words(
+    allowing: Archive, night: Path, tmp_path: Path
+) -> None:
+    body = """
+        from schemas.errors import UnprocessableError
+        raise UnprocessableError(f"{inputs.raw_bias_frames[0]['name']} is odd")
+    """
+    digest = added(allowing, tmp_path, compute(body))
+    with pytest.raises(ReductionError, match=r": bias0\.fits is odd") as caught:
+        ToyBias.get(script=digest)
+    assert not isinstance(caught.value, UnprocessableError)
+
+
+def test_a_script_s_process_has_no_settings_and_no_database(
+    allowing: Archive, night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VO_DATABASE__OWNER_URL", allowing.settings.database.owner_url)
+    body = """
+        import os
+        raise RuntimeError(",".join(sorted(n for n in os.environ if n.startswith("VO_"))) + "!")
+    """
+    digest = added(allowing, tmp_path, compute(body))
+    with pytest.raises(ReductionError, match=r"RuntimeError\('!'\)"):
+        ToyBias.get(script=digest)
+
+
+def test_scripts_are_published_without_their_text(archive: Archive, tmp_path: Path) -> None:
+    row = add_script(archive, written(tmp_path, MEDIAN), why="a try", who="eva")
+    with archive.transaction() as session:
+        found = session.execute(text("SELECT * FROM archive.scripts")).one()._mapping
+    assert (found["sha256"], found["allowed"], found["who"]) == (row.sha256, 0, "eva")
+    assert "source" not in found

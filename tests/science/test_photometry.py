@@ -1,0 +1,104 @@
+"""Photometry of the real frames: zero points, illumination, one solution for all of NGC 2420."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from reduction.archive import Archive
+from reduction.fields import FieldSpec, declare_field
+
+if TYPE_CHECKING:
+    from reduction.targets.gphotometric import GPhotometric
+
+pytestmark = [pytest.mark.science, pytest.mark.slow]
+
+#: What was measured on these frames by others: 12-pixel aperture, extinction not taken off.
+NICKEL_AT_GROUND = {"d1047.fits.fz": 22.74, "d1083.fits.fz": 22.82}
+
+
+def of_camera(archive: Archive, class_name: str, camera: str) -> list:
+    return list(archive.registry.classes[class_name].instrument.name == camera)
+
+
+def test_standard_fields_of_nickel_agree_above_the_atmosphere(archive: Archive) -> None:
+    found = {p.raw.name: p for p in of_camera(archive, "PhotometricParameters", "nickel")}
+    assert found.keys() >= NICKEL_AT_GROUND.keys()
+    for name, expected in NICKEL_AT_GROUND.items():
+        product = found[name]
+        ground = product.zero_point - product.extinction * product.airmass
+        assert ground == pytest.approx(expected, abs=0.08), name
+        assert product.n_stars >= 3
+    above = [found[name].zero_point for name in NICKEL_AT_GROUND]
+    assert np.ptp(above) < 0.05
+    assert found["d1047.fits.fz"].extinction == pytest.approx(0.17, abs=0.02)
+
+
+def test_zero_points_of_cafos_scatter_by_a_twentieth_of_a_magnitude(archive: Archive) -> None:
+    products = of_camera(archive, "PhotometricParameters", "cafos")
+    assert len(products) == 11
+    scatter = {p.raw.name[:9]: p.scatter for p in products}
+    # exposures of 2 and 3 s in B have stars of S/N 10 to 20 only: 0.07 mag each
+    short = {"uamA_0023", "uamA_0024", "uamA_0025"}
+    assert max(value for name, value in scatter.items() if name not in short) <= 0.05
+    assert max(scatter.values()) <= 0.08
+    assert max(p.zero_point_err for p in products) < 0.02
+    assert min(p.n_stars for p in products) >= 20
+
+
+def test_illumination_of_cafos_is_the_same_bowl_in_both_filters(archive: Archive) -> None:
+    products = of_camera(archive, "IlluminationCorrectionFrame", "cafos")
+    images = [-2.5 * np.log10(product.images["IMAGE"]) for product in products]
+    assert len(images) == 2
+    for dm in images:
+        edges = np.mean([dm[0, 512], dm[-1, 512], dm[512, 0], dm[512, -1]])
+        assert 0.05 < edges - dm[512, 512] < 0.2
+    # one camera, one lamp: the two agree within some hundredths but in the corners
+    difference = (images[0] - images[1])[100:-100, 100:-100]
+    assert np.std(difference) < 0.02
+
+
+@pytest.fixture
+def solutions(archive: Archive) -> list[GPhotometric]:
+    """One global solution a band."""
+    declare_field(archive, FieldSpec("ngc2420", 114.6015, 21.5725, 0.08, pixel_scale=0.5))
+    cls = archive.registry.classes["GPhotometric"]
+    return [cls.get(field="ngc2420", filter=band) for band in ("B", "V")]
+
+
+def test_repeats_of_ngc2420_agree_within_their_errors(solutions: list[GPhotometric]) -> None:
+    for solution, frames in zip(solutions, (6, 5), strict=True):
+        assert solution.quality_flags == 0
+        assert solution.n_tied == solution.n_frames == frames
+        assert solution.scatter < 0.04
+        # errors of repeats are true within a fifth, for stars from S/N 20 to 500
+        assert 0.6 < solution.chi2 < 1.5
+        assert solution.zero_point_err < 0.01
+
+
+def test_clouds_of_the_night_are_in_the_zero_points(solutions: list[GPhotometric]) -> None:
+    table = solutions[1].tables["ZERO_POINTS"]
+    # transparency fell by a third of a magnitude while V was observed
+    assert np.ptp(table["zero_point"]) == pytest.approx(0.35, abs=0.05)
+    assert np.abs(table["offset"]).max() < 0.03
+
+
+def test_magnitudes_of_stars_are_those_of_the_catalogue(archive: Archive) -> None:
+    for frame in of_camera(archive, "PhotSrcCatalog", "cafos"):
+        if frame.raw.exptime < 60 or frame.filter.name != "JohnsonV":
+            continue
+        table = frame.tables["STANDARDS"]
+        bright = (table["used"] > 0) & (table["zero_point_err"] < 0.03)
+        z = (table["zero_point"] - table["of_color"])[bright]
+        # the same zero point at all brightnesses: no slope with magnitude beyond its error
+        slope, error = _slope(table["mag"][bright], z)
+        assert abs(slope) < 0.02 + 3.0 * error
+
+
+def _slope(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    (slope, _), covariance = np.polyfit(x, y, 1, cov=True)
+    return float(slope), float(np.sqrt(covariance[0, 0]))

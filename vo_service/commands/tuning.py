@@ -1,0 +1,110 @@
+"""Commands about how targets are made: their parameters, and what they look like."""
+
+from __future__ import annotations
+
+__all__ = ["COMMANDS"]
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+from rich.tree import Tree
+
+from vo_service.commands.common import CONSOLE, opened
+from vo_service.commands.words import parameters
+
+if TYPE_CHECKING:
+    from reduction.pars import Branch, Setting
+
+
+@click.command(short_help="Show the process parameters of a class and its chain.")
+@click.argument("class_name", metavar="CLASS")
+@click.option("--instrument", help="Whose values; without it those for all instruments.")
+@click.option("--chip", help="Name of the chip, for parameters that are constants of it.")
+@click.option("--filter", help="Leave out what this filter does not need.")
+@click.option("--field", help="A field whose own parameters count too.")
+@parameters
+@click.pass_context
+def pars(
+    context: click.Context,
+    /,
+    class_name: str,
+    settings: dict[str, object],
+    **words: str | None,
+) -> None:
+    """Show the process parameters of a class and of all it is made from.
+
+    Each with its value and, where it is not the class's default, who said so and what held before:
+    the instrument, the settings, an operator, the field, --set. CLASS is such as BiasFrame.
+    """
+    from reduction.pars import Pars  # noqa: PLC0415  # --help stays fast
+
+    with opened(context) as archive:
+        found = Pars(class_name, parameters=settings, archive=archive, **words)
+        CONSOLE.print(_grown(found.tree))
+
+
+def _grown(branch: Branch) -> Tree:
+    through = f" [dim]({', '.join(branch.inputs)})[/dim]" if branch.inputs else ""
+    again = " [dim]see above[/dim]" if branch.again else ""
+    tree = Tree(f"[bold]{escape(branch.class_name)}[/bold]{through}{again}")
+    for setting in branch.settings:
+        tree.add(_said(setting))
+    for below in branch.branches:
+        tree.children.append(_grown(below))
+    return tree
+
+
+def _said(setting: Setting) -> str:
+    said = f"{setting.name} = {escape(repr(setting.value))}"
+    before = "".join(f", {x.origin} {x.value!r}" for x in reversed(setting.layers[:-1]))
+    if before or setting.origin != "default":
+        said += f"  [dim]{escape(setting.origin + before)}[/dim]"
+    return said
+
+
+@click.command(short_help="Draw a raw frame or a product into a file.")
+@click.argument("object_id", type=int)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write: .png, .pdf or .svg; OBJECT_ID.png by default.",
+)
+@click.pass_context
+def inspect(context: click.Context, object_id: int, output: Path | None) -> None:
+    """Draw a raw frame or a product: what a person looks at to judge it.
+
+    OBJECT_ID is its number in archive.products. Its class says what is drawn; its flags, its
+    attributes and its process parameters stand beside it in words.
+    """
+    from reduction.inspection import save  # noqa: PLC0415  # --help stays fast
+
+    path = output or Path(f"{object_id}.png")
+    with opened(context) as archive:
+        save(archive.object(object_id).inspect(), path)
+    CONSOLE.print(str(path), markup=False)
+
+
+@click.command(short_help="Make a product once more, to see whether it comes out the same.")
+@click.argument("object_id", type=int)
+@click.pass_context
+def remake(context: click.Context, object_id: int) -> None:
+    """Make a product once more, to see whether it comes out the same.
+
+    It is made from its recorded progenitors with its recorded parameters and code, a script's
+    included, and compared bit for bit; no table changes. OBJECT_ID is its number in
+    archive.products. Ends with status 1 if it comes out otherwise.
+    """
+    from reduction.remake import remake  # noqa: PLC0415  # --help stays fast
+
+    with opened(context) as archive:
+        found = remake(archive, object_id)
+    said = "the same" if found.same else f"another: {found.before[:12]} -> {found.now[:12]}"
+    CONSOLE.print(f"object {object_id}: {said}", markup=False)
+    if not found.same:
+        context.exit(1)
+
+
+COMMANDS = (pars, inspect, remake)
