@@ -121,12 +121,13 @@ INSTRUMENT: Final = Instrument(
     pixel_scale=_SCALE,
     pointing_error=0.6,
     rotation_known=False,
-    # Pixels of 5 arcsec: stars are two pixels wide, and matched within a pixel.
+    # Pixels of 5 arcsec: stars are two pixels wide, and matched within a pixel. Larger apertures
+    # double the scatter of bright stars: more sky, more neighbours.
     parameters=MappingProxyType(
         {
             "AstrometricParameters": MappingProxyType({"TOLERANCE": 4.0}),
             "PhotSrcCatalog": MappingProxyType({"MATCH_RADIUS": 5.0}),
-            "Catalog": MappingProxyType({"APERTURE_RADIUS": 5.0}),
+            "Catalog": MappingProxyType({"APERTURE_RADIUS": 2.5}),
         }
     ),
     corrections=frozenset({"uncalibrated"}),

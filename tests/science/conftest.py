@@ -51,6 +51,29 @@ def real_sky(
         opened.close()
 
 
+@pytest.fixture(scope="session")
+def small_telescopes(
+    databases: Databases, shared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Archive]:
+    """An archive with MIT's two nights and a night of MicroObservatory, unmade."""
+    data = shared / "data"
+    with databases.fresh() as database:
+        settings = Settings(
+            database=database,
+            storage=StorageSettings(root=tmp_path_factory.mktemp("small")),
+            limits=LimitSettings(make_budget_s=900.0),
+        )
+        opened = Archive(settings)
+        initialise(settings, opened.registry)
+        sync_recipes(opened)
+        frames = sorted((data / "microobservatory_hatp32_2017-12-20" / "science").iterdir())
+        report = opened.ingest([data / "mit_wallace_2713_2018-10", *frames[::4]])
+        assert (report.frames, report.refused) == (47 + 8, [])
+        opened.load_references(data / "reference_catalogues" / "tycho2_fields.csv", "tycho2")
+        yield opened
+        opened.close()
+
+
 @pytest.fixture
 def archive(real_sky: Archive) -> Archive:
     """The archive of the real frames, as the one that classes speak of."""

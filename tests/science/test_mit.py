@@ -4,24 +4,16 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from reduction.archive import Archive
-from reduction.operate import initialise, sync_recipes
 from reduction.targets.cosmic_rays import CosmicMap
 from reduction.targets.reduced import ReducedScienceFrame
 from reduction.targets.weight import WeightFrame
-from schemas.settings import LimitSettings, Settings, StorageSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.support.clusters import Databases
 
 pytestmark = [pytest.mark.science, pytest.mark.slow]
 
@@ -32,24 +24,10 @@ NIGHTS = {
 
 
 @pytest.fixture(scope="module")
-def archive(
-    databases: Databases, shared: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Archive]:
+def archive(small_telescopes: Archive) -> Archive:
     """An archive with both nights."""
-    with databases.fresh() as database:
-        settings = Settings(
-            database=database,
-            storage=StorageSettings(root=tmp_path_factory.mktemp("mit")),
-            limits=LimitSettings(make_budget_s=900.0),
-        )
-        opened = Archive(settings)
-        initialise(settings, opened.registry)
-        sync_recipes(opened)
-        Archive.use(opened)
-        report = opened.ingest([shared / "data" / "mit_wallace_2713_2018-10"])
-        assert report.refused == []
-        yield opened
-        opened.close()
+    Archive.use(small_telescopes)
+    return small_telescopes
 
 
 @pytest.fixture(scope="module", params=sorted(NIGHTS))
