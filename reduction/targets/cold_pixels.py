@@ -28,7 +28,7 @@ class ColdPixelMap(CalibrationTarget):
     night sky; made per filter, since flats are.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame", "RawScienceFrame")
 

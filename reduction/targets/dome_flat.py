@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class DomeFlatFrame(CalibrationTarget):
     """Mean of a night's dome flats of one filter, of median 1."""
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawDomeFlatFrame",)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class GainLinearity(CalibrationTarget):
     """Gain from pairs of flats: dome flats of equal exposure time, else twilight flats."""
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame")
 
     raw_dome_flats = raw_frames("RawDomeFlatFrame", at_least=0)

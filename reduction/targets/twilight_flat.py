@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class TwilightFlatFrame(CalibrationTarget):
     """Mean of a night's twilight flats of one filter, stars rejected, of median 1."""
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawTwilightFlatFrame",)
 
