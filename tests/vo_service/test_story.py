@@ -323,7 +323,7 @@ def test_a_higher_version_of_a_recipe_remakes_its_products_and_what_rests_on_the
     old = {"LANG": "ADQL", "QUERY": CATALOGUE}
     status, _, body = get(story.stage.url + "/tap/sync", **old)
     assert status == 503
-    assert "version 1 of the recipe of MasterFlatFrame" in body.decode()
+    assert f"version {MasterFlatFrame.VERSION} of the recipe of MasterFlatFrame" in body.decode()
     with served(improved, tmp_path / "improved.log") as url:
         stage = replace(story.stage, url=url, settings=improved)
         remade = story.tell(whole_catalogue, sources, stage=stage)
