@@ -133,7 +133,7 @@ def test_colours_of_the_cluster_agree_with_those_of_sdss(url: str) -> None:
     difference = np.array([row["b"] - row["v"] - row["ref_b"] + row["ref_v"] for row in rows])
     assert len(difference) >= 30
     # zero points are SDSS's, so the median is near nothing; each star's colour has two errors of
-    # up to 0.04 over the root of its frames, 0.02 of Lupton's transformation, its neighbours' light
+    # up to 0.04 over the root of its frames, 0.02 of the transformation, its neighbours' light
     assert abs(np.median(difference)) < 0.02
     assert 1.4826 * np.median(np.abs(difference - np.median(difference))) < 0.06
 
