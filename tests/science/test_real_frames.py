@@ -127,15 +127,15 @@ def test_colours_of_the_cluster_agree_with_those_of_sdss(url: str) -> None:
         "JOIN archive.sources AS v ON DISTANCE(v.ra, v.dec, r.ra, r.dec) < 0.7 / 3600 "
         "JOIN archive.sources AS b ON DISTANCE(b.ra, b.dec, r.ra, r.dec) < 0.7 / 3600 "
         "WHERE v.filter = 'JohnsonV' AND b.filter = 'JohnsonB' AND v.flags = 0 AND b.flags = 0 "
-        "AND v.mag_err < 0.02 AND b.mag_err < 0.02 AND r.mag_v < 16 "
+        "AND v.mag_err < 0.04 AND b.mag_err < 0.04 AND r.mag_v < 16 "
         "AND r.mag_b IS NOT NULL AND r.mag_v IS NOT NULL GROUP BY r.object_id, r.name",
     )
     difference = np.array([row["b"] - row["v"] - row["ref_b"] + row["ref_v"] for row in rows])
     assert len(difference) >= 30
-    # zero points are SDSS's, so the median is near nothing; each star's colour is of two errors
-    # of 0.02, of 0.02 of the transformation (Lupton 2005), and of its neighbours' light
+    # zero points are SDSS's, so the median is near nothing; each star's colour has two errors of
+    # up to 0.04 over the root of its frames, 0.02 of the transformation, its neighbours' light
     assert abs(np.median(difference)) < 0.02
-    assert 1.4826 * np.median(np.abs(difference - np.median(difference))) < 0.05
+    assert 1.4826 * np.median(np.abs(difference - np.median(difference))) < 0.06
 
 
 def test_a_cone_finds_each_bright_star_on_every_frame_of_its_band(url: str) -> None:

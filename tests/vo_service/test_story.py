@@ -19,6 +19,7 @@ from pyvo.dal import DALQueryError
 from reduction.archive import Archive
 from reduction.operate import bump, edit, set_parameter
 from reduction.simulate import simulate
+from reduction.targets.master_flat import MasterFlatFrame
 from schemas.settings import ReductionSettings
 from tests.support.asking import (
     CATALOGUE,
