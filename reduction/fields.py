@@ -129,6 +129,8 @@ def declare_field(archive: Archive, spec: FieldSpec, *, why: str = "", who: str 
                 raise ParameterError(
                     "field", spec.name, "a new name: a field of this name is known, and differs"
                 )
+            if row.is_valid < 1:
+                raise ParameterError("field", spec.name, "a new name: this field was closed")
             declare_in_field(archive, session, row.field_id, whole, frames)
             return whole
         row = _row(whole)

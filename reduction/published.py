@@ -31,8 +31,8 @@ _FIELD_NAME = ", (SELECT f.name FROM vo.field f WHERE f.field_id = t.field_id) A
 
 
 def table_name(cls: type[DBObject]) -> str:
-    """``ReducedScienceFrame`` -> ``reduced_science_frame``."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+    """``ReducedScienceFrame`` -> ``reduced_science_frame``; a class's ``TABLE`` comes first."""
+    return cls.TABLE or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
 
 def column_name(attribute: str) -> str:

@@ -25,6 +25,7 @@ class Catalog(FrameTarget):
     """
 
     VERSION = 2
+    TABLE = "frame_catalog"
 
     reduced = of_frame("ReducedScienceFrame")
 

@@ -38,7 +38,7 @@ class DarkCurrent(CalibrationTarget):
     read_noise = calibration("ReadNoise")
     imstat = imstat("adu/s")
     bulk = attribute(
-        float, "dark current of the median pixel", unit="adu/s", ucd="phot.count;arith.rate"
+        float, "dark current of the median pixel", unit="adu/s", ucd="arith.rate;phot.count"
     )
     stray_light = attribute(
         float,
