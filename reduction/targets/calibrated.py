@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reduction.attributes import attribute
-from reduction.comparison import fell, lost
+from reduction.comparison import differs_in_part, fell, lost
 from reduction.corrected import differs
 from reduction.depends import calibration, of_frame, raw_frame
 from reduction.mjd import utc_of
@@ -57,13 +57,13 @@ class CalibratedScienceFrame(FrameTarget):
     class Parameters:
         """Limits of what changes from one version to the next; the rest is the progenitors'.
 
-        MINIMUM_KEPT is a part of the number of reference stars; zero points in mag, seeing in
-        arcsec.
+        MINIMUM_KEPT is a part of the number of reference stars, MAXIMUM_SEEING_CHANGE of the
+        seeing; zero points in mag.
         """
 
         MINIMUM_KEPT: float = 0.5
         MAXIMUM_ZERO_POINT_DIFFERENCE: float = 0.05
-        MAXIMUM_SEEING_DIFFERENCE: float = 0.3
+        MAXIMUM_SEEING_CHANGE: float = 0.2
 
     class Flags(QualityFlags):
         """What to mind about a published image."""
@@ -76,7 +76,7 @@ class CalibratedScienceFrame(FrameTarget):
         )
         SEEING_CHANGED = (
             8,
-            "the seeing differs from before by more than MAXIMUM_SEEING_DIFFERENCE, arcsec",
+            "the seeing differs from before by more than MAXIMUM_SEEING_CHANGE, a part of it",
         )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
@@ -114,7 +114,7 @@ class CalibratedScienceFrame(FrameTarget):
         zero, limit = found["zero_point"], parameters.MAXIMUM_ZERO_POINT_DIFFERENCE
         if lost(previous, "zero_point", zero) or differs(previous, "zero_point", zero, limit):
             flags |= self.Flags.ZERO_POINT_CHANGED
-        if differs(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_DIFFERENCE):
+        if differs_in_part(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_CHANGE):
             flags |= self.Flags.SEEING_CHANGED
         return int(flags)
 

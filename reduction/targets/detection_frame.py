@@ -11,8 +11,7 @@ import numpy as np
 
 from reduction.attributes import attribute
 from reduction.coadd_bands import combine_bands
-from reduction.comparison import fell
-from reduction.corrected import differs
+from reduction.comparison import differs_in_part, fell
 from reduction.depends import frames_of_field
 from reduction.detection import is_clean, star_width
 from reduction.quality import QualityFlags
@@ -69,7 +68,7 @@ class DetectionFrame(FieldTarget):
         BACKGROUND_SIZE: int = 64
         MAXIMUM_DENSITY: float = 0.04
         MINIMUM_KEPT: float = 0.5
-        MAXIMUM_SEEING_DIFFERENCE: float = 0.3
+        MAXIMUM_SEEING_CHANGE: float = 0.2
 
     class Flags(QualityFlags):
         """What can be wrong with what sources are detected on."""
@@ -79,7 +78,7 @@ class DetectionFrame(FieldTarget):
         FEWER_FRAMES = 4, "fewer frames than MINIMUM_KEPT of those before"
         SEEING_CHANGED = (
             8,
-            "the seeing differs from before by more than MAXIMUM_SEEING_DIFFERENCE, arcsec",
+            "the seeing differs from before by more than MAXIMUM_SEEING_CHANGE, a part of it",
         )
         BANDS_CHANGED = 16, "other bands than before are in it"
 
@@ -127,7 +126,7 @@ class DetectionFrame(FieldTarget):
             flags |= self.Flags.FEWER_SOURCES
         if fell(previous, "n_frames", found["n_frames"], parameters.MINIMUM_KEPT):
             flags |= self.Flags.FEWER_FRAMES
-        if differs(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_DIFFERENCE):
+        if differs_in_part(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_CHANGE):
             flags |= self.Flags.SEEING_CHANGED
         if previous.get("bands") not in (None, found["bands"]):
             flags |= self.Flags.BANDS_CHANGED

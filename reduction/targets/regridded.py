@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.comparison import lost
+from reduction.comparison import differs_in_part, lost
 from reduction.corrected import differs
 from reduction.depends import calibration, in_field, of_frame, raw_frame
 from reduction.detection import is_clean, signal_to_noise
@@ -122,7 +122,7 @@ class RegriddedFrame(FrameInFieldTarget):
 
         BACKGROUND_SUBTRACTION_TYPE is 0 none, 1 constant, 2 meshes of BACKGROUND_SIZE pixels.
         RESAMPLING_TYPE is SPLINE3, LANCZOS3 or BILINEAR. MAXIMUM_BAD_SHARE is the largest part of
-        a pixel that bad pixels may have. Compared with before: parts of the pixels, mag, arcsec.
+        a pixel that bad pixels may have. Compared with before: mag, or parts.
         """
 
         BACKGROUND_SUBTRACTION_TYPE: int = int(BackgroundSubtractionType.MESH)
@@ -134,7 +134,7 @@ class RegriddedFrame(FrameInFieldTarget):
         MAXIMUM_PSF_DIFFERENCE: float = 0.1
         MAXIMUM_GOOD_FRACTION_DIFFERENCE: float = 0.1
         MAXIMUM_ZERO_POINT_DIFFERENCE: float = 0.05
-        MAXIMUM_SEEING_DIFFERENCE: float = 0.3
+        MAXIMUM_SEEING_CHANGE: float = 0.2
 
     class Flags(QualityFlags):
         """What can be wrong with a regridded frame."""
@@ -154,7 +154,7 @@ class RegriddedFrame(FrameInFieldTarget):
         )
         SEEING_CHANGED = (
             16,
-            "the seeing differs from before by more than MAXIMUM_SEEING_DIFFERENCE, arcsec",
+            "the seeing differs from before by more than MAXIMUM_SEEING_CHANGE, a part of it",
         )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
@@ -335,7 +335,7 @@ class RegriddedFrame(FrameInFieldTarget):
         zero, limit = found["zero_point"], parameters.MAXIMUM_ZERO_POINT_DIFFERENCE
         if lost(previous, "zero_point", zero) or differs(previous, "zero_point", zero, limit):
             flags |= self.Flags.ZERO_POINT_CHANGED
-        if differs(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_DIFFERENCE):
+        if differs_in_part(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_CHANGE):
             flags |= self.Flags.SEEING_CHANGED
         return int(flags)
 

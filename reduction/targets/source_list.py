@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.comparison import fell, lost
+from reduction.comparison import differs_in_part, fell, lost
 from reduction.corrected import differs
 from reduction.depends import calibration, of_frame, raw_frame
 from reduction.detection import is_clean, star_width
@@ -74,7 +74,7 @@ class SourceList(FrameTarget):
         MINIMUM_LIMITING_MAG: float = 0.0
         MAXIMUM_LIMITING_MAG: float = 30.0
         MINIMUM_KEPT: float = 0.5
-        MAXIMUM_SEEING_DIFFERENCE: float = 0.3
+        MAXIMUM_SEEING_CHANGE: float = 0.2
         MAXIMUM_DEPTH_DIFFERENCE: float = 0.3
 
     class Flags(QualityFlags):
@@ -88,7 +88,7 @@ class SourceList(FrameTarget):
         FEWER_SOURCES = 4, "fewer sources than MINIMUM_KEPT of those before"
         SEEING_CHANGED = (
             8,
-            "the seeing differs from before by more than MAXIMUM_SEEING_DIFFERENCE, arcsec",
+            "the seeing differs from before by more than MAXIMUM_SEEING_CHANGE, a part of it",
         )
         DEPTH_CHANGED = (
             16,
@@ -159,7 +159,7 @@ class SourceList(FrameTarget):
         found, flags = made.attributes, self.Flags(0)
         if fell(previous, "n_sources", found["n_sources"], parameters.MINIMUM_KEPT):
             flags |= self.Flags.FEWER_SOURCES
-        if differs(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_DIFFERENCE):
+        if differs_in_part(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_CHANGE):
             flags |= self.Flags.SEEING_CHANGED
         depth, limit = found["limiting_mag"], parameters.MAXIMUM_DEPTH_DIFFERENCE
         gone = lost(previous, "limiting_mag", depth)
