@@ -62,6 +62,12 @@ _MOST_STARS: Final = 20_000
 _FEWEST_STARS: Final = 10
 _NARROW: Final = 20.0
 
+#: How far the light of the widest stars reaches for clipping, in their widths and in grid pixels:
+#: where no width is known, and at most.
+_REACH: Final = 0.75
+_USUAL_REACH: Final = 3
+_FARTHEST: Final = 15
+
 
 @dataclass(frozen=True, slots=True)
 class Widths:
@@ -179,7 +185,7 @@ def combine_frames(
     frames
         RegriddedFrame objects, in the order of the lineage.
     combine, clip
-        How, and the limits of clipping: sigma, and the part of the median.
+        How, and the limits of clipping: sigma, and the part of the light near by.
     zero_point
         Of the scale wanted, mag; not counted where no frame has one.
 
@@ -192,7 +198,8 @@ def combine_frames(
     rows = [_row(i, frame, zero_point, calibrated=calibrated) for i, frame in enumerate(frames)]
     table = np.array(rows, _FRAME_DTYPE)
     chosen: list[int] = np.flatnonzero(table["flux_scale"] > 0).tolist()
-    made, box = _combined(frames, table, combine, clip)
+    reach = _reach(table, own_field(inputs).pixel_scale)
+    made, box = _combined(frames, table, combine, (*clip, reach))
     if made is None or not (made.weight > 0).any():
         name = own_field(inputs).name
         message = f"no pixel of field {name} has weight in any of {len(frames)} frames"
@@ -225,7 +232,7 @@ def _combined(
     frames: Sequence[Progenitor],
     table: NDArray[np.void],
     combine: CombineType,
-    clip: tuple[float, float],
+    clip: tuple[float, float, int],
 ) -> tuple[Coadd | None, Section]:
     """Combine what has a scale, and the rectangle that this is; None where nothing has one."""
     scales = {i: float(scale) for i, scale in enumerate(table["flux_scale"]) if scale > 0}
@@ -238,10 +245,21 @@ def _combined(
         for i, scale in scales.items()
     ]
     box = rectangle_around(list(boxes.values()))
-    made = coadd(parts, box, combine=combine, clip_sigma=clip[0], clip_fraction=clip[1])
+    sigma, fraction, reach = clip
+    made = coadd(
+        parts, box, combine=combine, clip_sigma=sigma, clip_fraction=fraction, reach=reach
+    )
     for frame in frames:
         frame.forget()
     return made, box
+
+
+def _reach(table: NDArray[np.void], pixel_scale: float) -> int:
+    """Grid pixels within which the light of a star counts for clipping."""
+    known = table["seeing"][(table["flux_scale"] > 0) & np.isfinite(table["seeing"])]
+    if not len(known):
+        return _USUAL_REACH
+    return min(max(round(_REACH * float(known.max()) / pixel_scale), 1), _FARTHEST)
 
 
 def _row(

@@ -100,12 +100,14 @@ class CoaddedRegriddedFrame(FieldTarget):
     class Parameters:
         """Combination as SWarp's, and Astro-WISE's limit on the point spread function.
 
-        COMBINE_TYPE is WEIGHTED or CLIPPED; CLIP_SIGMA and CLIP_AMPFRAC are CLIPPED's limits.
+        COMBINE_TYPE is WEIGHTED or CLIPPED; CLIP_SIGMA and CLIP_AMPFRAC are CLIPPED's limits: a
+        value is left out if it is further from the median than so many sigma and that part of the
+        largest median near by, within three quarters of the worst seeing.
         """
 
         COMBINE_TYPE: str = str(CombineType.CLIPPED)
         CLIP_SIGMA: float = 4.0
-        CLIP_AMPFRAC: float = 0.3
+        CLIP_AMPFRAC: float = 1.5
         ZERO_POINT: float = 25.0
         MAXIMUM_PSF_DIFFERENCE: float = 0.15
         MAXIMUM_DEPTH_DIFFERENCE: float = 0.1

@@ -70,7 +70,7 @@ def regridded(number: int, **facts: Any) -> Progenitor:
 
 
 def combined(frames: Sequence[Progenitor], **options: Any) -> CoaddedFrames:
-    settings = {"combine": CombineType.WEIGHTED, "clip": (4.0, 0.3), "zero_point": 25.0}
+    settings = {"combine": CombineType.WEIGHTED, "clip": (4.0, 1.5), "zero_point": 25.0}
     return combine_frames(inputs(), frames, **(settings | options))
 
 
@@ -149,7 +149,7 @@ def test_bands_are_clipped_each_for_itself_and_added() -> None:
     made = combine_bands(
         *(inputs(), [*red, *blue]),
         combine=CombineType.CLIPPED,
-        clip=(4.0, 0.3),
+        clip=(4.0, 1.5),
         zero_point=25.0,
     )
     assert (made.bands, made.n_frames) == (("B", "R"), 6)
@@ -167,6 +167,6 @@ def test_frames_without_weight_and_classes_without_field_are_refused() -> None:
         combine_frames(
             *(inputs(None), [regridded(0)]),
             combine=CombineType.WEIGHTED,
-            clip=(4.0, 0.3),
+            clip=(4.0, 1.5),
             zero_point=25.0,
         )
