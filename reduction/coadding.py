@@ -129,12 +129,18 @@ class CoaddedFrames:
         return float(sets[name][order][np.searchsorted(sums, sums[-1] / 2.0)])
 
     def zero_point_error(self) -> float | None:
-        """Error of the mean scale: of the frames' zero points, by weight."""
+        """Error of the mean scale: the mean of the frames' zero points' errors, by weight.
+
+        Frames of a night share their zero point, those of a global solution its standards: the
+        errors of many frames do not average out. NaN where no frame has one.
+        """
         used = self.used
         if self.zero_point is None:
             return None
-        share = used["weight"] / used["weight"].sum()
-        return float(np.sqrt(np.nansum((share * used["zero_point_err"]) ** 2)))
+        known = np.isfinite(used["zero_point_err"])
+        if not known.any():
+            return math.nan
+        return float(np.average(used["zero_point_err"][known], weights=used["weight"][known]))
 
     def position_error(self) -> float:
         """Error of positions, arcsec: what the reference leaves is common to all frames."""

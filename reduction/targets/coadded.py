@@ -59,7 +59,12 @@ class CoaddedRegriddedFrame(FieldTarget):
     zero_point = attribute(
         float, "magnitude of a source of 1 unit", unit="mag", ucd="phot.mag;arith.zp"
     )
-    zero_point_err = attribute(float, "its error", unit="mag", ucd="stat.error;phot.mag;arith.zp")
+    zero_point_err = attribute(
+        float,
+        "its error, taken as common to all frames",
+        unit="mag",
+        ucd="stat.error;phot.mag;arith.zp",
+    )
     pos_err = attribute(float, "error of positions, one axis", unit="arcsec", ucd="stat.error;pos")
     aperture = attribute(
         float, "radius of the zero point's aperture", unit="arcsec", ucd="phys.size.radius"

@@ -103,6 +103,16 @@ def test_frames_without_a_zero_point_are_left_out_where_others_have_one() -> Non
     assert np.isnan(alone.limiting_magnitude())
 
 
+def test_a_zero_point_that_all_frames_share_is_no_better_for_many_of_them() -> None:
+    assert combined([regridded(n) for n in range(20)]).zero_point_error() == pytest.approx(0.02)
+    deep = regridded(1, zero_point_err=0.05, weight=3.0)
+    mixed = combined([regridded(0), deep, regridded(2, zero_point_err=None)])
+    assert mixed.zero_point_error() == pytest.approx((0.02 + 3 * 0.05) / 4)
+    unknown = combined([regridded(0, zero_point_err=None)]).zero_point_error()
+    assert unknown is not None
+    assert np.isnan(unknown)
+
+
 def test_sets_say_time_and_gain_of_their_pixels() -> None:
     made = combined([regridded(0), regridded(1), regridded(2)])
     sets = made.tables["SETS"]
