@@ -17,7 +17,7 @@ from reduction.fields import FieldSpec
 from reduction.progenitor import Progenitor
 from reduction.steps.coadd import CombineType
 from reduction.target import Inputs
-from reduction.targets.regridded import STAR_DTYPE
+from reduction.targets.regridded import STAR_DTYPE, RegriddedFrame
 from schemas.errors import FatalError, UnprocessableError
 
 if TYPE_CHECKING:
@@ -180,3 +180,12 @@ def test_frames_without_weight_and_classes_without_field_are_refused() -> None:
             clip=(4.0, 1.5),
             zero_point=25.0,
         )
+
+
+def test_a_frame_without_exposure_time_is_refused_by_name() -> None:
+    raw = Progenitor(1, "RawScienceFrame", "V", {"name": "bias.fits", "exptime": 0.0}, {})
+    given = Inputs(
+        "RegriddedFrame", {"raw": raw}, instrument=inputs().instrument, chip="a", filter="V"
+    )
+    with pytest.raises(UnprocessableError, match=r"bias\.fits: found an exposure time of 0 s"):
+        RegriddedFrame().compute(given, RegriddedFrame.Parameters())
