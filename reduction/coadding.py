@@ -13,7 +13,9 @@ import numpy as np
 from reduction.field_grids import grid_of, own_field
 from reduction.instruments.base import Section
 from reduction.steps.coadd import CombineType, Contribution, coadd, summed_width
+from reduction.steps.coadd_sources import sky_noise
 from reduction.steps.grid import part_of
+from reduction.steps.photometry import limiting_magnitude
 from reduction.steps.star_widths import star_widths
 from schemas.errors import UnprocessableError
 
@@ -155,13 +157,11 @@ class CoaddedFrames:
         return float(np.sqrt((share * used["noise_factor"] ** 2).sum()))
 
     def limiting_magnitude(self) -> float:
-        """Magnitude of a source of 5 sigma in the aperture, in the median pixel."""
-        weight = self.images["WEIGHT"]
+        """Magnitude of a source of 5 sigma in the aperture, at the median weight."""
         if self.zero_point is None or self.aperture is None:
             return math.nan
-        pixels = math.pi * (self.aperture / self.wcs.pixel_scale) ** 2
-        noise = math.sqrt(pixels / float(np.median(weight[weight > 0])))
-        return self.zero_point - 2.5 * math.log10(5.0 * noise)
+        noise = sky_noise(self.images["WEIGHT"], self.aperture / self.wcs.pixel_scale)
+        return limiting_magnitude(noise, self.zero_point)
 
     def coverage(self, field: FieldSpec) -> float:
         """Part of the field's circle that has weight."""
