@@ -57,7 +57,10 @@ class CoaddedRegriddedFrame(FieldTarget):
         float, "exposure time of all exposures", unit="s", ucd="time.duration;obs.exposure"
     )
     zero_point = attribute(
-        float, "magnitude of a source of 1 unit", unit="mag", ucd="phot.mag;arith.zp"
+        float,
+        "magnitude of a source of 1 unit, at the ground: extinction is allowed for",
+        unit="mag",
+        ucd="phot.mag;arith.zp",
     )
     zero_point_err = attribute(
         float,
@@ -92,7 +95,7 @@ class CoaddedRegriddedFrame(FieldTarget):
     )
     psf_stars = attribute(int, "stars that this was measured with", ucd="meta.number")
     limiting_mag = attribute(
-        float, "5 sigma in the aperture, in the median pixel", unit="mag", ucd="phot.mag"
+        float, "5 sigma in the aperture at the median noise of the sky", unit="mag", ucd="phot.mag"
     )
     coverage = attribute(
         float, "part of the field's circle with weight", ucd="meta.number;arith.ratio"
