@@ -13,7 +13,9 @@ import numpy as np
 from reduction.field_grids import grid_of, own_field
 from reduction.instruments.base import Section
 from reduction.steps.coadd import CombineType, Contribution, coadd, summed_width
+from reduction.steps.coadd_sources import sky_noise
 from reduction.steps.grid import part_of
+from reduction.steps.photometry import limiting_magnitude
 from reduction.steps.star_widths import star_widths
 from schemas.errors import UnprocessableError
 
@@ -61,6 +63,12 @@ _IN_MEMORY: Final = 40_000_000
 _MOST_STARS: Final = 20_000
 _FEWEST_STARS: Final = 10
 _NARROW: Final = 20.0
+
+#: How far the light of the widest stars reaches for clipping, in their widths and in grid pixels:
+#: where no width is known, and at most.
+_REACH: Final = 0.75
+_USUAL_REACH: Final = 3
+_FARTHEST: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +131,18 @@ class CoaddedFrames:
         return float(sets[name][order][np.searchsorted(sums, sums[-1] / 2.0)])
 
     def zero_point_error(self) -> float | None:
-        """Error of the mean scale: of the frames' zero points, by weight."""
+        """Error of the mean scale: the mean of the frames' zero points' errors, by weight.
+
+        Frames of a night share their zero point, those of a global solution its standards: the
+        errors of many frames do not average out. NaN where no frame has one.
+        """
         used = self.used
         if self.zero_point is None:
             return None
-        share = used["weight"] / used["weight"].sum()
-        return float(np.sqrt(np.nansum((share * used["zero_point_err"]) ** 2)))
+        known = np.isfinite(used["zero_point_err"])
+        if not known.any():
+            return math.nan
+        return float(np.average(used["zero_point_err"][known], weights=used["weight"][known]))
 
     def position_error(self) -> float:
         """Error of positions, arcsec: what the reference leaves is common to all frames."""
@@ -143,13 +157,11 @@ class CoaddedFrames:
         return float(np.sqrt((share * used["noise_factor"] ** 2).sum()))
 
     def limiting_magnitude(self) -> float:
-        """Magnitude of a source of 5 sigma in the aperture, in the median pixel."""
-        weight = self.images["WEIGHT"]
+        """Magnitude of a source of 5 sigma in the aperture, at the median weight."""
         if self.zero_point is None or self.aperture is None:
             return math.nan
-        pixels = math.pi * (self.aperture / self.wcs.pixel_scale) ** 2
-        noise = math.sqrt(pixels / float(np.median(weight[weight > 0])))
-        return self.zero_point - 2.5 * math.log10(5.0 * noise)
+        noise = sky_noise(self.images["WEIGHT"], self.aperture / self.wcs.pixel_scale)
+        return limiting_magnitude(noise, self.zero_point)
 
     def coverage(self, field: FieldSpec) -> float:
         """Part of the field's circle that has weight."""
@@ -179,7 +191,7 @@ def combine_frames(
     frames
         RegriddedFrame objects, in the order of the lineage.
     combine, clip
-        How, and the limits of clipping: sigma, and the part of the median.
+        How, and the limits of clipping: sigma, and the part of the light near by.
     zero_point
         Of the scale wanted, mag; not counted where no frame has one.
 
@@ -192,7 +204,8 @@ def combine_frames(
     rows = [_row(i, frame, zero_point, calibrated=calibrated) for i, frame in enumerate(frames)]
     table = np.array(rows, _FRAME_DTYPE)
     chosen: list[int] = np.flatnonzero(table["flux_scale"] > 0).tolist()
-    made, box = _combined(frames, table, combine, clip)
+    reach = _reach(table, own_field(inputs).pixel_scale)
+    made, box = _combined(frames, table, combine, (*clip, reach))
     if made is None or not (made.weight > 0).any():
         name = own_field(inputs).name
         message = f"no pixel of field {name} has weight in any of {len(frames)} frames"
@@ -225,7 +238,7 @@ def _combined(
     frames: Sequence[Progenitor],
     table: NDArray[np.void],
     combine: CombineType,
-    clip: tuple[float, float],
+    clip: tuple[float, float, int],
 ) -> tuple[Coadd | None, Section]:
     """Combine what has a scale, and the rectangle that this is; None where nothing has one."""
     scales = {i: float(scale) for i, scale in enumerate(table["flux_scale"]) if scale > 0}
@@ -238,10 +251,21 @@ def _combined(
         for i, scale in scales.items()
     ]
     box = rectangle_around(list(boxes.values()))
-    made = coadd(parts, box, combine=combine, clip_sigma=clip[0], clip_fraction=clip[1])
+    sigma, fraction, reach = clip
+    made = coadd(
+        parts, box, combine=combine, clip_sigma=sigma, clip_fraction=fraction, reach=reach
+    )
     for frame in frames:
         frame.forget()
     return made, box
+
+
+def _reach(table: NDArray[np.void], pixel_scale: float) -> int:
+    """Grid pixels within which the light of a star counts for clipping."""
+    known = table["seeing"][(table["flux_scale"] > 0) & np.isfinite(table["seeing"])]
+    if not len(known):
+        return _USUAL_REACH
+    return min(max(round(_REACH * float(known.max()) / pixel_scale), 1), _FARTHEST)
 
 
 def _row(

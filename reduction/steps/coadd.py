@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from scipy.ndimage import maximum_filter
 from scipy.optimize import brentq
 
 from reduction.instruments.base import Section
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 #: Grid pixels (rows, columns) that are combined at a time: 9 bytes a pixel and frame.
 _TILE: Final = (256, 1024)
 _ENOUGH_TO_CLIP: Final = 3
+#: A median is light of a source from so many of its errors on.
+_LIGHT_SIGMA: Final = 3.0
 _SIGMA_PER_FWHM: Final = 1.0 / 2.3548200450309493
 
 #: Which frames make up a set of origins.
@@ -100,7 +103,8 @@ def coadd(  # the settings of SWarp's combination
     *,
     combine: CombineType = CombineType.CLIPPED,
     clip_sigma: float = 4.0,
-    clip_fraction: float = 0.3,
+    clip_fraction: float = 1.5,
+    reach: int = 3,
     tile: tuple[int, int] = _TILE,
 ) -> Coadd:
     """Combine frames.
@@ -115,8 +119,11 @@ def coadd(  # the settings of SWarp's combination
         How.
     clip_sigma, clip_fraction
         A value is left out if it is further from the median than ``clip_sigma`` times the error of
-        their difference plus ``clip_fraction`` times the median: seeing differs between frames,
-        and with it the light in the middle of a star.
+        their difference plus ``clip_fraction`` times the light near by: the largest median, less
+        three of its errors, within ``reach``. Seeing differs between frames, and with it the light
+        in the middle of a star and in its wings, where the median alone says nothing of it.
+    reach
+        Pixels along each axis; three quarters of the width (fwhm) of the widest stars.
     tile
         Rows and columns combined at a time; what is in memory at once beside the result is 9
         bytes for each of its pixels and each frame that touches it.
@@ -131,6 +138,11 @@ def coadd(  # the settings of SWarp's combination
     Gruen, Seitz & Bernstein 2014, PASP 126, 158, for the clipping and its two limits. The error of
     a median of values with errors s is sqrt(pi / 2) / sum(1 / s): without it a deep frame among
     many shallow ones would be the outlier.
+
+    With the defaults fluxes of stars do not depend on the seeing's differences, up to widths in
+    the ratio 3 to 2, within 0.5 %. The price: on a star, what only one frame has is left out from
+    about one and a half times the star's peak on; on the sky, from ``clip_sigma`` on. The frames'
+    sky has to be taken off, or it counts as light.
 
     A pixel's set of frames is told from others by the sum of a random 64-bit number for each of
     its members (Zobrist 1970): two of a million sets are mixed up with a chance of 3e-8.
@@ -152,13 +164,18 @@ def coadd(  # the settings of SWarp's combination
     for y0 in range(box.y0, box.y1, tile[0]):
         for x0 in range(box.x0, box.x1, tile[1]):
             part = Section(y0, min(y0 + tile[0], box.y1), x0, min(x0 + tile[1], box.x1))
-            touching = [i for i, frame in enumerate(frames) if _meet(frame.box, part) is not None]
+            around = _grown(part, box, reach) if combine is CombineType.CLIPPED else part
+            touching = [
+                i for i, frame in enumerate(frames) if _meet(frame.box, around) is not None
+            ]
             if not touching:
                 continue
-            stack = _Stack.of([frames[i] for i in touching], part)
+            stack = _Stack.of([frames[i] for i in touching], around)
+            own = _places(part, around)
             if combine is CombineType.CLIPPED:
-                made.clipped[touching] += stack.clip(clip_sigma, clip_fraction)
-            place = (slice(y0 - box.y0, part.y1 - box.y0), slice(x0 - box.x0, part.x1 - box.x0))
+                made.clipped[touching] += stack.clip(clip_sigma, clip_fraction, reach, own)
+            stack = stack.cut(own)
+            place = _places(part, box)
             _combine(stack, made, place)
             made.origin[place] = origins.number(stack.used, touching)
     return Coadd(
@@ -171,6 +188,24 @@ def _meet(one: Section, other: Section) -> Section | None:
     y0, y1 = max(one.y0, other.y0), min(one.y1, other.y1)
     x0, x1 = max(one.x0, other.x0), min(one.x1, other.x1)
     return Section(y0, y1, x0, x1) if y0 < y1 and x0 < x1 else None
+
+
+def _grown(part: Section, box: Section, reach: int) -> Section:
+    """A part of a box and what is near it."""
+    return Section(
+        max(part.y0 - reach, box.y0),
+        min(part.y1 + reach, box.y1),
+        max(part.x0 - reach, box.x0),
+        min(part.x1 + reach, box.x1),
+    )
+
+
+def _places(part: Section, whole: Section) -> tuple[slice, slice]:
+    """Rows and columns of a rectangle in one that has it in it."""
+    return (
+        slice(part.y0 - whole.y0, part.y1 - whole.y0),
+        slice(part.x0 - whole.x0, part.x1 - whole.x0),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +225,7 @@ class _Stack:
         for i, frame in enumerate(frames):
             both, own = _meet(frame.box, part), frame.box
             assert both is not None  # noqa: S101  # the caller asked
-            here = (
-                i,
-                slice(both.y0 - part.y0, both.y1 - part.y0),
-                slice(both.x0 - part.x0, both.x1 - part.x0),
-            )
+            here = (i, *_places(both, part))
             there = Section(both.y0 - own.y0, both.y1 - own.y0, both.x0 - own.x0, both.x1 - own.x0)
             image, inverse, mask = frame.read(there)
             value[here] = image * np.float32(frame.scale)
@@ -203,23 +234,32 @@ class _Stack:
         used = (weight > 0) & np.isfinite(value)
         return cls(value, weight, bits, used)
 
-    def clip(self, sigma: float, fraction: float) -> NDArray[np.int64]:
-        """Take outliers out of what is used; how many of each frame."""
+    def cut(self, place: tuple[slice, slice]) -> _Stack:
+        """A piece of it."""
+        piece = (slice(None), *place)
+        return _Stack(self.value[piece], self.weight[piece], self.bits[piece], self.used[piece])
+
+    def clip(
+        self, sigma: float, fraction: float, reach: int, place: tuple[slice, slice]
+    ) -> NDArray[np.int64]:
+        """Take outliers out of what is used; how many of each frame there are in a piece."""
         n = len(self.value)
         if n < _ENOUGH_TO_CLIP:
             return np.zeros(n, np.int64)
         count = self.used.sum(axis=0)
         middle = _median(np.where(self.used, self.value, np.inf), count)
-        allowed = np.float32(fraction) * np.abs(middle)
         enough = count >= _ENOUGH_TO_CLIP
         lost = np.zeros(n, np.int64)
         sharpness = np.sqrt(np.where(self.used, self.weight, np.float32(0))).sum(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
             own = np.float32(math.pi / 2.0) / sharpness**2
+            light = np.abs(middle) - np.float32(_LIGHT_SIGMA) * np.sqrt(own)
+            light = np.where(np.isfinite(light), np.maximum(light, np.float32(0)), np.float32(0))
+            allowed = np.float32(fraction) * maximum_filter(light, 2 * reach + 1, mode="nearest")
             for i in range(n):
                 limit = np.float32(sigma) * np.sqrt(1.0 / self.weight[i] + own) + allowed
                 far = enough & self.used[i] & (np.abs(self.value[i] - middle) > limit)
-                lost[i] = np.count_nonzero(far)
+                lost[i] = np.count_nonzero(far[place])
                 self.used[i] &= ~far
         return lost
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["Deep", "detect_sources", "measure_sources"]
+__all__ = ["Deep", "detect_sources", "measure_sources", "sky_noise"]
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -87,6 +88,12 @@ def _sky(deep: Deep, box: int) -> tuple[Background, float]:
     return Background(behind.level, noise, behind.global_level, middle), factor
 
 
+def sky_noise(weight: NDArray[np.float32], radius: float) -> float:
+    """Noise of the sky in a circle (radius in pixels) at the median weight; NaN without any."""
+    used = weight[weight > 0]
+    return math.sqrt(math.pi * radius**2 / float(np.median(used))) if used.size else math.nan
+
+
 def detect_sources(
     deep: Deep,
     *,
@@ -138,6 +145,7 @@ def measure_sources(
     offset: tuple[int, int] = (0, 0),
     aperture_radius: float = 12.0,
     box: int = 64,
+    found_here: bool = False,
 ) -> NDArray[np.void]:
     """Measure sources that were detected elsewhere: place and shape are given, fluxes are new.
 
@@ -151,6 +159,9 @@ def measure_sources(
         (x, y) of the detection image's first pixel on this one.
     aperture_radius, box
         As :func:`reduction.steps.sources.extract`.
+    found_here
+        Whether they were detected on these very pixels, as
+        :func:`reduction.steps.source_fluxes.point_source_fluxes`.
 
     Returns
     -------
@@ -181,13 +192,16 @@ def measure_sources(
     rows["flags"][~inside] |= int(SourceFlag.NO_FLUX | SourceFlag.TRUNCATED)
     here = rows[inside]
     if len(here):
-        _fluxes(here, deep, aperture_radius, box)
+        _fluxes(here, deep, (aperture_radius, box), found_here=found_here)
         rows[inside] = here
     return rows
 
 
-def _fluxes(rows: NDArray[np.void], deep: Deep, radius: float, box: int) -> None:
-    """Set fluxes, widths and flags, in place."""
+def _fluxes(
+    rows: NDArray[np.void], deep: Deep, sizes: tuple[float, int], *, found_here: bool
+) -> None:
+    """Set fluxes, widths and flags, in place; sizes are the aperture's radius and the meshes'."""
+    radius, box = sizes
     sky, _ = _sky(deep, box)
     bad = deep.bad | ~np.isfinite(deep.image)
     pixels = np.ascontiguousarray(np.where(bad, 0, deep.image - sky.level), np.float32)
@@ -207,7 +221,13 @@ def _fluxes(rows: NDArray[np.void], deep: Deep, radius: float, box: int) -> None
     )
     aperture_fluxes(frame, rows, aperture_radius=radius, lost_flag=int(SourceFlag.NO_FLUX))
     _flag(rows, deep, (mended, bad), radius)
-    point_source_fluxes(frame, rows, aperture_radius=radius, forgiven=int(SourceFlag.MERGED))
+    point_source_fluxes(
+        frame,
+        rows,
+        aperture_radius=radius,
+        forgiven=int(SourceFlag.MERGED),
+        found_here=found_here,
+    )
 
 
 def _flag(

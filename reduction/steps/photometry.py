@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["ZeroPoint", "isolated", "magnitudes", "star_zero_points", "zero_point"]
+__all__ = [
+    "ZeroPoint",
+    "aperture_sky_noise",
+    "isolated",
+    "limiting_magnitude",
+    "magnitudes",
+    "star_zero_points",
+    "zero_point",
+]
 
 import math
 from dataclasses import dataclass
@@ -17,6 +25,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _POGSON = 2.5 / math.log(10.0)
+_LIMIT_SIGMA = 5.0
 _ROUNDS = 20
 _BISECTIONS = 30
 
@@ -159,6 +168,48 @@ def magnitudes(  # one formula
     safe = np.where(good, flux, 1.0)
     mag = zero - extinction * airmass - 2.5 * np.log10(safe / exptime)
     return np.where(good, mag, np.nan), np.where(good, _POGSON * flux_err / safe, np.nan)
+
+
+def limiting_magnitude(noise: float, zero: float) -> float:
+    """Magnitude of a source whose flux is five times the noise of the sky in the aperture.
+
+    What ``limiting_mag`` means everywhere: of single frames' lists, of coadds and of their lists.
+
+    Parameters
+    ----------
+    noise
+        Of the sky in the aperture, the frame's median, in a unit per second; NaN where not known.
+    zero
+        Magnitude of 1 unit per second: at the ground.
+    """
+    return zero - 2.5 * math.log10(_LIMIT_SIGMA * noise) if noise > 0 else math.nan
+
+
+def aperture_sky_noise(flux: Array, flux_err: Array, gain: float, *, floor: float = 0.0) -> float:
+    """Median noise of the sky in the aperture, from the errors of sources' fluxes.
+
+    The sources' own photons, and the relative error that all fluxes have, are taken out.
+
+    Parameters
+    ----------
+    flux, flux_err
+        Of sources in the aperture, adu, shape (n,); NaN: not used.
+    gain
+        e-/adu.
+    floor
+        Relative error beyond the noise.
+
+    Returns
+    -------
+    float
+        adu; NaN without a source.
+    """
+    known = np.isfinite(flux) & np.isfinite(flux_err)
+    if not known.any():
+        return math.nan
+    light = np.maximum(flux[known], 0.0)
+    variance = flux_err[known] ** 2 - light / gain - (floor * light) ** 2
+    return math.sqrt(max(float(np.median(variance)), 0.0))
 
 
 def isolated(

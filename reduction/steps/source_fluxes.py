@@ -123,7 +123,12 @@ def aperture_fluxes(
 
 
 def point_source_fluxes(
-    frame: Frame, sources: Sources, *, aperture_radius: float, forgiven: int
+    frame: Frame,
+    sources: Sources,
+    *,
+    aperture_radius: float,
+    forgiven: int,
+    found_here: bool = True,
 ) -> PsfModel | None:
     """Set ``flux_psf``, ``spread`` and their errors, in place; gives the function fitted.
 
@@ -138,6 +143,9 @@ def point_source_fluxes(
         Of the circle, pixels.
     forgiven
         Flags that a star for the fit may have.
+    found_here
+        Whether the places were found on these pixels: noise has drawn them to where it adds to
+        the flux, by 1 / (S/N)^2, which is taken off.
 
     Notes
     -----
@@ -165,11 +173,10 @@ def point_source_fluxes(
     scale = _correction(frame, sources, found.flux, stars, aperture_radius, psf).at(x, y)
     scale = np.where((scale > 0.5) & (scale < 2.0), scale, 1.0)
     flux, error = found.flux * scale, found.flux_err * scale
-    # a place found on the same pixels is where noise helps: 1 / (S/N)^2 too much
-    significant = flux > _CERTAIN * error
-    flux = np.where(
-        significant, flux / (1.0 + (error / np.where(significant, flux, 1.0)) ** 2), flux
-    )
+    if found_here:
+        significant = flux > _CERTAIN * error
+        relative = error / np.where(significant, flux, 1.0)
+        flux = np.where(significant, flux / (1.0 + relative**2), flux)
     sources["flux_psf"] = flux
     sources["flux_psf_err"] = np.hypot(error, frame.floor * np.nan_to_num(sources["flux_psf"]))
     sources["spread"], sources["spread_err"] = found.spread, found.spread_err

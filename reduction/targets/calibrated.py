@@ -29,6 +29,10 @@ _SCIENCE_READY = 2
 class CalibratedScienceFrame(FrameTarget):
     """A reduced frame with the projection and zero point that belong to it: no new pixels.
 
+    ``PHOTZP`` is above the atmosphere: the magnitude of a flux in adu is
+    ``PHOTZP - PHOTEXT * AIRMASS - 2.5 log10(flux / EXPTIME)``. ``PHOTILL`` says that there is an
+    illumination correction: it is in the magnitudes of the SourceList, not in these pixels.
+
     It is what ``ivoa.obscore`` lists and what image searches and cutouts answer with.
     """
 
@@ -39,6 +43,7 @@ class CalibratedScienceFrame(FrameTarget):
     reduced = of_frame("ReducedScienceFrame")
     astrometric = of_frame("AstrometricParameters")
     photometric = calibration("PhotometricParameters", required=False, prefer_own=True)
+    illumination = calibration("IlluminationCorrectionFrame", required=False, when="illumination")
 
     object = attribute(str, "target as the observer named it", ucd="meta.id;src")
     exptime = attribute(float, "exposure time", unit="s", ucd="time.duration;obs.exposure")
@@ -152,11 +157,16 @@ def _cards(inputs: Inputs) -> dict[str, tuple[Any, str]]:
     if astrometric["seeing"] is not None:
         cards["SEEING"] = (astrometric["seeing"], "[arcsec] fwhm of stars")
     if photometric is not None:
-        cards["PHOTZP"] = (photometric["zero_point"], "[mag] of 1 adu/s above the atmosphere")
+        cards["PHOTZP"] = (photometric["zero_point"], "[mag] of 1 adu/s ABOVE THE ATMOSPHERE")
         cards["PHOTZPE"] = (photometric["zero_point_err"], "[mag] its error")
-        cards["PHOTEXT"] = (photometric["extinction"], "[mag] extinction per airmass")
+        cards["PHOTEXT"] = (
+            photometric["extinction"],
+            "[mag/airmass] ground: PHOTZP-PHOTEXT*AIRMASS",
+        )
         cards["PHOTBAND"] = (photometric["band"], "band of the zero point")
         cards["PHOTAPER"] = (photometric["aperture_radius"], "[pixel] its aperture's radius")
+        if inputs.illumination is not None:
+            cards["PHOTILL"] = (True, "mag of sources is illum. corrected, pixels not")
     return cards
 
 

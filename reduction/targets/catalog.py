@@ -14,6 +14,7 @@ from reduction.comparison import differs_in_part, fell
 from reduction.depends import of_frame
 from reduction.detection import detect, is_clean, star_width
 from reduction.quality import QualityFlags
+from reduction.steps.photometry import aperture_sky_noise
 from reduction.target import FrameTarget, Inputs, Made
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ class Catalog(FrameTarget):
     fwhm = attribute(float, "width (fwhm) of stars", unit="pixel", ucd="instr.obsty.seeing")
     aperture_radius = attribute(
         float, "radius of the circular aperture", unit="pixel", ucd="phys.size.radius"
+    )
+    aperture_noise = attribute(
+        float,
+        "noise of the sky in the aperture, median",
+        unit="adu",
+        ucd="stat.stdev;instr.skyLevel",
     )
     naxis1 = attribute(int, "pixels of the frame along x", ucd="meta.number;instr.pixel")
     naxis2 = attribute(int, "pixels of the frame along y", ucd="meta.number;instr.pixel")
@@ -83,14 +90,22 @@ class Catalog(FrameTarget):
             aperture_radius=parameters.APERTURE_RADIUS,
             flux_floor=parameters.FLUX_FLOOR,
         )
+        clean = is_clean(sources)
+        noise = aperture_sky_noise(
+            sources["flux_aper"][clean],
+            sources["flux_aper_err"][clean],
+            inputs.reduced["effective_gain"],
+            floor=parameters.FLUX_FLOOR,
+        )
         ny, nx = inputs.reduced.images["IMAGE"].shape
         return Made(
             tables={"SOURCES": sources},
             attributes={
                 "n_sources": len(sources),
-                "n_clean": int(is_clean(sources).sum()),
+                "n_clean": int(clean.sum()),
                 "fwhm": star_width(sources),
                 "aperture_radius": parameters.APERTURE_RADIUS,
+                "aperture_noise": noise,
                 "naxis1": nx,
                 "naxis2": ny,
             },

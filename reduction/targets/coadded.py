@@ -57,9 +57,17 @@ class CoaddedRegriddedFrame(FieldTarget):
         float, "exposure time of all exposures", unit="s", ucd="time.duration;obs.exposure"
     )
     zero_point = attribute(
-        float, "magnitude of a source of 1 unit", unit="mag", ucd="phot.mag;arith.zp"
+        float,
+        "magnitude of a source of 1 unit, at the ground: extinction is allowed for",
+        unit="mag",
+        ucd="phot.mag;arith.zp",
     )
-    zero_point_err = attribute(float, "its error", unit="mag", ucd="stat.error;phot.mag;arith.zp")
+    zero_point_err = attribute(
+        float,
+        "its error, taken as common to all frames",
+        unit="mag",
+        ucd="stat.error;phot.mag;arith.zp",
+    )
     pos_err = attribute(float, "error of positions, one axis", unit="arcsec", ucd="stat.error;pos")
     aperture = attribute(
         float, "radius of the zero point's aperture", unit="arcsec", ucd="phys.size.radius"
@@ -87,7 +95,7 @@ class CoaddedRegriddedFrame(FieldTarget):
     )
     psf_stars = attribute(int, "stars that this was measured with", ucd="meta.number")
     limiting_mag = attribute(
-        float, "5 sigma in the aperture, in the median pixel", unit="mag", ucd="phot.mag"
+        float, "5 sigma in the aperture at the median noise of the sky", unit="mag", ucd="phot.mag"
     )
     coverage = attribute(
         float, "part of the field's circle with weight", ucd="meta.number;arith.ratio"
@@ -100,12 +108,14 @@ class CoaddedRegriddedFrame(FieldTarget):
     class Parameters:
         """Combination as SWarp's, and Astro-WISE's limit on the point spread function.
 
-        COMBINE_TYPE is WEIGHTED or CLIPPED; CLIP_SIGMA and CLIP_AMPFRAC are CLIPPED's limits.
+        COMBINE_TYPE is WEIGHTED or CLIPPED; CLIP_SIGMA and CLIP_AMPFRAC are CLIPPED's limits: a
+        value is left out if it is further from the median than so many sigma and that part of the
+        largest median near by, within three quarters of the worst seeing.
         """
 
         COMBINE_TYPE: str = str(CombineType.CLIPPED)
         CLIP_SIGMA: float = 4.0
-        CLIP_AMPFRAC: float = 0.3
+        CLIP_AMPFRAC: float = 1.5
         ZERO_POINT: float = 25.0
         MAXIMUM_PSF_DIFFERENCE: float = 0.15
         MAXIMUM_DEPTH_DIFFERENCE: float = 0.1

@@ -17,9 +17,9 @@ from reduction.depends import in_field
 from reduction.detection import is_clean, star_width
 from reduction.field_grids import grid_of, own_field
 from reduction.quality import QualityFlags
-from reduction.steps.coadd_sources import Deep, detect_sources, measure_sources
+from reduction.steps.coadd_sources import Deep, detect_sources, measure_sources, sky_noise
 from reduction.steps.grid import part_of
-from reduction.steps.photometry import magnitudes
+from reduction.steps.photometry import limiting_magnitude, magnitudes
 from reduction.target import Anchor, FieldTarget, Inputs, Made
 from schemas.tables import Source
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from reduction.target import Progenitor
 
 _APERTURE = 4.0
-_SIGMA = 5.0
 
 #: Rows of the archive's table of sources; what is not measured here stays without value.
 _ROW = np.dtype(
@@ -68,7 +67,7 @@ class CoaddedSourceList(FieldTarget):
     n_clean = attribute(int, "sources without flags but deblending", ucd="meta.number")
     aperture = attribute(float, "radius of the aperture", unit="arcsec", ucd="phys.size.radius")
     limiting_mag = attribute(
-        float, "magnitude of a source of 5 sigma in the aperture", unit="mag", ucd="phot.mag"
+        float, "5 sigma in the aperture at the median noise of the sky", unit="mag", ucd="phot.mag"
     )
     seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
 
@@ -130,18 +129,27 @@ class CoaddedSourceList(FieldTarget):
         )
         found, offset, bands = self._detected(inputs, parameters, deep, radius)
         box = parameters.BACKGROUND_SIZE
-        sources = measure_sources(found, deep, offset=offset, aperture_radius=radius, box=box)
+        sources = measure_sources(
+            *(found, deep),
+            offset=offset,
+            aperture_radius=radius,
+            box=box,
+            found_here=bands == inputs.filter,
+        )
         x0, y0 = int(frame["grid_x"]), int(frame["grid_y"])
         wcs = part_of(grid, x0=x0, y0=y0)
         rows = self._rows(sources, wcs, frame)
         clean = is_clean(sources)
+        limit = math.nan
+        if frame["zero_point"] is not None:
+            limit = limiting_magnitude(sky_noise(deep.weight, radius), frame["zero_point"])
         return Made(
             attributes={
                 "detection": bands,
                 "n_sources": len(rows),
                 "n_clean": int(clean.sum()),
                 "aperture": aperture,
-                "limiting_mag": self._limit(rows, frame, clean),
+                "limiting_mag": limit,
                 "seeing": star_width(sources) * wcs.pixel_scale,
             },
             rows=rows,
@@ -185,15 +193,6 @@ class CoaddedSourceList(FieldTarget):
                     rows["flux" + kind], rows[f"flux{kind}_err"], frame["zero_point"], 1.0
                 )
         return rows
-
-    @staticmethod
-    def _limit(rows: NDArray[np.void], frame: Progenitor, clean: NDArray[np.bool_]) -> float:
-        """Magnitude of five times the noise of the faintest half of the clean sources."""
-        known = clean & np.isfinite(rows["flux_err"])
-        if frame["zero_point"] is None or not known.any():
-            return math.nan
-        noise = float(np.percentile(rows["flux_err"][known], 25.0))
-        return float(frame["zero_point"] - 2.5 * math.log10(_SIGMA * noise))
 
     def verify(self, made: Made, parameters: Parameters) -> int:
         """Look whether the aperture holds the stars, and whether the depth can be."""

@@ -61,7 +61,7 @@ class DetectionFrame(FieldTarget):
         BAND: str = ""
         COMBINE_TYPE: str = str(CombineType.CLIPPED)
         CLIP_SIGMA: float = 4.0
-        CLIP_AMPFRAC: float = 0.3
+        CLIP_AMPFRAC: float = 1.5
         ZERO_POINT: float = 25.0
         DETECTION_THRESHOLD: float = 2.0
         DETECTION_AREA: int = 5

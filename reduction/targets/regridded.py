@@ -159,6 +159,11 @@ class RegriddedFrame(FrameInFieldTarget):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Take the sky off, interpolate, and say how the result's scale and stars are."""
+        exptime = inputs.raw["exptime"]
+        if not exptime > 0:
+            name = inputs.raw["name"]
+            message = f"{name}: found an exposure time of {exptime:g} s, expected more than 0"
+            raise UnprocessableError(message)
         frame, origin = self._projection(inputs)
         grid, box = self._part(inputs, frame)
         sky = self._without_sky(inputs, parameters)
@@ -185,7 +190,7 @@ class RegriddedFrame(FrameInFieldTarget):
                 "grid_nx": box.shape[1],
                 "grid_ny": box.shape[0],
                 "band": inputs.band.standard,
-                "exptime": inputs.raw["exptime"],
+                "exptime": exptime,
                 "astrometry": origin,
                 "pos_err": self._position_error(inputs),
                 **self._scale(inputs, frame, parameters),

@@ -17,7 +17,7 @@ from reduction.depends import calibration, of_frame, raw_frame
 from reduction.detection import is_clean, star_width
 from reduction.focal_plane import factors_at
 from reduction.quality import QualityFlags
-from reduction.steps.photometry import magnitudes
+from reduction.steps.photometry import limiting_magnitude, magnitudes
 from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
 
@@ -54,7 +54,7 @@ class SourceList(FrameTarget):
     n_sources = attribute(int, "number of sources", ucd="meta.number")
     n_clean = attribute(int, "sources without flags but deblending", ucd="meta.number")
     limiting_mag = attribute(
-        float, "magnitude of a source of 5 sigma in the aperture", unit="mag", ucd="phot.mag"
+        float, "5 sigma in the aperture at the median noise of the sky", unit="mag", ucd="phot.mag"
     )
     aperture_radius = attribute(
         float, "radius of the aperture", unit="pixel", ucd="phys.size.radius"
@@ -118,7 +118,7 @@ class SourceList(FrameTarget):
             attributes={
                 "n_sources": len(rows),
                 "n_clean": int(clean.sum()),
-                "limiting_mag": _limit(rows["mag"], rows["mag_err"], clean),
+                "limiting_mag": self._limit(inputs, factor),
                 "aperture_radius": inputs.catalog["aperture_radius"],
                 "seeing": star_width(sources) * wcs.pixel_scale,
             },
@@ -142,6 +142,16 @@ class SourceList(FrameTarget):
             airmass=airmass,
             extinction=photometric["extinction"],
         )
+
+    @staticmethod
+    def _limit(inputs: Inputs, factor: NDArray[np.float64]) -> float:
+        """Limiting magnitude, where sources and their noise are multiplied by a factor."""
+        photometric, noise = inputs.photometric, inputs.catalog["aperture_noise"]
+        if photometric is None or noise is None or not len(factor):
+            return math.nan
+        airmass = 1.0 if inputs.raw["airmass"] is None else inputs.raw["airmass"]
+        ground = photometric["zero_point"] - (photometric["extinction"] or 0.0) * airmass
+        return limiting_magnitude(float(noise * np.median(factor)), float(ground))
 
     def verify(self, made: Made, parameters: Parameters) -> int:
         """Look whether all sources have a place, and whether the depth can be."""
@@ -172,14 +182,3 @@ class SourceList(FrameTarget):
         from reduction.layouts import plot_sources  # noqa: PLC0415  # matplotlib is slow to import
 
         plot_sources(figure, self.rows)
-
-
-def _limit(
-    mag: NDArray[np.float64], mag_err: NDArray[np.float64], clean: NDArray[np.bool_]
-) -> float:
-    """Magnitude at which the noise of the faintest clean sources is a fifth of the flux."""
-    known = clean & np.isfinite(mag) & (mag_err > 0)
-    if not known.any():
-        return math.nan
-    noise = mag[known] - 2.5 * np.log10(mag_err[known] * math.log(10.0) / 2.5)
-    return float(np.max(noise) - 2.5 * math.log10(5.0))

@@ -17,7 +17,7 @@ from reduction.fields import FieldSpec
 from reduction.progenitor import Progenitor
 from reduction.steps.coadd import CombineType
 from reduction.target import Inputs
-from reduction.targets.regridded import STAR_DTYPE
+from reduction.targets.regridded import STAR_DTYPE, RegriddedFrame
 from schemas.errors import FatalError, UnprocessableError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def regridded(number: int, **facts: Any) -> Progenitor:
 
 
 def combined(frames: Sequence[Progenitor], **options: Any) -> CoaddedFrames:
-    settings = {"combine": CombineType.WEIGHTED, "clip": (4.0, 0.3), "zero_point": 25.0}
+    settings = {"combine": CombineType.WEIGHTED, "clip": (4.0, 1.5), "zero_point": 25.0}
     return combine_frames(inputs(), frames, **(settings | options))
 
 
@@ -101,6 +101,16 @@ def test_frames_without_a_zero_point_are_left_out_where_others_have_one() -> Non
     assert alone.zero_point_error() is None
     assert alone.images["IMAGE"][5, 5] == pytest.approx(2.0)
     assert np.isnan(alone.limiting_magnitude())
+
+
+def test_a_zero_point_that_all_frames_share_is_no_better_for_many_of_them() -> None:
+    assert combined([regridded(n) for n in range(20)]).zero_point_error() == pytest.approx(0.02)
+    deep = regridded(1, zero_point_err=0.05, weight=3.0)
+    mixed = combined([regridded(0), deep, regridded(2, zero_point_err=None)])
+    assert mixed.zero_point_error() == pytest.approx((0.02 + 3 * 0.05) / 4)
+    unknown = combined([regridded(0, zero_point_err=None)]).zero_point_error()
+    assert unknown is not None
+    assert np.isnan(unknown)
 
 
 def test_sets_say_time_and_gain_of_their_pixels() -> None:
@@ -149,7 +159,7 @@ def test_bands_are_clipped_each_for_itself_and_added() -> None:
     made = combine_bands(
         *(inputs(), [*red, *blue]),
         combine=CombineType.CLIPPED,
-        clip=(4.0, 0.3),
+        clip=(4.0, 1.5),
         zero_point=25.0,
     )
     assert (made.bands, made.n_frames) == (("B", "R"), 6)
@@ -167,6 +177,15 @@ def test_frames_without_weight_and_classes_without_field_are_refused() -> None:
         combine_frames(
             *(inputs(None), [regridded(0)]),
             combine=CombineType.WEIGHTED,
-            clip=(4.0, 0.3),
+            clip=(4.0, 1.5),
             zero_point=25.0,
         )
+
+
+def test_a_frame_without_exposure_time_is_refused_by_name() -> None:
+    raw = Progenitor(1, "RawScienceFrame", "V", {"name": "bias.fits", "exptime": 0.0}, {})
+    given = Inputs(
+        "RegriddedFrame", {"raw": raw}, instrument=inputs().instrument, chip="a", filter="V"
+    )
+    with pytest.raises(UnprocessableError, match=r"bias\.fits: found an exposure time of 0 s"):
+        RegriddedFrame().compute(given, RegriddedFrame.Parameters())

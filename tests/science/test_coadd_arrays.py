@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import sep
 from astropy.io import fits
+from scipy.ndimage import maximum_filter
 
 from reduction.instruments.base import Section
 from reduction.steps.coadd import Coadd, CombineType, Contribution, coadd
@@ -200,11 +201,15 @@ def test_a_satellite_that_no_mask_knows_is_clipped_and_stars_are_not(stars: Star
     flux, error, _, _ = fluxes(made, stars, 10.0)
     before, _, _, _ = fluxes(clean, stars, 10.0)
     assert made.clipped[2] > 3 * 500
-    # only where the trail crosses the core of a star does the allowance for seeing hide it
-    assert (np.abs(flux - before) < 3.0 * error).mean() > 0.95
+    # where the trail crosses a star that is brighter, the allowance for seeing hides it: one star
+    # in twenty has a fifth of the trail's light, up to 5 % of its own
+    hidden = np.abs(flux - before) > 3.0 * error
+    assert hidden.mean() < 0.08
+    assert np.abs(flux / before - 1)[hidden].max(initial=0.0) < 0.05
     bias = combined(frames, combine=CombineType.WEIGHTED)
     assert np.nanmax(np.abs(bias.image - clean.image)) > 60.0
-    sky = (np.abs(np.nan_to_num(clean.image)) < 50.0) & (clean.number >= 4)
+    sky = maximum_filter(np.abs(np.nan_to_num(clean.image)), 7) < 50.0
+    sky &= clean.number >= 4
     assert np.abs(made.image - clean.image)[sky].max() < 45.0  # 5 sigma of one of the five
 
 

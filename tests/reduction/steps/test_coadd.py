@@ -6,12 +6,14 @@ __all__: list[str] = []
 
 import numpy as np
 import pytest
+import sep
 from scipy.optimize import brentq
 
 from reduction.instruments.base import Section
 from reduction.steps.coadd import Coadd, CombineType, Contribution, coadd, summed_width
 from reduction.steps.weight import MaskBit
 from schemas.errors import UnprocessableError
+from tests.support.sky_frames import draw
 
 BOX = Section(10, 50, 20, 90)
 
@@ -111,6 +113,56 @@ def test_light_that_differs_with_the_seeing_is_kept() -> None:
     assert (made.number == 3).all()
     strict = coadd(frames, BOX, clip_fraction=0.0)
     assert (strict.number == 1).all()
+
+
+#: Fluxes of stars on noise of 1, in rows; 39 pixels apart.
+FLUXES = np.repeat([0.0, 300.0, 1000.0, 3000.0, 1e4, 1e5], 8)
+STAR_Y, STAR_X = (39.0 * (a + 0.5) for a in np.divmod(np.arange(len(FLUXES)), 8))
+FIELD = Section(0, 234, 0, 312)
+
+
+def exposures(widths: list[float], seed: int = 5) -> list[np.ndarray]:
+    """Frames of the same stars, each with its own width (fwhm)."""
+    rng = np.random.default_rng(seed)
+    found = [rng.normal(0.0, 1.0, FIELD.shape) for _ in widths]
+    for image, width in zip(found, widths, strict=True):
+        draw(image, STAR_X, STAR_Y, FLUXES, fwhm=width)
+    return found
+
+
+@pytest.mark.parametrize(
+    "widths", [[3.0, *[4.5] * 4], [3.0, 3.3, 3.6, 4.0, 4.5], [*[3.0] * 4, 4.5], [3.0, 4.0, 4.5]]
+)
+def test_fluxes_of_stars_do_not_depend_on_how_the_seeing_differs(widths: list[float]) -> None:
+    frames = [contribution(frame, at=(0, 0)) for frame in exposures(widths)]
+    fluxes = [
+        sep.sum_circle(coadd(frames, FIELD, combine=how).image, STAR_X, STAR_Y, 12.0)[0]
+        for how in (CombineType.CLIPPED, CombineType.WEIGHTED)
+    ]
+    for flux in np.unique(FLUXES[FLUXES > 0]):
+        same = flux == FLUXES
+        # eight stars on the same noise: only what was clipped makes a difference
+        lost = np.mean((fluxes[0] - fluxes[1])[same]) / flux
+        assert abs(lost) < 0.005, (flux, lost)
+
+
+@pytest.mark.parametrize(("times", "share"), [(1.2, 0.0), (2.5, 1.0)])
+def test_junk_is_left_out_on_a_star_if_it_outshines_it_and_on_the_sky_from_ten_sigma(
+    times: float, share: float
+) -> None:
+    frames = exposures([3.5] * 5)
+    stars = FLUXES >= 1000.0
+    peak = FLUXES * 4 * np.log(2) / np.pi / 3.5**2
+    x, y = np.rint(STAR_X).astype(int), np.rint(STAR_Y).astype(int)
+    offset = np.random.default_rng(6).integers(-2, 3, (2, len(x)))
+    hit = (y + offset[0], x + offset[1])
+    frames[0][hit] += np.where(stars, times * peak, 0.0)
+    # on the sky between the stars
+    sky = (y[y < 200] + 20, x[y < 200] + 10)
+    frames[0][sky] += 10.0
+    made = coadd([contribution(frame, at=(0, 0)) for frame in frames], FIELD)
+    assert (made.number[hit] < 5)[stars].mean() == share
+    assert (made.number[sky] < 5).mean() > 0.95
 
 
 def test_without_weight_there_is_a_value_and_the_reason() -> None:

@@ -11,6 +11,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from reduction.steps.coadd_sources import Deep, detect_sources, measure_sources
+from reduction.steps.source_fluxes import Frame, aperture_fluxes, point_source_fluxes
 from reduction.steps.sources import SourceFlag
 from reduction.steps.weight import MaskBit
 from schemas.errors import UnprocessableError
@@ -76,6 +77,37 @@ def test_another_band_is_measured_at_the_same_places_in_the_same_order() -> None
     assert good.sum() > 100
     assert np.median((rows["flux_aper"] / blue[star])[good]) == pytest.approx(1.0, abs=0.01)
     assert np.median((rows["flux_psf"] / blue[star])[good]) == pytest.approx(1.0, abs=0.02)
+
+
+def test_faint_fluxes_by_the_psf_at_given_places_are_the_truth() -> None:
+    # every ninth is bright, for the function; the error of the others' flux is about 5.5
+    flux = np.where(np.arange(121) % 9 == 0, 5000.0, 32.0)
+    sources = detect_sources(deep(np.full(121, 3000.0), 14), aperture_radius=6.0)
+    x, y = places(np.random.default_rng(0))
+    star = np.hypot(sources["x"][:, None] - x, sources["y"][:, None] - y).argmin(axis=1)
+    faint = (flux[star] < 100.0) & (y[star] < 200)
+
+    def ratio(seed: int) -> np.ndarray:
+        # the sky is known: what stars too faint to be left out add to it is not the question
+        image, rows = deep(flux, seed), sources.copy()
+        noise = (1.0 / np.sqrt(image.weight)).astype(np.float32)
+        frame = Frame(image.image, image.weight == 0, noise, GAIN)
+        aperture_fluxes(frame, rows, aperture_radius=6.0, lost_flag=0)
+        point_source_fluxes(frame, rows, aperture_radius=6.0, forgiven=0, found_here=False)
+        return np.asarray((rows["flux_psf"] / flux[star])[faint])
+
+    given = np.array([ratio(seed) for seed in range(15, 29)])
+    scatter = given.std()
+    assert 0.13 < scatter < 0.25
+    # some 700 of them: the mean is known to 0.7 %, and the correction is 3 %
+    assert given.mean() == pytest.approx(1.0, abs=3 * scatter / np.sqrt(given.size))
+    image = deep(flux, 15)
+    here, elsewhere = (
+        measure_sources(sources, image, aperture_radius=6.0, found_here=found_here)["flux_psf"]
+        for found_here in (True, False)
+    )
+    less = ((elsewhere - here) / flux[star])[faint]
+    assert np.mean(less) == pytest.approx(scatter**2, rel=0.4)
 
 
 def test_what_lies_beyond_or_on_nothing_has_no_flux_and_says_so() -> None:

@@ -9,7 +9,14 @@ import math
 import numpy as np
 import pytest
 
-from reduction.steps.photometry import isolated, magnitudes, star_zero_points, zero_point
+from reduction.steps.photometry import (
+    aperture_sky_noise,
+    isolated,
+    limiting_magnitude,
+    magnitudes,
+    star_zero_points,
+    zero_point,
+)
 
 ZERO = 22.75
 
@@ -109,3 +116,17 @@ def test_only_neighbours_that_matter_disturb_a_star() -> None:
     flux = np.array([1000.0, 5.0, 1000.0, 900.0])
     assert isolated(x, y, flux, radius=10.0).tolist() == [True, False, False, False]
     assert isolated(x, y, flux, radius=1.0).all()
+
+
+def test_the_limit_is_five_times_the_skys_noise_whatever_the_sources_are() -> None:
+    rng = np.random.default_rng(8)
+    flux, gain, floor, sky = 10.0 ** rng.uniform(2, 6, 500), 1.6, 0.003, 40.0
+    error = np.sqrt(sky**2 + flux / gain + (floor * flux) ** 2)
+    flux[3] = error[5] = np.nan
+    noise = aperture_sky_noise(flux, error, gain, floor=floor)
+    assert noise == pytest.approx(sky, rel=1e-6)
+    assert limiting_magnitude(noise / 60.0, 24.0) == pytest.approx(
+        24.0 - 2.5 * np.log10(5 * sky / 60.0)
+    )
+    assert np.isnan(aperture_sky_noise(flux[3:4], error[3:4], gain))
+    assert np.isnan(limiting_magnitude(np.nan, 24.0))

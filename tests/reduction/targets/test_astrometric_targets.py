@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from reduction.fields import FieldSpec
+from reduction.instruments.base import Section
 from reduction.instruments.simulated import INSTRUMENT
 from reduction.steps.sources import SOURCE_DTYPE
 from reduction.steps.wcs import TanWcs
@@ -128,6 +130,34 @@ def test_a_frame_without_stars_to_expect_keeps_its_pointing_and_says_so() -> Non
     nothing = CalibratedScienceFrame.Parameters()
     assert verify(image, nothing) == CalibratedScienceFrame.Flags.PLACE_UNCERTAIN
     assert verify(Made(cards={"ASTMODEL": ("affine", "")}), nothing) == 0
+
+
+@pytest.mark.parametrize("lit", [False, True])
+def test_a_header_says_that_magnitudes_have_an_illumination_correction(lit: bool) -> None:  # noqa: FBT001  # a parameter
+    ((raw, catalog, _),) = frames()
+    whole = Section(0, 700, 0, 700)
+    raw = Progenitor(
+        1, "RawScienceFrame", "V", raw.attributes | {"airmass": 1.2, "science": whole}, {}
+    )
+    zero = {"zero_point": 24.0, "zero_point_err": 0.01, "extinction": 0.1, "band": "V"}
+    slots = {
+        "raw": raw,
+        "astrometric": own_of(raw, catalog, KNOWN),
+        "photometric": Progenitor(
+            2, "PhotometricParameters", "V", zero | {"aperture_radius": 12.0}, {}
+        ),
+        "illumination": Progenitor(3, "IlluminationCorrectionFrame", "V", {}, {}) if lit else None,
+    }
+    name = next(iter(INSTRUMENT.bands))
+    given = Inputs(
+        "CalibratedScienceFrame", slots, instrument=INSTRUMENT, chip="ccd50", filter=name
+    )
+    made = CalibratedScienceFrame().compute(given, CalibratedScienceFrame.Parameters())
+    assert ("PHOTILL" in made.cards) == lit
+    header = fits.Header([(keyword, *card) for keyword, card in made.cards.items()])
+    for keyword in header["PHOT*"]:
+        # the whole comment has room
+        assert header.cards[keyword].image.rstrip().endswith(made.cards[keyword][1])
 
 
 def solve_field(
