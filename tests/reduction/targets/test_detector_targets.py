@@ -306,6 +306,15 @@ def test_a_frame_says_what_was_done_to_it(made, raws):
     assert np.array_equal(bare.images["IMAGE"], raw.astype(np.float32))
 
 
+def test_a_frame_without_sky_is_reduced_without_fringes(made, raws):
+    fringe = made["FringeFrame"][0]
+    raw = raws["SCIENCE"][0]
+    black = replace(raw, images={"RAW": np.zeros_like(raw.images["RAW"])})
+    reduced, _, _ = make(ReducedScienceFrame, raw=black, fringe=fringe)
+    assert reduced["scale_factor"] == 0.0
+    assert reduced["corrections"] == "none"
+
+
 def test_the_dark_current_is_taken_out_in_proportion_to_the_exposure_time(made, raws):
     slots = {name: made[cls.__name__][0] for cls, name in zip(CLASSES, NAMES, strict=True)}
     given = {name: slots[name] for name in ("bias", "flat", "hot", "cold", "read_noise", "gain")}
