@@ -264,7 +264,11 @@ def verdicts(cls: type[ProcessTarget], previous: dict[str, Any], **attributes: A
 @pytest.mark.parametrize(
     ("cls", "good", "bad"),
     [
-        (DarkCurrent, {"bulk": 0.1, "stray_light": 5.0}, {"bulk": 9.0, "stray_light": 900.0}),
+        (
+            DarkCurrent,
+            {"bulk": -0.01, "bulk_err": 0.005, "stray_light": 5.0},
+            {"bulk": -9.0, "bulk_err": 0.005, "stray_light": 900.0},
+        ),
         (
             NightSkyFlatFrame,
             {"flatness": 0.2, "filled_fraction": 0.1},
