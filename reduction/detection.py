@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["detect", "is_clean", "signal_to_noise", "star_width"]
+__all__ = ["aperture_part", "detect", "is_clean", "signal_to_noise", "star_width"]
 
 import math
 from typing import TYPE_CHECKING
@@ -95,3 +95,19 @@ def star_width(sources: NDArray[np.void]) -> float:
     if not good.any():
         return math.nan
     return float(np.percentile(sources["fwhm"][good], _NARROW, method="nearest"))
+
+
+def aperture_part(fwhm: float, aperture_radius: float) -> float:
+    """Part of a star's light inside the circular aperture; NaN where the width is.
+
+    As of a Gaussian. For any star it is below 0.5 exactly where the radius is below half of
+    ``fwhm``, since that is twice the radius of half of the light.
+
+    Parameters
+    ----------
+    fwhm
+        As :func:`star_width`, pixels.
+    aperture_radius
+        Pixels.
+    """
+    return 1.0 - 0.5 ** ((2.0 * aperture_radius / fwhm) ** 2)

@@ -38,6 +38,9 @@ _ELONGATION: Final = 2.0
 
 _CLIP: Final = 3.0
 
+#: Between which parts of its value in the frame's middle the aperture correction may lie.
+_VARIES: Final = (0.5, 2.0)
+
 #: Signal to noise from which on the bias of a found place is the first order's.
 _CERTAIN: Final = 3.0
 
@@ -162,8 +165,9 @@ def point_source_fluxes(
         sky_error=frame.sky_error,
         correlation=frame.correlation,
     )
-    scale = _correction(frame, sources, found.flux, stars, aperture_radius, psf).at(x, y)
-    scale = np.where((scale > 0.5) & (scale < 2.0), scale, 1.0)
+    correction = _correction(frame, sources, found.flux, stars, aperture_radius, psf)
+    low, high = (part * correction.middle for part in _VARIES)
+    scale = np.clip(correction.at(x, y), low, high)
     flux, error = found.flux * scale, found.flux_err * scale
     # a place found on the same pixels is where noise helps: 1 / (S/N)^2 too much
     significant = flux > _CERTAIN * error

@@ -11,7 +11,7 @@ import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import of_frame
-from reduction.detection import detect, is_clean, star_width
+from reduction.detection import aperture_part, detect, is_clean, star_width
 from reduction.target import FrameTarget, Inputs, Made
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ class Catalog(FrameTarget):
     fwhm = attribute(float, "width (fwhm) of stars", unit="pixel", ucd="instr.obsty.seeing")
     aperture_radius = attribute(
         float, "radius of the circular aperture", unit="pixel", ucd="phys.size.radius"
+    )
+    aperture_part = attribute(
+        float,
+        "part of a star's light inside the aperture; below 0.5 it is too small for the seeing",
+        ucd="phot.flux;arith.ratio",
     )
     naxis1 = attribute(int, "pixels of the frame along x", ucd="meta.number;instr.pixel")
     naxis2 = attribute(int, "pixels of the frame along y", ucd="meta.number;instr.pixel")
@@ -57,13 +62,15 @@ class Catalog(FrameTarget):
             flux_floor=parameters.FLUX_FLOOR,
         )
         ny, nx = inputs.reduced.images["IMAGE"].shape
+        fwhm = star_width(sources)
         return Made(
             tables={"SOURCES": sources},
             attributes={
                 "n_sources": len(sources),
                 "n_clean": int(is_clean(sources).sum()),
-                "fwhm": star_width(sources),
+                "fwhm": fwhm,
                 "aperture_radius": parameters.APERTURE_RADIUS,
+                "aperture_part": aperture_part(fwhm, parameters.APERTURE_RADIUS),
                 "naxis1": nx,
                 "naxis2": ny,
             },
