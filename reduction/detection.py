@@ -33,8 +33,9 @@ def detect(
     Parameters
     ----------
     reduced
-        A ReducedScienceFrame: image "IMAGE" (adu) and "MASK" (:class:`MaskBit` sums), attribute
-        "effective_gain" (e-/adu).
+        A ReducedScienceFrame: image "IMAGE" (adu), "MASK" (:class:`MaskBit` sums) and "WEIGHT"
+        (the flat, 0 where a pixel is bad), attribute "effective_gain" (e-/adu where the flat is
+        1): divided by a flat of 0.5, an adu is of half as many electrons.
     threshold
         Units of the sky noise.
     aperture_radius
@@ -61,6 +62,7 @@ def detect(
         threshold=threshold,
         aperture_radius=aperture_radius,
         flux_floor=flux_floor,
+        response=reduced.images["WEIGHT"],
     )
 
 
@@ -110,4 +112,4 @@ def aperture_part(fwhm: float, aperture_radius: float) -> float:
     aperture_radius
         Pixels.
     """
-    return 1.0 - 0.5 ** ((2.0 * aperture_radius / fwhm) ** 2)
+    return 1.0 - math.pow(0.5, (2.0 * aperture_radius / fwhm) ** 2)
