@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["detect", "is_clean", "signal_to_noise", "star_width"]
+__all__ = ["aperture_part", "detect", "is_clean", "signal_to_noise", "star_width"]
 
 import math
 from typing import TYPE_CHECKING
@@ -33,8 +33,9 @@ def detect(
     Parameters
     ----------
     reduced
-        A ReducedScienceFrame: image "IMAGE" (adu) and "MASK" (:class:`MaskBit` sums), attribute
-        "effective_gain" (e-/adu).
+        A ReducedScienceFrame: image "IMAGE" (adu), "MASK" (:class:`MaskBit` sums) and "WEIGHT"
+        (the flat, 0 where a pixel is bad), attribute "effective_gain" (e-/adu where the flat is
+        1): divided by a flat of 0.5, an adu is of half as many electrons.
     threshold
         Units of the sky noise.
     aperture_radius
@@ -61,6 +62,7 @@ def detect(
         threshold=threshold,
         aperture_radius=aperture_radius,
         flux_floor=flux_floor,
+        response=reduced.images["WEIGHT"],
     )
 
 
@@ -95,3 +97,19 @@ def star_width(sources: NDArray[np.void]) -> float:
     if not good.any():
         return math.nan
     return float(np.percentile(sources["fwhm"][good], _NARROW, method="nearest"))
+
+
+def aperture_part(fwhm: float, aperture_radius: float) -> float:
+    """Part of a star's light inside the circular aperture; NaN where the width is.
+
+    As of a Gaussian. For any star it is below 0.5 exactly where the radius is below half of
+    ``fwhm``, since that is twice the radius of half of the light.
+
+    Parameters
+    ----------
+    fwhm
+        As :func:`star_width`, pixels.
+    aperture_radius
+        Pixels.
+    """
+    return 1.0 - math.pow(0.5, (2.0 * aperture_radius / fwhm) ** 2)

@@ -25,7 +25,7 @@ def position_errors(
     y: NDArray[np.float64],
     width: NDArray[np.float64],
     *,
-    gain: float,
+    gain: float | NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Error of either coordinate of centroids weighted by a Gaussian window, pixels.
 
@@ -38,7 +38,7 @@ def position_errors(
     width
         Standard deviation of each one's window, pixels.
     gain
-        e-/adu.
+        e-/adu, one number or one a source.
 
     Returns
     -------
@@ -54,6 +54,7 @@ def position_errors(
     the sampling adds some thousandths of a pixel, as measured.
     """
     found = np.full(len(x), _LARGEST)
+    gains = np.broadcast_to(np.asarray(gain, dtype=np.float32), found.shape)
     order = np.argsort(width, kind="stable")
     start = 0
     while start < len(order):
@@ -61,7 +62,7 @@ def position_errors(
         size = max(_CHUNK_PIXELS // (2 * half + 1) ** 2, 1)
         part = order[start : start + size]
         part = part[width[part] <= half / _REACH]
-        found[part] = _errors(pixels, noise, (x[part], y[part], width[part]), half, gain)
+        found[part] = _errors(pixels, noise, (x[part], y[part], width[part]), half, gains[part])
         start += len(part)
     fwhm = np.maximum(2.3548 * width, 1.0)
     aliasing = _ALIASING * (_COARSE / fwhm) ** 6
@@ -73,7 +74,7 @@ def _errors(
     noise: NDArray[np.float32],
     windows: tuple[NDArray[np.float64], ...],
     half: int,
-    gain: float,
+    gain: NDArray[np.float32],
 ) -> NDArray[np.float64]:
     x, y, width = windows
     ny, nx = pixels.shape
@@ -90,7 +91,7 @@ def _errors(
     weight = np.exp(-dy2[:, :, 0] / scale)[:, :, np.newaxis]
     weight = weight * np.exp(-dx2[:, 0, :] / scale)[:, np.newaxis, :] * inside
     light = pixels[at]
-    variance = noise[at] ** 2 + np.maximum(light, 0) / np.float32(gain)
+    variance = noise[at] ** 2 + np.maximum(light, 0) / gain[:, np.newaxis, np.newaxis]
     spread = (weight**2 * variance * (dx2 + dy2)).sum(axis=(1, 2), dtype=np.float64) / 2.0
     total = (weight * light).sum(axis=(1, 2), dtype=np.float64)
     return np.where(total > 0, 2.0 * np.sqrt(spread) / np.maximum(total, 1e-9), _LARGEST)

@@ -26,7 +26,7 @@ def combine(
     *,
     sigma_clip: float,
     photon: Sequence[float] | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
     """Mean of the values that lie near the median of their pixel.
 
     Parameters
@@ -45,7 +45,7 @@ def combine(
     -------
     tuple of ndarray
         Mean, shape (ny, nx), float32, NaN where no frame had a value, and the number of values
-        it is of, uint8. Where all values were rejected (two that disagree) the median stands and
+        it is of, uint16. Where all values were rejected (two that disagree) the median stands and
         the number is 0.
 
     Raises
@@ -59,7 +59,7 @@ def combine(
         raise UnprocessableError(message)
     ny, nx = shapes.pop()
     mean = np.empty((ny, nx), dtype=np.float32)
-    count = np.empty((ny, nx), dtype=np.uint8)
+    count = np.empty((ny, nx), dtype=np.uint16)  # nights have more than 255 biases
     noise = np.asarray(sigma, dtype=np.float32)
     per_signal = np.zeros_like(noise) if photon is None else np.asarray(photon, dtype=np.float32)
     step = max(_VALUES // (len(frames) * nx), 1)
@@ -75,11 +75,11 @@ def _combine_block(
     sigma: NDArray[np.float32],
     photon: NDArray[np.float32],
     sigma_clip: float,
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
     centre = _median(np.stack(frames))
     signal = np.maximum(centre, np.float32(0.0)) if photon.any() else np.float32(0.0)
     total = np.zeros_like(centre)
-    count = np.zeros(centre.shape, dtype=np.uint8)
+    count = np.zeros(centre.shape, dtype=np.uint16)
     for frame, constant, per_signal in zip(frames, sigma, photon, strict=True):
         limit = np.sqrt(signal * per_signal + constant * constant) * np.float32(sigma_clip)
         deviation = frame - centre

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+#: How well the level of a bias is known, in units of the read noise: it drifts in a night.
+_DRIFT = 0.1
+
+#: Darks whose currents differ by less than this, in units of the error, have the same.
+_ALIKE = 3.0
+
 #: Rows combined at a time, so that the working copy of the stack stays small.
 _ROWS = 256
 
@@ -29,7 +35,9 @@ class DarkField:
     rate
         Dark current, adu/s, shape (ny, nx), float32; NaN where no dark had a value.
     bulk
-        Its median, adu/s.
+        What is common to all pixels, adu/s.
+    bulk_err
+        Its error, adu/s: noise, and a drift of the bias by a tenth of the read noise.
     stray
         Level of each dark above that of the bulk current in its time, adu: light that got in, or
         the afterglow of an earlier exposure.
@@ -39,6 +47,7 @@ class DarkField:
 
     rate: NDArray[np.float32]
     bulk: float
+    bulk_err: float
     stray: tuple[float, ...]
     outliers: int
 
@@ -80,10 +89,13 @@ def dark_current(
 
     Notes
     -----
-    Astro-WISE ``DarkCurrent``. The level common to all pixels is taken from the dark with least
-    of it a second, and what other darks have more is taken out as a constant: in a warm camera
-    whose shutter or afterglow gives light (MIT: 5 to 30 adu in darks of 180 s of one night) it
-    does not grow with time, while hot pixels do.
+    Astro-WISE ``DarkCurrent``. The level common to all pixels is the mean of the darks that have
+    as little of it a second as any, within the errors, and what other darks have more is taken
+    out as a constant: in a warm camera whose shutter or afterglow gives light (MIT: 5 to 30 adu
+    in darks of 180 s of one night) it does not grow with time, while hot pixels do. Darks of less
+    than half of the longest time do not count: a bias that drifts by 0.5 adu would make 0.5 adu/s
+    of a dark of 1 s. Nor does one whose level is below zero by more than its error, if others
+    are not.
     """
     shapes = {frame.shape for frame in frames}
     if len(shapes) != 1:
@@ -94,7 +106,7 @@ def dark_current(
         message = f"darks of {sorted(set(exposure_times))} s: expected positive exposure times"
         raise UnprocessableError(message)
     levels = np.array([np.nanmedian(frame) for frame in frames], dtype=np.float64)
-    bulk = float((levels / times).min())
+    bulk, bulk_err = _bulk(levels, times.astype(np.float64), frames[0].size, gain, read_noise)
     stray = (levels - bulk * times).astype(np.float32)
     rate: NDArray[np.float32] = np.empty_like(frames[0], dtype=np.float32)
     outliers = 0
@@ -105,7 +117,30 @@ def dark_current(
         stack /= times[:, None, None]
         rate[rows], rejected = _slopes(stack, times, gain, read_noise, sigma_clip)
         outliers += rejected
-    return DarkField(rate, bulk, tuple(float(value) for value in stray), outliers)
+    return DarkField(rate, bulk, bulk_err, tuple(map(float, stray)), outliers)
+
+
+def _bulk(
+    levels: NDArray[np.float64],
+    times: NDArray[np.float64],
+    pixels: int,
+    gain: float,
+    read_noise: float,
+) -> tuple[float, float]:
+    """Current common to all pixels, adu/s, and its error."""
+    long = times >= times.max() / 2.0
+    levels, times = levels[long], times[long]
+    noise = np.sqrt(np.pi / 2 / pixels * (read_noise**2 + np.maximum(levels, 0.0) / gain))
+    drift = _DRIFT * read_noise
+    current, error = levels / times, np.hypot(noise, drift) / times
+    possible = current >= -_ALIKE * error
+    least = np.where(possible, current, np.inf) if possible.any() else current
+    lowest = int(np.argmin(least))
+    alike = least - current[lowest] <= _ALIKE * np.hypot(error, error[lowest])
+    weight = np.where(alike, error**-2.0, 0.0)
+    bulk = float((weight * current).sum() / weight.sum())
+    common = drift / times[alike].max()  # of the bias that all darks share
+    return bulk, float(np.hypot(weight.sum() ** -0.5, common))
 
 
 def _slopes(

@@ -88,9 +88,13 @@ def fringe_pattern(
     return pattern, tuple(levels)
 
 
-def _level(frame: NDArray[np.float32], bad: NDArray[np.bool_] | None) -> float:
+def _median(frame: NDArray[np.float32], bad: NDArray[np.bool_] | None) -> float:
     usable = np.isfinite(frame) if bad is None else np.isfinite(frame) & ~bad
-    level = float(np.median(frame[usable])) if usable.any() else float("nan")
+    return float(np.median(frame[usable])) if usable.any() else float("nan")
+
+
+def _level(frame: NDArray[np.float32], bad: NDArray[np.bool_] | None) -> float:
+    level = _median(frame, bad)
     if not level > 0.0:
         message = f"a frame with a sky of {level} adu: fringes need a sky that is bright"
         raise UnprocessableError(message)
@@ -194,15 +198,18 @@ def fringes_of(
     Returns
     -------
     float
-        As :func:`fringe_scale`. Sources are looked for with the fringes of the pass before taken
-        out: else bright fringes would be taken for sources, and the rest be too weak.
+        As :func:`fringe_scale`; 0 where the frame has no sky above 0, as a short exposure of a
+        standard: no sky, no fringes. Sources are looked for with the fringes of the pass before
+        taken out: else bright fringes would be taken for sources, and the rest be too weak.
 
     Raises
     ------
     UnprocessableError
-        If the frame has no sky, or too few pixels can be compared.
+        If too few pixels can be compared.
     """
-    scale = _level(image, bad)
+    scale = _median(image, bad)
+    if not scale > 0.0:
+        return 0.0
     for _ in range(_ROUNDS):
         sources = mask_sources(image - np.float32(scale) * fringe, bad=bad)
         before, scale = (

@@ -78,7 +78,7 @@ def psf_fluxes(  # noqa: PLR0913  # a frame, its noise, and the places
     y: Array,
     *,
     psf: PsfModel,
-    gain: float,
+    gain: float | Array,
     sky_error: float = 0.0,
     correlation: float = 1.0,
 ) -> PsfFluxes:
@@ -94,7 +94,7 @@ def psf_fluxes(  # noqa: PLR0913  # a frame, its noise, and the places
     psf
         The function.
     gain
-        e-/adu.
+        e-/adu, one number or one a source.
     sky_error
         Error of the sky's level, adu: the same under all pixels of a source.
     correlation
@@ -207,7 +207,7 @@ def _overlap(
 
 
 def _spread(  # sums of a frame
-    flux: Array, sums: _Sums, wide: _Sums, cross: Array, gain: float, correlation: float
+    flux: Array, sums: _Sums, wide: _Sums, cross: Array, gain: float | Array, correlation: float
 ) -> tuple[Array, Array]:
     """Ratio of light in the wider to that in the star's function, less that of a star."""
     bright = (sums.light > 0) & ~sums.lost & np.isfinite(flux)

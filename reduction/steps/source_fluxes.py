@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Frame", "aperture_fluxes", "point_source_fluxes"]
+__all__ = ["Frame", "aperture_fluxes", "gain_of_sources", "point_source_fluxes"]
 
 import math
 from dataclasses import dataclass
@@ -38,6 +38,9 @@ _ELONGATION: Final = 2.0
 
 _CLIP: Final = 3.0
 
+#: Between which parts of its value in the frame's middle the aperture correction may lie.
+_VARIES: Final = (0.5, 2.0)
+
 #: Signal to noise from which on the bias of a found place is the first order's.
 _CERTAIN: Final = 3.0
 
@@ -55,7 +58,7 @@ class Frame:
     noise
         Of the sky in each pixel, adu, same shape.
     gain
-        e-/adu.
+        e-/adu, one number or one a source: see :func:`gain_of_sources`.
     sky_error
         Error of the sky's level, adu.
     correlation
@@ -67,7 +70,7 @@ class Frame:
     pixels: NDArray[np.float32]
     bad: NDArray[np.bool_]
     noise: NDArray[np.float32]
-    gain: float
+    gain: float | Array
     sky_error: float = 0.0
     correlation: float = 1.0
     floor: float = 0.0
@@ -75,6 +78,32 @@ class Frame:
     def total_error(self, flux: Array, error: Array, area: Array | float) -> Array:
         """Add what is common to all pixels of a source, in quadrature."""
         return np.sqrt(error**2 + (self.sky_error * area) ** 2 + (self.floor * flux) ** 2)
+
+
+def gain_of_sources(
+    gain: float, response: NDArray[np.float32], x: Array, y: Array, *, radius: float
+) -> Array:
+    """Electrons an adu of each source, e-/adu, shape (n,).
+
+    Divided by a flat of 0.5, an adu is of half as many electrons as where the flat is 1.
+
+    Parameters
+    ----------
+    gain
+        Where the flat is 1, e-/adu.
+    response
+        Flat that the pixels were divided by, 0 where it is not known, shape (ny, nx).
+    x, y
+        Places of sources, 0-based pixels, shape (n,).
+    radius
+        Of the circle that its mean is taken in, pixels; it is 1 where nothing of it is known.
+    """
+    known = (response > 0).astype(np.float32)
+    total, _, _ = sep.sum_circle(response * known, x, y, radius, subpix=1)
+    count, _, _ = sep.sum_circle(known, x, y, radius, subpix=1)
+    flat = np.ones(len(x))
+    np.divide(total, count, out=flat, where=count > 0)
+    return gain * flat
 
 
 def aperture_fluxes(
@@ -99,9 +128,8 @@ def aperture_fluxes(
     noise = frame.noise
     if frame.correlation != 1.0:
         noise = noise * np.float32(math.sqrt(frame.correlation))
-    flux, error, _ = sep.sum_circle(
-        frame.pixels, x, y, aperture_radius, subpix=5, err=noise, gain=frame.gain
-    )
+    flux, error, _ = sep.sum_circle(frame.pixels, x, y, aperture_radius, subpix=5, err=noise)
+    error = _with_photons(flux, error, frame.gain)
     area = math.pi * aperture_radius**2
     sources["flux_aper"] = flux
     sources["flux_aper_err"] = frame.total_error(flux, error, area)
@@ -110,9 +138,8 @@ def aperture_fluxes(
     kron, _ = sep.kron_radius(frame.pixels, x, y, a, b, theta, 6.0)
     kron = np.where(np.isfinite(kron), kron, 0.0)
     scale = np.maximum(_KRON_FACTOR * kron, _KRON_MINIMUM)
-    flux, error, _ = sep.sum_ellipse(
-        frame.pixels, x, y, a, b, theta, scale, subpix=5, err=noise, gain=frame.gain
-    )
+    flux, error, _ = sep.sum_ellipse(frame.pixels, x, y, a, b, theta, scale, subpix=5, err=noise)
+    error = _with_photons(flux, error, frame.gain)
     sources["flux"] = flux
     sources["flux_err"] = frame.total_error(flux, error, np.pi * a * b * scale**2)
     for name in ("flux", "flux_aper"):
@@ -120,6 +147,11 @@ def aperture_fluxes(
         sources[name][lost] = np.nan
         sources[name + "_err"][lost] = np.nan
         sources["flags"][lost] |= lost_flag
+
+
+def _with_photons(flux: Array, error: Array, gain: float | Array) -> Array:
+    """Add the noise of a source's own photons, in quadrature."""
+    return np.sqrt(error**2 + np.maximum(flux, 0.0) / gain)
 
 
 def point_source_fluxes(
@@ -170,8 +202,9 @@ def point_source_fluxes(
         sky_error=frame.sky_error,
         correlation=frame.correlation,
     )
-    scale = _correction(frame, sources, found.flux, stars, aperture_radius, psf).at(x, y)
-    scale = np.where((scale > 0.5) & (scale < 2.0), scale, 1.0)
+    correction = _correction(frame, sources, found.flux, stars, aperture_radius, psf)
+    low, high = (part * correction.middle for part in _VARIES)
+    scale = np.clip(correction.at(x, y), low, high)
     flux, error = found.flux * scale, found.flux_err * scale
     if found_here:
         significant = flux > _CERTAIN * error

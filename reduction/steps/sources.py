@@ -20,7 +20,12 @@ from reduction.steps.background import (
 from reduction.steps.centroids import position_errors
 from reduction.steps.correlated_noise import noise_correlation, sky_level_error
 from reduction.steps.gaussian import gaussian
-from reduction.steps.source_fluxes import Frame, aperture_fluxes, point_source_fluxes
+from reduction.steps.source_fluxes import (
+    Frame,
+    aperture_fluxes,
+    gain_of_sources,
+    point_source_fluxes,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,6 +76,7 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     aperture_radius: float = 12.0,
     box: int = 64,
     flux_floor: float = 0.0,
+    response: NDArray[np.float32] | None = None,
 ) -> NDArray[np.void]:
     """Detect and measure the sources of a frame, brightest first.
 
@@ -79,7 +85,7 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     image
         Shape (ny, nx), adu, sky included. NaN is "no value".
     gain
-        e-/adu, for the photon noise of the sources.
+        e-/adu, for the photon noise of the sources, where the flat is 1.
     mask
         True where a pixel must not be used, same shape.
     saturated
@@ -96,6 +102,8 @@ def extract(  # noqa: PLR0913  # the settings of a detection
         Mesh size for the background, pixels.
     flux_floor
         Relative error of fluxes beyond the noise, of the flat field for instance.
+    response
+        Flat that the image was divided by, 0 where it is not known, same shape; 1 where None.
 
     Returns
     -------
@@ -132,15 +140,17 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     mended = mend(pixels, bad)
     _centroids(sources, found, mended)
     correlation = noise_correlation(pixels, noise, covered(found, bad))
-    frame = Frame(mended, bad, noise, gain, error, max(correlation, 1.0), flux_floor)
+    x, y = sources["x"], sources["y"]
+    gains: float | NDArray[np.float64] = gain
+    if response is not None:
+        gains = gain_of_sources(gain, response, x, y, radius=aperture_radius)
+    frame = Frame(mended, bad, noise, gains, error, max(correlation, 1.0), flux_floor)
     aperture_fluxes(
         frame, sources, aperture_radius=aperture_radius, lost_flag=int(SourceFlag.NO_FLUX)
     )
     _flag(sources, found, (mended, bad, saturated), aperture_radius)
     width = np.clip(sources["fwhm"] * _SIGMA_PER_FWHM, _NARROWEST, _WIDEST)
-    sources["pos_err"] = position_errors(
-        mended, noise, sources["x"], sources["y"], width, gain=gain
-    )
+    sources["pos_err"] = position_errors(mended, noise, x, y, width, gain=gains)
     point_source_fluxes(
         frame, sources, aperture_radius=aperture_radius, forgiven=int(SourceFlag.MERGED)
     )

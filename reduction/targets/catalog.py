@@ -12,7 +12,7 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.comparison import differs_in_part, fell
 from reduction.depends import of_frame
-from reduction.detection import detect, is_clean, star_width
+from reduction.detection import aperture_part, detect, is_clean, star_width
 from reduction.quality import QualityFlags
 from reduction.steps.photometry import aperture_sky_noise
 from reduction.target import FrameTarget, Inputs, Made
@@ -45,6 +45,11 @@ class Catalog(FrameTarget):
         "noise of the sky in the aperture, median",
         unit="adu",
         ucd="stat.stdev;instr.skyLevel",
+    )
+    aperture_part = attribute(
+        float,
+        "part of a star's light inside the aperture; below 0.5 it is too small for the seeing",
+        ucd="phot.flux;arith.ratio",
     )
     naxis1 = attribute(int, "pixels of the frame along x", ucd="meta.number;instr.pixel")
     naxis2 = attribute(int, "pixels of the frame along y", ucd="meta.number;instr.pixel")
@@ -98,14 +103,16 @@ class Catalog(FrameTarget):
             floor=parameters.FLUX_FLOOR,
         )
         ny, nx = inputs.reduced.images["IMAGE"].shape
+        fwhm = star_width(sources)
         return Made(
             tables={"SOURCES": sources},
             attributes={
                 "n_sources": len(sources),
                 "n_clean": int(clean.sum()),
-                "fwhm": star_width(sources),
+                "fwhm": fwhm,
                 "aperture_radius": parameters.APERTURE_RADIUS,
                 "aperture_noise": noise,
+                "aperture_part": aperture_part(fwhm, parameters.APERTURE_RADIUS),
                 "naxis1": nx,
                 "naxis2": ny,
             },

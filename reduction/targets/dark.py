@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import FigureBase
 
+#: How many errors below zero a current cannot be.
+_ERRORS = 3.0
+
 
 class DarkCurrent(CalibrationTarget):
     """Dark current of every pixel, from a night's darks of any exposure times.
@@ -40,7 +43,10 @@ class DarkCurrent(CalibrationTarget):
     read_noise = calibration("ReadNoise")
     imstat = imstat("adu/s")
     bulk = attribute(
-        float, "dark current of the median pixel", unit="adu/s", ucd="arith.rate;phot.count"
+        float, "dark current common to all pixels", unit="adu/s", ucd="arith.rate;phot.count"
+    )
+    bulk_err = attribute(
+        float, "error of the bulk", unit="adu/s", ucd="stat.error;arith.rate;phot.count"
     )
     stray_light = attribute(
         float,
@@ -71,12 +77,13 @@ class DarkCurrent(CalibrationTarget):
     class Flags(QualityFlags):
         """What can be wrong with a dark current."""
 
-        CURRENT_TOO_LARGE = 1, "the median current is above MAXIMUM_BULK_CURRENT"
+        CURRENT_TOO_LARGE = 1, "the bulk current is above MAXIMUM_BULK_CURRENT"
         STRAY_LIGHT = 2, "a dark has a level above MAXIMUM_STRAY_LIGHT that no current explains"
         CURRENT_DIFFERS_FROM_PREVIOUS = (
             4,
-            "the median current differs from before by more than MAXIMUM_BULK_CURRENT_DIFFERENCE",
+            "the bulk current differs from before by more than MAXIMUM_BULK_CURRENT_DIFFERENCE",
         )
+        CURRENT_NEGATIVE = 8, "the bulk current is below zero by more than three errors"
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Debias, reject cosmic rays, fit a current to each pixel."""
@@ -103,6 +110,7 @@ class DarkCurrent(CalibrationTarget):
             attributes={
                 "imstat": image_statistics(dark.rate),
                 "bulk": dark.bulk,
+                "bulk_err": dark.bulk_err,
                 "stray_light": max(dark.stray),
                 "frames_used": len(used),
                 "longest": max(times),
@@ -116,6 +124,8 @@ class DarkCurrent(CalibrationTarget):
         flags = self.Flags(0)
         if abs(made.attributes["bulk"]) > parameters.MAXIMUM_BULK_CURRENT:
             flags |= self.Flags.CURRENT_TOO_LARGE
+        if made.attributes["bulk"] < -_ERRORS * made.attributes["bulk_err"]:
+            flags |= self.Flags.CURRENT_NEGATIVE
         if made.attributes["stray_light"] > parameters.MAXIMUM_STRAY_LIGHT:
             flags |= self.Flags.STRAY_LIGHT
         return int(flags)

@@ -127,7 +127,7 @@ class IlluminationCorrection(CalibrationTarget):
         return _made(found, table, maps, parameters.DEGREE, len(frames))
 
     def verify(self, made: Made, parameters: Parameters) -> int:
-        """Compare with absolute limits."""
+        """Compare with absolute limits, and with no correction at all."""
         values, flags = made.attributes, self.Flags(0)
         if values["n_stars"] < parameters.MIN_SOURCE_COUNT:
             flags |= self.Flags.TOO_FEW_STARS
@@ -135,17 +135,15 @@ class IlluminationCorrection(CalibrationTarget):
             flags |= self.Flags.SCATTER_TOO_LARGE
         if not values["amplitude"] <= parameters.MAX_AMPLITUDE:
             flags |= self.Flags.AMPLITUDE_TOO_LARGE
+        if not values["scatter"] < values["scatter_before"]:
+            flags |= self.Flags.NO_IMPROVEMENT
         return int(flags)
 
     def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
-        """Look for a change, and for a fit that explains nothing."""
+        """Look for a change."""
         del parameters
-        values, flags = made.attributes, self.Flags(0)
-        if values["scatter"] >= values["scatter_before"]:
-            flags |= self.Flags.NO_IMPROVEMENT
-        if abs(values["amplitude"] - (previous.get("amplitude") or 0.0)) > _CHANGED_MAG:
-            flags |= self.Flags.CHANGED
-        return int(flags)
+        change = made.attributes["amplitude"] - (previous.get("amplitude") or 0.0)
+        return int(self.Flags.CHANGED) if abs(change) > _CHANGED_MAG else 0
 
     def plot(self, figure: FigureBase) -> None:
         """Draw the correction over the focal plane."""

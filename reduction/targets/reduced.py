@@ -67,7 +67,7 @@ class ReducedScienceFrame(FrameTarget):
     satellites = attribute(int, "number of trails of satellites", ucd="meta.number")
     scale_factor = attribute(
         float,
-        "what the fringes were multiplied with; none where there are none",
+        "what the fringes were multiplied with, 0 without sky; none where there is no pattern",
         unit="adu",
         ucd="arith.factor",
     )
@@ -199,18 +199,18 @@ def _fringes(inputs: Inputs, parameters: ReducedScienceFrame.Parameters) -> Frin
     return Fringes(inputs.fringe.images["FRINGE"], low, high)
 
 
-def _corrections(inputs: Inputs) -> str:
+def _corrections(inputs: Inputs, reduced: Reduced) -> str:
     """What was done, as "overscan 6, bias, flat"; "none" for frames taken as they came."""
     bias = inputs.bias
     done = [f"overscan {bias['overscan_correction']}"] if bias is not None else []
-    slots = ("bias", "dark", "flat", "fringe")
-    done += [name for name in slots if getattr(inputs, name) is not None]
+    done += [name for name in ("bias", "dark", "flat") if getattr(inputs, name) is not None]
+    done += ["fringe"] if reduced.fringe_scale else []
     return ", ".join(done) or "none"
 
 
 def _made(inputs: Inputs, reduced: Reduced, gain: float, noise: float) -> Made:
     bad = reduced.mask != 0
-    done = _corrections(inputs)
+    done = _corrections(inputs, reduced)
     return Made(
         images={"IMAGE": reduced.image, "WEIGHT": reduced.weight, "MASK": reduced.mask},
         attributes={

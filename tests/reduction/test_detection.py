@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from reduction.detection import detect, is_clean, signal_to_noise, star_width
+from reduction.detection import aperture_part, detect, is_clean, signal_to_noise, star_width
 from reduction.steps.sources import SOURCE_DTYPE, SourceFlag
 from reduction.steps.weight import MaskBit
 from reduction.target import Progenitor
@@ -38,6 +38,36 @@ def test_saturated_pixels_flag_a_star_and_cosmics_are_no_stars(image: np.ndarray
     assert star["x"] == pytest.approx(60.0, abs=0.05)
 
 
+def test_errors_of_fluxes_are_true_where_the_flat_is_low() -> None:
+    # stars whose photons are most of the noise, on a frame that is vignetted towards the right
+    rng = np.random.default_rng(7)
+    gain, flux, size = 2.0, 2e4, 640
+    flat = np.linspace(1.0, 0.25, size, dtype=np.float32) * np.ones((size, 1), np.float32)
+    x, y = (grid.ravel() for grid in np.meshgrid(*[np.arange(20.0, size, 40.0)] * 2))
+    yy, xx = np.mgrid[-15:16, -15:16]
+    star = np.exp(-(xx**2 + yy**2) / 2 / 1.8**2) / (2 * np.pi * 1.8**2)
+    light = np.full((size, size), 50.0)
+    for row, column in zip(y.astype(int), x.astype(int), strict=True):
+        light[row - 15 : row + 16, column - 15 : column + 16] += flux * star
+    image = (rng.poisson(light * flat * gain) / gain / flat).astype(np.float32)
+    mask = np.zeros(image.shape, np.uint8)
+    progenitor = reduced(mask, image)
+    progenitor.images["WEIGHT"] = flat
+    found = detect(progenitor, threshold=5.0, aperture_radius=8.0)
+    assert len(found) == len(x)
+    nearest = np.hypot(found["x"][:, None] - x, found["y"][:, None] - y).argmin(axis=1)
+    dark = flat[0, x[nearest].astype(int)] < 0.5
+    for part in (dark, ~dark):
+        for name in ("flux", "flux_aper", "flux_psf"):
+            off = found[name] - np.median(found[name])
+            pull = (off / found[name + "_err"])[part]
+            # scatter of some 100 pulls is known to 7 %; by the gain where the flat is 1, 1.5
+            assert np.std(pull) == pytest.approx(1.0, abs=0.2), name
+        for name, true in (("x", x), ("y", y)):
+            pull = ((found[name] - true[nearest]) / found["pos_err"])[part]
+            assert np.std(pull) == pytest.approx(1.0, abs=0.2), name
+
+
 def test_deblending_alone_leaves_a_source_clean() -> None:
     sources = np.zeros(3, SOURCE_DTYPE)
     sources["flags"] = [SourceFlag.MERGED, SourceFlag.MASKED, SourceFlag.SATURATED]
@@ -58,3 +88,10 @@ def test_width_of_stars_is_that_of_the_narrow_bright_ones() -> None:
     assert star_width(sources) == 4.0
     assert math.isnan(star_width(sources[3:]))
     assert math.isnan(star_width(sources[:0]))
+
+
+def test_a_circle_as_wide_as_half_of_the_light_holds_half_of_it() -> None:
+    assert aperture_part(5.0, 2.5) == 0.5
+    assert aperture_part(7.0, 2.5) < 0.5 < aperture_part(4.0, 2.5)
+    assert aperture_part(4.0, 12.0) == pytest.approx(1.0)
+    assert math.isnan(aperture_part(math.nan, 2.5))

@@ -142,7 +142,7 @@ def test_psf_magnitudes_are_better_than_those_of_the_aperture(truth: Truth) -> N
 
 
 def test_positions_and_magnitudes_agree_within_the_stated_errors(truth: Truth) -> None:
-    # the fit's error is common to a frame's sources: |pull| of 0.67 in the median is the ideal
+    # the fit's error is common to a frame's sources, so that pulls are taken about zero
     pulls: dict[str, list[np.ndarray]] = {"ra": [], "dec": [], "mag": []}
     for product in made("SourceList"):
         found = found_sources(product, truth)
@@ -157,5 +157,9 @@ def test_positions_and_magnitudes_agree_within_the_stated_errors(truth: Truth) -
         pulls["mag"].append(dmag / np.hypot(found["mag_err"][alone], ERROR_FLOOR_MAG))
     for name, parts in pulls.items():
         pull = np.abs(np.concatenate(parts))
-        assert np.median(pull) < 1.2, name
-        assert np.percentile(pull, 90) < 3.0, name
+        # 1 if errors are true. If half of the variance is common to each of the four frames, the
+        # width is known to 0.2, of which the interval is two and a half: errors that are 1.8
+        # times too small or too large are beyond it
+        assert len(pull) > 30
+        assert 0.55 < 1.4826 * np.median(pull) < 1.5, name
+        assert np.percentile(pull, 90) < 1.5 * 1.645, name

@@ -92,8 +92,9 @@ def test_nickel_zero_point_from_landolt_standards(
         m for m in frames(archive, "PhotometricParameters", "nickel") if name_of(m) == frame
     )
     assert made.aperture_radius == 12.0
-    assert made.extinction == 0.0
-    assert made.zero_point == pytest.approx(expected, abs=0.08)
+    # what others measured is of the light that reached the ground
+    ground = made.zero_point - made.extinction * made.airmass
+    assert ground == pytest.approx(expected, abs=0.08)
     assert made.zero_point_err <= 0.08
 
 

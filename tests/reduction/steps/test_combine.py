@@ -49,6 +49,15 @@ def test_combining_twice_gives_the_same_bits(biases):
     assert first.tobytes() == second.tobytes()
 
 
+@pytest.mark.parametrize("number", [256, 257, 300])
+def test_more_frames_than_a_byte_counts_are_all_counted(number):
+    rng = np.random.default_rng(5)
+    frames = [(rng.normal(100.0, 5.0, (16, 16))).astype(np.float32) for _ in range(number)]
+    mean, count = combine(frames, [5.0] * number, sigma_clip=20.0)
+    assert (count == number).all()
+    assert np.allclose(mean, np.mean(frames, axis=0), atol=1e-3)
+
+
 def test_missing_values_do_not_count(biases):
     biases[0][10, 10] = np.nan
     for frame in biases:

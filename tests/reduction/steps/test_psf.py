@@ -94,6 +94,16 @@ def test_fluxes_are_unbiased_to_one_percent_and_their_errors_are_true(
     assert np.std(pull) == pytest.approx(1.0, abs=0.1 + 1.0 / np.sqrt(2 * some.sum()))
 
 
+@pytest.mark.parametrize("fwhm", [4.0, 5.5, 7.0])
+def test_both_fluxes_share_a_zero_point_where_the_aperture_is_small(fwhm: float) -> None:
+    light, *_ = field(5, fwhm=fwhm, size=500)
+    found = extract(observed(light, 5), gain=GAIN, aperture_radius=2.5)
+    bright = found[(found["flags"] == 0) & (found["flux_aper"] > 40.0 * found["flux_aper_err"])]
+    assert len(bright) > 30
+    # each to 2 % or better; the circle holds 0.68, 0.45 and 0.31 of the light
+    assert np.median(bright["flux_psf"] / bright["flux_aper"]) == pytest.approx(1.0, abs=0.01)
+
+
 def test_all_pulls_together_have_unit_scatter(measured: tuple) -> None:
     sources, truth = measured
     for kind in ("flux_psf", "flux_aper"):

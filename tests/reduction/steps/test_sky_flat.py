@@ -121,3 +121,6 @@ def test_no_fringes_are_taken_out_with_a_flat_pattern_or_without_sky():
         fringe_scale(image, fringes().astype("f4"), bad=bad)
     with pytest.raises(UnprocessableError, match="a sky that is bright"):
         fringe_pattern([image - 2000.0], noise=[5.0])
+    # a short exposure of a standard: its sky is as often below 0 as above
+    assert fringes_of(image - 1000.5, fringes().astype("f4")) == 0.0
+    assert fringes_of(np.full(SHAPE, np.nan, dtype="f4"), fringes().astype("f4")) == 0.0

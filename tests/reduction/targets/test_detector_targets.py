@@ -264,7 +264,11 @@ def verdicts(cls: type[ProcessTarget], previous: dict[str, Any], **attributes: A
 @pytest.mark.parametrize(
     ("cls", "good", "bad"),
     [
-        (DarkCurrent, {"bulk": 0.1, "stray_light": 5.0}, {"bulk": 9.0, "stray_light": 900.0}),
+        (
+            DarkCurrent,
+            {"bulk": -0.01, "bulk_err": 0.005, "stray_light": 5.0},
+            {"bulk": -9.0, "bulk_err": 0.005, "stray_light": 900.0},
+        ),
         (
             NightSkyFlatFrame,
             {"flatness": 0.2, "filled_fraction": 0.1},
@@ -304,6 +308,15 @@ def test_a_frame_says_what_was_done_to_it(made, raws):
     science = raws["SCIENCE"][0]["science"]
     raw = raws["SCIENCE"][0].images["RAW"][science.slices]
     assert np.array_equal(bare.images["IMAGE"], raw.astype(np.float32))
+
+
+def test_a_frame_without_sky_is_reduced_without_fringes(made, raws):
+    fringe = made["FringeFrame"][0]
+    raw = raws["SCIENCE"][0]
+    black = replace(raw, images={"RAW": np.zeros_like(raw.images["RAW"])})
+    reduced, _, _ = make(ReducedScienceFrame, raw=black, fringe=fringe)
+    assert reduced["scale_factor"] == 0.0
+    assert reduced["corrections"] == "none"
 
 
 def test_the_dark_current_is_taken_out_in_proportion_to_the_exposure_time(made, raws):

@@ -379,6 +379,9 @@ def test_illumination_of_both_chips_is_recovered_and_taken_off() -> None:
     product, made, flags = run(IlluminationCorrection, params={"DEGREE": 1}, **illuminated())
     assert flags == 0
     assert made.attributes["scatter"] < 0.6 * made.attributes["scatter_before"]
+    useless = replace(made, attributes={**made.attributes, "scatter_before": 0.001})
+    first = IlluminationCorrection().verify(useless, IlluminationCorrection.Parameters())
+    assert first == IlluminationCorrection.Flags.NO_IMPROVEMENT
     for chip in CHIPS:
         frame, result, _ = run(IlluminationCorrectionFrame, chip, correction=product)
         factor = frame.images["IMAGE"]
