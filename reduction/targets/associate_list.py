@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["AssociateList", "frame_key", "list_numbers"]
+__all__ = ["AssociateList", "list_numbers"]
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +11,7 @@ import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import frames_of_field
+from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key, keys_of
 from reduction.quality import QualityFlags
 from reduction.steps.associate import AssociationType, associate
 from reduction.steps.friends import unit_vectors
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reduction.fields import FieldSpec
+    from reduction.frame_keys import FrameKey
     from reduction.progenitor import Progenitor
 
-_FRAME: Final = np.dtype([("instrument", "U32"), ("chip", "U32"), ("name", "U128")])
+_FRAME: Final = np.dtype([*FRAME_KEY_FIELDS])
 _ROW: Final = np.dtype(
     [(name, "i8") for name in ("association", "list", "source_number")]
     + [("distance", "f8"), ("flag", "i8")]
@@ -149,18 +151,9 @@ class AssociateList(FieldTarget):
         right.set(xlabel="sources of an association", ylabel="associations", yscale="log")
 
 
-def frame_key(product: Progenitor) -> tuple[str, str, str]:
-    """What names the frame of a product whatever its version: camera, chip, raw file."""
-    return product.instrument, product.chip, str(product.raw.get("name", ""))
-
-
-def list_numbers(associations: Progenitor) -> dict[tuple[str, str, str], int]:
+def list_numbers(associations: Progenitor) -> dict[FrameKey, int]:
     """Number of each frame's source list in an association list."""
-    frames = associations.tables["FRAMES"]
-    return {
-        (str(one["instrument"]), str(one["chip"]), str(one["name"])): number
-        for number, one in enumerate(frames)
-    }
+    return {key: number for number, key in enumerate(keys_of(associations.tables["FRAMES"]))}
 
 
 def _in_field(rows: NDArray[np.void], field: FieldSpec, mask: int) -> NDArray[np.void]:

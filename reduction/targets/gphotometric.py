@@ -11,6 +11,7 @@ import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import frames_of_field
+from reduction.frame_keys import frame_key
 from reduction.quality import QualityFlags
 from reduction.steps.global_photometry import link_stars, solve_zero_points
 from reduction.steps.sources import SourceFlag
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
+    from reduction.frame_keys import FrameKey
     from reduction.steps.global_photometry import GlobalZeroPoints
     from reduction.target import Progenitor
 
@@ -109,7 +111,7 @@ class GPhotometric(FieldTarget):
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Link the stars, solve, and say how each frame stands."""
         lists = inputs.source_lists
-        known = {(f.raw["name"], f.chip): f for f in inputs.source_catalogues}
+        known = {frame_key(f): f for f in inputs.source_catalogues}
         found = _measurements(lists, known, parameters)
         if not np.isfinite(found.standard).any():
             message = (
@@ -193,7 +195,7 @@ class GPhotometric(FieldTarget):
 
 def _measurements(
     lists: list[Progenitor],
-    known: Mapping[tuple[str, str], Progenitor],
+    known: Mapping[FrameKey, Progenitor],
     parameters: GPhotometric.Parameters,
 ) -> _Measurements:
     """Clean, significant sources of all frames, in the order of the frames."""
@@ -202,7 +204,7 @@ def _measurements(
         rows = frame.rows
         flux, error = rows[parameters.FLUX_TYPE], rows[parameters.FLUX_TYPE + "_err"]
         standard, standard_error = np.full((2, len(rows)), np.nan)
-        catalogue = known.get((frame.raw["name"], frame.chip))
+        catalogue = known.get(frame_key(frame))
         if catalogue is not None:
             stars = catalogue.tables["STANDARDS"]
             stars = stars[(stars["used"] > 0) & (stars["source"] < len(rows))]
@@ -260,14 +262,13 @@ def _table(
         mine = (found.frame == number) & np.isfinite(found.standard)
         alone = np.median((found.standard - found.magnitude)[mine]) if mine.any() else np.nan
         row = table[number]
-        row["name"], row["chip"] = frame.raw["name"], frame.chip
+        row["instrument"], row["chip"], row["name"], row["mjd_obs"] = frame_key(frame)
         row["zero_point"] = solution.zero_points[number]
         row["zero_point_err"] = solution.errors[number]
         row["offset"] = solution.zero_points[number] - alone
         row["scatter"] = solution.scatter[number]
         row["n_stars"], row["n_standards"] = solution.n_stars[number], solution.n_standards[number]
         row["airmass"] = np.nan if frame.raw["airmass"] is None else frame.raw["airmass"]
-        row["mjd_obs"] = frame.raw["mjd_obs"]
         row["aperture_radius"] = frame["aperture_radius"]
     return table
 

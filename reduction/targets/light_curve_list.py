@@ -11,13 +11,14 @@ import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import frames_of_field, in_field
+from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key
 from reduction.quality import QualityFlags
 from reduction.steps.associate import AssociateFlag, mean_position
 from reduction.steps.ensemble import Ensemble, relative_photometry
 from reduction.steps.groups import group_mean
 from reduction.steps.sources import SourceFlag
 from reduction.target import Anchor, FieldTarget, Inputs, Made
-from reduction.targets.associate_list import frame_key, list_numbers
+from reduction.targets.associate_list import list_numbers
 from schemas.errors import UnprocessableError
 from schemas.list_tables import LightCurvePoint
 
@@ -41,7 +42,7 @@ _ROW: Final = np.dtype(
     + [("flag", "i8")]
 )
 _EPOCH: Final = np.dtype(
-    [("instrument", "U32"), ("chip", "U32"), ("name", "U128")]
+    [*FRAME_KEY_FIELDS]
     + [(name, "f8") for name in ("mjd", "offset", "offset_err")]
     + [("n_constant", "i8")]
 )
@@ -240,7 +241,7 @@ def _epochs(lists: Sequence[Progenitor], found: Ensemble) -> NDArray[Any]:
         epochs[name][: len(found.offset)] = getattr(found, name)
     epochs["n_constant"][: len(found.offset)] = found.n_constant
     for epoch, one in zip(epochs, lists, strict=True):
-        epoch["instrument"], epoch["chip"], epoch["name"] = frame_key(one)
+        epoch["instrument"], epoch["chip"], epoch["name"], epoch["mjd_obs"] = frame_key(one)
         epoch["mjd"] = np.nan if one.moment is None else one.moment
     return epochs
 

@@ -446,7 +446,7 @@ def test_frames_under_clouds_and_without_standards_are_tied_by_their_overlaps() 
             lists.append(source_list(frame, chip, name, dither))
     standards = replace(
         measured("ccd50", "f0.fits", stars=stars, seed=0),
-        raw={"name": "f0.fits", "airmass": 1.2},
+        raw=raw("f0.fits").attributes,
     )
     product, made, flags = run(GPhotometric, source_lists=lists, source_catalogues=[standards])
     assert flags == 0
@@ -465,15 +465,22 @@ def test_frames_under_clouds_and_without_standards_are_tied_by_their_overlaps() 
         {"zero_point": 25.0, "zero_point_err": 0.02, "extinction": 0.1, "aperture_radius": 4.0},
         {},
     )
-    best = zero_point_of(product, own, name="f1.fits", chip="ccd51", airmass=1.5)
+
+    def frame(name: str, mjd: float = 60000.0) -> Progenitor:
+        return replace(raw(name, mjd=mjd), chip="ccd51")
+
+    best = zero_point_of(product, own, frame("f1.fits"), airmass=1.5)
     assert best is not None
     assert best.origin == "GPhotometric"
     assert best.value == pytest.approx(ZERO - 0.7, abs=0.015)
     assert best.flux_scale(ZERO, 60.0) == pytest.approx(10 ** (0.4 * (ZERO - best.value)) / 60.0)
-    other = zero_point_of(product, own, name="g.fits", chip="ccd51", airmass=1.5)
+    other = zero_point_of(product, own, frame("g.fits"), airmass=1.5)
     assert other is not None
     assert (other.origin, other.value) == ("PhotometricParameters", pytest.approx(24.85))
-    assert zero_point_of(None, None, name="g.fits", chip="ccd51", airmass=None) is None
+    later = zero_point_of(product, own, frame("f1.fits", 60001.0), airmass=1.5)
+    assert later is not None
+    assert later.origin == "PhotometricParameters"
+    assert zero_point_of(None, None, frame("g.fits"), airmass=None) is None
 
 
 def test_field_whose_standards_are_all_faint_is_refused() -> None:
