@@ -15,6 +15,7 @@ from sqlalchemy import Double, cast, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.events import mark_users_of_calibration
+from reduction.frame_keys import file_stem
 from reduction.select import angle
 from reduction.target import Anchor
 from schemas.tables import File, Product, Target
@@ -62,7 +63,7 @@ class Frame:
         pointed = values["ra"] is not None and values["dec"] is not None
         return cls(
             raw,
-            f"{values['name'].split('.fit')[0]}-{sha256[:8]}",
+            f"{file_stem(values['name'])}-{sha256[:8]}",
             values["ra"] if pointed else None,
             values["dec"] if pointed else None,
             radius + camera.pointing_error if pointed else None,
