@@ -50,7 +50,8 @@ class GPhotometric(FieldTarget):
 
     Every frame (CCD) of the field in the band has one unknown, every star that two frames have or
     a catalogue knows another. Frames without standards, or through clouds, are tied by the stars
-    they share with others.
+    they share with others; those on which no star was recognised, whose places are the pointing's,
+    by none.
 
     Table: "ZERO_POINTS", as :data:`reduction.zero_points.ZERO_POINT_DTYPE`; frames that nothing
     ties have a NaN.
@@ -213,7 +214,7 @@ def _measurements(
         safe = np.where(flux > 0, flux, np.nan)
         good = (rows["flags"] & ~int(SourceFlag.MERGED)) == 0
         good &= safe > parameters.MIN_SIGNAL_TO_NOISE * error
-        good &= np.isfinite(rows["ra"]) & np.isfinite(rows["dec"])
+        good &= np.isfinite(rows["ra"]) & np.isfinite(rows["dec"]) & bool(frame["n_ref"])
         parts.append(
             (
                 np.full(int(good.sum()), number),

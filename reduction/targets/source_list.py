@@ -54,6 +54,9 @@ class SourceList(FrameTarget):
         float, "radius of the aperture", unit="pixel", ucd="phys.size.radius"
     )
     seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
+    n_ref = attribute(
+        int, "reference stars that positions rest on; 0: the pointing alone", ucd="meta.number"
+    )
 
     def compute(self, inputs: Inputs, parameters: object) -> Made:
         """Give each source its place and its magnitude."""
@@ -81,6 +84,7 @@ class SourceList(FrameTarget):
                 "limiting_mag": _limit(rows["mag"], rows["mag_err"], clean),
                 "aperture_radius": inputs.catalog["aperture_radius"],
                 "seeing": star_width(sources) * wcs.pixel_scale,
+                "n_ref": inputs.astrometric["n_ref"],
             },
             rows=rows,
         )

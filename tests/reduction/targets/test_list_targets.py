@@ -16,6 +16,7 @@ from reduction.progenitor import Progenitor
 from reduction.target import Inputs, Made
 from reduction.targets.associate_list import AssociateList
 from reduction.targets.light_curve_list import LightCurveList
+from schemas.errors import UnprocessableError
 
 NUMBERS = count(1)
 NAMES = ("ra", "dec", "pos_err", "mag", "mag_err", "flux", "flux_err")
@@ -116,3 +117,28 @@ def test_a_chip_without_a_zero_point_does_not_get_the_others_level() -> None:
     assert made.rows is not None
     assert np.isfinite(made.rows["mag"]).all()
     assert np.isnan(made.attributes["zero_point"])
+
+
+def test_lists_whose_places_are_the_pointings_have_no_part_and_do_not_widen_the_search() -> None:
+    lists = [source_list("0", 0), source_list("0", 1)]
+    wild = [source_list("0", night, n_ref=0, pos_err=400.0) for night in (2, 3, 4)]
+    lists = [lists[0], *wild, lists[1]]
+    made = run(AssociateList, lists)
+    assert made.rows is not None
+    assert made.attributes["n_lists"] == 2
+    assert made.attributes["n_repeated"] == STARS
+    # half of the seeing of 1 arcsec
+    assert made.attributes["search_distance"] == 0.5
+    assert set(made.rows["list"]) == {0, 4}
+    light = run(LightCurveList, lists, associated(lists))
+    assert light.rows is not None
+    assert set(light.rows["list"]) == {0, 4}
+    with pytest.raises(UnprocessableError, match="recognised stars"):
+        run(AssociateList, wild)
+
+
+def test_the_search_distance_is_no_more_than_neighbours_allow() -> None:
+    lists = [source_list("0", night, pos_err=2.0) for night in range(2)]
+    assert run(AssociateList, lists).attributes["search_distance"] == 3.0
+    lists = [source_list("0", night, pos_err=0.3) for night in range(2)]
+    assert run(AssociateList, lists).attributes["search_distance"] == pytest.approx(1.5)

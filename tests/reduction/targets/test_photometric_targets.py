@@ -413,7 +413,9 @@ def test_illumination_needs_more_stars_than_unknowns() -> None:
         run(IlluminationCorrection, params={"DEGREE": 3}, **slots)
 
 
-def source_list(found: Progenitor, chip: str, name: str, dither: float) -> Progenitor:
+def source_list(
+    found: Progenitor, chip: str, name: str, dither: float, *, n_ref: int = 30
+) -> Progenitor:
     """A SourceList as a global solution sees it, from the frame's catalogue."""
     sources = found.tables["SOURCES"]
     ra, dec = wcs(chip, dither).to_sky(sources["x"], sources["y"])
@@ -426,7 +428,7 @@ def source_list(found: Progenitor, chip: str, name: str, dither: float) -> Proge
         next(NUMBERS),
         "SourceList",
         "V",
-        {"aperture_radius": 4.0},
+        {"aperture_radius": 4.0, "n_ref": n_ref},
         {},
         chip=chip,
         raw=raw(name).attributes,
@@ -481,6 +483,22 @@ def test_frames_under_clouds_and_without_standards_are_tied_by_their_overlaps() 
     assert later is not None
     assert later.origin == "PhotometricParameters"
     assert zero_point_of(None, None, frame("g.fits"), airmass=None) is None
+
+
+def test_a_frame_whose_place_is_the_pointings_alone_gets_no_zero_point_by_chance() -> None:
+    stars = sky(600)
+    lists = [
+        source_list(
+            catalog("ccd50", stars, zero=zero, seed=index), "ccd50", name, 0.0, n_ref=n_ref
+        )
+        for index, (name, zero, n_ref) in enumerate(
+            (("f0.fits", ZERO, 30), ("f1.fits", ZERO - 0.3, 30), ("f2.fits", ZERO - 3.0, 0))
+        )
+    ]
+    known = [measured("ccd50", "f0.fits", stars=stars, seed=0)]
+    product, made, _ = run(GPhotometric, source_lists=lists, source_catalogues=known)
+    assert made.attributes["n_tied"] == 2
+    assert np.isfinite(product.tables["ZERO_POINTS"]["zero_point"]).tolist() == [True, True, False]
 
 
 def test_field_whose_standards_are_all_faint_is_refused() -> None:
