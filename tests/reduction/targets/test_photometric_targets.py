@@ -428,7 +428,7 @@ def source_list(
         next(NUMBERS),
         "SourceList",
         "V",
-        {"aperture_radius": 4.0, "n_ref": n_ref},
+        {"aperture_radius": 4.0, "n_ref": n_ref, "color_term": 0.0},
         {},
         chip=chip,
         raw=raw(name).attributes,
@@ -485,6 +485,39 @@ def test_frames_under_clouds_and_without_standards_are_tied_by_their_overlaps() 
     assert zero_point_of(None, None, frame("g.fits"), airmass=None) is None
 
 
+def test_cameras_of_different_colour_terms_are_tied_by_stars_of_known_colour() -> None:
+    """The field's stars are redder than the standard system's zero, as most are."""
+    stars = sky(800)
+    stars["B-V"] = stars["B-V"] + 0.3
+    few = {name: values[:300] for name, values in stars.items()}
+    truth = {"red": (ZERO - 2.0, 0.18), "white": (ZERO, 0.0)}
+    lists, known = [], []
+    for index, (camera, (zero, term)) in enumerate(truth.items()):
+        for number in range(2):
+            name, how = f"{camera}{number}.fits", {"zero": zero, "term": term, "seed": 2 * index}
+            how["seed"] = 7 * index + number
+            frame = catalog("ccd50", stars, **how)  # type: ignore[arg-type]  # numbers
+            one = source_list(frame, "ccd50", name, 0.0)
+            facts = dict(one.attributes) | {"color_term": term}
+            lists.append(replace(one, attributes=facts, instrument=camera))
+            if number == 0:
+                params = {"COLOR_TERM": term}
+                found = measured("ccd50", name, stars=few, params=params, **how)
+                known.append(replace(found, instrument=camera))
+    # standards are recognised on a frame by the number of their source: few come first
+    product, made, flags = run(GPhotometric, source_lists=lists, source_catalogues=known)
+    assert flags == 0
+    for row in product.tables["ZERO_POINTS"]:
+        zero = truth[str(row["instrument"])][0]
+        # some 60 standards with 0.015 mag each, on two frames
+        assert row["zero_point"] == pytest.approx(zero, abs=0.008)
+        assert abs(row["zero_point"] - zero) < 4 * row["zero_point_err"]
+    assert made.attributes["max_offset"] < 0.01
+    assert GPhotometric().verify(
+        Made(attributes={**made.attributes, "max_offset": 0.08}), GPhotometric.Parameters()
+    ) == int(GPhotometric.Flags.OFFSET_TOO_LARGE)
+
+
 def test_a_frame_whose_place_is_the_pointings_alone_gets_no_zero_point_by_chance() -> None:
     stars = sky(600)
     lists = [
@@ -515,7 +548,7 @@ def test_worse_global_solution_is_told_to_people() -> None:
     flags = GPhotometric.Flags
     found = GPhotometric().compare(Made(attributes=values), before, None)
     assert found == flags.FRAMES_NOT_TIED | flags.CHANGED
-    bad = {"zero_point_err": math.nan, "scatter": 0.5, "n_standards": 1}
+    bad = {"zero_point_err": math.nan, "scatter": 0.5, "n_standards": 1, "max_offset": 0.9}
     assert GPhotometric().verify(Made(attributes=bad), GPhotometric.Parameters()) == 7
 
 
