@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["CoaddedFrames", "Widths", "combine_frames", "frame_box", "rectangle_around"]
+__all__ = [
+    "CoaddedFrames",
+    "Widths",
+    "combine_frames",
+    "exposure_of",
+    "frame_box",
+    "rectangle_around",
+]
 
 import math
 from dataclasses import dataclass
@@ -11,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from reduction.field_grids import grid_of, own_field
+from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key
 from reduction.instruments.base import Section
 from reduction.steps.coadd import CombineType, Contribution, coadd, summed_width
 from reduction.steps.coadd_sources import sky_noise
@@ -33,8 +41,8 @@ if TYPE_CHECKING:
 #: frames that were left out, ``weight`` the median inverse variance on the coadd's scale.
 _FRAME_DTYPE: Final = np.dtype(
     [
-        *(("frame", "i4"), ("name", "U80"), ("chip", "U24"), ("instrument", "U24")),
-        *(("filter", "U24"), ("night", "U10"), ("mjd_obs", "f8"), ("exptime", "f8")),
+        *(("frame", "i4"), *FRAME_KEY_FIELDS),
+        *(("filter", "U64"), ("night", "U10"), ("exptime", "f8")),
         *(("seeing", "f8"), ("pos_err", "f8"), ("zero_point", "f8"), ("zero_point_err", "f8")),
         *(("flux_scale", "f8"), ("weight", "f8"), ("gain", "f8"), ("noise_factor", "f8")),
         *(("pixels", "i8"), ("clipped", "i8")),
@@ -50,7 +58,7 @@ _SET_DTYPE: Final = np.dtype(
 #: One row a detector: its frames, and the widths of stars on them (arcsec).
 _DETECTOR_DTYPE: Final = np.dtype(
     [
-        *(("instrument", "U24"), ("chip", "U24"), ("frames", "i4")),
+        *(*FRAME_KEY_FIELDS[:2], ("frames", "i4")),
         *(("seeing", "f8"), ("seeing_best", "f8"), ("seeing_worst", "f8")),
     ]
 )
@@ -271,7 +279,7 @@ def _reach(table: NDArray[np.void], pixel_scale: float) -> int:
 def _row(
     number: int, frame: Progenitor, zero_point: float, *, calibrated: bool
 ) -> tuple[Any, ...]:
-    raw, exptime = frame.raw, float(frame["exptime"])
+    exptime = float(frame["exptime"])
     scale = 0.0
     if not calibrated:
         scale = 1.0 / exptime if exptime > 0 else 0.0
@@ -281,8 +289,8 @@ def _row(
     weight = float(frame["weight"]) / scale**2 if scale else 0.0
     ny, nx = frame["grid_ny"], frame["grid_nx"]
     return (
-        *(number, raw["name"], frame.chip, frame.instrument, frame.filter, frame.night),
-        *(raw["mjd_obs"], exptime, _number(frame["seeing"]) * (1 + _number(_difference(frame)))),
+        *(number, *frame_key(frame), frame.filter, frame.night),
+        *(exptime, _number(frame["seeing"]) * (1 + _number(_difference(frame)))),
         *(
             _number(frame["pos_err"]),
             _number(frame["zero_point"]),
@@ -301,6 +309,11 @@ def _difference(frame: Progenitor) -> float:
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
+
+
+def exposure_of(row: np.void) -> tuple[str, str, str]:
+    """Key of the exposure that a row of FRAMES is a chip of; names repeat, night after night."""
+    return str(row["instrument"]), str(row["name"]), f"{float(row['mjd_obs']):.6f}"
 
 
 def frame_box(frame: Progenitor) -> Section:

@@ -24,6 +24,7 @@ from sqlalchemy import Double, cast, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.events import mark_suspect, mark_users_of_calibration
+from reduction.frame_keys import file_stem
 from reduction.select import angle
 from reduction.target import Anchor
 from schemas.tables import File, Product, Target
@@ -71,7 +72,7 @@ class Frame:
         pointed = values["ra"] is not None and values["dec"] is not None
         return cls(
             raw,
-            f"{values['name'].split('.fit')[0]}-{sha256[:8]}",
+            f"{file_stem(values['name'])}-{sha256[:8]}",
             values["ra"] if pointed else None,
             values["dec"] if pointed else None,
             _reach(camera, raw) if pointed else None,

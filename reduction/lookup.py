@@ -8,9 +8,10 @@ import datetime as dt
 import re
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from reduction.fields import find_field
+from reduction.frame_keys import SUFFIX, file_stem
 from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Product, Target
 
@@ -109,10 +110,9 @@ def targets_matching(
         if value is not None:
             query = query.where(column == value)
     if raw is not None:
-        stem = re.split(r"\.fi?ts?", raw, maxsplit=1)[0]
+        name = Product.attributes["name"].astext
         query = query.join(Product, Product.product_id == Target.raw_id).where(
-            (Product.attributes["name"].astext == raw)
-            | Product.attributes["name"].astext.like(stem.replace("%", r"\%") + ".%")
+            (name == raw) | (func.regexp_replace(name, SUFFIX, "", "i") == file_stem(raw))
         )
     with archive.transaction() as session:
         if field is not None:

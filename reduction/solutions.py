@@ -5,12 +5,12 @@ A GAstrometric product has the table ``SOLUTIONS``, one row a frame (CCD) that t
 ================ ==== ======= ====================================================================
 column           type unit    meaning
 ================ ==== ======= ====================================================================
+instrument       text         camera; with the next three the row's key
+                              (:func:`reduction.frame_keys.frame_key`)
+chip             text         CCD
 name             text         raw file's name
-chip             text         CCD; with ``name`` the row's key
-instrument       text         camera
-filter           text         the instrument's name of the filter
-object_id        i8           the Catalog that the sources are from
 mjd_obs          f8   d       start of the exposure, UTC
+filter           text         the instrument's name of the filter
 exposure         i4           number of the exposure (all CCDs read out together) in the solution
 setup            i4           number of the camera setup (instrument, filter, run) whose distortion
                               the frame shares
@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key, keys_of
 from reduction.steps.distortion import Distortion
 from reduction.steps.wcs import TanWcs
 
@@ -46,8 +47,8 @@ _PV: Final = tuple(Distortion.none().to_pv())
 
 SOLUTION_DTYPE: Final = np.dtype(
     [
-        *(("name", "U80"), ("chip", "U24"), ("instrument", "U24"), ("filter", "U24")),
-        *(("object_id", "i8"), ("mjd_obs", "f8"), ("exposure", "i4"), ("setup", "i4")),
+        *FRAME_KEY_FIELDS,
+        *(("filter", "U64"), ("exposure", "i4"), ("setup", "i4")),
         *((name.lower(), "f8") for name in (*_WCS, *_PV)),
         *(("n_ref", "i4"), ("n_overlap", "i4")),
         *(("rms_ref", "f8"), ("rms_overlap", "f8"), ("pos_err", "f8")),
@@ -61,15 +62,15 @@ def solution_row(wcs: TanWcs) -> dict[str, float]:
     return {name.lower(): float(cards[name]) for name in (*_WCS, *_PV)}
 
 
-def wcs_of(gastrometric: Progenitor | None, *, name: str, chip: str) -> TanWcs | None:
+def wcs_of(gastrometric: Progenitor | None, frame: Progenitor) -> TanWcs | None:
     """Where a frame looks according to the global solution of its field.
 
     Parameters
     ----------
     gastrometric
         A GAstrometric, or None.
-    name, chip
-        The raw file's name and the CCD.
+    frame
+        The raw frame, or a product made of it alone.
 
     Returns
     -------
@@ -77,27 +78,22 @@ def wcs_of(gastrometric: Progenitor | None, *, name: str, chip: str) -> TanWcs |
         None where there is no global solution, or the frame has no part in it: the frame's own
         AstrometricParameters hold.
     """
-    row = _row(gastrometric, name, chip)
+    row = _row(gastrometric, frame)
     if row is None:
         return None
     cards: dict[str, float | str] = {"CTYPE1": "RA---TPV", "CTYPE2": "DEC--TPV"}
     return TanWcs.from_cards(cards | {card: float(row[card.lower()]) for card in (*_WCS, *_PV)})
 
 
-def pos_err_of(gastrometric: Progenitor | None, *, name: str, chip: str) -> float | None:
+def pos_err_of(gastrometric: Progenitor | None, frame: Progenitor) -> float | None:
     """Error of a frame's positions in the global solution, arcsec, one axis; None as above."""
-    row = _row(gastrometric, name, chip)
+    row = _row(gastrometric, frame)
     return None if row is None else float(row["pos_err"])
 
 
-def _row(gastrometric: Progenitor | None, name: str, chip: str) -> Any:  # noqa: ANN401  # a row of the table, or None
+def _row(gastrometric: Progenitor | None, frame: Progenitor) -> Any:  # noqa: ANN401  # a row of the table, or None
     if gastrometric is None:
         return None
     table: NDArray[np.void] = gastrometric.tables["SOLUTIONS"]
-    found = np.flatnonzero((_texts(table["name"]) == name) & (_texts(table["chip"]) == chip))
-    return table[found[0]] if len(found) else None
-
-
-def _texts(column: NDArray[Any]) -> NDArray[np.str_]:
-    """Texts without the blanks that FITS may pad them with."""
-    return np.char.rstrip(np.asarray(column, dtype=np.str_))
+    keys, key = keys_of(table), frame_key(frame)
+    return table[keys.index(key)] if key in keys else None

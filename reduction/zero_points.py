@@ -10,21 +10,23 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key, keys_of
+
 if TYPE_CHECKING:
     from reduction.target import Progenitor
 
 #: Table of a GPhotometric, one row a frame (CCD) of its field and band.
 ZERO_POINT_TABLE: Final = "ZERO_POINTS"
 
-#: ``name`` of the raw frame's file and its chip; ``zero_point`` at the ground (extinction of that
+#: The frame's key (:mod:`reduction.frame_keys`); ``zero_point`` at the ground (extinction of that
 #: moment, clouds too, is in it) and its error, mag; ``offset`` from what the frame's standards
 #: alone give and ``scatter`` of its stars, mag; how many stars tie it to other frames and to
 #: standards; ``airmass``; ``aperture_radius`` that its fluxes belong to, pixels.
 ZERO_POINT_DTYPE: Final = np.dtype(
     [
-        *(("name", "U80"), ("chip", "U16")),
+        *FRAME_KEY_FIELDS,
         *(("zero_point", "f8"), ("zero_point_err", "f8"), ("offset", "f8"), ("scatter", "f8")),
-        *(("n_stars", "i4"), ("n_standards", "i4"), ("airmass", "f8"), ("mjd_obs", "f8")),
+        *(("n_stars", "i4"), ("n_standards", "i4"), ("airmass", "f8")),
         ("aperture_radius", "f8"),
     ]
 )
@@ -59,9 +61,8 @@ class FrameZeroPoint:
 def zero_point_of(
     global_photometric: Progenitor | None,
     photometric: Progenitor | None,
+    frame: Progenitor,
     *,
-    name: str,
-    chip: str,
     airmass: float | None,
 ) -> FrameZeroPoint | None:
     """Zero point of a frame, the best that is known.
@@ -72,8 +73,8 @@ def zero_point_of(
         A GPhotometric of the frame's field and band, or None.
     photometric
         The PhotometricParameters that a calibration slot gave, or None.
-    name, chip
-        ``raw["name"]`` of the raw frame, and its chip.
+    frame
+        The raw frame, or a product made of it alone.
     airmass
         Of the frame, for a zero point above the atmosphere; None counts as 1.
 
@@ -84,7 +85,8 @@ def zero_point_of(
     """
     if global_photometric is not None:
         table = global_photometric.tables[ZERO_POINT_TABLE]
-        rows = table[(table["name"] == name) & (table["chip"] == chip)]
+        key = frame_key(frame)
+        rows = table[[one == key for one in keys_of(table)]]
         if len(rows) and math.isfinite(rows[0]["zero_point"]):
             return FrameZeroPoint(
                 float(rows[0]["zero_point"]),

@@ -39,7 +39,11 @@ class Ensemble:
         and the offset's error. NaN where the epoch has no constant star.
     offset, offset_err
         Shape (epochs,): by how much the stars of an epoch are too faint, mag, where the
-        quantities that it slopes along are 0. Median 0. NaN where there is no constant star.
+        quantities that it slopes along are 0. Median 0 in each part. NaN where there is no
+        constant star.
+    part
+        Shape (epochs,): number of the set of epochs that constant stars connect. Magnitudes of
+        different sets have levels that do not know of each other.
     n_constant
         Shape (epochs,): observations of constant stars that the offset rests on.
     constant
@@ -54,6 +58,7 @@ class Ensemble:
     mag_err: Array
     offset: Array
     offset_err: Array
+    part: NDArray[np.intp]
     n_constant: NDArray[np.intp]
     constant: Flags
     floor: float
@@ -235,15 +240,21 @@ def _solve(data: _Data, choice: _Choice) -> tuple[Array, Array]:
     return _centred(data, use, solution), variance
 
 
-def _centred(data: _Data, use: NDArray[np.intp], solution: Array) -> Array:
-    """Offsets with median 0 in each set of epochs that constant stars connect."""
+def _parts(data: _Data, use: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Number of the set of epochs, connected by constant stars, that each is in."""
     nodes = data.epochs + data.stars
     links = coo_array(
         (np.ones(len(use), np.int8), (data.epoch[use], data.epochs + data.star[use])),
         (nodes, nodes),
     )
     _, part = connected_components(links, directed=False)
-    part = part[: data.epochs]
+    _, number = np.unique(part[: data.epochs], return_inverse=True)
+    return np.asarray(number, np.intp)
+
+
+def _centred(data: _Data, use: NDArray[np.intp], solution: Array) -> Array:
+    """Offsets with median 0 in each set of epochs that constant stars connect."""
+    part = _parts(data, use)
     middle = group_quantile(solution[:, 0], part, int(part.max(initial=0)) + 1, 0.5)
     solution[:, 0] -= middle[part]
     return solution
@@ -275,6 +286,7 @@ def _result(data: _Data, choice: _Choice) -> Ensemble:
         mag_err=np.where(np.isfinite(mag), err, np.nan),
         offset=slopes[:, 0],
         offset_err=offset_err,
+        part=_parts(data, np.flatnonzero(use)),
         n_constant=np.bincount(data.epoch[use], minlength=data.epochs),
         constant=choice.constant,
         floor=choice.floor,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["AssociateList", "frame_key", "list_numbers"]
+__all__ = ["AssociateList", "list_numbers"]
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +11,7 @@ import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import frames_of_field
+from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key, keys_of
 from reduction.quality import QualityFlags
 from reduction.steps.associate import AssociationType, associate
 from reduction.steps.friends import unit_vectors
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reduction.fields import FieldSpec
+    from reduction.frame_keys import FrameKey
     from reduction.progenitor import Progenitor
 
-_FRAME: Final = np.dtype([("instrument", "U32"), ("chip", "U32"), ("name", "U128")])
+_FRAME: Final = np.dtype([*FRAME_KEY_FIELDS])
 _ROW: Final = np.dtype(
     [(name, "i8") for name in ("association", "list", "source_number")]
     + [("distance", "f8"), ("flag", "i8")]
@@ -37,14 +39,18 @@ _ROW: Final = np.dtype(
 _TAKEN: Final = np.dtype(
     [(name, "f8") for name in ("ra", "dec", "pos_err")] + [("source_number", "i8")]
 )
+_NONE: Final = np.empty(0, _TAKEN)
 _OF_SEEING: Final = 0.5
+#: Arcsec that the search distance may be whatever the seeing, where positions need it.
+_FOR_POSITIONS: Final = 3.0
 
 
 class AssociateList(FieldTarget):
     """Sources of all source lists of a field that are the same star.
 
-    Only sources within the field's circle take part. Members name their source by the number of
-    its list among the inputs, in the order of the exposures, and its number there.
+    Only sources within the field's circle take part, and only of lists whose frame has its place
+    from recognised stars: a telescope's pointing is too uncertain. Members name their source by
+    the number of its list among the inputs, in the order of the exposures, and its number there.
     """
 
     VERSION = 1
@@ -52,7 +58,7 @@ class AssociateList(FieldTarget):
 
     source_lists = frames_of_field("SourceList")
 
-    n_lists = attribute(int, "source lists", ucd="meta.number")
+    n_lists = attribute(int, "source lists that took part", ucd="meta.number")
     n_sources = attribute(int, "sources that took part", ucd="meta.number")
     n_associations = attribute(int, "associations", ucd="meta.number")
     n_repeated = attribute(int, "associations of two sources and more", ucd="meta.number")
@@ -67,9 +73,10 @@ class AssociateList(FieldTarget):
     class Parameters:
         """Astro-WISE's parameters.
 
-        SEARCH_DISTANCE is in arcsec; 0 takes half of the lists' median seeing, but no less than
-        their positions need. FLAG_MASK has the :class:`SourceFlag` bits with which a source takes
-        no part: by default those at the frame's edge, whose positions are wrong.
+        SEARCH_DISTANCE is in arcsec; 0 takes half of the lists' median seeing, or what their
+        positions need where that is more, up to the seeing or 3 arcsec. FLAG_MASK has the
+        :class:`SourceFlag` bits with which a source takes no part: by default those at the frame's
+        edge, whose positions are wrong.
         """
 
         SEARCH_DISTANCE: float = 0.0
@@ -89,15 +96,19 @@ class AssociateList(FieldTarget):
         field = inputs.field
         assert field is not None  # noqa: S101  # its class is made per field
         parts = [
-            _in_field(rows, field, parameters.FLAG_MASK)
-            for rows in (source_list.rows for source_list in lists)
+            _in_field(one.rows, field, parameters.FLAG_MASK) if one["n_ref"] else _NONE
+            for one in lists
         ]
         of_list = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
         rows = np.concatenate(parts)
         if len(rows) == 0:
-            message = f"no source of {len(lists)} source lists is in field {field.name}"
+            message = (
+                f"no source of {len(lists)} source lists, with places from recognised stars, is "
+                f"in field {field.name}"
+            )
             raise UnprocessableError(message)
-        distance = parameters.SEARCH_DISTANCE or _distance(lists, rows)
+        placed = [one for one in lists if one["n_ref"]]
+        distance = parameters.SEARCH_DISTANCE or _distance(placed, rows)
         found = associate(
             rows["ra"],
             rows["dec"],
@@ -115,7 +126,7 @@ class AssociateList(FieldTarget):
         repeated = members[found["association"]] > 1
         return Made(
             attributes={
-                "n_lists": len(lists),
+                "n_lists": len(placed),
                 "n_sources": len(rows),
                 "n_associations": len(members),
                 "n_repeated": int((members > 1).sum()),
@@ -149,18 +160,9 @@ class AssociateList(FieldTarget):
         right.set(xlabel="sources of an association", ylabel="associations", yscale="log")
 
 
-def frame_key(product: Progenitor) -> tuple[str, str, str]:
-    """What names the frame of a product whatever its version: camera, chip, raw file."""
-    return product.instrument, product.chip, str(product.raw.get("name", ""))
-
-
-def list_numbers(associations: Progenitor) -> dict[tuple[str, str, str], int]:
+def list_numbers(associations: Progenitor) -> dict[FrameKey, int]:
     """Number of each frame's source list in an association list."""
-    frames = associations.tables["FRAMES"]
-    return {
-        (str(one["instrument"]), str(one["chip"]), str(one["name"])): number
-        for number, one in enumerate(frames)
-    }
+    return {key: number for number, key in enumerate(keys_of(associations.tables["FRAMES"]))}
 
 
 def _in_field(rows: NDArray[np.void], field: FieldSpec, mask: int) -> NDArray[np.void]:
@@ -176,11 +178,15 @@ def _in_field(rows: NDArray[np.void], field: FieldSpec, mask: int) -> NDArray[np
 
 
 def _distance(lists: Sequence[Progenitor], rows: NDArray[np.void]) -> float:
-    """Half of the median seeing, or five errors of a position where that is more, arcsec."""
-    seeing = [one["seeing"] for one in lists if one["seeing"] is not None]
+    """Half of the median seeing, or five errors of a position where that is more, arcsec.
+
+    Errors count up to the seeing, or :data:`_FOR_POSITIONS`: wider, neighbours become one star.
+    """
+    known = [one["seeing"] for one in lists if one["seeing"] is not None]
+    seeing = float(np.median(known)) if known else 1.0 / _OF_SEEING
     error = np.nanmedian(rows["pos_err"]) if np.isfinite(rows["pos_err"]).any() else 0.0
-    least = 5.0 * float(error) * 3600.0
-    return max(_OF_SEEING * float(np.median(seeing)) if seeing else 1.0, least, 0.05)
+    least = min(5.0 * float(error) * 3600.0, max(seeing, _FOR_POSITIONS))
+    return max(_OF_SEEING * seeing, least, 0.05)
 
 
 def _rms(values: NDArray[np.float64]) -> float:

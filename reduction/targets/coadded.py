@@ -12,7 +12,7 @@ import numpy as np
 
 from reduction.attributes import attribute
 from reduction.coadd_facts import coadd_cards, coadd_obscore
-from reduction.coadding import CoaddedFrames, combine_frames
+from reduction.coadding import CoaddedFrames, combine_frames, exposure_of
 from reduction.depends import frames_of_field
 from reduction.field_grids import own_field
 from reduction.quality import QualityFlags
@@ -152,7 +152,7 @@ class CoaddedRegriddedFrame(FieldTarget):
         frames = coadded.tables["FRAMES"]
         used = frames[frames["flux_scale"] > 0]
         widths = coadded.widths
-        exposures = {(row["name"], row["instrument"]): row["exptime"] for row in used}
+        exposures = {exposure_of(row): row["exptime"] for row in used}
         known = used["seeing"][np.isfinite(used["seeing"])]
         values = max(int(used["pixels"].sum()), 1)
         return {

@@ -13,11 +13,12 @@ from reduction.attributes import attribute
 from reduction.comparison import fell, lost
 from reduction.corrected import differs
 from reduction.depends import frames_of_field, in_field
+from reduction.frame_keys import frame_key
 from reduction.quality import QualityFlags
 from reduction.steps.combine_sources import CombineMethod, combine_magnitudes, combine_positions
 from reduction.steps.sources import SourceFlag
 from reduction.target import FieldTarget, Inputs, Made
-from reduction.targets.associate_list import frame_key, list_numbers
+from reduction.targets.associate_list import list_numbers
 from schemas.list_tables import BAND_COLUMNS, CombinedSource
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import frames_of_field, references
 from reduction.detection import is_clean, signal_to_noise
+from reduction.frame_keys import frame_key
 from reduction.quality import QualityFlags
 from reduction.solutions import SOLUTION_DTYPE, solution_row
 from reduction.steps.astrometry import SolutionModel
@@ -184,14 +185,10 @@ class GAstrometric(FieldTarget):
         )
 
 
-def _key(progenitor: Progenitor) -> tuple[str, str, str]:
-    return progenitor.instrument, str(progenitor.raw["name"]), progenitor.chip
-
-
 def _pairs(inputs: Inputs) -> list[tuple[Progenitor, Progenitor]]:
     """Catalogs and own solutions of the frames that have both, with recognised stars."""
-    own = {_key(found): found for found in inputs.astrometric}
-    pairs = [(c, own[_key(c)]) for c in inputs.catalogs if _key(c) in own]
+    own = {frame_key(found): found for found in inputs.astrometric}
+    pairs = [(c, own[frame_key(c)]) for c in inputs.catalogs if frame_key(c) in own]
     return [(c, a) for c, a in pairs if a["model"] != SolutionModel.NOMINAL.value]
 
 
@@ -249,9 +246,8 @@ def _solutions(catalogs: Sequence[Progenitor], found: GlobalSolution) -> NDArray
     known, seen = np.isfinite(found.ref_dra), np.isfinite(found.dra)
     for index, catalog in enumerate(catalogs):
         row = table[index]
-        row["name"], row["chip"] = catalog.raw["name"], catalog.chip
-        row["instrument"], row["filter"] = catalog.instrument, catalog.filter
-        row["object_id"], row["mjd_obs"] = catalog.object_id, catalog.raw["mjd_obs"]
+        row["instrument"], row["chip"], row["name"], row["mjd_obs"] = frame_key(catalog)
+        row["filter"] = catalog.filter
         row["exposure"], row["setup"] = found.exposure[index], found.setup[index]
         for column, value in solution_row(found.wcs[index]).items():
             row[column] = value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["GPhotometric"]
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,11 @@ import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import frames_of_field
+from reduction.frame_keys import frame_key
 from reduction.quality import QualityFlags
 from reduction.steps.global_photometry import link_stars, solve_zero_points
 from reduction.steps.sources import SourceFlag
+from reduction.steps.transformation import PIVOT
 from reduction.target import Anchor, FieldTarget, Inputs, Made
 from reduction.zero_points import ZERO_POINT_DTYPE, ZERO_POINT_TABLE
 from schemas.errors import UnprocessableError
@@ -24,15 +27,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
+    from reduction.frame_keys import FrameKey
     from reduction.steps.global_photometry import GlobalZeroPoints
     from reduction.target import Progenitor
 
 _CHANGED_MAG = 0.01
+_BY_CHANCE = 2.0
 
 
 @dataclass(slots=True)
 class _Measurements:
-    """Sources of all frames: which frame, where, how bright, and what a catalogue says."""
+    """Sources of all frames: which frame, where, how bright, and what a catalogue says.
+
+    ``standard`` is the camera's own magnitude of a star of ``color``; ``term`` is the colour term
+    of the frame's camera and filter.
+    """
 
     frame: NDArray[np.intp]
     ra: NDArray[np.float64]
@@ -41,6 +50,8 @@ class _Measurements:
     error: NDArray[np.float64]
     standard: NDArray[np.float64]
     standard_error: NDArray[np.float64]
+    color: NDArray[np.float64]
+    term: NDArray[np.float64]
 
 
 class GPhotometric(FieldTarget):
@@ -48,7 +59,12 @@ class GPhotometric(FieldTarget):
 
     Every frame (CCD) of the field in the band has one unknown, every star that two frames have or
     a catalogue knows another. Frames without standards, or through clouds, are tied by the stars
-    they share with others.
+    they share with others; those on which no star was recognised, whose places are the pointing's,
+    by none.
+
+    Cameras and filters of different colour terms see a star of one magnitude differently. Those
+    stars alone tie them to each other whose colour a catalogue has; others tie frames of the same
+    colour term.
 
     Table: "ZERO_POINTS", as :data:`reduction.zero_points.ZERO_POINT_DTYPE`; frames that nothing
     ties have a NaN.
@@ -85,7 +101,8 @@ class GPhotometric(FieldTarget):
     class Parameters:
         """FLUX_TYPE is a column of the SourceList; SEARCH_DISTANCE in arcsec; limits.
 
-        ERROR_FLOOR, mag, is added to each measurement's error: flat field, colours.
+        MAX_OFFSET, mag, is for what scatter does not explain. ERROR_FLOOR, mag, is added to each
+        measurement's error: flat field, colours.
         """
 
         FLUX_TYPE: str = "flux_psf"
@@ -95,6 +112,7 @@ class GPhotometric(FieldTarget):
         ERROR_FLOOR: float = 0.01
         MAX_ERROR: float = 0.05
         MAX_SCATTER: float = 0.1
+        MAX_OFFSET: float = 0.05
         MIN_STANDARD_COUNT: int = 3
 
     class Flags(QualityFlags):
@@ -105,11 +123,12 @@ class GPhotometric(FieldTarget):
         TOO_FEW_STANDARDS = 4, "fewer standard stars than MIN_STANDARD_COUNT were used"
         FRAMES_NOT_TIED = 8, "fewer frames are tied to standards than before"
         CHANGED = 16, "the median error or the scatter grew by more than 0.01 mag"
+        OFFSET_TOO_LARGE = 32, "a frame is off its own standards by over MAX_OFFSET and chance"
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Link the stars, solve, and say how each frame stands."""
         lists = inputs.source_lists
-        known = {(f.raw["name"], f.chip): f for f in inputs.source_catalogues}
+        known = {frame_key(f): f for f in inputs.source_catalogues}
         found = _measurements(lists, known, parameters)
         if not np.isfinite(found.standard).any():
             message = (
@@ -118,12 +137,13 @@ class GPhotometric(FieldTarget):
             )
             raise UnprocessableError(message)
         star = _stars(found, parameters.SEARCH_DISTANCE)
+        star, shift = _in_one_system(found, star)
         kept = star >= 0
-        standard, error = _standards(found, star)
+        standard, error = _standards(found, star, shift)
         solution = solve_zero_points(
             found.frame[kept],
             star[kept],
-            found.magnitude[kept],
+            (found.magnitude + shift)[kept],
             found.error[kept],
             n_frames=len(lists),
             standard=standard,
@@ -163,6 +183,10 @@ class GPhotometric(FieldTarget):
             flags |= self.Flags.SCATTER_TOO_LARGE
         if values["n_standards"] < parameters.MIN_STANDARD_COUNT:
             flags |= self.Flags.TOO_FEW_STANDARDS
+        # three standards that scatter as the stars do give a median off by as much by chance
+        by_chance = _BY_CHANCE * values["scatter"]
+        if (values["max_offset"] or 0.0) > math.hypot(parameters.MAX_OFFSET, by_chance):
+            flags |= self.Flags.OFFSET_TOO_LARGE
         return int(flags)
 
     def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
@@ -193,25 +217,30 @@ class GPhotometric(FieldTarget):
 
 def _measurements(
     lists: list[Progenitor],
-    known: Mapping[tuple[str, str], Progenitor],
+    known: Mapping[FrameKey, Progenitor],
     parameters: GPhotometric.Parameters,
 ) -> _Measurements:
     """Clean, significant sources of all frames, in the order of the frames."""
     parts: list[tuple[NDArray[Any], ...]] = []
+    terms = {(one.instrument, one.filter): float(one["color_term"]) for one in known.values()}
     for number, frame in enumerate(lists):
         rows = frame.rows
         flux, error = rows[parameters.FLUX_TYPE], rows[parameters.FLUX_TYPE + "_err"]
         standard, standard_error = np.full((2, len(rows)), np.nan)
-        catalogue = known.get((frame.raw["name"], frame.chip))
+        color = np.full(len(rows), np.nan)
+        term = terms.get((frame.instrument, frame.filter), frame["color_term"] or 0.0)
+        catalogue = known.get(frame_key(frame))
         if catalogue is not None:
             stars = catalogue.tables["STANDARDS"]
             stars = stars[(stars["used"] > 0) & (stars["source"] < len(rows))]
             standard[stars["source"]] = stars["mag"] - stars["of_color"]
             standard_error[stars["source"]] = stars["mag_err"]
+            color[stars["source"]] = stars["color"]
+            term = float(catalogue["color_term"])
         safe = np.where(flux > 0, flux, np.nan)
         good = (rows["flags"] & ~int(SourceFlag.MERGED)) == 0
         good &= safe > parameters.MIN_SIGNAL_TO_NOISE * error
-        good &= np.isfinite(rows["ra"]) & np.isfinite(rows["dec"])
+        good &= np.isfinite(rows["ra"]) & np.isfinite(rows["dec"]) & bool(frame["n_ref"])
         parts.append(
             (
                 np.full(int(good.sum()), number),
@@ -221,6 +250,8 @@ def _measurements(
                 1.0857362 * (error / safe)[good],
                 standard[good],
                 standard_error[good],
+                color[good],
+                np.full(int(good.sum()), term),
             )
         )
     numbers, *columns = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -235,14 +266,39 @@ def _stars(found: _Measurements, distance: float) -> NDArray[np.intp]:
     return star
 
 
-def _standards(
+def _in_one_system(
     found: _Measurements, star: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Numbers of stars anew, and what brings magnitudes to the standard system.
+
+    A star without a known colour is one star for each colour term that it is seen with.
+    """
+    color = np.full(int(star.max(initial=-1)) + 1, np.nan)
+    has = (star >= 0) & np.isfinite(found.color)
+    color[star[has]] = found.color[has]
+    linked = np.flatnonzero(star >= 0)
+    shift = np.full(len(star), np.nan)
+    shift[linked] = found.term[linked] * (color[star[linked]] - PIVOT)
+    known = np.isfinite(shift)
+    _, term = np.unique(found.term, return_inverse=True)
+    system = np.where(known, 0, term + 1)
+    key = star[linked] * (term.max(initial=0) + 2) + system[linked]
+    _, number = np.unique(key, return_inverse=True)
+    numbers = np.full(len(star), -1)
+    numbers[linked] = number
+    alone = np.bincount(number)[number] == 1
+    numbers[linked[alone & ~np.isfinite(found.standard[linked])]] = -1
+    return numbers, np.where(known, shift, 0.0)
+
+
+def _standards(
+    found: _Measurements, star: NDArray[np.intp], shift: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Catalogue magnitude and error of each star, NaN for none."""
     count = int(star.max(initial=-1)) + 1
     standard, error = np.full((2, count), np.nan)
     has = (star >= 0) & np.isfinite(found.standard)
-    standard[star[has]] = found.standard[has]
+    standard[star[has]] = (found.standard + shift)[has]
     error[star[has]] = found.standard_error[has]
     return standard, error
 
@@ -260,14 +316,13 @@ def _table(
         mine = (found.frame == number) & np.isfinite(found.standard)
         alone = np.median((found.standard - found.magnitude)[mine]) if mine.any() else np.nan
         row = table[number]
-        row["name"], row["chip"] = frame.raw["name"], frame.chip
+        row["instrument"], row["chip"], row["name"], row["mjd_obs"] = frame_key(frame)
         row["zero_point"] = solution.zero_points[number]
         row["zero_point_err"] = solution.errors[number]
         row["offset"] = solution.zero_points[number] - alone
         row["scatter"] = solution.scatter[number]
         row["n_stars"], row["n_standards"] = solution.n_stars[number], solution.n_standards[number]
         row["airmass"] = np.nan if frame.raw["airmass"] is None else frame.raw["airmass"]
-        row["mjd_obs"] = frame.raw["mjd_obs"]
         row["aperture_radius"] = frame["aperture_radius"]
     return table
 

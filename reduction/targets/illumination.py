@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _CHIPS: Final = np.dtype(
     [
-        ("chip", "U16"),
+        ("chip", "U64"),
         *((name, "f8") for name in ("u0", "u_x", "u_y", "v0", "v_x", "v_y")),
         *((name, "i4") for name in ("naxis1", "naxis2", "n_stars")),
         *((name, "f8") for name in ("x_min", "x_max", "y_min", "y_max")),

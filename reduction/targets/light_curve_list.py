@@ -13,13 +13,14 @@ from reduction.attributes import attribute
 from reduction.comparison import fell, lost
 from reduction.corrected import differs
 from reduction.depends import frames_of_field, in_field
+from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key
 from reduction.quality import QualityFlags
 from reduction.steps.associate import AssociateFlag, mean_position
 from reduction.steps.ensemble import Ensemble, relative_photometry
-from reduction.steps.groups import group_mean
+from reduction.steps.groups import group_mean, group_quantile
 from reduction.steps.sources import SourceFlag
 from reduction.target import Anchor, FieldTarget, Inputs, Made
-from reduction.targets.associate_list import frame_key, list_numbers
+from reduction.targets.associate_list import list_numbers
 from schemas.errors import UnprocessableError
 from schemas.list_tables import LightCurvePoint
 
@@ -43,7 +44,7 @@ _ROW: Final = np.dtype(
     + [("flag", "i8")]
 )
 _EPOCH: Final = np.dtype(
-    [("instrument", "U32"), ("chip", "U32"), ("name", "U128")]
+    [*FRAME_KEY_FIELDS]
     + [(name, "f8") for name in ("mjd", "offset", "offset_err")]
     + [("n_constant", "i8")]
 )
@@ -62,6 +63,9 @@ class LightCurveList(FieldTarget):
     What the constant stars of a frame have in common - clouds, extinction, a zero point that is
     wrong or not there - is taken off. Where frames have zero points the level is theirs on
     average; where none has, magnitudes are instrumental: only differences mean something.
+
+    Chips or nights without constant stars in common are parts, with a level each, that of their
+    own frames' zero points; a part without one has no magnitudes where another has.
     """
 
     VERSION = 1
@@ -81,8 +85,12 @@ class LightCurveList(FieldTarget):
     offset_scatter = attribute(
         float, "standard deviation of the frames' offsets", unit="mag", ucd="stat.stdev;phot.mag"
     )
+    n_parts = attribute(int, "sets of frames without constant stars in common", ucd="meta.number")
     zero_point = attribute(
-        float, "added to instrumental magnitudes; none: relative", unit="mag", ucd="arith.zp"
+        float,
+        "added to instrumental magnitudes, median of the frames; none: relative",
+        unit="mag",
+        ucd="arith.zp",
     )
 
     @dataclass(frozen=True, slots=True)
@@ -128,12 +136,14 @@ class LightCurveList(FieldTarget):
             raise UnprocessableError(message)
         stars, star = np.unique(seen["association"], return_inverse=True)
         found = _ensemble(seen, star, parameters)
-        zero = _zero_point(seen, found)
+        zero = _zero_points(seen, found)
+        level = zero[found.part]
         rows = np.zeros(len(seen), _ROW)
         for name in ("association", "list", "source_number", "mjd"):
             rows[name] = seen[name]
-        rows["mag"] = found.mag + (0.0 if np.isnan(zero) else zero)
-        rows["mag_err"], rows["flag"] = found.mag_err, seen["flags"]
+        rows["mag"] = found.mag + (level[seen["list"]] if np.isfinite(zero).any() else 0.0)
+        rows["mag_err"] = np.where(np.isfinite(rows["mag"]), found.mag_err, np.nan)
+        rows["flag"] = seen["flags"]
         order = np.lexsort((rows["mjd"], rows["association"]))
         known = np.isfinite(found.offset)
         return Made(
@@ -144,7 +154,8 @@ class LightCurveList(FieldTarget):
                 "error_floor": found.floor,
                 "error_scale": found.scale,
                 "offset_scatter": float(np.std(found.offset[known])) if known.any() else np.nan,
-                "zero_point": zero,
+                "n_parts": len(np.unique(found.part[known])),
+                "zero_point": _median(level[known]),
             },
             rows=rows[order],
             tables={
@@ -257,11 +268,16 @@ def _places(ra: Array, dec: Array, star: NDArray[np.intp]) -> Array:
     return np.asarray(places[star])
 
 
-def _zero_point(seen: NDArray[Any], found: Ensemble) -> float:
-    """Median of calibrated less relative magnitudes; NaN where no frame is calibrated."""
-    difference = seen["mag"] - found.mag
-    known = np.isfinite(difference)
-    return float(np.median(difference[known])) if known.any() else float("nan")
+def _zero_points(seen: NDArray[Any], found: Ensemble) -> Array:
+    """Median of calibrated less relative magnitudes in each part; NaN where none is calibrated."""
+    part = found.part[seen["list"]]
+    count = int(found.part.max(initial=-1)) + 1
+    return group_quantile(seen["mag"] - found.mag, part, count, 0.5)
+
+
+def _median(values: Array) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else float("nan")
 
 
 def _epochs(lists: Sequence[Progenitor], found: Ensemble) -> NDArray[Any]:
@@ -271,7 +287,7 @@ def _epochs(lists: Sequence[Progenitor], found: Ensemble) -> NDArray[Any]:
         epochs[name][: len(found.offset)] = getattr(found, name)
     epochs["n_constant"][: len(found.offset)] = found.n_constant
     for epoch, one in zip(epochs, lists, strict=True):
-        epoch["instrument"], epoch["chip"], epoch["name"] = frame_key(one)
+        epoch["instrument"], epoch["chip"], epoch["name"], epoch["mjd_obs"] = frame_key(one)
         epoch["mjd"] = np.nan if one.moment is None else one.moment
     return epochs
 

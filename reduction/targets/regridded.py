@@ -221,7 +221,7 @@ class RegriddedFrame(FrameInFieldTarget):
     @staticmethod
     def _projection(inputs: Inputs) -> tuple[TanWcs, str]:
         """Where the frame looks, and which class says so; empty where none does."""
-        found = wcs_of(inputs.gastrometric, name=inputs.raw["name"], chip=inputs.chip)
+        found = wcs_of(inputs.gastrometric, inputs.raw)
         if found is not None:
             return found, "GAstrometric"
         solved = (inputs.astrometric["n_ref"] or 0) > 0
@@ -230,7 +230,7 @@ class RegriddedFrame(FrameInFieldTarget):
 
     @staticmethod
     def _position_error(inputs: Inputs) -> float | None:
-        found = pos_err_of(inputs.gastrometric, name=inputs.raw["name"], chip=inputs.chip)
+        found = pos_err_of(inputs.gastrometric, inputs.raw)
         own: float | None = inputs.astrometric["pos_err"]
         return own if found is None else found
 
@@ -260,8 +260,7 @@ class RegriddedFrame(FrameInFieldTarget):
         zero = zero_point_of(
             inputs.gphotometric,
             inputs.photometric,
-            name=raw["name"],
-            chip=inputs.chip,
+            raw,
             airmass=raw["airmass"],
         )
         if zero is None:

@@ -60,6 +60,12 @@ class SourceList(FrameTarget):
         float, "radius of the aperture", unit="pixel", ucd="phys.size.radius"
     )
     seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
+    color_term = attribute(
+        float, "of the filter as the camera says, mag per mag", ucd="arith.factor;phot.color"
+    )
+    n_ref = attribute(
+        int, "reference stars that positions rest on; 0: the pointing alone", ucd="meta.number"
+    )
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
@@ -121,6 +127,8 @@ class SourceList(FrameTarget):
                 "limiting_mag": self._limit(inputs, factor),
                 "aperture_radius": inputs.catalog["aperture_radius"],
                 "seeing": star_width(sources) * wcs.pixel_scale,
+                "color_term": None if inputs.band is None else inputs.band.color_term,
+                "n_ref": inputs.astrometric["n_ref"],
             },
             rows=rows,
         )

@@ -123,6 +123,7 @@ def test_frames_without_a_constant_star_in_common_have_levels_of_their_own():
     found = relative_photometry(star, epoch, mag, np.full(8, 0.01), floor=0.0, min_epochs=2)
     assert found.offset[:3] == pytest.approx([-0.1, 0.4, 0.0])
     assert found.offset[3:] == pytest.approx([-0.1, 0.1])
+    assert found.part.tolist() == [0, 0, 0, 1, 1]
     alone = relative_photometry(star, epoch, mag, np.full(8, 0.01), floor=0.0, min_epochs=3)
     assert np.isnan(alone.offset[3:]).all()
     assert np.isnan(alone.mag[6:]).all()

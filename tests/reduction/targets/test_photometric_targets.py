@@ -416,7 +416,9 @@ def test_illumination_needs_more_stars_than_unknowns() -> None:
         run(IlluminationCorrection, params={"DEGREE": 3}, **slots)
 
 
-def source_list(found: Progenitor, chip: str, name: str, dither: float) -> Progenitor:
+def source_list(
+    found: Progenitor, chip: str, name: str, dither: float, *, n_ref: int = 30
+) -> Progenitor:
     """A SourceList as a global solution sees it, from the frame's catalogue."""
     sources = found.tables["SOURCES"]
     ra, dec = wcs(chip, dither).to_sky(sources["x"], sources["y"])
@@ -429,7 +431,7 @@ def source_list(found: Progenitor, chip: str, name: str, dither: float) -> Proge
         next(NUMBERS),
         "SourceList",
         "V",
-        {"aperture_radius": 4.0},
+        {"aperture_radius": 4.0, "n_ref": n_ref, "color_term": 0.0},
         {},
         chip=chip,
         raw=raw(name).attributes,
@@ -449,7 +451,7 @@ def test_frames_under_clouds_and_without_standards_are_tied_by_their_overlaps() 
             lists.append(source_list(frame, chip, name, dither))
     standards = replace(
         measured("ccd50", "f0.fits", stars=stars, seed=0),
-        raw={"name": "f0.fits", "airmass": 1.2},
+        raw=raw("f0.fits").attributes,
     )
     product, made, flags = run(GPhotometric, source_lists=lists, source_catalogues=[standards])
     assert flags == 0
@@ -468,15 +470,71 @@ def test_frames_under_clouds_and_without_standards_are_tied_by_their_overlaps() 
         {"zero_point": 25.0, "zero_point_err": 0.02, "extinction": 0.1, "aperture_radius": 4.0},
         {},
     )
-    best = zero_point_of(product, own, name="f1.fits", chip="ccd51", airmass=1.5)
+
+    def frame(name: str, mjd: float = 60000.0) -> Progenitor:
+        return replace(raw(name, mjd=mjd), chip="ccd51")
+
+    best = zero_point_of(product, own, frame("f1.fits"), airmass=1.5)
     assert best is not None
     assert best.origin == "GPhotometric"
     assert best.value == pytest.approx(ZERO - 0.7, abs=0.015)
     assert best.flux_scale(ZERO, 60.0) == pytest.approx(10 ** (0.4 * (ZERO - best.value)) / 60.0)
-    other = zero_point_of(product, own, name="g.fits", chip="ccd51", airmass=1.5)
+    other = zero_point_of(product, own, frame("g.fits"), airmass=1.5)
     assert other is not None
     assert (other.origin, other.value) == ("PhotometricParameters", pytest.approx(24.85))
-    assert zero_point_of(None, None, name="g.fits", chip="ccd51", airmass=None) is None
+    later = zero_point_of(product, own, frame("f1.fits", 60001.0), airmass=1.5)
+    assert later is not None
+    assert later.origin == "PhotometricParameters"
+    assert zero_point_of(None, None, frame("g.fits"), airmass=None) is None
+
+
+def test_cameras_of_different_colour_terms_are_tied_by_stars_of_known_colour() -> None:
+    """The field's stars are redder than the standard system's zero, as most are."""
+    stars = sky(800)
+    stars["B-V"] = stars["B-V"] + 0.3
+    few = {name: values[:300] for name, values in stars.items()}
+    truth = {"red": (ZERO - 2.0, 0.18), "white": (ZERO, 0.0)}
+    lists, known = [], []
+    for index, (camera, (zero, term)) in enumerate(truth.items()):
+        for number in range(2):
+            name, how = f"{camera}{number}.fits", {"zero": zero, "term": term, "seed": 2 * index}
+            how["seed"] = 7 * index + number
+            frame = catalog("ccd50", stars, **how)  # type: ignore[arg-type]  # numbers
+            one = source_list(frame, "ccd50", name, 0.0)
+            facts = dict(one.attributes) | {"color_term": term}
+            lists.append(replace(one, attributes=facts, instrument=camera))
+            if number == 0:
+                params = {"COLOR_TERM": term}
+                found = measured("ccd50", name, stars=few, params=params, **how)
+                known.append(replace(found, instrument=camera))
+    # standards are recognised on a frame by the number of their source: few come first
+    product, made, flags = run(GPhotometric, source_lists=lists, source_catalogues=known)
+    assert flags == 0
+    for row in product.tables["ZERO_POINTS"]:
+        zero = truth[str(row["instrument"])][0]
+        # some 60 standards with 0.015 mag each, on two frames
+        assert row["zero_point"] == pytest.approx(zero, abs=0.008)
+        assert abs(row["zero_point"] - zero) < 4 * row["zero_point_err"]
+    assert made.attributes["max_offset"] < 0.01
+    assert GPhotometric().verify(
+        Made(attributes={**made.attributes, "max_offset": 0.08}), GPhotometric.Parameters()
+    ) == int(GPhotometric.Flags.OFFSET_TOO_LARGE)
+
+
+def test_a_frame_whose_place_is_the_pointings_alone_gets_no_zero_point_by_chance() -> None:
+    stars = sky(600)
+    lists = [
+        source_list(
+            catalog("ccd50", stars, zero=zero, seed=index), "ccd50", name, 0.0, n_ref=n_ref
+        )
+        for index, (name, zero, n_ref) in enumerate(
+            (("f0.fits", ZERO, 30), ("f1.fits", ZERO - 0.3, 30), ("f2.fits", ZERO - 3.0, 0))
+        )
+    ]
+    known = [measured("ccd50", "f0.fits", stars=stars, seed=0)]
+    product, made, _ = run(GPhotometric, source_lists=lists, source_catalogues=known)
+    assert made.attributes["n_tied"] == 2
+    assert np.isfinite(product.tables["ZERO_POINTS"]["zero_point"]).tolist() == [True, True, False]
 
 
 def test_field_whose_standards_are_all_faint_is_refused() -> None:
@@ -493,7 +551,7 @@ def test_worse_global_solution_is_told_to_people() -> None:
     flags = GPhotometric.Flags
     found = GPhotometric().compare(Made(attributes=values), before, None)
     assert found == flags.FRAMES_NOT_TIED | flags.CHANGED
-    bad = {"zero_point_err": math.nan, "scatter": 0.5, "n_standards": 1}
+    bad = {"zero_point_err": math.nan, "scatter": 0.5, "n_standards": 1, "max_offset": 0.9}
     assert GPhotometric().verify(Made(attributes=bad), GPhotometric.Parameters()) == 7
 
 

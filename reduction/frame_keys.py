@@ -1,0 +1,56 @@
+"""What names a frame (CCD) in the tables of a field, and a file's name without its suffix.
+
+A file's name alone does not: cameras that begin to number anew each night repeat them. Numbers of
+the archive would, but they differ between archives, and with them what is made of the same frames.
+"""
+
+from __future__ import annotations
+
+__all__ = ["FRAME_KEY_FIELDS", "SUFFIX", "FrameKey", "file_stem", "frame_key", "keys_of"]
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from reduction.progenitor import Progenitor
+
+#: Camera, chip, name of the raw file, start of the exposure (MJD, UTC).
+FrameKey = tuple[str, str, str, float]
+
+#: The key's columns, in its order. File systems have names of up to 255 bytes: none is cut.
+FRAME_KEY_FIELDS: Final = (
+    ("instrument", "U64"),
+    ("chip", "U64"),
+    ("name", "U255"),
+    ("mjd_obs", "f8"),
+)
+
+#: Regular expression of the end of a raw file's name, whatever the case of its letters.
+SUFFIX: Final = r"\.(fits|fit|fts)(\.(gz|fz))?$"
+
+
+def frame_key(product: Progenitor) -> FrameKey:
+    """Key of a raw frame, or of the one that a product made per frame belongs to."""
+    raw = product.raw or product.attributes
+    moment = raw.get("mjd_obs")
+    return (
+        product.instrument,
+        product.chip,
+        str(raw.get("name", "")),
+        0.0 if moment is None else float(moment),
+    )
+
+
+def keys_of(table: NDArray[Any]) -> list[FrameKey]:
+    """Keys of the rows of a table that has the key's columns; FITS pads texts with blanks."""
+    texts = [np.char.rstrip(table[name]) for name, _ in FRAME_KEY_FIELDS[:-1]]
+    return list(zip(*(text.tolist() for text in texts), table["mjd_obs"].tolist(), strict=True))
+
+
+def file_stem(name: str) -> str:
+    """Name of a raw file without its suffix."""
+    return re.sub(SUFFIX, "", name, flags=re.IGNORECASE)

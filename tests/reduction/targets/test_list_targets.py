@@ -1,0 +1,144 @@
+"""Lists of a field's stars, from made-up source lists: levels, and lists that know no place."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reduction.fields import FieldSpec
+from reduction.instruments.simulated import INSTRUMENT
+from reduction.progenitor import Progenitor
+from reduction.target import Inputs, Made
+from reduction.targets.associate_list import AssociateList
+from reduction.targets.light_curve_list import LightCurveList
+from schemas.errors import UnprocessableError
+
+NUMBERS = count(1)
+NAMES = ("ra", "dec", "pos_err", "mag", "mag_err", "flux", "flux_err")
+STARS = 40
+
+
+def source_list(
+    chip: str,
+    night: int,
+    *,
+    zero: float = 24.0,
+    calibrated: bool = True,
+    n_ref: int = 30,
+    pos_err: float = 0.05,
+) -> Progenitor:
+    """The stars of a chip, 36 arcsec apart in a row, chips 0.1 degrees from each other."""
+    rng = np.random.default_rng(100 * night + int(chip))
+    mag = np.random.default_rng(int(chip)).uniform(15.0, 17.0, STARS)
+    rows = np.zeros(
+        STARS, [*((name, "f8") for name in NAMES), ("flags", "i4"), ("source_number", "i8")]
+    )
+    rows["ra"], rows["dec"] = 10.0 + 0.01 * np.arange(STARS), 0.1 * int(chip)
+    rows["pos_err"], rows["mag_err"] = pos_err / 3600.0, 0.005
+    seen = mag + 0.01 * night + rng.normal(0.0, 0.005, STARS)
+    rows["flux"] = 10.0 ** (-0.4 * (seen - zero))
+    rows["flux_err"] = 0.005 * rows["flux"]
+    rows["mag"] = seen - 0.01 * night if calibrated else np.nan
+    rows["source_number"] = np.arange(STARS)
+    return Progenitor(
+        *(next(NUMBERS), "SourceList", "V", {"seeing": 1.0, "n_ref": n_ref}, {}),
+        raw={"name": f"a{night}.fits", "mjd_obs": 60000.0 + night},
+        instrument="simulated",
+        chip=chip,
+        moment=60000.0 + night,
+        read_rows=lambda: rows,
+    )
+
+
+def run(cls: Any, lists: list[Progenitor], associations: Progenitor | None = None) -> Made:
+    slots = {"source_lists": lists, "associations": associations}
+    inputs = Inputs(
+        cls.__name__,
+        {name: slots[name] for name in cls.SLOTS},
+        instrument=INSTRUMENT,
+        chip="",
+        filter="V",
+        field=FieldSpec("deep", 10.2, 0.05, 1.0),
+    )
+    made: Made = cls().compute(inputs, cls.Parameters())
+    return made
+
+
+def associated(lists: list[Progenitor]) -> Progenitor:
+    made = run(AssociateList, lists)
+    return Progenitor(
+        *(next(NUMBERS), "AssociateList", "", made.attributes, {}),
+        tables=made.tables,
+        read_rows=lambda: made.rows,
+    )
+
+
+def off(made: Made, lists: list[Progenitor]) -> dict[str, float]:
+    """Median of the light curves' magnitudes less the true ones, by chip."""
+    rows = made.rows
+    assert rows is not None
+    found = {}
+    for chip in ("0", "1"):
+        mag = np.random.default_rng(int(chip)).uniform(15.0, 17.0, STARS)
+        mine = np.isin(rows["list"], [n for n, one in enumerate(lists) if one.chip == chip])
+        found[chip] = float(np.median(rows["mag"][mine] - mag[rows["source_number"][mine]]))
+    return found
+
+
+def test_chips_without_common_stars_have_the_level_of_their_own_zero_points() -> None:
+    lists = [
+        source_list(chip, night, zero=24.0 + 0.5 * int(chip))
+        for night in range(6)
+        for chip in ("0", "1")
+    ]
+    made = run(LightCurveList, lists, associated(lists))
+    assert made.attributes["n_parts"] == 2
+    # six magnitudes of 0.005 of each of 40 stars
+    assert off(made, lists) == pytest.approx({"0": 0.0, "1": 0.0}, abs=0.003)
+
+
+def test_a_chip_without_a_zero_point_does_not_get_the_others_level() -> None:
+    lists = [
+        source_list(chip, night, calibrated=chip == "0")
+        for night in range(6)
+        for chip in ("0", "1")
+    ]
+    made = run(LightCurveList, lists, associated(lists))
+    found = off(made, lists)
+    assert found["0"] == pytest.approx(0.0, abs=0.003)
+    assert np.isnan(found["1"])
+    relative = [source_list("0", night, calibrated=False) for night in range(6)]
+    made = run(LightCurveList, relative, associated(relative))
+    assert made.rows is not None
+    assert np.isfinite(made.rows["mag"]).all()
+    assert np.isnan(made.attributes["zero_point"])
+
+
+def test_lists_whose_places_are_the_pointings_have_no_part_and_do_not_widen_the_search() -> None:
+    lists = [source_list("0", 0), source_list("0", 1)]
+    wild = [source_list("0", night, n_ref=0, pos_err=400.0) for night in (2, 3, 4)]
+    lists = [lists[0], *wild, lists[1]]
+    made = run(AssociateList, lists)
+    assert made.rows is not None
+    assert made.attributes["n_lists"] == 2
+    assert made.attributes["n_repeated"] == STARS
+    # half of the seeing of 1 arcsec
+    assert made.attributes["search_distance"] == 0.5
+    assert set(made.rows["list"]) == {0, 4}
+    light = run(LightCurveList, lists, associated(lists))
+    assert light.rows is not None
+    assert set(light.rows["list"]) == {0, 4}
+    with pytest.raises(UnprocessableError, match="recognised stars"):
+        run(AssociateList, wild)
+
+
+def test_the_search_distance_is_no_more_than_neighbours_allow() -> None:
+    lists = [source_list("0", night, pos_err=2.0) for night in range(2)]
+    assert run(AssociateList, lists).attributes["search_distance"] == 3.0
+    lists = [source_list("0", night, pos_err=0.3) for night in range(2)]
+    assert run(AssociateList, lists).attributes["search_distance"] == pytest.approx(1.5)
