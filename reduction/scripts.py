@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 
+from sqlalchemy.dialects.postgresql import insert as upsert
 from reduction.parameters import near_names
 from reduction.target import DBObject, ProcessTarget
 from schemas.errors import AuthorizationError, NotFoundError, ParameterError
@@ -88,24 +89,22 @@ def add_script(archive: Archive, path: Path, *, why: str, who: str = "") -> Scri
     source, digest = _read(path)
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         where = f"{path.name}, line {getattr(error, 'lineno', None) or 1}"
-        raise ParameterError("script", where, f"Python: {error}") from error
+        raise ParameterError(
+            "script", where, f"Python: {str(error) or 'nested too deeply'}"
+        ) from error
+    row = {
+        "sha256": digest,
+        "name": path.name,
+        "source": source,
+        "declares": _declared(tree),
+        "who": who or getpass.getuser(),
+        "why": why,
+    }
     with archive.transaction() as session:
-        known = session.get(Script, digest)
-        if known is None:
-            known = Script(
-                sha256=digest,
-                name=path.name,
-                source=source,
-                declares=_declared(tree),
-                who=who or getpass.getuser(),
-                why=why,
-            )
-            session.add(known)
-            session.flush()
-            session.refresh(known)
-    return known
+        session.execute(upsert(Script).values(row).on_conflict_do_nothing())
+        return session.get_one(Script, digest)
 
 
 def _read(path: Path) -> tuple[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from concurrent.futures import ThreadPoolExecutor
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from schemas.errors import (
     ReductionError,
     UnprocessableError,
 )
+from schemas.tables import Script
 from tests.support.toy import ToyBias, ToyImage, work_done
 
 if TYPE_CHECKING:
@@ -98,6 +101,8 @@ def test_adding_a_script_reads_it_and_does_not_run_it(archive: Archive, tmp_path
 def test_what_is_no_python_is_refused_with_its_line(archive: Archive, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match=r"mine\.py, line 2"):
         add_script(archive, written(tmp_path, "a = 1\ndef\n"), why="a slip")
+    with pytest.raises(ParameterError, match=r"mine\.py, line 1"):
+        add_script(archive, written(tmp_path, "-" * 100_000 + "1\n"), why="a joke")
     with pytest.raises(NotFoundError, match="no script"):
         find_script(archive, "0123456789")
 
@@ -278,3 +283,17 @@ def test_scripts_are_published_without_their_text(archive: Archive, tmp_path: Pa
         found = session.execute(text("SELECT * FROM archive.scripts")).one()._mapping
     assert (found["sha256"], found["allowed"], found["who"]) == (row.sha256, 0, "eva")
     assert "source" not in found
+
+
+def test_a_script_that_two_add_at_once_is_kept_once(archive: Archive, tmp_path: Path) -> None:
+    path = written(tmp_path, MEDIAN)
+    data = path.read_bytes()
+    row = {"sha256": hashlib.sha256(data).hexdigest(), "name": "other.py", "source": MEDIAN}
+    with ThreadPoolExecutor(1) as pool:
+        with archive.transaction() as session:
+            session.add(Script(**row, who="eva", why="first"))
+            session.flush()
+            late = pool.submit(add_script, archive, path, why="second")
+            time.sleep(0.5)
+        assert late.result(20).why == "first"
+    assert [script.name for script in scripts_of(archive)] == ["other.py"]
