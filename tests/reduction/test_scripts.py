@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from textwrap import dedent
@@ -283,6 +284,43 @@ def test_scripts_are_published_without_their_text(archive: Archive, tmp_path: Pa
         found = session.execute(text("SELECT * FROM archive.scripts")).one()._mapping
     assert (found["sha256"], found["allowed"], found["who"]) == (row.sha256, 0, "eva")
     assert "source" not in found
+
+
+def test_a_script_runs_once_and_nobody_sees_it_unfinished(
+    allowing: Archive, tmp_path: Path
+) -> None:
+    source = """
+        import time
+        from dataclasses import dataclass
+        from tests.support.toy import ToyBias as Published
+
+
+        class ToyBias(Published):
+            pass
+
+
+        time.sleep(0.5)
+        STEPS = {"ToyFlat": {"_log": print}}
+    """
+    digest = added(allowing, tmp_path, source)
+    both = threading.Barrier(2)
+
+    def load(_: int) -> Any:
+        both.wait(10)
+        time.sleep(0.2 * _)
+        return load_script(allowing, digest)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(load, range(2))
+    assert first.touched == second.touched == {"ToyBias", "ToyFlat"}
+    assert first.classes == second.classes
+
+
+def test_declarations_that_are_wrong_are_refused(allowing: Archive, tmp_path: Path) -> None:
+    for source in ("import sys\nsys.exit(3)", "STEPS = ['ToyBias']", "STEPS = {'ToyBias': print}"):
+        digest = added(allowing, tmp_path, source)
+        with pytest.raises(ParameterError, match="parameter script"):
+            load_script(allowing, digest)
 
 
 def test_a_script_that_two_add_at_once_is_kept_once(archive: Archive, tmp_path: Path) -> None:
