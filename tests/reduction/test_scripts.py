@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -335,3 +337,52 @@ def test_a_script_that_two_add_at_once_is_kept_once(archive: Archive, tmp_path: 
             time.sleep(0.5)
         assert late.result(20).why == "first"
     assert [script.name for script in scripts_of(archive)] == ["other.py"]
+
+
+def test_what_a_script_starts_ends_with_it(allowing: Archive, night: Path, tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    body = f"""
+        import subprocess
+        started = subprocess.Popen(["sleep", "100"])
+        open({str(told)!r}, "w").write(str(started.pid))
+        return super().compute(inputs, parameters)
+    """
+    start = time.monotonic()
+    own = ToyBias.get(script=added(allowing, tmp_path, compute(body)))
+    assert own.level == 102.0
+    assert time.monotonic() - start < allowing.settings.reduction.script_s
+    limit = time.monotonic() + 10.0
+    while _runs(int(told.read_text())):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there and not merely waiting to be fetched."""
+    try:
+        os.kill(pid, 0)
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stream:  # noqa: PTH123  # not a file
+            return stream.read().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+def test_a_script_prints_and_writes_no_more_than_it_may(
+    allowing: Archive, night: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    limited(allowing, script_bytes=1_500_000_000)
+    body = """
+        for _ in range(60):
+            print("x" * 1_000_000)
+        print("the last line", flush=True)
+        with open("large", "wb") as stream:
+            stream.truncate(1_600_000_000)
+    """
+    digest = added(allowing, tmp_path, compute(body))
+    with (
+        caplog.at_level(logging.INFO, "reduction.script_run"),
+        pytest.raises(ReductionError, match=r"line 10: OSError.*File too large"),
+    ):
+        ToyBias.get(script=digest)
+    assert "the last line" in caplog.text
+    assert len(caplog.text) < 10_000
