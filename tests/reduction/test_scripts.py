@@ -288,6 +288,30 @@ def test_scripts_are_published_without_their_text(archive: Archive, tmp_path: Pa
     assert "source" not in found
 
 
+ALL_COLUMNS = (
+    "from reduction.rows import row_dtype\nfrom schemas.tables import Source\n"
+    "made.rows = np.zeros(2, row_dtype(Source))\n"
+)
+
+
+@pytest.mark.slow
+def test_what_does_not_fit_files_or_tables_is_said_with_the_script(
+    allowing: Archive, night: Path, tmp_path: Path
+) -> None:
+    for change, words in (
+        ("made.obscore = {'nonsense': 1}", "fit the archive's tables: obscore has no nonsense"),
+        ("made.obscore = {'obs_id': None}", "fit the archive's tables: null value .*obs_id"),
+        ("made.rows = np.zeros(2, [('ra', 'f8')])", "fit .*: rows for source have no .*fwhm"),
+        (ALL_COLUMNS + "made.rows['flags'] = 2**40", "fit .*: column flags: 1099511627776 is out"),
+        ("made.images = {'A': np.zeros((9, 9), complex)}", "stored as FITS: .*complex128"),
+    ):
+        body = f"import numpy as np\nmade = super().compute(inputs, parameters)\n{change}\n"
+        digest = added(allowing, tmp_path, compute(body + "return made"))
+        label = rf"script {digest[:12]} \(mine\.py\): .*"
+        with pytest.raises(ReductionError, match=label + words):
+            ToyBias.get(script=digest)
+
+
 def test_a_script_runs_once_and_nobody_sees_it_unfinished(
     allowing: Archive, tmp_path: Path
 ) -> None:
