@@ -254,7 +254,7 @@ class StoredImages(_Stored):
             hdu = hdus[name]
             compressed = isinstance(hdu, fits.BinTableHDU)
             pixels = _native((fits.CompImageHDU(bintable=hdu) if compressed else hdu).data)
-        PIXELS.put(self._path, name, pixels.copy())
+        PIXELS.put(self._path, name, pixels, copy=True)
         return pixels
 
 

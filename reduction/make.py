@@ -23,8 +23,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from astropy.io.fits import VerifyError
 from sqlalchemy import select
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import StatementError
 
 from reduction.depends import SlotKind
 from reduction.fields import field_of
@@ -38,7 +39,14 @@ from reduction.frames import (
 from reduction.instruments.base import Section
 from reduction.keys import content_hash
 from reduction.pixel_cache import PIXELS
-from reduction.publish import Bundle, Superseded, publish, publish_again
+from reduction.publish import (
+    Bundle,
+    Superseded,
+    is_made_already,
+    misfit,
+    publish,
+    publish_again,
+)
 from reduction.rows import read_rows
 from reduction.settle import settle
 from reduction.target import Inputs, Made, ProcessTarget, Progenitor, ReferenceStars
@@ -59,6 +67,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _ROUNDS = 16
+#: What the writer of files says of arrays and cards that FITS has no form for.
+_NO_FORM = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, VerifyError)
 
 
 class OutcomeKind(StrEnum):
@@ -173,17 +183,16 @@ def _publish(archive: Archive, verdict: Verdict, bundle: Bundle) -> tuple[Outcom
     try:
         with archive.transaction() as session:
             publish(session, bundle)
-    except (IntegrityError, DataError) as error:
-        said = getattr(error.orig, "diag", None)
-        if getattr(said, "constraint_name", None) == "uq_product_key":
+    except StatementError as error:
+        if is_made_already(error):
             return None, ""
-        primary = getattr(said, "message_primary", None) or error.orig
-        message = f"what it made does not fit the archive's tables: {primary}"
-        return _fail(archive, verdict, ReasonKind.RECIPE_FAILED, message)
-    except DBAPIError as error:
         if is_conflict(error):
             raise Superseded from error
+        if message := misfit(error):
+            return _fail(archive, verdict, ReasonKind.RECIPE_FAILED, message)
         raise
+    except ReductionError as error:
+        return _fail(archive, verdict, ReasonKind.RECIPE_FAILED, misfit(error))
     return OutcomeKind.MADE, ""
 
 
@@ -408,6 +417,9 @@ def _store(
         except OSError as error:
             message = f"a product cannot be written: {error.strerror or error}"
             raise StorageError(message) from error
+        except _NO_FORM as error:
+            message = f"what it made cannot be stored as FITS: {error!r}"
+            raise RecipeFailedError(message) from error
         images, tables = read_images(path), read_tables(path)
         stored = archive.storage.keep(path, "product", ".fits")
     for name, image in images.items():
@@ -457,6 +469,6 @@ def _json(value: Any) -> Any:  # noqa: ANN401  # any scalar
     return value
 
 
-def is_conflict(error: DBAPIError) -> bool:
+def is_conflict(error: StatementError) -> bool:
     """Whether a database error says that two transactions met: try again."""
     return getattr(error.orig, "pgcode", "") in ("40001", "40P01")

@@ -42,11 +42,20 @@ class PixelCache:
             self._images.move_to_end((path, name))
         return image.copy()
 
-    def put(self, path: Path, name: str, image: Array) -> None:
-        """Keep an image, which nobody may write into from now on."""
+    def put(self, path: Path, name: str, image: Array, *, copy: bool = False) -> None:
+        """Keep an image that takes no more than half of the room.
+
+        Parameters
+        ----------
+        copy
+            Keep a copy: without it nobody may write into the image from now on.
+        """
         key = path, name
+        if 2 * image.nbytes > self._limit or key in self._images:
+            return
+        image = image.copy() if copy else image
         with self._lock:
-            if key in self._images or 2 * image.nbytes > self._limit:
+            if key in self._images:
                 return
             self._images[key] = image
             self._held += image.nbytes

@@ -9,19 +9,29 @@ __all__ = [
     "depend",
     "end_publication",
     "hold",
+    "is_made_already",
     "keep",
+    "misfit",
     "publish",
     "publish_again",
 ]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    ProgrammingError,
+    StatementError,
+)
 
 from reduction.moments import stamp
 from reduction.rows import insert_rows
+from schemas.errors import ReductionError
 from schemas.tables import (
     Confirmation,
     Dependency,
@@ -36,6 +46,7 @@ from schemas.tables import (
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Mapping
 
     from sqlalchemy.orm import Session
 
@@ -43,6 +54,10 @@ if TYPE_CHECKING:
     from reduction.target import Made
     from reduction.verdicts import Verdict
     from schemas.tables import Base
+
+
+_MISFIT: Final = "what it made does not fit the archive's tables"
+_WRONG_TYPE: Final = "42804"
 
 
 class Superseded(Exception):  # noqa: N818  # not an error: look again
@@ -93,6 +108,8 @@ def publish(session: Session, bundle: Bundle) -> Product:
     ------
     Superseded
         If the target or one of its progenitors changed since the verdict.
+    ReductionError, sqlalchemy.exc.StatementError
+        If it does not fit the archive's tables; see :func:`misfit`.
     """
     verdict = bundle.verdict
     product = _enter(session, bundle, hold(session, verdict))
@@ -104,8 +121,35 @@ def keep(session: Session, bundle: Bundle) -> Product:
     """Write a product that the archive does not answer with: a variant, for who asked for it.
 
     Its target, what is published and what hangs on it stay as they are.
+
+    Raises
+    ------
+    ReductionError, sqlalchemy.exc.StatementError
+        As :func:`publish`.
     """
     return _enter(session, bundle, bundle.verdict.target)
+
+
+def misfit(error: ReductionError | StatementError) -> str:
+    """What of a product the archive's tables refused; empty where it is not at fault."""
+    if isinstance(error, ReductionError):
+        return f"{_MISFIT}: {error}"
+    code = getattr(error.orig, "pgcode", None)
+    of_its_values = (
+        isinstance(error, (IntegrityError, DataError))
+        or not isinstance(error, DBAPIError)
+        or (isinstance(error, ProgrammingError) and code in {None, _WRONG_TYPE})
+    )
+    if not of_its_values:
+        return ""
+    said = getattr(getattr(error.orig, "diag", None), "message_primary", None)
+    return f"{_MISFIT}: {said or error.orig}"
+
+
+def is_made_already(error: StatementError) -> bool:
+    """Whether a product was refused because somebody else has made it meanwhile."""
+    said = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    return said == "uq_product_key"
 
 
 def _enter(session: Session, bundle: Bundle, target: Target) -> Product:
@@ -146,9 +190,16 @@ def _enter(session: Session, bundle: Bundle, target: Target) -> Product:
     if bundle.made.rows is not None:
         insert_rows(session, bundle.table, product, bundle.made.rows)
     if bundle.made.obscore:
-        session.add(ObsCore(product_id=product.product_id, **bundle.made.obscore))
+        session.add(_obscore(product, bundle.made.obscore))
     session.flush()
     return product
+
+
+def _obscore(product: Product, facts: Mapping[str, Any]) -> ObsCore:
+    columns = ObsCore.__mapper__.column_attrs.keys()
+    if unknown := sorted(facts.keys() - set(columns)):
+        raise ReductionError(f"obscore has no {', '.join(unknown)}")
+    return ObsCore(**{**facts, "product_id": product.product_id})
 
 
 def publish_again(session: Session, verdict: Verdict) -> Product:

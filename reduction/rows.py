@@ -18,7 +18,7 @@ from psycopg2 import sql
 from sqlalchemy import REAL, BigInteger, Boolean, Double, Integer, SmallInteger
 from sqlalchemy.exc import DataError, DBAPIError
 
-from schemas.errors import FatalError
+from schemas.errors import FatalError, ReductionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,7 +59,7 @@ def insert_rows(session: Session, table: type[Base], product: Product, rows: Arr
 
     Raises
     ------
-    FatalError
+    ReductionError
         If a column is missing, or is not of numbers.
     """
     columns = _columns(table)
@@ -67,7 +67,11 @@ def insert_rows(session: Session, table: type[Base], product: Product, rows: Arr
         columns[0].name: np.broadcast_to(product.product_id, len(rows)),
         columns[1].name: np.arange(len(rows)),
     }
-    copy_in(session, table, {**{name: rows[name] for name in rows.dtype.names or ()}, **given})
+    values = {**{name: rows[name] for name in rows.dtype.names or ()}, **given}
+    try:
+        copy_in(session, table, values)
+    except (FatalError, ValueError, TypeError) as error:
+        raise ReductionError(str(error)) from error
 
 
 def read_rows(archive: Archive, table: type[Base], product_id: int) -> Array:

@@ -99,7 +99,7 @@ def read_answer(folder: Path) -> Answer:
         )
         flags, compared = words["flags"]
         return Answer(made, int(flags), int(compared))
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError) as error:
         raise ReductionError(f"the script gave nothing that can be kept: {error}") from error
 
 

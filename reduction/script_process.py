@@ -11,6 +11,7 @@ __all__ = ["Order", "main"]
 
 import pickle
 import resource
+import signal
 import sys
 import traceback
 from dataclasses import dataclass, replace
@@ -52,7 +53,7 @@ class Order:
     plugins
         Modules that the operator's settings name.
     seconds, bytes
-        What the process may use.
+        What the process may use: time; memory, and as much again for each file that it writes.
     """
 
     source: str
@@ -91,11 +92,13 @@ def _limit(order: Order) -> None:
     for kind, most in (
         (resource.RLIMIT_AS, order.bytes),
         (resource.RLIMIT_CPU, int(order.seconds) + 1),
+        (resource.RLIMIT_FSIZE, order.bytes),
         (resource.RLIMIT_CORE, 0),
     ):
         hard = resource.getrlimit(kind)[1]
         limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (limit, limit))
+    signal.alarm(int(order.seconds) + 2)  # where the parent is gone and cannot end it
 
 
 def _answer(order: Order) -> Answer:

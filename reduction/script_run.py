@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-__all__ = ["run_apart"]
+__all__ = ["run_apart", "script_label"]
 
 import logging
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from reduction.progenitor import Progenitor
 from reduction.script_answer import read_answer, read_failure
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _SAID: Final = 2000
+_PRINTED: Final = "printed.txt"
+_PRINTED_MOST: Final = 10_000_000
+_LOOK_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ def _run(
         seconds=settings.script_s,
         bytes=settings.script_bytes,
     )
-    with tempfile.TemporaryDirectory(prefix="vo-script-") as name:
+    with tempfile.TemporaryDirectory(prefix="vo-script-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         (folder / ORDER).write_bytes(pickle.dumps(order))
         said = _wait(folder, settings.script_s)
@@ -112,7 +118,7 @@ def _alone(item: Any) -> Any:  # noqa: ANN401  # a progenitor, reference stars, 
 
 
 def _wait(folder: Path, seconds: float) -> str:
-    """Run the process to its end; why it ended badly, empty where it did not."""
+    """Run the process to its end, and end what it started; why it ended badly, or empty."""
     environment = {
         "PATH": os.environ.get("PATH", ""),
         "LANG": "C.UTF-8",
@@ -122,23 +128,45 @@ def _wait(folder: Path, seconds: float) -> str:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
-    try:
-        done = subprocess.run(
+    with (folder / _PRINTED).open("a+b") as printed:
+        process = subprocess.Popen(
             [sys.executable, "-m", "reduction.script_process", str(folder)],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=seconds,
-            check=False,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired:
+        try:
+            in_time = _ended(process.pid, seconds, printed)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            status = process.wait()
+        printed.seek(max(printed.seek(0, os.SEEK_END) - _SAID, 0))
+        said = printed.read(_SAID).decode("utf-8", errors="replace")
+    if said:
+        _LOG.info("a script said: %s", said)
+    if not in_time:
         return f"it took more than {seconds:g} s"
-    if done.stderr:
-        _LOG.info("a script said: %s", done.stderr[-_SAID:])
-    return "" if done.returncode == 0 else f"its process ended with status {done.returncode}"
+    return "" if status == 0 else f"its process ended with status {status}"
+
+
+def _ended(pid: int, seconds: float, printed: IO[bytes]) -> bool:
+    """Wait until a process has ended; whether it did so in time.
+
+    It is left a zombie, which keeps the number of its group from being anybody else's. What was
+    printed is cut where it gets too long.
+    """
+    end = time.monotonic() + seconds
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if time.monotonic() > end:
+            return False
+        if os.fstat(printed.fileno()).st_size > _PRINTED_MOST:
+            printed.truncate(0)  # it is written at its end, wherever that is
+        time.sleep(_LOOK_S)
+    return True
 
 
 def _fail(script: Script, failure: tuple[str, str] | None, said: str) -> None:
@@ -153,4 +181,9 @@ def _fail(script: Script, failure: tuple[str, str] | None, said: str) -> None:
     known = getattr(errors, kind, None) if kind else None
     if isinstance(known, type) and issubclass(known, ReductionError):
         raise known(message)
-    raise ReductionError(f"script {script.sha256[:12]} ({script.name}): {message}")
+    raise ReductionError(f"{script_label(script)}: {message}")
+
+
+def script_label(script: Script) -> str:
+    """A script as messages name it."""
+    return f"script {script.sha256[:12]} ({script.name})"

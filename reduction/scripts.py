@@ -23,12 +23,14 @@ import importlib
 import linecache
 import re
 import sys
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.parameters import near_names
 from reduction.target import DBObject, ProcessTarget
@@ -44,6 +46,10 @@ if TYPE_CHECKING:
 _LONGEST: Final = 1_000_000
 _SHORTEST_HASH: Final = 6
 _HASH: Final = re.compile(r"[0-9a-f]{6,64}")
+_STEPS: Final = "STEPS = {'BiasFrame': {'combine_biases': function}}"
+#: Scripts that ran to their end in this process, and who runs one, by hash.
+_RUN: Final[dict[str, ModuleType]] = {}
+_RUNNING: Final[dict[str, threading.RLock]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +94,22 @@ def add_script(archive: Archive, path: Path, *, why: str, who: str = "") -> Scri
     source, digest = _read(path)
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         where = f"{path.name}, line {getattr(error, 'lineno', None) or 1}"
-        raise ParameterError("script", where, f"Python: {error}") from error
+        raise ParameterError(
+            "script", where, f"Python: {str(error) or 'nested too deeply'}"
+        ) from error
+    row = {
+        "sha256": digest,
+        "name": path.name,
+        "source": source,
+        "declares": _declared(tree),
+        "who": who or getpass.getuser(),
+        "why": why,
+    }
     with archive.transaction() as session:
-        known = session.get(Script, digest)
-        if known is None:
-            known = Script(
-                sha256=digest,
-                name=path.name,
-                source=source,
-                declares=_declared(tree),
-                who=who or getpass.getuser(),
-                why=why,
-            )
-            session.add(known)
-            session.flush()
-            session.refresh(known)
-    return known
+        session.execute(upsert(Script).values(row).on_conflict_do_nothing())
+        return session.get_one(Script, digest)
 
 
 def _read(path: Path) -> tuple[str, str]:
@@ -230,25 +234,37 @@ def load_script(archive: Archive, name: str | Path) -> LoadedScript:
 
 
 def run_source(source: str, sha256: str, registry: Registry) -> LoadedScript:
-    """Run the text of a script and see what it declares.
+    """Run the text of a script, once in a process, and see what it declares.
 
     Raises
     ------
     ParameterError
         See :func:`load_script`.
     """
-    module_name = f"vo_script_{sha256}"
-    if module_name not in sys.modules:
-        file_name = f"<script {sha256[:12]}>"
-        module = ModuleType(module_name)
-        sys.modules[module_name] = module
-        linecache.cache[file_name] = (len(source), None, source.splitlines(True), file_name)
-        try:
-            exec(compile(source, file_name, "exec"), module.__dict__)  # noqa: S102  # an operator allowed it
-        except Exception as error:
-            del sys.modules[module_name]
+    with _RUNNING.setdefault(sha256, threading.RLock()):
+        if sha256 not in _RUN:
+            _RUN[sha256] = _executed(source, sha256)
+    return _looked_at(_RUN[sha256], sha256, registry)
+
+
+def _executed(source: str, sha256: str) -> ModuleType:
+    """The module of a script, after running it.
+
+    It is in ``sys.modules`` while it runs, because dataclasses look there for the module of their
+    class; nobody takes it from there.
+    """
+    name, file_name = f"vo_script_{sha256}", f"<script {sha256[:12]}>"
+    module = ModuleType(name)
+    linecache.cache[file_name] = (len(source), None, source.splitlines(True), file_name)
+    sys.modules[name] = module
+    try:
+        exec(compile(source, file_name, "exec"), module.__dict__)  # noqa: S102  # an operator allowed it
+    except BaseException as error:
+        sys.modules.pop(name, None)
+        if isinstance(error, (Exception, SystemExit)):
             raise ParameterError("script", repr(error), "Python that runs") from error
-    return _looked_at(sys.modules[module_name], sha256, registry)
+        raise
+    return module
 
 
 def _looked_at(module: ModuleType, sha256: str, registry: Registry) -> LoadedScript:
@@ -260,10 +276,11 @@ def _looked_at(module: ModuleType, sha256: str, registry: Registry) -> LoadedScr
         and value.__module__ == module.__name__
     }
     steps = getattr(module, "STEPS", {})
+    if not _is_steps(steps):
+        raise ParameterError("script STEPS", steps, _STEPS)
     script = LoadedScript(sha256, classes, steps)
     if not script.touched:
-        expected = "a class of targets, or STEPS = {'BiasFrame': {'combine_biases': function}}"
-        raise ParameterError("script", "nothing", expected)
+        raise ParameterError("script", "nothing", f"a class of targets, or {_STEPS}")
     for name, replaced in steps.items():
         cls: type[DBObject] | None = classes.get(name) or registry.classes.get(name)
         if cls is None:
@@ -271,6 +288,16 @@ def _looked_at(module: ModuleType, sha256: str, registry: Registry) -> LoadedScr
         for step in replaced:
             place_of(cls, step)
     return script
+
+
+def _is_steps(steps: object) -> bool:
+    """Whether it says by class and by name which functions to put in a place."""
+    return isinstance(steps, dict) and all(
+        isinstance(name, str)
+        and isinstance(replaced, dict)
+        and all(isinstance(n, str) and callable(f) for n, f in replaced.items())
+        for name, replaced in steps.items()
+    )
 
 
 def place_of(cls: type[DBObject], step: str) -> tuple[ModuleType, str]:

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import StatementError
 
 from reduction.chain import Examiner
 from reduction.fill import is_composite
-from reduction.make import RecipeFailedError, compute_bundle, run_recipe
+from reduction.make import RecipeFailedError, compute_bundle, is_conflict, run_recipe
 from reduction.parameters import near_names
 from reduction.pars import chain_of, check_overrides
-from reduction.publish import keep
-from reduction.script_run import run_apart
+from reduction.publish import is_made_already, keep, misfit
+from reduction.script_run import run_apart, script_label
 from reduction.scripts import find_script, load_script
 from reduction.verdicts import Reason, ReasonKind, Verdict, VerdictKind
 from schemas.errors import BusyError, ParameterError, ReductionError
@@ -295,12 +295,25 @@ def _make(archive: Archive, verdict: Verdict, variant: Variant) -> None:
     try:
         bundle = compute_bundle(archive, verdict, recipe, run)
     except (ReductionError, RecipeFailedError) as error:
-        variant.failed[target.target_id] = f"{target.identity}: {error}"
+        _fail(variant, target, str(error))
         return
     try:
         with archive.transaction() as session:
             keep(session, bundle)
-    except IntegrityError as error:
-        said = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
-        if said != "uq_product_key":  # somebody else has made it meanwhile: it will be found
+    except StatementError as error:
+        if is_made_already(error) or is_conflict(error):
+            return  # it will be found, or made at the next look
+        if not (said := misfit(error)):
             raise
+        _fail(variant, target, said)
+    except ReductionError as error:
+        _fail(variant, target, misfit(error))
+
+
+def _fail(variant: Variant, target: Target, said: str) -> None:
+    """Note in the variant that a target cannot be made; a script is named where it made it."""
+    script = variant.script
+    if script is not None and target.class_name in variant.touched:
+        name = script_label(script)
+        said = said if said.startswith(name) else f"{name}: {said}"
+    variant.failed[target.target_id] = f"{target.identity}: {said}"

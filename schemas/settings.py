@@ -278,7 +278,8 @@ class ReductionSettings(_Section):
     script_bytes: int = Field(
         4_000_000_000,
         ge=500_000_000,
-        description="Bytes of memory that the process of a script may have.",
+        description="Bytes of memory that the process of a script may have, and bytes of a file "
+        "that it may write.",
     )
 
 

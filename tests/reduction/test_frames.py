@@ -67,3 +67,19 @@ def test_the_memory_of_pixels_forgets_what_was_not_used_for_longest():
         assert cache.get(Path("f"), name) is not None
     cache.put(Path("f"), "big", np.zeros(600, np.uint8))  # would push out nearly all others
     assert cache.get(Path("f"), "big") is None
+
+
+class Uncopied(np.ndarray):
+    """Pixels that must not be copied."""
+
+    def copy(self, order="C"):
+        raise AssertionError(order)
+
+
+def test_an_image_that_is_too_big_to_remember_is_not_copied():
+    cache = PixelCache(1000)
+    cache.put(Path("f"), "big", np.zeros(600, np.uint8).view(Uncopied), copy=True)
+    small = np.zeros(300, np.uint8)
+    cache.put(Path("f"), "small", small, copy=True)
+    small[...] = 1
+    assert not cache.get(Path("f"), "small").any()

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +23,7 @@ from schemas.errors import (
     ReductionError,
     UnprocessableError,
 )
+from schemas.tables import Script
 from tests.support.toy import ToyBias, ToyImage, work_done
 
 if TYPE_CHECKING:
@@ -98,6 +104,8 @@ def test_adding_a_script_reads_it_and_does_not_run_it(archive: Archive, tmp_path
 def test_what_is_no_python_is_refused_with_its_line(archive: Archive, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match=r"mine\.py, line 2"):
         add_script(archive, written(tmp_path, "a = 1\ndef\n"), why="a slip")
+    with pytest.raises(ParameterError, match=r"mine\.py, line 1"):
+        add_script(archive, written(tmp_path, "-" * 100_000 + "1\n"), why="a joke")
     with pytest.raises(NotFoundError, match="no script"):
         find_script(archive, "0123456789")
 
@@ -278,3 +286,127 @@ def test_scripts_are_published_without_their_text(archive: Archive, tmp_path: Pa
         found = session.execute(text("SELECT * FROM archive.scripts")).one()._mapping
     assert (found["sha256"], found["allowed"], found["who"]) == (row.sha256, 0, "eva")
     assert "source" not in found
+
+
+ALL_COLUMNS = (
+    "from reduction.rows import row_dtype\nfrom schemas.tables import Source\n"
+    "made.rows = np.zeros(2, row_dtype(Source))\n"
+)
+
+
+@pytest.mark.slow
+def test_what_does_not_fit_files_or_tables_is_said_with_the_script(
+    allowing: Archive, night: Path, tmp_path: Path
+) -> None:
+    for change, words in (
+        ("made.obscore = {'nonsense': 1}", "fit the archive's tables: obscore has no nonsense"),
+        ("made.obscore = {'obs_id': None}", "fit the archive's tables: null value .*obs_id"),
+        ("made.rows = np.zeros(2, [('ra', 'f8')])", "fit .*: rows for source have no .*fwhm"),
+        (ALL_COLUMNS + "made.rows['flags'] = 2**40", "fit .*: column flags: 1099511627776 is out"),
+        ("made.images = {'A': np.zeros((9, 9), complex)}", "stored as FITS: .*complex128"),
+    ):
+        body = f"import numpy as np\nmade = super().compute(inputs, parameters)\n{change}\n"
+        digest = added(allowing, tmp_path, compute(body + "return made"))
+        label = rf"script {digest[:12]} \(mine\.py\): .*"
+        with pytest.raises(ReductionError, match=label + words):
+            ToyBias.get(script=digest)
+
+
+def test_a_script_runs_once_and_nobody_sees_it_unfinished(
+    allowing: Archive, tmp_path: Path
+) -> None:
+    source = """
+        import time
+        from dataclasses import dataclass
+        from tests.support.toy import ToyBias as Published
+
+
+        class ToyBias(Published):
+            pass
+
+
+        time.sleep(0.5)
+        STEPS = {"ToyFlat": {"_log": print}}
+    """
+    digest = added(allowing, tmp_path, source)
+    both = threading.Barrier(2)
+
+    def load(_: int) -> Any:
+        both.wait(10)
+        time.sleep(0.2 * _)
+        return load_script(allowing, digest)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(load, range(2))
+    assert first.touched == second.touched == {"ToyBias", "ToyFlat"}
+    assert first.classes == second.classes
+
+
+def test_declarations_that_are_wrong_are_refused(allowing: Archive, tmp_path: Path) -> None:
+    for source in ("import sys\nsys.exit(3)", "STEPS = ['ToyBias']", "STEPS = {'ToyBias': print}"):
+        digest = added(allowing, tmp_path, source)
+        with pytest.raises(ParameterError, match="parameter script"):
+            load_script(allowing, digest)
+
+
+def test_a_script_that_two_add_at_once_is_kept_once(archive: Archive, tmp_path: Path) -> None:
+    path = written(tmp_path, MEDIAN)
+    data = path.read_bytes()
+    row = {"sha256": hashlib.sha256(data).hexdigest(), "name": "other.py", "source": MEDIAN}
+    with ThreadPoolExecutor(1) as pool:
+        with archive.transaction() as session:
+            session.add(Script(**row, who="eva", why="first"))
+            session.flush()
+            late = pool.submit(add_script, archive, path, why="second")
+            time.sleep(0.5)
+        assert late.result(20).why == "first"
+    assert [script.name for script in scripts_of(archive)] == ["other.py"]
+
+
+def test_what_a_script_starts_ends_with_it(allowing: Archive, night: Path, tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    body = f"""
+        import subprocess
+        started = subprocess.Popen(["sleep", "100"])
+        open({str(told)!r}, "w").write(str(started.pid))
+        return super().compute(inputs, parameters)
+    """
+    start = time.monotonic()
+    own = ToyBias.get(script=added(allowing, tmp_path, compute(body)))
+    assert own.level == 102.0
+    assert time.monotonic() - start < allowing.settings.reduction.script_s
+    limit = time.monotonic() + 10.0
+    while _runs(int(told.read_text())):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there and not merely waiting to be fetched."""
+    try:
+        os.kill(pid, 0)
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stream:  # noqa: PTH123  # not a file
+            return stream.read().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+def test_a_script_prints_and_writes_no_more_than_it_may(
+    allowing: Archive, night: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    limited(allowing, script_bytes=1_500_000_000)
+    body = """
+        for _ in range(60):
+            print("x" * 1_000_000)
+        print("the last line", flush=True)
+        with open("large", "wb") as stream:
+            stream.truncate(1_600_000_000)
+    """
+    digest = added(allowing, tmp_path, compute(body))
+    with (
+        caplog.at_level(logging.INFO, "reduction.script_run"),
+        pytest.raises(ReductionError, match=r"line 10: OSError.*File too large"),
+    ):
+        ToyBias.get(script=digest)
+    assert "the last line" in caplog.text
+    assert len(caplog.text) < 10_000

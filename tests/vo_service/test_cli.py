@@ -49,6 +49,11 @@ def test_every_command_says_what_it_is_for(name):
     assert len(cli.commands[name].help.split(".")[0]) > 20
 
 
+def test_a_value_nested_without_end_is_text_like_any_other(tmp_path):
+    words = ["--data", str(tmp_path), "pars", "BiasFrame", "--set", "BiasFrame.A=" + "[" * 9000]
+    assert isinstance(CliRunner().invoke(cli, words).exception, UsageError)
+
+
 def test_frames_are_ingested_once_and_counted(run, folder):
     simulated = folder / "sim"
     done = run(

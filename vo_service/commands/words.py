@@ -105,7 +105,7 @@ def _settings(
             raise click.BadParameter(message, context, param)
         try:
             found[key.strip()] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             found[key.strip()] = value
     return found
 
