@@ -136,7 +136,7 @@ def make_target(archive: Archive, target_id: int) -> Outcome:
             except Superseded:
                 superseded += 1
                 continue
-            except DBAPIError as error:
+            except StatementError as error:
                 if not is_conflict(error):
                     raise
                 superseded += 1
