@@ -181,7 +181,7 @@ class CoaddedFrames:
         for row in range(ny):
             near = across <= radius**2 - (row - self.wcs.y0) ** 2
             inside += int(np.count_nonzero(near & (weight[row] > 0)))
-        return inside / (math.pi * radius**2)
+        return min(inside / (math.pi * radius**2), 1.0)
 
 
 def combine_frames(

@@ -401,7 +401,14 @@ SOURCES: Final = Table(
         _number("y", "float", "pixel", "pos.cartesian.y;instr.det", "pixel, 0-based"),
         _number("fwhm", "float", "pixel", "instr.obsty.seeing", "full width at half maximum"),
         _number("elongation", "float", "", "src.morph.param", "major to minor axis"),
-        _number("flags", "int", "", "meta.code.qual", "extraction flags; 0: no problem"),
+        _number(
+            "flags",
+            "int",
+            "",
+            "meta.code.qual",
+            "bits: 1 deblended, 2 at the edge, 4 saturated, 8 bad pixels in the aperture, "
+            "16 place is the barycentre, 32 a flux is missing; 0: no problem",
+        ),
         _FILTER,
         _text("instrument_name", "meta.id;instr", "camera"),
         _CHIP,

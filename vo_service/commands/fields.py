@@ -4,11 +4,13 @@ from __future__ import annotations
 
 __all__ = ["COMMANDS"]
 
+from typing import Any
+
 import click
 from rich.table import Table
 
 from vo_service.commands.common import CONSOLE, opened
-from vo_service.commands.words import WHO, WHY
+from vo_service.commands.words import WHO, WHY, parameters
 
 
 @click.group(short_help="Parts of the sky reduced as a whole.")
@@ -35,6 +37,7 @@ def field() -> None:
     multiple=True,
     help="Whose frames; may be repeated. By default all that have frames there.",
 )
+@parameters
 @WHY
 @WHO
 @click.pass_context
@@ -44,16 +47,22 @@ def add(
     circle: tuple[float, float, float],
     pixel_scale: float,
     instruments: tuple[str, ...],
+    settings: dict[str, Any],
     why: str,
     who: str,
 ) -> None:
     """Declare a field: its coadds and catalogues can be asked for from now on.
 
-    All frames of its cameras that reach into its circle belong to it, also those to come.
+    All frames of its cameras that reach into its circle belong to it, also those to come. What
+    --set sets are the field's own process parameters, for ever.
     """
     from reduction.fields import FieldSpec, declare_field  # noqa: PLC0415  # --help stays fast
 
-    spec = FieldSpec(name, *circle, pixel_scale, tuple(sorted(instruments)))
+    own: dict[str, dict[str, Any]] = {}
+    for key, value in settings.items():
+        class_name, _, parameter = key.partition(".")
+        own.setdefault(class_name, {})[parameter.removeprefix("process_params.")] = value
+    spec = FieldSpec(name, *circle, pixel_scale, tuple(sorted(instruments)), parameters=own)
     with opened(context) as archive:
         whole = declare_field(archive, spec, why=why, who=who)
     ny, nx = whole.shape
