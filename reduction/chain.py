@@ -137,17 +137,19 @@ class Examiner:
         field = self._filler.field_of(target)
         own = {} if field is None else field.parameters.get(target.class_name, {})
         camera = self._registry.camera(target.instrument, composite=is_composite(target))
+        chip = camera.chips.get(target.chip) or whole(camera)
         verdict.parameters = resolve_parameters(
             target.class_name,
             cls.Parameters,
             {**recipe.parameters, **recipe.overrides, **own, **self._asked(target)},
-            camera.chips.get(target.chip) or whole(camera),
+            chip,
             camera.bands.get(target.filter),
         )
         if verdict.needs:
             return
         made_by: list[Any] = [target.class_name, verdict.recipe_version, verdict.parameters]
         made_for: list[Any] = [target.instrument, target.chip, target.filter]
+        made_for.append(camera.facts(chip, target.filter))
         if field is not None:
             made_for.append(field.as_json())
         roles = [
@@ -227,7 +229,11 @@ class Examiner:
             for n in sorted({*old, *new})
             if old.get(n) != new.get(n)
         ]
-        return (*reasons, *self._input_differences(verdict, current), *pending)
+        reasons += [*self._input_differences(verdict, current), *pending]
+        if not reasons:
+            text = "the camera is described in another way"
+            reasons.append(Reason(ReasonKind.OTHER_PARAMETERS, "", text))
+        return tuple(reasons)
 
     def _input_differences(self, verdict: Verdict, current: Product) -> list[Reason]:
         rows = self._session.execute(

@@ -70,7 +70,9 @@ def measured_gain(gain: Progenitor | None, nominal: float) -> float:
     return nominal if gain is None or gain["gain"] is None else float(gain["gain"])
 
 
-def differs(previous: Mapping[str, Any] | None, name: str, value: float, limit: float) -> bool:
+def differs(
+    previous: Mapping[str, Any] | None, name: str, value: float | None, limit: float
+) -> bool:
     """Whether an attribute has changed by more than a limit since the previous version.
 
     Parameters
@@ -80,7 +82,7 @@ def differs(previous: Mapping[str, Any] | None, name: str, value: float, limit: 
     name
         Of the attribute.
     value
-        Now.
+        Now; NaN and None are "no value".
     limit
         Largest change, in the attribute's unit.
 
@@ -90,4 +92,6 @@ def differs(previous: Mapping[str, Any] | None, name: str, value: float, limit: 
         False where there is nothing to compare with.
     """
     before = None if previous is None else previous.get(name)
-    return before is not None and math.isfinite(value) and abs(value - before) > limit
+    if before is None or value is None:
+        return False
+    return math.isfinite(value) and abs(value - before) > limit

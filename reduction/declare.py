@@ -5,31 +5,42 @@ Nothing is made here; a target that is declared is made when it is asked for.
 
 from __future__ import annotations
 
-__all__ = ["Frame", "declare_in_field", "declare_target", "raw_frames_of"]
+__all__ = [
+    "Frame",
+    "apart",
+    "declare_again",
+    "declare_in_field",
+    "declare_target",
+    "hold_fields",
+    "raw_frames_of",
+]
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Double, cast, select
+from sqlalchemy import Double, cast, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from reduction.events import mark_users_of_calibration
+from reduction.events import mark_suspect, mark_users_of_calibration
 from reduction.select import angle
 from reduction.target import Anchor
 from schemas.tables import File, Product, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
     from reduction.fields import FieldSpec
+    from reduction.instruments.base import Instrument
     from reduction.registry import Registry
     from reduction.target import ProcessTarget
 
 _DEFAULT_VALIDITY = (0.5, 0.5)
+_FIELDS_LOCK = 7230128
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +68,41 @@ class Frame:
         """Of a raw product and the checksum of its file."""
         values = raw.attributes
         camera = registry.instruments[raw.instrument]
-        y0, y1, x0, x1 = values["science"]
-        radius = math.hypot(y1 - y0, x1 - x0) / 2 * camera.pixel_scale / 3600
         pointed = values["ra"] is not None and values["dec"] is not None
         return cls(
             raw,
             f"{values['name'].split('.fit')[0]}-{sha256[:8]}",
             values["ra"] if pointed else None,
             values["dec"] if pointed else None,
-            radius + camera.pointing_error if pointed else None,
+            _reach(camera, raw) if pointed else None,
         )
+
+
+def _reach(camera: Instrument, raw: Product) -> float:
+    """Degrees from a frame's pointing to its corners, widened by the pointing's error."""
+    y0, y1, x0, x1 = raw.attributes["science"]
+    half = math.hypot(y1 - y0, x1 - x0) / 2
+    return half * camera.pixel_scale / 3600 + camera.pointing_error
+
+
+def apart(ra1: float, dec1: float, ra2: float, dec2: float) -> float:
+    """Angle between two places on the sky, all in degrees; see also :func:`select.angle`."""
+    d1, d2 = math.radians(dec1), math.radians(dec2)
+    half = math.sin((d1 - d2) / 2) ** 2
+    half += math.cos(d1) * math.cos(d2) * math.sin(math.radians(ra1 - ra2) / 2) ** 2
+    return math.degrees(2 * math.asin(min(1.0, math.sqrt(half))))
+
+
+def hold_fields(session: Session, *, alone: bool) -> None:
+    """Keep fields and frames from entering at the same time, unseen by each other.
+
+    Parameters
+    ----------
+    alone
+        True for who enters fields; frames may come in side by side.
+    """
+    lock = func.pg_advisory_xact_lock if alone else func.pg_advisory_xact_lock_shared
+    session.execute(select(lock(_FIELDS_LOCK)))
 
 
 def declare_target(
@@ -75,13 +111,18 @@ def declare_target(
     cls: type[ProcessTarget],
     frame: Frame,
     field: tuple[int, FieldSpec] | None = None,
-) -> None:
+) -> bool:
     """Bring the target of a class that a raw frame belongs to into being.
 
     Parameters
     ----------
     field
         Number and declaration of the field, for classes made per field.
+
+    Returns
+    -------
+    bool
+        Whether there was none.
     """
     values = _values(archive, cls, frame, field)
     statement = (
@@ -92,11 +133,11 @@ def declare_target(
     )
     target = session.scalars(statement).one_or_none()
     if cls.ANCHOR.per_field:
-        return
+        return target is not None
     moment, valid = values["moment"], (values["validity_start"], values["validity_end"])
     if target is not None:
         mark_users_of_calibration(session, archive.registry, target, valid)
-        return
+        return True
     target = session.scalars(
         select(Target).where(Target.identity == values["identity"]).with_for_update(key_share=True)
     ).one()
@@ -109,6 +150,43 @@ def declare_target(
         target.moment = moment
         session.flush()
         mark_users_of_calibration(session, archive.registry, target, was, valid)
+    if cls.ANCHOR.per_frame and target.radius != values["radius"]:
+        target.radius = values["radius"]  # the camera's scale or pointing error is another one
+    return False
+
+
+def declare_again(
+    archive: Archive, session: Session, classes: Collection[type[ProcessTarget]]
+) -> dict[str, int]:
+    """Bring the targets of classes into being that frames taken before them make possible.
+
+    Returns
+    -------
+    dict
+        Number of new targets by class name. What uses them is suspect.
+    """
+    hold_fields(session, alone=True)
+    single = [cls for cls in classes if not cls.ANCHOR.per_field]
+    wanted = sorted({name for cls in single for name in cls.ANCHOR_CLASSES})
+    found: Counter[str] = Counter()
+    raws = session.execute(
+        select(Product, File.sha256)
+        .join(File, File.file_id == Product.file_id)
+        .where(Product.class_name.in_(wanted), Product.target_id.is_(None))
+        .order_by(Product.moment, Product.product_id)
+        .execution_options(yield_per=1000)
+    )
+    for raw, sha256 in raws:
+        frame = Frame.of(archive.registry, raw, sha256)
+        for cls in single:
+            if raw.class_name in cls.ANCHOR_CLASSES:
+                found[cls.__name__] += declare_target(archive, session, cls, frame)
+    for cls in single:
+        if found[cls.__name__]:
+            for user in archive.registry.users_of(cls.__name__):
+                numbers = select(Target.target_id).where(Target.class_name == user.__name__)
+                mark_suspect(session, session.scalars(numbers).all())
+    return {name: number for name, number in found.items() if number}
 
 
 def declare_in_field(
@@ -121,12 +199,19 @@ def declare_in_field(
     """Bring the targets of a field that some raw science frames make possible into being."""
     classes = [cls for cls in archive.registry.targets() if cls.ANCHOR.per_field]
     files: dict[int | None, str] = {}
+    new: set[str] = set()
     for raw in frames:
         if raw.file_id not in files:
             files[raw.file_id] = session.get_one(File, raw.file_id).sha256
         frame = Frame.of(archive.registry, raw, files[raw.file_id])
         for cls in classes:
-            declare_target(archive, session, cls, frame, (number, spec))
+            if declare_target(archive, session, cls, frame, (number, spec)):
+                new.add(cls.__name__)
+    users = {user.__name__ for name in new for user in archive.registry.users_of(name)}
+    numbers = select(Target.target_id).where(
+        Target.field_id == number, Target.class_name.in_(users)
+    )
+    mark_suspect(session, session.scalars(numbers).all())
 
 
 def raw_frames_of(session: Session, registry: Registry, spec: FieldSpec) -> Sequence[Product]:
@@ -139,7 +224,7 @@ def raw_frames_of(session: Session, registry: Registry, spec: FieldSpec) -> Sequ
     )
     ra = cast(Product.attributes["ra"].astext, Double)
     dec = cast(Product.attributes["dec"].astext, Double)
-    return session.scalars(
+    near = session.scalars(
         select(Product)
         .where(
             Product.class_name == "RawScienceFrame",
@@ -150,6 +235,12 @@ def raw_frames_of(session: Session, registry: Registry, spec: FieldSpec) -> Sequ
         )
         .order_by(Product.moment, Product.product_id)
     ).all()
+    return [
+        raw
+        for raw in near
+        if apart(raw.attributes["ra"], raw.attributes["dec"], spec.ra, spec.dec)
+        <= spec.radius + _reach(registry.instruments[raw.instrument], raw)
+    ]
 
 
 def _validity(

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 
-from reduction.declare import declare_in_field, raw_frames_of
+from reduction.declare import apart, declare_in_field, hold_fields, raw_frames_of
 from reduction.events import mark_suspect
 from reduction.parameters import check_parameters
 from schemas.errors import NotFoundError, ParameterError
@@ -114,6 +114,7 @@ def declare_field(archive: Archive, spec: FieldSpec, *, why: str = "", who: str 
     names = spec.instruments or tuple(sorted(archive.registry.instruments))
 
     def work(session: Session) -> FieldSpec:
+        hold_fields(session, alone=True)
         frames = raw_frames_of(session, archive.registry, replace(spec, instruments=names))
         found = tuple(sorted(spec.instruments or {raw.instrument for raw in frames}))
         if not found:
@@ -128,6 +129,9 @@ def declare_field(archive: Archive, spec: FieldSpec, *, why: str = "", who: str 
                 raise ParameterError(
                     "field", spec.name, "a new name: a field of this name is known, and differs"
                 )
+            if row.is_valid < 1:
+                raise ParameterError("field", spec.name, "a new name: this field was closed")
+            declare_in_field(archive, session, row.field_id, whole, frames)
             return whole
         row = _row(whole)
         session.add(row)
@@ -236,7 +240,7 @@ def joined_fields(session: Session, frame: Frame) -> Sequence[tuple[int, FieldSp
     return [
         (row.field_id, _spec(row))
         for row in rows
-        if _apart(row.ra, row.dec, ra, dec) <= row.radius + radius
+        if apart(row.ra, row.dec, ra, dec) <= row.radius + radius
     ]
 
 
@@ -248,13 +252,6 @@ def band_filters(registry: Registry, spec: FieldSpec, band: str) -> list[tuple[s
         for found in registry.instruments[name].bands.values()
         if found.standard == band
     ]
-
-
-def _apart(ra1: float, dec1: float, ra2: float, dec2: float) -> float:
-    d1, d2 = math.radians(dec1), math.radians(dec2)
-    half = math.sin((d1 - d2) / 2) ** 2
-    half += math.cos(d1) * math.cos(d2) * math.sin(math.radians(ra1 - ra2) / 2) ** 2
-    return math.degrees(2 * math.asin(min(1.0, math.sqrt(half))))
 
 
 def _check(registry: Registry, spec: FieldSpec) -> None:
@@ -273,7 +270,11 @@ def _check(registry: Registry, spec: FieldSpec) -> None:
             known = ", ".join(sorted(registry.instruments))
             raise ParameterError("instrument", name, f"one of {known}")
     for name, values in spec.parameters.items():
-        check_parameters(name, registry.target(name).Parameters, values)
+        cls = registry.target(name)
+        if not cls.ANCHOR.per_field:
+            expected = "a class that is made per field: others do not know of fields"
+            raise ParameterError("parameters", name, expected)
+        check_parameters(name, cls.Parameters, values)
 
 
 def _row(spec: FieldSpec) -> Field:

@@ -19,7 +19,7 @@ from astropy.io import fits
 from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from reduction.declare import Frame, declare_in_field, declare_target
+from reduction.declare import Frame, declare_in_field, declare_target, hold_fields
 from reduction.events import mark_users_of_catalogue, mark_users_of_raw
 from reduction.fields import joined_fields
 from reduction.keys import hash_of
@@ -138,6 +138,7 @@ def _ingest_one(archive: Archive, path: Path) -> int:
     stored = archive.storage.copy_in(path, "raw", suffix)
 
     def work(session: Session) -> int:
+        hold_fields(session, alone=False)
         number = _register_file(session, stored, path, "image/fits")
         if number is None:
             return 0

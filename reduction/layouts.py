@@ -116,14 +116,22 @@ def plot_pixel_map(
         panels[1, 1].legend(frameon=False, fontsize="small")
 
 
-def plot_reduced(figure: FigureBase, images: Mapping[str, Array]) -> None:
-    """Draw a reduced frame: pixels, what the mask says, weights, and the values of good pixels."""
+def plot_reduced(figure: FigureBase, images: Mapping[str, Array]) -> Axes:
+    """Draw a reduced frame: pixels, what the mask says, weights, and the values of good pixels.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Those of the pixels.
+    """
     panels = figure.subplots(2, 2)
     image, mask = images["IMAGE"], images["MASK"]
     show_image(panels[0, 0], image, title="IMAGE", unit="adu")
     show_mask(panels[0, 1], mask, title="MASK")
     show_image(panels[1, 0], images["WEIGHT"], title="WEIGHT")
     show_histogram(panels[1, 1], image[mask == 0], title="good pixels", unit="adu")
+    shown: Axes = panels[0, 0]
+    return shown
 
 
 def plot_trend(

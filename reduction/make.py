@@ -126,6 +126,11 @@ def make_target(archive: Archive, target_id: int) -> Outcome:
             except Superseded:
                 superseded += 1
                 continue
+            except DBAPIError as error:
+                if not is_conflict(error):
+                    raise
+                superseded += 1
+                continue
             if kind is None:
                 continue
             seconds = time.monotonic() - start

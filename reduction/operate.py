@@ -15,8 +15,7 @@ __all__ = [
     "targets_matching",
 ]
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg2
 from psycopg2 import sql
@@ -24,8 +23,10 @@ from psycopg2.extensions import parse_dsn
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from reduction.declare import declare_again, declare_in_field, raw_frames_of
 from reduction.edits import EDITABLE, bump, edit, edit_validity, mark_class, set_parameter
 from reduction.events import mark_suspect
+from reduction.fields import field_spec
 from reduction.keys import hash_of
 from reduction.lookup import find_target, targets_matching
 from reduction.moments import MOMENT
@@ -41,6 +42,7 @@ from reduction.verdicts import ReasonKind
 from schemas.database import grant, migrate
 from schemas.errors import ParameterError, SettingsError
 from schemas.tables import (
+    Field,
     Product,
     Recipe,
     ServiceFact,
@@ -49,6 +51,8 @@ from schemas.tables import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
@@ -57,6 +61,10 @@ if TYPE_CHECKING:
     from reduction.target import ProcessTarget
     from schemas.columns import Schema
     from schemas.settings import Settings
+
+
+#: Number of cameras that a class has a recipe for.
+_RECIPES: Final = select(func.count()).select_from(Recipe)
 
 
 def initialise(settings: Settings, registry: Registry) -> None:
@@ -134,14 +142,19 @@ def sync_recipes(archive: Archive) -> list[str]:
     list of str
         Sentences about what changed.
     """
-    said = []
+    said: list[str] = []
     check_settings(archive.settings, archive.registry)
     archive.storage.clear_leftovers()
     with archive.transaction() as session:
         session.execute(select(func.pg_advisory_xact_lock(7230127)))
+        other = []
         for cls in archive.registry.targets():
+            before = len(said), session.scalar(_RECIPES.where(Recipe.class_name == cls.__name__))
             for camera in (*archive.registry.instruments.values(), None):
                 said += _sync_one(archive, session, cls, camera)
+            if len(said) > before[0] or not before[1]:
+                other.append(cls)
+        said += _declare_what_is_new(archive, session, other)
         broken = session.scalars(
             select(Target.target_id).where(
                 Target.state == TargetState.FAILED,
@@ -152,6 +165,21 @@ def sync_recipes(archive: Archive) -> list[str]:
             mark_suspect(session, broken)
             said.append(f"{len(broken)} targets whose recipe had failed will be tried again")
     return said
+
+
+def _declare_what_is_new(
+    archive: Archive, session: Session, classes: Sequence[type[ProcessTarget]]
+) -> list[str]:
+    """Bring targets of new classes into being for the frames and fields that are there already."""
+    if not classes:
+        return []
+    found = declare_again(archive, session, classes)
+    if any(cls.ANCHOR.per_field for cls in classes):
+        for row in session.scalars(select(Field).where(Field.is_valid >= 1)).all():
+            spec = field_spec(session, row.field_id)
+            frames = raw_frames_of(session, archive.registry, spec)
+            declare_in_field(archive, session, row.field_id, spec, frames)
+    return [f"{number} targets of {name} can be made now" for name, number in found.items()]
 
 
 def check_settings(settings: Settings, registry: Registry) -> None:
@@ -220,14 +248,14 @@ def _fingerprint(
         marks = {ChipConstant: "from_chip", BandConstant: "from_band"}
         mark = marks.get(type(value))
         defaults[name] = {mark: value.name} if mark else value
+    declared = [defaults, overlay, cls.ANCHOR.value, list(cls.ANCHOR_CLASSES)]
     if camera is None:
-        return hash_of([defaults, overlay])
-    chips = {name: asdict(chip) for name, chip in camera.chips.items()}
-    bands = {
-        name: {**asdict(band), "corrections": sorted(band.corrections)}
-        for name, band in camera.bands.items()
+        return hash_of(declared)
+    described = {
+        name: [camera.facts(chip, band) for band in sorted({"", *camera.bands})]
+        for name, chip in camera.chips.items()
     }
-    return hash_of([defaults, overlay, chips, bands, sorted(camera.corrections)])
+    return hash_of([*declared, described, list(camera.validity.get(cls.__name__, ()))])
 
 
 def status(archive: Archive) -> dict[str, dict[str, int]]:

@@ -31,8 +31,8 @@ _FIELD_NAME = ", (SELECT f.name FROM vo.field f WHERE f.field_id = t.field_id) A
 
 
 def table_name(cls: type[DBObject]) -> str:
-    """``ReducedScienceFrame`` -> ``reduced_science_frame``."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+    """``ReducedScienceFrame`` -> ``reduced_science_frame``; a class's ``TABLE`` comes first."""
+    return cls.TABLE or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
 
 def column_name(attribute: str) -> str:
@@ -59,7 +59,8 @@ def class_views(registry: Registry) -> Iterator[sql.Composed]:
         yield sql.SQL("DROP VIEW IF EXISTS {}").format(view)
         yield sql.SQL(
             "CREATE VIEW {} AS SELECT p.product_id AS object_id, p.instrument, p.chip, p.filter, "
-            "to_char(t.night, 'YYYY-MM-DD') AS night, t.moment, "
+            "to_char(t.night, 'YYYY-MM-DD') AS night, "
+            "CASE WHEN t.field_id IS NULL OR t.raw_id IS NOT NULL THEN t.moment END AS moment, "
             "to_char(p.creation_date AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US') "
             "AS creation_date, "
             "vo.was(p.product_id, 'is_valid', p.is_valid)::smallint AS is_valid, "

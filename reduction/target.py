@@ -221,6 +221,8 @@ class DBObject(metaclass=_Declarations):
 
     SLOTS: ClassVar[Mapping[str, Slot]]
     ATTRIBUTES: ClassVar[tuple[Attribute, ...]]
+    #: Name of its table, where the class's own would be a reserved word of ADQL.
+    TABLE: ClassVar[str] = ""
 
     def __init__(self, record: Product, archive: Any) -> None:  # noqa: ANN401  # the Archive, imported above this layer
         self._record, self._archive = record, archive

@@ -347,7 +347,13 @@ RAW_FRAMES: Final = Table(
         _number(
             "flatness", "double", "adu", "phot.count;arith.diff", "spread of 32 parts' medians"
         ),
-        _number("saturated", "double", "", "arith.ratio", "part of the pixels that is saturated"),
+        _number(
+            "saturated",
+            "double",
+            "",
+            "meta.number;arith.ratio;instr.saturation",
+            "part of the pixels that is saturated",
+        ),
     ),
     "Raw CCD frames as the telescopes wrote them",
     kind="view",

@@ -232,7 +232,8 @@ CREATE OR REPLACE VIEW archive.sources AS
   SELECT s.product_id * 1000000 + s.source_number AS source_id, s.product_id AS object_id,
     i.dataset_id AS obs_publisher_did, s.ra, s.dec, s.pos_err, s.mag, s.mag_err,
     s.flux, s.flux_err, s.x, s.y, s.fwhm, s.elongation, s.flags,
-    t.filter, t.instrument AS instrument_name, t.chip, t.moment AS t_mid,
+    t.filter, t.instrument AS instrument_name, t.chip,
+    CASE WHEN t.field_id IS NULL OR t.raw_id IS NOT NULL THEN t.moment END AS t_mid,
     s.flux_psf, s.flux_psf_err, s.mag_psf, s.mag_psf_err, s.spread,
     s.source_number, f.name AS field
   FROM vo.source s

@@ -11,7 +11,7 @@ __all__ = [
     "Section",
 ]
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -206,6 +206,18 @@ class Instrument:
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     validity: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     corrections: frozenset[str] = frozenset()
+
+    def facts(self, chip: Chip, filter: str) -> dict[str, Any]:
+        """What a computation may see of the camera, as JSON: part of a product's identity."""
+        band = self.bands.get(filter)
+        own = None if band is None else {**asdict(band), "corrections": sorted(band.corrections)}
+        return {
+            "name": [self.name, self.title, self.facility],
+            "geometry": [self.pixel_scale, self.pointing_error, self.rotation_known],
+            "chip": asdict(chip) | {"shape": list(chip.shape)},
+            "band": None if own is None else own | {"color": band and list(band.color or ())},
+            "corrections": sorted(self.corrections),
+        }
 
     def wants(self, word: str, filter: str) -> bool:
         """Whether a correction is asked for, by the camera or by its filter of that name.

@@ -5,15 +5,22 @@ from __future__ import annotations
 __all__ = ["CalibratedScienceFrame"]
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reduction.attributes import attribute
+from reduction.comparison import differs_in_part, fell, lost
+from reduction.corrected import differs
 from reduction.depends import calibration, of_frame, raw_frame
 from reduction.mjd import utc_of
 from reduction.quality import QualityFlags
 from reduction.steps.astrometry import SolutionModel
 from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.figure import FigureBase
 
 _BYTES_PER_PIXEL = 4
 _SCIENCE_READY = 2
@@ -48,12 +55,29 @@ class CalibratedScienceFrame(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """None: everything is decided by the progenitors."""
+        """Limits of what changes from one version to the next; the rest is the progenitors'.
+
+        MINIMUM_KEPT is a part of the number of reference stars, MAXIMUM_SEEING_CHANGE of the
+        seeing; zero points in mag.
+        """
+
+        MINIMUM_KEPT: float = 0.5
+        MAXIMUM_ZERO_POINT_DIFFERENCE: float = 0.05
+        MAXIMUM_SEEING_CHANGE: float = 0.2
 
     class Flags(QualityFlags):
         """What to mind about a published image."""
 
         PLACE_UNCERTAIN = 1, "no star is recognised: the WCS is the telescope's own pointing"
+        FEWER_STARS = 2, "fewer reference stars place it than MINIMUM_KEPT of those before"
+        ZERO_POINT_CHANGED = (
+            4,
+            "the zero point is gone, or another by more than MAXIMUM_ZERO_POINT_DIFFERENCE",
+        )
+        SEEING_CHANGED = (
+            8,
+            "the seeing differs from before by more than MAXIMUM_SEEING_CHANGE, a part of it",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Bring together what is known of the frame."""
@@ -81,6 +105,28 @@ class CalibratedScienceFrame(FrameTarget):
         del parameters
         placed = made.cards["ASTMODEL"][0] != SolutionModel.NOMINAL.value
         return 0 if placed else int(self.Flags.PLACE_UNCERTAIN)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """See whether place, zero point and seeing are as good as before."""
+        found, flags = made.attributes, self.Flags(0)
+        if fell(previous, "n_ref", found["n_ref"], parameters.MINIMUM_KEPT):
+            flags |= self.Flags.FEWER_STARS
+        zero, limit = found["zero_point"], parameters.MAXIMUM_ZERO_POINT_DIFFERENCE
+        if lost(previous, "zero_point", zero) or differs(previous, "zero_point", zero, limit):
+            flags |= self.Flags.ZERO_POINT_CHANGED
+        if differs_in_part(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_CHANGE):
+            flags |= self.Flags.SEEING_CHANGED
+        return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """The image with the sky's directions, what the mask says, weights, and pixel values."""
+        from reduction.layouts import plot_reduced  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.source_plots import show_directions  # noqa: PLC0415  # as above
+
+        images = self.reduced.images
+        shown = plot_reduced(figure, images)
+        wcs = wcs_from_attributes(self.astrometric._record.attributes)  # noqa: SLF001  # kept, by name
+        show_directions(shown, wcs, images["IMAGE"].shape)
 
 
 def _cards(inputs: Inputs) -> dict[str, tuple[Any, str]]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 __all__ = ["Catalog"]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reduction.attributes import attribute
+from reduction.comparison import differs_in_part, fell
 from reduction.depends import of_frame
 from reduction.detection import aperture_part, detect, is_clean, star_width
+from reduction.quality import QualityFlags
 from reduction.target import FrameTarget, Inputs, Made
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.figure import FigureBase
 
 
@@ -25,6 +29,7 @@ class Catalog(FrameTarget):
     """
 
     VERSION = 2
+    TABLE = "frame_catalog"
 
     reduced = of_frame("ReducedScienceFrame")
 
@@ -47,11 +52,33 @@ class Catalog(FrameTarget):
         """DETECTION_THRESHOLD in units of the sky noise, APERTURE_RADIUS in pixels.
 
         FLUX_FLOOR is the relative error that no flux is better than: of the flat field.
+
+        A frame on which more than MAXIMUM_DENSITY sources share a pixel shows noise or a pattern:
+        a source takes five pixels, and images of stars so close (one in 40 pixels) cannot be told
+        apart. Stars wider than MAXIMUM_WIDTH diameters of the aperture have less than half of
+        their light in it; asked where MINIMUM_CLEAN sources say how wide stars are, since one
+        galaxy may be so alone. A frame without sources is a frame of a blank field.
+
+        Compared with before: MINIMUM_KEPT is a part of the number of sources, and
+        MAXIMUM_WIDTH_CHANGE a part of the stars' width.
         """
 
         DETECTION_THRESHOLD: float = 3.0
         APERTURE_RADIUS: float = 12.0
         FLUX_FLOOR: float = 0.0
+        MAXIMUM_DENSITY: float = 0.025
+        MAXIMUM_WIDTH: float = 1.0
+        MINIMUM_CLEAN: int = 10
+        MINIMUM_KEPT: float = 0.5
+        MAXIMUM_WIDTH_CHANGE: float = 0.2
+
+    class Flags(QualityFlags):
+        """What can be wrong with a catalog."""
+
+        TOO_MANY = 1, "more sources in a pixel than MAXIMUM_DENSITY: noise or a pattern"
+        STARS_TOO_WIDE = 2, "stars are wider than MAXIMUM_WIDTH diameters of the aperture"
+        FEWER_SOURCES = 4, "fewer sources than MINIMUM_KEPT of those before"
+        WIDTH_CHANGED = 8, "the stars' width differs from before by more than MAXIMUM_WIDTH_CHANGE"
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Detect and measure."""
@@ -75,6 +102,25 @@ class Catalog(FrameTarget):
                 "naxis2": ny,
             },
         )
+
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """Look whether sources are sources, and whether the aperture holds them."""
+        found, flags = made.attributes, self.Flags(0)
+        if found["n_sources"] > parameters.MAXIMUM_DENSITY * found["naxis1"] * found["naxis2"]:
+            flags |= self.Flags.TOO_MANY
+        widest = 2.0 * parameters.MAXIMUM_WIDTH * found["aperture_radius"]
+        if found["n_clean"] >= parameters.MINIMUM_CLEAN and found["fwhm"] > widest:
+            flags |= self.Flags.STARS_TOO_WIDE
+        return int(flags)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """See whether sources went missing, or stars have another width."""
+        found, flags = made.attributes, self.Flags(0)
+        if fell(previous, "n_sources", found["n_sources"], parameters.MINIMUM_KEPT):
+            flags |= self.Flags.FEWER_SOURCES
+        if differs_in_part(previous, "fwhm", found["fwhm"], parameters.MAXIMUM_WIDTH_CHANGE):
+            flags |= self.Flags.WIDTH_CHANGED
+        return int(flags)
 
     def plot(self, figure: FigureBase) -> None:
         """Where the sources are, and how wide."""

@@ -6,14 +6,17 @@ __all__ = ["CoaddedSourceList"]
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reduction.attributes import attribute
+from reduction.comparison import differs_in_part, fell, lost
+from reduction.corrected import differs
 from reduction.depends import in_field
 from reduction.detection import is_clean, star_width
 from reduction.field_grids import grid_of, own_field
+from reduction.quality import QualityFlags
 from reduction.steps.coadd_sources import Deep, detect_sources, measure_sources
 from reduction.steps.grid import part_of
 from reduction.steps.photometry import magnitudes
@@ -21,6 +24,9 @@ from reduction.target import Anchor, FieldTarget, Inputs, Made
 from schemas.tables import Source
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
     from reduction.steps.wcs import TanWcs
@@ -72,6 +78,11 @@ class CoaddedSourceList(FieldTarget):
 
         APERTURE is a radius, arcsec; 0 takes that of the zero points. DETECTION_THRESHOLD and
         DETECTION_AREA count for OWN.
+
+        MAXIMUM_WIDTH is that of the Catalog. MINIMUM_LIMITING_MAG and MAXIMUM_LIMITING_MAG are
+        beyond what has ever been observed - five sigma at 32 mag would be deeper than the Hubble
+        eXtreme Deep Field (31 mag; Illingworth et al. 2013, ApJS 209, 6) - so that the zero point
+        is not one.
         """
 
         DETECTION: str = "FIELD"
@@ -79,6 +90,31 @@ class CoaddedSourceList(FieldTarget):
         BACKGROUND_SIZE: int = 64
         DETECTION_THRESHOLD: float = 2.0
         DETECTION_AREA: int = 5
+        MAXIMUM_WIDTH: float = 1.0
+        MINIMUM_CLEAN: int = 10
+        MINIMUM_LIMITING_MAG: float = 0.0
+        MAXIMUM_LIMITING_MAG: float = 32.0
+        MINIMUM_KEPT: float = 0.5
+        MAXIMUM_SEEING_CHANGE: float = 0.2
+        MAXIMUM_DEPTH_DIFFERENCE: float = 0.3
+
+    class Flags(QualityFlags):
+        """What can be wrong with the sources of a coadd."""
+
+        STARS_TOO_WIDE = 1, "stars are wider than MAXIMUM_WIDTH diameters of the aperture"
+        DEPTH_IMPOSSIBLE = (
+            2,
+            "limiting_mag is not between MINIMUM_LIMITING_MAG and MAXIMUM_LIMITING_MAG",
+        )
+        FEWER_SOURCES = 4, "fewer sources than MINIMUM_KEPT of those before"
+        SEEING_CHANGED = (
+            8,
+            "the seeing differs from before by more than MAXIMUM_SEEING_CHANGE, a part of it",
+        )
+        DEPTH_CHANGED = (
+            16,
+            "limiting_mag is gone, or differs from before by more than MAXIMUM_DEPTH_DIFFERENCE",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Measure the field's sources on the coadd."""
@@ -158,3 +194,33 @@ class CoaddedSourceList(FieldTarget):
             return math.nan
         noise = float(np.percentile(rows["flux_err"][known], 25.0))
         return float(frame["zero_point"] - 2.5 * math.log10(_SIGMA * noise))
+
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """Look whether the aperture holds the stars, and whether the depth can be."""
+        found, flags = made.attributes, self.Flags(0)
+        wide = found["seeing"] > 2.0 * parameters.MAXIMUM_WIDTH * found["aperture"]
+        if found["n_clean"] >= parameters.MINIMUM_CLEAN and wide:
+            flags |= self.Flags.STARS_TOO_WIDE
+        low, high = parameters.MINIMUM_LIMITING_MAG, parameters.MAXIMUM_LIMITING_MAG
+        if math.isfinite(found["limiting_mag"]) and not low <= found["limiting_mag"] <= high:
+            flags |= self.Flags.DEPTH_IMPOSSIBLE
+        return int(flags)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """See whether sources went missing, or seeing or depth are others."""
+        found, flags = made.attributes, self.Flags(0)
+        if fell(previous, "n_sources", found["n_sources"], parameters.MINIMUM_KEPT):
+            flags |= self.Flags.FEWER_SOURCES
+        if differs_in_part(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_CHANGE):
+            flags |= self.Flags.SEEING_CHANGED
+        depth, limit = found["limiting_mag"], parameters.MAXIMUM_DEPTH_DIFFERENCE
+        gone = lost(previous, "limiting_mag", depth)
+        if gone or differs(previous, "limiting_mag", depth, limit):
+            flags |= self.Flags.DEPTH_CHANGED
+        return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """Positions, magnitudes, their errors, and widths."""
+        from reduction.layouts import plot_sources  # noqa: PLC0415  # matplotlib is slow to import
+
+        plot_sources(figure, self.rows)

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from reduction.attributes import attribute
+from reduction.comparison import fell, lost
+from reduction.corrected import differs
 from reduction.depends import frames_of_field, in_field
+from reduction.quality import QualityFlags
 from reduction.steps.combine_sources import CombineMethod, combine_magnitudes, combine_positions
 from reduction.steps.sources import SourceFlag
 from reduction.target import FieldTarget, Inputs, Made
@@ -18,8 +21,9 @@ from reduction.targets.associate_list import frame_key, list_numbers
 from schemas.list_tables import BAND_COLUMNS, CombinedSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
     from reduction.progenitor import Progenitor
@@ -60,11 +64,31 @@ class CombinedList(FieldTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Astro-WISE's CombineMethod; fewest sources of a star; which magnitudes are poor."""
+        """Astro-WISE's CombineMethod; fewest sources of a star; which magnitudes are poor.
+
+        MAXIMUM_FAINTEST is the magnitude that nothing on the ground reaches with an error of
+        0.1: magnitudes beyond are of no zero point. A field without stars, or without any
+        magnitudes, is sound. MINIMUM_KEPT and MAXIMUM_DEPTH_DIFFERENCE compare with before.
+        """
 
         COMBINE_METHOD: str = CombineMethod.WEIGHTED.value
         MIN_SOURCES: int = 1
         FLAG_MASK: int = int(_BLEMISHED)
+        MAXIMUM_FAINTEST: float = 30.0
+        MINIMUM_KEPT: float = 0.5
+        MAXIMUM_DEPTH_DIFFERENCE: float = 0.5
+
+    class Flags(QualityFlags):
+        """What can be wrong with the stars of a field."""
+
+        PLACES_UNKNOWN = 1, "stars have no position on the sky"
+        DEPTH_IMPOSSIBLE = 2, "the faintest good magnitude is above MAXIMUM_FAINTEST"
+        FEWER_SOURCES = 4, "fewer stars than MINIMUM_KEPT of those before"
+        BAND_LOST = 8, "a band that had magnitudes before has none"
+        DEPTH_CHANGED = (
+            16,
+            "faintest is gone, or differs from before by more than MAXIMUM_DEPTH_DIFFERENCE",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Gather the members of each association and combine them."""
@@ -89,6 +113,33 @@ class CombinedList(FieldTarget):
         np.bitwise_or.at(rows["flags"], star, seen["flags"])
         _magnitudes(rows, seen, star, bands, parameters)
         return Made(attributes=_attributes(rows, bands), rows=rows)
+
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """Look whether all stars have a place, and whether their magnitudes can be."""
+        flags, rows = self.Flags(0), made.rows
+        if rows is not None and not (np.isfinite(rows["ra"]) & np.isfinite(rows["dec"])).all():
+            flags |= self.Flags.PLACES_UNKNOWN
+        if made.attributes["faintest"] > parameters.MAXIMUM_FAINTEST:
+            flags |= self.Flags.DEPTH_IMPOSSIBLE
+        return int(flags)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """See whether stars or bands went missing, or the depth is another."""
+        found, flags = made.attributes, self.Flags(0)
+        if fell(previous, "n_sources", found["n_sources"], parameters.MINIMUM_KEPT):
+            flags |= self.Flags.FEWER_SOURCES
+        if set((previous.get("bands") or "").split()) - set(found["bands"].split()):
+            flags |= self.Flags.BAND_LOST
+        depth, limit = found["faintest"], parameters.MAXIMUM_DEPTH_DIFFERENCE
+        if lost(previous, "faintest", depth) or differs(previous, "faintest", depth, limit):
+            flags |= self.Flags.DEPTH_CHANGED
+        return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """Places, how often stars were seen, errors by band, and the first two bands' colour."""
+        from reduction.source_plots import plot_combined  # noqa: PLC0415  # matplotlib is slow to import
+
+        plot_combined(figure, self.rows, (self.bands or "").split())
 
 
 def _seen(source_list: Progenitor, members: NDArray[Any], bands: Sequence[str]) -> NDArray[Any]:

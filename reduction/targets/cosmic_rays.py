@@ -17,6 +17,8 @@ from reduction.target import FrameTarget, Inputs, Made
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import FigureBase
+
 
 class CosmicMap(FrameTarget):
     """Pixels of a frame that cosmic rays have hit.
@@ -70,3 +72,10 @@ class CosmicMap(FrameTarget):
         limit = parameters.MAXIMUM_EVENTS_DIFFERENCE
         differ = differs(previous, "events", made.attributes["events"], limit)
         return int(self.Flags.COUNT_DIFFERS_FROM_PREVIOUS) if differ else 0
+
+    def plot(self, figure: FigureBase) -> None:
+        """Where the cosmic rays are, and on what."""
+        from reduction.layouts import plot_pixel_map  # noqa: PLC0415  # matplotlib is slow to import
+
+        found_in = None if self.reduced is None else self.reduced.images["IMAGE"]
+        plot_pixel_map(figure, self.images["MAP"], found_in, title="cosmic rays", unit="adu")

@@ -22,6 +22,8 @@ from schemas.errors import ProgenitorMissingError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import FigureBase
+
 #: How many errors below zero a current cannot be.
 _ERRORS = 3.0
 
@@ -41,10 +43,10 @@ class DarkCurrent(CalibrationTarget):
     read_noise = calibration("ReadNoise")
     imstat = imstat("adu/s")
     bulk = attribute(
-        float, "dark current common to all pixels", unit="adu/s", ucd="phot.count;arith.rate"
+        float, "dark current common to all pixels", unit="adu/s", ucd="arith.rate;phot.count"
     )
     bulk_err = attribute(
-        float, "error of the bulk", unit="adu/s", ucd="stat.error;phot.count;arith.rate"
+        float, "error of the bulk", unit="adu/s", ucd="stat.error;arith.rate;phot.count"
     )
     stray_light = attribute(
         float,
@@ -133,3 +135,11 @@ class DarkCurrent(CalibrationTarget):
         limit = parameters.MAXIMUM_BULK_CURRENT_DIFFERENCE
         differ = differs(previous, "bulk", made.attributes["bulk"], limit)
         return int(self.Flags.CURRENT_DIFFERS_FROM_PREVIOUS) if differ else 0
+
+    def plot(self, figure: FigureBase) -> None:
+        """Currents, sub-windows, profiles, and how often each current occurs."""
+        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+
+        lines = {"median": self.bulk} if self.bulk is not None else None
+        dark = self.images["DARK"]
+        plot_calibration(figure, dark, title="dark current", unit="adu/s", lines=lines)

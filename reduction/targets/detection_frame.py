@@ -5,14 +5,24 @@ from __future__ import annotations
 __all__ = ["DetectionFrame"]
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from reduction.attributes import attribute
 from reduction.coadd_bands import combine_bands
+from reduction.comparison import differs_in_part, fell
 from reduction.depends import frames_of_field
 from reduction.detection import is_clean, star_width
+from reduction.quality import QualityFlags
 from reduction.steps.coadd import CombineType
 from reduction.steps.coadd_sources import Deep, detect_sources
 from reduction.target import FieldTarget, Inputs, Made
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.figure import FigureBase
 
 
 class DetectionFrame(FieldTarget):
@@ -42,6 +52,10 @@ class DetectionFrame(FieldTarget):
 
         DETECTION_THRESHOLD is in units of the noise that the weights say, BACKGROUND_SIZE and
         DETECTION_AREA in pixels.
+
+        More sources in a pixel with weight than MAXIMUM_DENSITY are noise or a pattern: images of
+        stars so close (one in 25 pixels) cannot be told apart, whatever the grid. A field without
+        sources is sound.
         """
 
         BAND: str = ""
@@ -52,6 +66,21 @@ class DetectionFrame(FieldTarget):
         DETECTION_THRESHOLD: float = 2.0
         DETECTION_AREA: int = 5
         BACKGROUND_SIZE: int = 64
+        MAXIMUM_DENSITY: float = 0.04
+        MINIMUM_KEPT: float = 0.5
+        MAXIMUM_SEEING_CHANGE: float = 0.2
+
+    class Flags(QualityFlags):
+        """What can be wrong with what sources are detected on."""
+
+        TOO_MANY = 1, "more sources in a pixel than MAXIMUM_DENSITY: noise or a pattern"
+        FEWER_SOURCES = 2, "fewer sources than MINIMUM_KEPT of those before"
+        FEWER_FRAMES = 4, "fewer frames than MINIMUM_KEPT of those before"
+        SEEING_CHANGED = (
+            8,
+            "the seeing differs from before by more than MAXIMUM_SEEING_CHANGE, a part of it",
+        )
+        BANDS_CHANGED = 16, "other bands than before are in it"
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Combine bands, and detect."""
@@ -83,3 +112,28 @@ class DetectionFrame(FieldTarget):
             },
             cards={keyword: (value, "") for keyword, value in made.wcs.to_cards().items()},
         )
+
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """Look whether sources are sources."""
+        seen = int(np.count_nonzero(made.images["WEIGHT"] > 0))
+        many = made.attributes["n_sources"] > parameters.MAXIMUM_DENSITY * seen
+        return int(self.Flags.TOO_MANY) if many else 0
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """See whether sources, frames or bands went missing, or the seeing is another."""
+        found, flags = made.attributes, self.Flags(0)
+        if fell(previous, "n_sources", found["n_sources"], parameters.MINIMUM_KEPT):
+            flags |= self.Flags.FEWER_SOURCES
+        if fell(previous, "n_frames", found["n_frames"], parameters.MINIMUM_KEPT):
+            flags |= self.Flags.FEWER_FRAMES
+        if differs_in_part(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_CHANGE):
+            flags |= self.Flags.SEEING_CHANGED
+        if previous.get("bands") not in (None, found["bands"]):
+            flags |= self.Flags.BANDS_CHANGED
+        return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """The image, its depth, why pixels have none, and the sources' widths."""
+        from reduction.source_plots import plot_detection  # noqa: PLC0415  # matplotlib is slow to import
+
+        plot_detection(figure, self.images, self.tables["SOURCES"])

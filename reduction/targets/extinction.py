@@ -51,6 +51,13 @@ class AtmosphericExtinctionCoefficient(AtmosphericExtinction):
         error = None if value is None else parameters.EXTINCTION_ERROR
         return Made(attributes={"extinction": value, "extinction_err": error})
 
+    def plot(self, figure: FigureBase) -> None:
+        """Draw the constant of all nights: where it changes, the instrument's module did."""
+        from reduction.layouts import plot_trend  # noqa: PLC0415  # matplotlib is slow to import
+
+        axes = figure.subplots()
+        plot_trend(axes, self, "extinction", error="extinction_err", unit="mag/airmass")
+
 
 class AtmosphericExtinctionCurve(AtmosphericExtinction):
     """The clear sky's extinction curve at the site, integrated over the filter."""

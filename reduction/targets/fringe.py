@@ -23,6 +23,8 @@ from schemas.errors import ProgenitorMissingError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import FigureBase
+
 
 class FringeFrame(CalibrationTarget):
     """Fringes of a night's science frames of one filter, as a part of the sky's level.
@@ -117,3 +119,19 @@ class FringeFrame(CalibrationTarget):
         limit = parameters.MAXIMUM_AMPLITUDE_DIFFERENCE
         differ = differs(previous, "amplitude", amplitude, limit)
         return int(self.Flags.AMPLITUDE_DIFFERS_FROM_PREVIOUS) if differ else 0
+
+    def plot(self, figure: FigureBase) -> None:
+        """The pattern, and without bad pixels sub-windows, profiles and values."""
+        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+
+        pattern = self.images["FRINGE"]
+        bad = np.zeros(pattern.shape, dtype=bool)
+        for found in (self.hot, self.cold):
+            if found is not None:
+                bad |= found.images["MAP"] == 0
+        lines = None
+        if self.amplitude is not None:
+            lines = {"-amplitude": -self.amplitude, "+amplitude": self.amplitude}
+        plot_calibration(
+            figure, pattern, title="fringes", unit="part of the sky", lines=lines, bad=bad
+        )

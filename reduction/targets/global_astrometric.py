@@ -66,8 +66,12 @@ class GAstrometric(FieldTarget):
     rms = attribute(
         float, "rms of measured minus reference, one coordinate", unit="arcsec", ucd="stat.rms"
     )
-    mean_dra = attribute(float, "its mean, east", unit="arcsec", ucd="stat.mean")
-    mean_ddec = attribute(float, "its mean, north", unit="arcsec", ucd="stat.mean")
+    mean_dra = attribute(
+        float, "its mean, east", unit="arcsec", ucd="pos.eq.ra;arith.diff;stat.mean"
+    )
+    mean_ddec = attribute(
+        float, "its mean, north", unit="arcsec", ucd="pos.eq.dec;arith.diff;stat.mean"
+    )
     rms_overlap = attribute(
         float,
         "rms of measured minus the star's mean over its exposures, one coordinate",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from reduction.attributes import attribute, imstat
+from reduction.corrected import differs
 from reduction.depends import calibration, frames_of_night
 from reduction.focal_plane import ChipMap, chip_maps
 from reduction.quality import QualityFlags
@@ -181,10 +182,23 @@ class IlluminationCorrectionFrame(CalibrationTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """None: everything is in the correction."""
+        """Limits, mag; everything else is in the correction.
+
+        MAXIMUM_CORRECTION is the correction's MAX_AMPLITUDE, here of any pixel and not only of
+        those that it was sampled at: beyond its stars a polynomial may run away.
+        """
+
+        MAXIMUM_CORRECTION: float = 0.5
+        MAXIMUM_CORRECTION_DIFFERENCE: float = 0.01
 
     class Flags(QualityFlags):
-        """No flags: those of the correction count."""
+        """What can be wrong with a chip's illumination."""
+
+        CORRECTION_TOO_LARGE = 1, "a pixel is corrected by more than MAXIMUM_CORRECTION"
+        CORRECTION_DIFFERS_FROM_PREVIOUS = (
+            2,
+            "the mean differs from before by more than MAXIMUM_CORRECTION_DIFFERENCE",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Evaluate the polynomial on the chip's pixels."""
@@ -207,6 +221,25 @@ class IlluminationCorrectionFrame(CalibrationTarget):
                 "mean_correction": float(-2.5 * np.log10(image).mean(dtype=np.float64)),
             },
         )
+
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """Compare the largest correction with its limit; NaN is larger than any."""
+        factors = made.images["IMAGE"]
+        limit = 10.0 ** (0.4 * parameters.MAXIMUM_CORRECTION)
+        within = float(factors.min()) >= 1.0 / limit and float(factors.max()) <= limit
+        return 0 if within else int(self.Flags.CORRECTION_TOO_LARGE)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """Compare with the previous version."""
+        mean, limit = made.attributes["mean_correction"], parameters.MAXIMUM_CORRECTION_DIFFERENCE
+        differ = differs(previous, "mean_correction", mean, limit)
+        return int(self.Flags.CORRECTION_DIFFERS_FROM_PREVIOUS) if differ else 0
+
+    def plot(self, figure: FigureBase) -> None:
+        """Factors, sub-windows, profiles, and how often each factor occurs."""
+        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+
+        plot_calibration(figure, self.images["IMAGE"], title="illumination", unit="factor")
 
 
 def _made(

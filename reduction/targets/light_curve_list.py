@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from reduction.attributes import attribute
+from reduction.comparison import fell, lost
+from reduction.corrected import differs
 from reduction.depends import frames_of_field, in_field
 from reduction.quality import QualityFlags
 from reduction.steps.associate import AssociateFlag, mean_position
@@ -22,7 +24,7 @@ from schemas.errors import UnprocessableError
 from schemas.list_tables import LightCurvePoint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
@@ -89,6 +91,7 @@ class LightCurveList(FieldTarget):
 
         ERROR_FLOOR None finds it, and a factor of the errors, from the stars; SPATIAL_ORDER 1
         lets the offset slope across the field where a frame has 30 constant stars, 0 does not.
+        MINIMUM_KEPT (a part of stars and frames) and differences in mag compare with before.
         """
 
         FLAG_MASK: int = int(_BLEMISHED)
@@ -97,11 +100,24 @@ class LightCurveList(FieldTarget):
         ERROR_FLOOR: float | None = None
         SPATIAL_ORDER: int = 1
         MIN_CONSTANT: int = 5
+        MINIMUM_KEPT: float = 0.5
+        MAXIMUM_FLOOR_DIFFERENCE: float = 0.01
+        MAXIMUM_ZERO_POINT_DIFFERENCE: float = 0.05
 
     class Flags(QualityFlags):
         """What can be wrong with light curves."""
 
         FEW_CONSTANT = 1, "fewer than MIN_CONSTANT constant stars tie the frames together"
+        FEWER_STARS = 2, "fewer light curves than MINIMUM_KEPT of those before"
+        FEWER_EPOCHS = 4, "fewer frames than MINIMUM_KEPT of those before"
+        FLOOR_CHANGED = (
+            8,
+            "error_floor differs from before by more than MAXIMUM_FLOOR_DIFFERENCE",
+        )
+        ZERO_POINT_CHANGED = (
+            16,
+            "the zero point is gone, or another by more than MAXIMUM_ZERO_POINT_DIFFERENCE",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Gather each star's magnitudes, find the frames' offsets, take them off."""
@@ -141,6 +157,21 @@ class LightCurveList(FieldTarget):
         """See whether there are enough constant stars."""
         few = made.attributes["n_constant"] < parameters.MIN_CONSTANT
         return int(self.Flags.FEW_CONSTANT) if few else 0
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """See whether stars or frames went missing, or the magnitudes are others."""
+        found, flags = made.attributes, self.Flags(0)
+        if fell(previous, "n_stars", found["n_stars"], parameters.MINIMUM_KEPT):
+            flags |= self.Flags.FEWER_STARS
+        if fell(previous, "n_epochs", found["n_epochs"], parameters.MINIMUM_KEPT):
+            flags |= self.Flags.FEWER_EPOCHS
+        floor, limit = found["error_floor"], parameters.MAXIMUM_FLOOR_DIFFERENCE
+        if differs(previous, "error_floor", floor, limit):
+            flags |= self.Flags.FLOOR_CHANGED
+        zero, limit = found["zero_point"], parameters.MAXIMUM_ZERO_POINT_DIFFERENCE
+        if lost(previous, "zero_point", zero) or differs(previous, "zero_point", zero, limit):
+            flags |= self.Flags.ZERO_POINT_CHANGED
+        return int(flags)
 
     def plot(self, figure: FigureBase) -> None:
         """Draw the offsets of the frames, and the scatter of each star against its brightness."""

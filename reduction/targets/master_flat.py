@@ -62,7 +62,8 @@ class MasterFlatFrame(CalibrationTarget):
 
         COMBINE_TYPE 0, the default, makes the best of what there is: 1 where there are both
         flats, else 3, 4 or 2, else 5. Twilight comes before night sky, since its frames are
-        brighter and show hardly a star.
+        brighter and show hardly a star. MAXIMUM_SUBWIN_FLATNESS is that of the flats that it is
+        made of: no lens shades so much, and their product may be worse than either.
         """
 
         COMBINE_TYPE: int = 0
@@ -70,6 +71,7 @@ class MasterFlatFrame(CalibrationTarget):
         DIG_FILTER_SIZE: float = 9.0
         MIRROR_XPIX: int = 75
         MIRROR_YPIX: int = 75
+        MAXIMUM_SUBWIN_FLATNESS: float = 1.0
         MAXIMUM_SUBWIN_DIFF: float = 0.2
 
     class Flags(QualityFlags):
@@ -79,6 +81,7 @@ class MasterFlatFrame(CalibrationTarget):
             1,
             "the medians' spread differs from before by more than MAXIMUM_SUBWIN_DIFF",
         )
+        NOT_FLAT = 2, "the medians of 32 sub-windows spread more than MAXIMUM_SUBWIN_FLATNESS"
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Join the flats."""
@@ -105,6 +108,11 @@ class MasterFlatFrame(CalibrationTarget):
                 "flatness": sub_window_statistics(flat, bad=bad).flatness,
             },
         )
+
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """Compare the flatness with its limit."""
+        spread = made.attributes["flatness"] > parameters.MAXIMUM_SUBWIN_FLATNESS
+        return int(self.Flags.NOT_FLAT) if spread else 0
 
     def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
         """Compare with the previous version."""

@@ -22,6 +22,8 @@ from reduction.target import Anchor, CalibrationTarget, Inputs, Made
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import FigureBase
+
 
 class NightSkyFlatFrame(CalibrationTarget):
     """Mean of a night's science frames of one filter, sources masked and rejected; of median 1.
@@ -128,3 +130,10 @@ class NightSkyFlatFrame(CalibrationTarget):
         flatness, limit = made.attributes["flatness"], parameters.MAXIMUM_SUBWIN_DIFF
         differ = differs(previous, "flatness", flatness, limit)
         return int(self.Flags.FLATNESS_DIFFERS_FROM_PREVIOUS) if differ else 0
+
+    def plot(self, figure: FigureBase) -> None:
+        """Pixels, and without hot ones sub-windows, profiles and values."""
+        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+
+        bad = None if self.hot is None else self.hot.images["MAP"] == 0
+        plot_calibration(figure, self.images["FLAT"], title="flat of the night sky", bad=bad)

@@ -5,11 +5,12 @@ from __future__ import annotations
 __all__ = ["PhotRefCatalog"]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from reduction.attributes import attribute
+from reduction.comparison import fell
 from reduction.depends import raw_frame, references
 from reduction.quality import QualityFlags
 from reduction.steps.matching import match_nearest
@@ -19,6 +20,8 @@ from reduction.target import FrameTarget, Inputs, Made
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
@@ -52,13 +55,26 @@ class PhotRefCatalog(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """MAX_REFERENCE_ERROR in mag; MATCH_RADIUS, within which two entries are one, arcsec."""
+        """MAX_REFERENCE_ERROR in mag; MATCH_RADIUS, within which two entries are one, arcsec.
+
+        MINIMUM_MAG and MAXIMUM_MAG bound the middle standard star: brighter than Sirius or
+        fainter than any survey are no magnitudes, but fluxes, or numbers that mean "none". Some
+        such among good stars do no harm: no source is matched with them, or it is an outlier.
+        MINIMUM_KEPT is a part of the number of standards before.
+        """
 
         MAX_REFERENCE_ERROR: float = 0.1
         MATCH_RADIUS: float = 1.0
+        MINIMUM_MAG: float = -2.0
+        MAXIMUM_MAG: float = 30.0
+        MINIMUM_KEPT: float = 0.5
 
     class Flags(QualityFlags):
-        """No flags."""
+        """What can be wrong with standard stars."""
+
+        NO_MAGNITUDES = 1, "the middle magnitude is not between MINIMUM_MAG and MAXIMUM_MAG"
+        FEWER_STANDARDS = 2, "fewer standard stars than MINIMUM_KEPT of those before"
+        FEWER_COLORS = 4, "fewer stars with a colour than MINIMUM_KEPT of those before"
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Choose, transform, and bring together."""
@@ -90,6 +106,21 @@ class PhotRefCatalog(FrameTarget):
                 "catalogues": " + ".join(used),
             },
         )
+
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """Look whether magnitudes are such."""
+        middle = float(np.median(made.tables["STANDARDS"]["mag"]))
+        sound = parameters.MINIMUM_MAG <= middle <= parameters.MAXIMUM_MAG
+        return 0 if sound else int(self.Flags.NO_MAGNITUDES)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """See whether standards or their colours went missing."""
+        flags, part = self.Flags(0), parameters.MINIMUM_KEPT
+        if fell(previous, "n_standards", made.attributes["n_standards"], part):
+            flags |= self.Flags.FEWER_STANDARDS
+        if fell(previous, "n_color", made.attributes["n_color"], part):
+            flags |= self.Flags.FEWER_COLORS
+        return int(flags)
 
     def plot(self, figure: FigureBase) -> None:
         """Draw where the standards are, and their colours."""

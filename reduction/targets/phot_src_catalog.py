@@ -5,11 +5,13 @@ from __future__ import annotations
 __all__ = ["PhotSrcCatalog"]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from reduction.attributes import attribute
+from reduction.comparison import fell
+from reduction.corrected import differs
 from reduction.depends import of_frame, raw_frame
 from reduction.detection import is_clean, signal_to_noise
 from reduction.parameters import from_band
@@ -22,6 +24,8 @@ from reduction.targets.astrometric import wcs_from_attributes
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
@@ -80,6 +84,11 @@ class PhotSrcCatalog(FrameTarget):
         MAX_SPREAD in units of the spread's error: more has light that is not the star's alone. For
         the colour 0.5 magnitudes are the standard system's; for another they are the camera's own,
         off by COLOR_TERM for each mag of it.
+
+        Where fewer than MINIMUM_USED (a part) of the stars are within MAX_MAG_DIFF of their
+        median, most are matched by chance, and the median is nobody's. Compared with before:
+        MINIMUM_KEPT is a part of the number used, and MAXIMUM_ZERO_POINT_DIFFERENCE in mag what
+        two good fields of a night may differ by.
         """
 
         FLUX_TYPE: str = "flux_psf"
@@ -89,9 +98,19 @@ class PhotSrcCatalog(FrameTarget):
         MAX_NEIGHBOUR_FLUX: float = 0.05
         MAX_SPREAD: float = 3.0
         COLOR_TERM: float = from_band("color_term")
+        MINIMUM_USED: float = 0.5
+        MINIMUM_KEPT: float = 0.5
+        MAXIMUM_ZERO_POINT_DIFFERENCE: float = 0.05
 
     class Flags(QualityFlags):
-        """No flags: whether there are enough stars is asked by who uses them."""
+        """What can be wrong with them; whether they are enough is asked by who uses them."""
+
+        DISAGREE = 1, "fewer than MINIMUM_USED of the stars agree on a zero point"
+        FEWER_STARS = 2, "fewer stars were used than MINIMUM_KEPT of those before"
+        ZERO_POINT_CHANGED = (
+            4,
+            "their median differs from before by more than MAXIMUM_ZERO_POINT_DIFFERENCE",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Match clean, isolated sources with standards; give each its zero point."""
@@ -165,6 +184,21 @@ class PhotSrcCatalog(FrameTarget):
         table["flux_err"] = sources[parameters.FLUX_TYPE + "_err"][source]
         table["source"] = source
         return table
+
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """Look whether most stars say the same."""
+        few = made.attributes["n_used"] < parameters.MINIMUM_USED * made.attributes["n_stars"]
+        return int(self.Flags.DISAGREE) if few else 0
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """See whether stars went missing, or say something else."""
+        found, flags = made.attributes, self.Flags(0)
+        if fell(previous, "n_used", found["n_used"], parameters.MINIMUM_KEPT):
+            flags |= self.Flags.FEWER_STARS
+        limit = parameters.MAXIMUM_ZERO_POINT_DIFFERENCE
+        if differs(previous, "raw_zero_point", found["raw_zero_point"], limit):
+            flags |= self.Flags.ZERO_POINT_CHANGED
+        return int(flags)
 
     def plot(self, figure: FigureBase) -> None:
         """Draw the stars' zero points over magnitude, colour and place."""

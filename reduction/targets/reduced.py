@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute, imstat
-from reduction.corrected import dark_signal, frame_sections, measured_gain
+from reduction.corrected import dark_signal, differs, frame_sections, measured_gain
 from reduction.depends import calibration, raw_frame
 from reduction.parameters import from_chip
 from reduction.quality import QualityFlags
@@ -21,6 +21,8 @@ from reduction.steps.weight import MaskBit
 from reduction.target import FrameTarget, Inputs, Made
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.figure import FigureBase
 
     from reduction.progenitor import Progenitor
@@ -86,6 +88,9 @@ class ReducedScienceFrame(FrameTarget):
         HOUGH_THRESHOLD is the shortest line that is looked at, pixels. The fringes' strength is
         measured in pixels below FRINGE_THRESHOLD_LOW and above FRINGE_THRESHOLD_HIGH, standard
         deviations of the pattern.
+
+        Compared with before: MAXIMUM_GOOD_FRACTION_DIFFERENCE as WeightFrame's, and
+        MAXIMUM_LEVEL_DIFFERENCE, a part of the median level; a read noise more is no change.
         """
 
         GAIN: float = from_chip("gain")
@@ -98,6 +103,8 @@ class ReducedScienceFrame(FrameTarget):
         FRINGE_THRESHOLD_LOW: float = -1.0
         FRINGE_THRESHOLD_HIGH: float = 1.0
         MINIMUM_GOOD_FRACTION: float = 0.5
+        MAXIMUM_GOOD_FRACTION_DIFFERENCE: float = 0.1
+        MAXIMUM_LEVEL_DIFFERENCE: float = 0.05
 
     class Flags(QualityFlags):
         """What can be wrong with a reduced frame."""
@@ -106,6 +113,15 @@ class ReducedScienceFrame(FrameTarget):
             1,
             "the part of the pixels that can be used is below MINIMUM_GOOD_FRACTION",
         )
+        FRACTION_DIFFERS_FROM_PREVIOUS = (
+            2,
+            "that part differs from before by more than MAXIMUM_GOOD_FRACTION_DIFFERENCE",
+        )
+        LEVEL_DIFFERS_FROM_PREVIOUS = (
+            4,
+            "the median pixel differs from before by more than MAXIMUM_LEVEL_DIFFERENCE of it",
+        )
+        OTHER_CORRECTIONS = 8, "not the same was done to the raw pixels as before"
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Trim, overscan, bias, dark, flat, fringes, mask, weight."""
@@ -141,6 +157,20 @@ class ReducedScienceFrame(FrameTarget):
         flags = self.Flags(0)
         if made.attributes["good_fraction"] < parameters.MINIMUM_GOOD_FRACTION:
             flags |= self.Flags.TOO_FEW_GOOD_PIXELS
+        return int(flags)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """See whether pixels went bad, have another level, or were corrected otherwise."""
+        found, flags = made.attributes, self.Flags(0)
+        limit = parameters.MAXIMUM_GOOD_FRACTION_DIFFERENCE
+        if differs(previous, "good_fraction", found["good_fraction"], limit):
+            flags |= self.Flags.FRACTION_DIFFERS_FROM_PREVIOUS
+        level = previous.get("imstat.median") or 0.0
+        limit = parameters.MAXIMUM_LEVEL_DIFFERENCE * abs(level) + found["noise"]
+        if differs(previous, "imstat.median", found["imstat"].median, limit):
+            flags |= self.Flags.LEVEL_DIFFERS_FROM_PREVIOUS
+        if previous.get("corrections") not in (None, found["corrections"]):
+            flags |= self.Flags.OTHER_CORRECTIONS
         return int(flags)
 
     def plot(self, figure: FigureBase) -> None:

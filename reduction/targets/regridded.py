@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute
+from reduction.comparison import differs_in_part, lost
+from reduction.corrected import differs
 from reduction.depends import calibration, in_field, of_frame, raw_frame
 from reduction.detection import is_clean, signal_to_noise
 from reduction.field_grids import grid_of, own_field
@@ -27,6 +29,8 @@ from reduction.zero_points import zero_point_of
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
@@ -118,7 +122,7 @@ class RegriddedFrame(FrameInFieldTarget):
 
         BACKGROUND_SUBTRACTION_TYPE is 0 none, 1 constant, 2 meshes of BACKGROUND_SIZE pixels.
         RESAMPLING_TYPE is SPLINE3, LANCZOS3 or BILINEAR. MAXIMUM_BAD_SHARE is the largest part of
-        a pixel that bad pixels may have.
+        a pixel that bad pixels may have. Compared with before: mag, or parts.
         """
 
         BACKGROUND_SUBTRACTION_TYPE: int = int(BackgroundSubtractionType.MESH)
@@ -128,6 +132,9 @@ class RegriddedFrame(FrameInFieldTarget):
         MAXIMUM_BAD_SHARE: float = 0.05
         REFERENCE_ZERO_POINT: float = 25.0
         MAXIMUM_PSF_DIFFERENCE: float = 0.1
+        MAXIMUM_GOOD_FRACTION_DIFFERENCE: float = 0.1
+        MAXIMUM_ZERO_POINT_DIFFERENCE: float = 0.05
+        MAXIMUM_SEEING_CHANGE: float = 0.2
 
     class Flags(QualityFlags):
         """What can be wrong with a regridded frame."""
@@ -136,6 +143,18 @@ class RegriddedFrame(FrameInFieldTarget):
         PSF_DIFFERENCE_TOO_LARGE = (
             2,
             "the stars' width changed by more than MAXIMUM_PSF_DIFFERENCE",
+        )
+        FRACTION_DIFFERS_FROM_PREVIOUS = (
+            4,
+            "good_fraction differs from before by more than MAXIMUM_GOOD_FRACTION_DIFFERENCE",
+        )
+        ZERO_POINT_CHANGED = (
+            8,
+            "the zero point is gone, or another by more than MAXIMUM_ZERO_POINT_DIFFERENCE",
+        )
+        SEEING_CHANGED = (
+            16,
+            "the seeing differs from before by more than MAXIMUM_SEEING_CHANGE, a part of it",
         )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
@@ -305,6 +324,19 @@ class RegriddedFrame(FrameInFieldTarget):
             flags |= self.Flags.NOT_SOLVED
         if abs(made.attributes["psf_difference"]) > parameters.MAXIMUM_PSF_DIFFERENCE:
             flags |= self.Flags.PSF_DIFFERENCE_TOO_LARGE
+        return int(flags)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """See whether pixels went missing, or zero point or seeing are others."""
+        found, flags = made.attributes, self.Flags(0)
+        limit = parameters.MAXIMUM_GOOD_FRACTION_DIFFERENCE
+        if differs(previous, "good_fraction", found["good_fraction"], limit):
+            flags |= self.Flags.FRACTION_DIFFERS_FROM_PREVIOUS
+        zero, limit = found["zero_point"], parameters.MAXIMUM_ZERO_POINT_DIFFERENCE
+        if lost(previous, "zero_point", zero) or differs(previous, "zero_point", zero, limit):
+            flags |= self.Flags.ZERO_POINT_CHANGED
+        if differs_in_part(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_CHANGE):
+            flags |= self.Flags.SEEING_CHANGED
         return int(flags)
 
 

@@ -17,6 +17,8 @@ from reduction.target import FrameTarget, Inputs, Made
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import FigureBase
+
 
 class SatelliteMap(FrameTarget):
     """Pixels of a frame that satellites (or aeroplanes) have crossed.
@@ -70,3 +72,10 @@ class SatelliteMap(FrameTarget):
         limit = parameters.MAXIMUM_TRAILS_DIFFERENCE
         differ = differs(previous, "trails", made.attributes["trails"], limit)
         return int(self.Flags.COUNT_DIFFERS_FROM_PREVIOUS) if differ else 0
+
+    def plot(self, figure: FigureBase) -> None:
+        """Where the trails are, and on what."""
+        from reduction.layouts import plot_pixel_map  # noqa: PLC0415  # matplotlib is slow to import
+
+        found_in = None if self.reduced is None else self.reduced.images["IMAGE"]
+        plot_pixel_map(figure, self.images["MAP"], found_in, title="satellites", unit="adu")

@@ -17,6 +17,8 @@ from reduction.target import FrameTarget, Inputs, Made
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import FigureBase
+
 
 class SaturatedPixelMap(FrameTarget):
     """Pixels of a frame that are saturated, and dead ones beside them.
@@ -68,3 +70,10 @@ class SaturatedPixelMap(FrameTarget):
         limit = parameters.MAXIMUM_COUNT_DIFFERENCE
         differ = differs(previous, "count", made.attributes["count"], limit)
         return int(self.Flags.COUNT_DIFFERS_FROM_PREVIOUS) if differ else 0
+
+    def plot(self, figure: FigureBase) -> None:
+        """Where pixels are saturated, and on what."""
+        from reduction.layouts import plot_pixel_map  # noqa: PLC0415  # matplotlib is slow to import
+
+        found_in = None if self.reduced is None else self.reduced.images["IMAGE"]
+        plot_pixel_map(figure, self.images["MAP"], found_in, title="saturated pixels", unit="adu")

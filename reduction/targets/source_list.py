@@ -5,19 +5,25 @@ from __future__ import annotations
 __all__ = ["SourceList"]
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reduction.attributes import attribute
+from reduction.comparison import differs_in_part, fell, lost
+from reduction.corrected import differs
 from reduction.depends import calibration, of_frame, raw_frame
 from reduction.detection import is_clean, star_width
 from reduction.focal_plane import factors_at
+from reduction.quality import QualityFlags
 from reduction.steps.photometry import magnitudes
 from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
@@ -55,7 +61,41 @@ class SourceList(FrameTarget):
     )
     seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
 
-    def compute(self, inputs: Inputs, parameters: object) -> Made:
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Limits; what is measured is decided by the progenitors.
+
+        MINIMUM_LIMITING_MAG and MAXIMUM_LIMITING_MAG are beyond what one exposure can reach: no
+        telescope on the ground gets to 30 mag in one, and a source of 0 mag is lost in no noise.
+        A depth outside is a zero point that is not one. A list without magnitudes, or without
+        sources, has no depth and is sound.
+        """
+
+        MINIMUM_LIMITING_MAG: float = 0.0
+        MAXIMUM_LIMITING_MAG: float = 30.0
+        MINIMUM_KEPT: float = 0.5
+        MAXIMUM_SEEING_CHANGE: float = 0.2
+        MAXIMUM_DEPTH_DIFFERENCE: float = 0.3
+
+    class Flags(QualityFlags):
+        """What can be wrong with a list of sources."""
+
+        PLACES_UNKNOWN = 1, "sources have no position on the sky"
+        DEPTH_IMPOSSIBLE = (
+            2,
+            "limiting_mag is not between MINIMUM_LIMITING_MAG and MAXIMUM_LIMITING_MAG",
+        )
+        FEWER_SOURCES = 4, "fewer sources than MINIMUM_KEPT of those before"
+        SEEING_CHANGED = (
+            8,
+            "the seeing differs from before by more than MAXIMUM_SEEING_CHANGE, a part of it",
+        )
+        DEPTH_CHANGED = (
+            16,
+            "limiting_mag is gone, or differs from before by more than MAXIMUM_DEPTH_DIFFERENCE",
+        )
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Give each source its place and its magnitude."""
         del parameters
         raw, sources = inputs.raw, inputs.catalog.tables["SOURCES"]
@@ -102,6 +142,30 @@ class SourceList(FrameTarget):
             airmass=airmass,
             extinction=photometric["extinction"],
         )
+
+    def verify(self, made: Made, parameters: Parameters) -> int:
+        """Look whether all sources have a place, and whether the depth can be."""
+        flags, depth = self.Flags(0), made.attributes["limiting_mag"]
+        rows = made.rows
+        if rows is not None and not (np.isfinite(rows["ra"]) & np.isfinite(rows["dec"])).all():
+            flags |= self.Flags.PLACES_UNKNOWN
+        low, high = parameters.MINIMUM_LIMITING_MAG, parameters.MAXIMUM_LIMITING_MAG
+        if math.isfinite(depth) and not low <= depth <= high:
+            flags |= self.Flags.DEPTH_IMPOSSIBLE
+        return int(flags)
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """See whether sources went missing, or seeing or depth are others."""
+        found, flags = made.attributes, self.Flags(0)
+        if fell(previous, "n_sources", found["n_sources"], parameters.MINIMUM_KEPT):
+            flags |= self.Flags.FEWER_SOURCES
+        if differs_in_part(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_CHANGE):
+            flags |= self.Flags.SEEING_CHANGED
+        depth, limit = found["limiting_mag"], parameters.MAXIMUM_DEPTH_DIFFERENCE
+        gone = lost(previous, "limiting_mag", depth)
+        if gone or differs(previous, "limiting_mag", depth, limit):
+            flags |= self.Flags.DEPTH_CHANGED
+        return int(flags)
 
     def plot(self, figure: FigureBase) -> None:
         """Positions, magnitudes, their errors, and widths."""

@@ -12,6 +12,8 @@ import numpy as np
 from scipy.stats import chi2
 
 from reduction.attributes import attribute
+from reduction.comparison import fell
+from reduction.corrected import differs
 from reduction.depends import in_field
 from reduction.quality import QualityFlags
 from reduction.steps.variability import light_curve_statistics
@@ -19,6 +21,8 @@ from reduction.target import Anchor, FieldTarget, Inputs, Made
 from schemas.list_tables import Variable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
@@ -62,16 +66,28 @@ class VariabilityFrame(FieldTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """When a star varies, and which reduced chi-square of constant stars is not believed."""
+        """When a star varies, and which reduced chi-square of constant stars is not believed.
+
+        Compared with before: MINIMUM_KEPT is a part of the numbers of stars and of variables.
+        """
 
         FALSE_ALARM: float = 1e-4
         MIN_STETSON: float = 0.8
         MAX_MEDIAN_CHI2: float = 2.0
+        MINIMUM_KEPT: float = 0.5
+        MAXIMUM_CHI2_DIFFERENCE: float = 0.5
 
     class Flags(QualityFlags):
         """What can be wrong with the statistics."""
 
         CHI2_TOO_LARGE = 1, "the constant stars scatter more than their errors, MAX_MEDIAN_CHI2"
+        FEWER_STARS = 2, "fewer light curves than MINIMUM_KEPT of those before"
+        FEWER_VARIABLES = 4, "fewer stars vary than MINIMUM_KEPT of those before"
+        MORE_VARIABLES = 8, "of those that vary, fewer than MINIMUM_KEPT did so before"
+        CHI2_CHANGED = (
+            16,
+            "median_chi2 differs from before by more than MAXIMUM_CHI2_DIFFERENCE",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Take the statistics of each light curve."""
@@ -100,6 +116,20 @@ class VariabilityFrame(FieldTarget):
         """See whether constant stars look constant."""
         large = made.attributes["median_chi2"] > parameters.MAX_MEDIAN_CHI2
         return int(self.Flags.CHI2_TOO_LARGE) if large else 0
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """See whether stars went missing, and whether about as many vary as before."""
+        found, flags, part = made.attributes, self.Flags(0), parameters.MINIMUM_KEPT
+        if fell(previous, "n_stars", found["n_stars"], part):
+            flags |= self.Flags.FEWER_STARS
+        if fell(previous, "n_variables", found["n_variables"], part):
+            flags |= self.Flags.FEWER_VARIABLES
+        if fell(found, "n_variables", previous.get("n_variables"), part):
+            flags |= self.Flags.MORE_VARIABLES
+        limit = parameters.MAXIMUM_CHI2_DIFFERENCE
+        if differs(previous, "median_chi2", found["median_chi2"], limit):
+            flags |= self.Flags.CHI2_CHANGED
+        return int(flags)
 
     def plot(self, figure: FigureBase) -> None:
         """Draw scatter and chi-square against brightness, the variables marked."""

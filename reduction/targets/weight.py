@@ -20,6 +20,8 @@ from schemas.errors import UnprocessableError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import FigureBase
+
 
 class WeightFrame(FrameTarget):
     """Flat x hot x cold x saturated x cosmic x satellite: 0 is "do not use".
@@ -80,3 +82,24 @@ class WeightFrame(FrameTarget):
         part = made.attributes["good_fraction"]
         differ = differs(previous, "good_fraction", part, limit)
         return int(self.Flags.FRACTION_DIFFERS_FROM_PREVIOUS) if differ else 0
+
+    def plot(self, figure: FigureBase) -> None:
+        """Weights, why pixels have none, profiles, and how often each weight occurs."""
+        from reduction.plots import (  # noqa: PLC0415  # matplotlib is slow to import
+            show_histogram,
+            show_image,
+            show_mask,
+            show_profiles,
+        )
+
+        weight = self.images["WEIGHT"]
+        used = np.where(weight > 0.0, weight, np.float32(np.nan))
+        panels = figure.subplots(2, 2)
+        show_image(panels[0, 0], used, title="weight, red where it is 0")
+        if self.reduced is None:
+            bad = (weight <= 0.0).astype(np.uint8)
+            show_mask(panels[0, 1], bad, title="without weight", planes={"bad": 1})
+        else:
+            show_mask(panels[0, 1], self.reduced.images["MASK"], title="why the weight is 0")
+        show_profiles(panels[1, 0], used)
+        show_histogram(panels[1, 1], used)

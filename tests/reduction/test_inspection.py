@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = SimulationConfig(chips=1, shape=(128, 128), nights=("2026-01-10",))
+#: Classes that nothing needs but the eye.
+DRAWN = ("CosmicMap", "SatelliteMap", "SaturatedPixelMap", "WeightFrame")
 PNG = b"\x89PNG\r\n"
 
 
@@ -60,7 +62,7 @@ def night(
     Archive.use(opened)
     opened.ingest([folder / "raw"])
     opened.load_references(folder / "reference.csv", "simulated")
-    for name in ("SourceList", "CalibratedScienceFrame"):
+    for name in (*DRAWN, "SourceList", "CalibratedScienceFrame"):
         opened.make([t.target_id for t in targets_matching(opened, name)])
     yield opened
     opened.close()
@@ -77,6 +79,7 @@ def test_every_class_of_the_night_can_be_drawn(night: Archive, tmp_path: Path) -
             drawn.add(name)
     assert {"BiasFrame", "MasterFlatFrame", "ReducedScienceFrame", "SourceList"} <= drawn
     assert {"RawBiasFrame", "RawScienceFrame", "GainLinearity", "ColdPixelMap"} <= drawn
+    assert {*DRAWN, "CalibratedScienceFrame", "Catalog", "PhotSrcCatalog"} <= drawn
 
 
 def test_flags_and_values_stand_beside_the_plots_in_words(night: Archive) -> None:

@@ -19,7 +19,9 @@ from reduction.simulate import simulate
 from reduction.simulation.config import SimulationConfig
 from reduction.steps.sources import SourceFlag
 from reduction.targets.associate_list import AssociateList
+from reduction.targets.coadded_source_list import CoaddedSourceList
 from reduction.targets.combined_list import CombinedList
+from reduction.targets.detection_frame import DetectionFrame
 from reduction.targets.light_curve_list import LightCurveList
 from reduction.targets.photometric import PhotometricParameters
 from reduction.targets.source_list import SourceList
@@ -202,7 +204,9 @@ def test_products_of_fields_can_be_looked_at(truth: Truth) -> None:
     for cls, words in (
         (AssociateList, {}),
         (CombinedList, {}),
+        (DetectionFrame, {}),
+        (CoaddedSourceList, {"filter": "V"}),
         (LightCurveList, {"filter": "V"}),
         (VariabilityFrame, {"filter": "V"}),
     ):
-        assert cls.get(field="field", **words).inspect().get_axes() or cls is CombinedList
+        assert cls.get(field="field", **words).inspect().get_axes()

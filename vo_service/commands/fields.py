@@ -49,7 +49,7 @@ def add(
 ) -> None:
     """Declare a field: its coadds and catalogues can be asked for from now on.
 
-    All frames that reach into its circle belong to it, also those that are still to come.
+    All frames of its cameras that reach into its circle belong to it, also those to come.
     """
     from reduction.fields import FieldSpec, declare_field  # noqa: PLC0415  # --help stays fast
 
