@@ -45,9 +45,7 @@ class DarkCurrent(CalibrationTarget):
     bulk = attribute(
         float, "dark current common to all pixels", unit="adu/s", ucd="arith.rate;phot.count"
     )
-    bulk_err = attribute(
-        float, "error of the bulk", unit="adu/s", ucd="stat.error;arith.rate;phot.count"
-    )
+    bulk_err = attribute(float, "error of the bulk", unit="adu/s", ucd="stat.error;phot.count")
     stray_light = attribute(
         float,
         "largest level of a dark that does not grow with its time",
