@@ -42,7 +42,7 @@ class Catalog(FrameTarget):
     aperture_part = attribute(
         float,
         "part of a star's light inside the aperture; below 0.5 it is too small for the seeing",
-        ucd="arith.ratio",
+        ucd="meta.number;arith.ratio",
     )
     naxis1 = attribute(int, "pixels of the frame along x", ucd="meta.number;instr.pixel")
     naxis2 = attribute(int, "pixels of the frame along y", ucd="meta.number;instr.pixel")
