@@ -12,7 +12,7 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.comparison import differs_in_part, fell
 from reduction.depends import of_frame
-from reduction.detection import aperture_part, detect, is_clean, star_width
+from reduction.detection import aperture_fraction, detect, is_clean, star_width
 from reduction.quality import QualityFlags
 from reduction.target import FrameTarget, Inputs, Made
 
@@ -39,7 +39,7 @@ class Catalog(FrameTarget):
     aperture_radius = attribute(
         float, "radius of the circular aperture", unit="pixel", ucd="phys.size.radius"
     )
-    aperture_part = attribute(
+    aperture_fraction = attribute(
         float,
         "part of a star's light inside the aperture; below 0.5 it is too small for the seeing",
         ucd="meta.number;arith.ratio",
@@ -97,7 +97,7 @@ class Catalog(FrameTarget):
                 "n_clean": int(is_clean(sources).sum()),
                 "fwhm": fwhm,
                 "aperture_radius": parameters.APERTURE_RADIUS,
-                "aperture_part": aperture_part(fwhm, parameters.APERTURE_RADIUS),
+                "aperture_fraction": aperture_fraction(fwhm, parameters.APERTURE_RADIUS),
                 "naxis1": nx,
                 "naxis2": ny,
             },
