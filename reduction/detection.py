@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["aperture_part", "detect", "is_clean", "signal_to_noise", "star_width"]
+__all__ = ["aperture_fraction", "detect", "is_clean", "signal_to_noise", "star_width"]
 
 import math
 from typing import TYPE_CHECKING
@@ -99,7 +99,7 @@ def star_width(sources: NDArray[np.void]) -> float:
     return float(np.percentile(sources["fwhm"][good], _NARROW, method="nearest"))
 
 
-def aperture_part(fwhm: float, aperture_radius: float) -> float:
+def aperture_fraction(fwhm: float, aperture_radius: float) -> float:
     """Part of a star's light inside the circular aperture; NaN where the width is.
 
     As of a Gaussian. For any star it is below 0.5 exactly where the radius is below half of

@@ -12,7 +12,7 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.comparison import differs_in_part, fell
 from reduction.depends import of_frame
-from reduction.detection import aperture_part, detect, is_clean, star_width
+from reduction.detection import aperture_fraction, detect, is_clean, star_width
 from reduction.quality import QualityFlags
 from reduction.steps.photometry import aperture_sky_noise
 from reduction.target import FrameTarget, Inputs, Made
@@ -46,10 +46,10 @@ class Catalog(FrameTarget):
         unit="adu",
         ucd="stat.stdev;instr.skyLevel",
     )
-    aperture_part = attribute(
+    aperture_fraction = attribute(
         float,
         "part of a star's light inside the aperture; below 0.5 it is too small for the seeing",
-        ucd="phot.flux;arith.ratio",
+        ucd="meta.number;arith.ratio",
     )
     naxis1 = attribute(int, "pixels of the frame along x", ucd="meta.number;instr.pixel")
     naxis2 = attribute(int, "pixels of the frame along y", ucd="meta.number;instr.pixel")
@@ -112,7 +112,7 @@ class Catalog(FrameTarget):
                 "fwhm": fwhm,
                 "aperture_radius": parameters.APERTURE_RADIUS,
                 "aperture_noise": noise,
-                "aperture_part": aperture_part(fwhm, parameters.APERTURE_RADIUS),
+                "aperture_fraction": aperture_fraction(fwhm, parameters.APERTURE_RADIUS),
                 "naxis1": nx,
                 "naxis2": ny,
             },

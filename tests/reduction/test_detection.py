@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from reduction.detection import aperture_part, detect, is_clean, signal_to_noise, star_width
+from reduction.detection import aperture_fraction, detect, is_clean, signal_to_noise, star_width
 from reduction.steps.sources import SOURCE_DTYPE, SourceFlag
 from reduction.steps.weight import MaskBit
 from reduction.target import Progenitor
@@ -91,7 +91,7 @@ def test_width_of_stars_is_that_of_the_narrow_bright_ones() -> None:
 
 
 def test_a_circle_as_wide_as_half_of_the_light_holds_half_of_it() -> None:
-    assert aperture_part(5.0, 2.5) == 0.5
-    assert aperture_part(7.0, 2.5) < 0.5 < aperture_part(4.0, 2.5)
-    assert aperture_part(4.0, 12.0) == pytest.approx(1.0)
-    assert math.isnan(aperture_part(math.nan, 2.5))
+    assert aperture_fraction(5.0, 2.5) == 0.5
+    assert aperture_fraction(7.0, 2.5) < 0.5 < aperture_fraction(4.0, 2.5)
+    assert aperture_fraction(4.0, 12.0) == pytest.approx(1.0)
+    assert math.isnan(aperture_fraction(math.nan, 2.5))

@@ -30,7 +30,7 @@ _SOUGHT = {
 _WITHOUT_UNIT = re.compile(
     "elongation|airmass.*|nonlinearity|good_fraction|em_res_power|flatness|imstat_.*"
     "|spread|chi2|color_term.*|stetson|error_scale|val|median_chi2"
-    "|saturated|amplitude|aperture_part|.*_fraction|noise_factor|psf_difference|coverage|clipped|flux_scale|effective_gain"
+    "|saturated|amplitude|.*_fraction|noise_factor|psf_difference|coverage|clipped|flux_scale|effective_gain"
 )
 #: Found by an index too, but only after every row of the view was computed.
 _COMPUTED = {"ancestor_id", "ancestor_class", "descendant_id", "descendant_class"}
