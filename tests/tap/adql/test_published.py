@@ -5,8 +5,10 @@ from __future__ import annotations
 import psycopg2
 import pytest
 
-from schemas.database import grant
+from reduction.operate import initialise
+from reduction.registry import Registry
 from schemas.published import FIXED_SCHEMAS
+from schemas.settings import Settings
 from tap.adql import Catalogue, check, parse, translate
 from tap.metadata import delimited
 from tests.tap.adql.test_results import TYPES
@@ -17,14 +19,7 @@ CATALOGUE = Catalogue(TABLES)
 
 @pytest.fixture(scope="module")
 def ask(database):
-    owner = psycopg2.connect(database.owner_url)
-    with owner:
-        roles = [
-            psycopg2.extensions.parse_dsn(url)["user"]
-            for url in (database.service_url, database.reader_url)
-        ]
-        grant(owner, service=roles[0], reader=roles[1])
-    owner.close()
+    initialise(Settings(database=database), Registry.load())
     connection = psycopg2.connect(database.reader_url)
 
     def ask(text):
