@@ -72,7 +72,7 @@ def test_a_column_has_a_valid_unit_ucd_and_utype(column) -> None:
     assert column.utype.startswith("obscore:") == column.std
 
 
-def test_a_search_of_images_makes_calibrated_frames_fresh() -> None:
+def test_a_search_of_images_makes_frames_and_coadds_fresh() -> None:
     assert OBSCORE.qualified_name == "ivoa.obscore"
-    assert OBSCORE.freshness == ("CalibratedScienceFrame",)
+    assert OBSCORE.freshness == ("CalibratedScienceFrame", "CoaddedRegriddedFrame")
     assert OBSCORE.position == ("s_ra", "s_dec")
