@@ -213,8 +213,12 @@ def observed(
     engine: str = "inline",
     plugins: Sequence[str] = (),
     workers: int = 1,
+    field: bool = True,
 ) -> Iterator[Observatory]:
-    """Simulate a night, ingest it, declare a field on it, and serve it; nothing is made yet."""
+    """Simulate a night, ingest it, declare a field on it, and serve it; nothing is made yet.
+
+    Without ``field`` the catalogue is of single frames alone.
+    """
     settings = Settings(
         database=database,
         storage=StorageSettings(root=folder / "files"),
@@ -232,7 +236,8 @@ def observed(
     try:
         archive.ingest([folder / "simulated" / "raw"])
         archive.load_references(folder / "simulated" / "reference.csv", "simulated")
-        declare_field(archive, FieldSpec("simulated", SIMULATED.ra, SIMULATED.dec, 0.02))
+        if field:
+            declare_field(archive, FieldSpec("simulated", SIMULATED.ra, SIMULATED.dec, 0.02))
     finally:
         archive.close()
     log = folder / "server.log"

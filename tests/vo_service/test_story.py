@@ -51,7 +51,10 @@ OF_THE_FRAME = {
 @pytest.fixture(scope="module")
 def stage(databases, tmp_path_factory):
     """A served archive of these tests alone."""
-    with databases.fresh() as database, observed(database, tmp_path_factory.mktemp("s")) as held:
+    with (
+        databases.fresh() as database,
+        observed(database, tmp_path_factory.mktemp("s"), field=False) as held,
+    ):
         yield held
 
 

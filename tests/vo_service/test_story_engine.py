@@ -50,7 +50,9 @@ def stage(databases, tmp_path_factory, work_log):
     counted = ("tests.support.counted",)
     with (
         databases.fresh() as database,
-        observed(database, folder, engine=address, plugins=counted, workers=2) as seen,
+        observed(
+            database, folder, engine=address, plugins=counted, workers=2, field=False
+        ) as seen,
     ):
         yield seen
 
