@@ -403,6 +403,7 @@ def test_a_script_prints_and_writes_no_more_than_it_may(
             stream.truncate(1_600_000_000)
     """
     digest = added(allowing, tmp_path, compute(body))
+    logging.getLogger("reduction.script_run").disabled = False  # others may have set up logging
     with (
         caplog.at_level(logging.INFO, "reduction.script_run"),
         pytest.raises(ReductionError, match=r"line 10: OSError.*File too large"),

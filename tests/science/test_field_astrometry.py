@@ -146,7 +146,7 @@ def test_residuals_are_tabled_and_drawn(solved: GAstrometric) -> None:
     assert rms == pytest.approx(solved.rms_overlap)
     assert set(np.unique(overlap["frame"])) == set(range(12))
     figure = solved.inspect()
-    assert sum(len(part.axes) for part in figure.subfigs) == 10
+    assert len(figure.axes) >= 10
     single = next(iter(AstrometricParameters.instrument.name == "simulated"))
     assert len(single.tables["RESIDUALS"]) == single.n_ref
-    assert len(single.inspect().axes) == 5
+    assert len(single.inspect().axes) >= 5

@@ -108,5 +108,6 @@ def test_bright_stars_of_microobservatory_scatter_little_more_than_their_photons
     # A night without flats ends at a percent, which is where amateurs' curves of it end too.
     assert np.median(scatter[:50]) < 0.015
     assert found.floor < 0.02
-    # Where photons and sky dominate, the scatter is theirs.
-    assert 0.7 < np.median(ratio[50:200]) < 1.5
+    # Where photons and sky dominate, the scatter is theirs; the sky's error is the same on all
+    # frames for the most part, and does not show in a star's scatter.
+    assert 0.5 < np.median(ratio[50:200]) < 1.5

@@ -65,9 +65,9 @@ def test_illumination_of_cafos_is_the_same_bowl_in_both_filters(archive: Archive
 @pytest.fixture
 def solutions(archive: Archive) -> list[GPhotometric]:
     """One global solution a band."""
-    declare_field(archive, FieldSpec("ngc2420", 114.6015, 21.5725, 0.08, pixel_scale=0.5))
+    declare_field(archive, FieldSpec("NGC2420-phot", 114.6015, 21.5725, 0.08, pixel_scale=0.5))
     cls = archive.registry.classes["GPhotometric"]
-    return [cls.get(field="ngc2420", filter=band) for band in ("B", "V")]
+    return [cls.get(field="NGC2420-phot", filter=band) for band in ("B", "V")]
 
 
 def test_repeats_of_ngc2420_agree_within_their_errors(solutions: list[GPhotometric]) -> None:
