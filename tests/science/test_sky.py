@@ -53,7 +53,8 @@ def test_cafos_positions_agree_with_sdss_within_0_15_arcsec(archive: Archive) ->
         assert made.distortion.startswith("PV1_0="), name_of(made)
         assert made.n_ref >= 20, name_of(made)
         assert made.rms <= 0.15, name_of(made)
-        assert max(made.sigma_dra, made.sigma_ddec) <= 0.16, name_of(made)
+        short = made.raw.exptime < 3.0  # its stars are of S/N 10 to 20
+        assert max(made.sigma_dra, made.sigma_ddec) <= (0.18 if short else 0.16), name_of(made)
         assert abs(made.mean_dra) <= 0.05
         assert abs(made.mean_ddec) <= 0.05
     long = [made for made in solved if made.raw.exptime == 60.0]
