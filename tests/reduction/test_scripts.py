@@ -392,7 +392,11 @@ def _runs(pid: int) -> bool:
 
 
 def test_a_script_prints_and_writes_no_more_than_it_may(
-    allowing: Archive, night: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    allowing: Archive,
+    night: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     limited(allowing, script_bytes=1_500_000_000)
     body = """
@@ -403,7 +407,9 @@ def test_a_script_prints_and_writes_no_more_than_it_may(
             stream.truncate(1_600_000_000)
     """
     digest = added(allowing, tmp_path, compute(body))
-    logging.getLogger("reduction.script_run").disabled = False  # others may have set up logging
+    logger = logging.getLogger("reduction.script_run")
+    monkeypatch.setattr(logger, "disabled", False)  # others may have set up logging here
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
     with (
         caplog.at_level(logging.INFO, "reduction.script_run"),
         pytest.raises(ReductionError, match=r"line 10: OSError.*File too large"),
