@@ -161,6 +161,8 @@ def declare_again(
 ) -> dict[str, int]:
     """Bring the targets of classes into being that frames taken before them make possible.
 
+    Frames of cameras that this installation no longer knows are left as they are.
+
     Returns
     -------
     dict
@@ -173,7 +175,11 @@ def declare_again(
     raws = session.execute(
         select(Product, File.sha256)
         .join(File, File.file_id == Product.file_id)
-        .where(Product.class_name.in_(wanted), Product.target_id.is_(None))
+        .where(
+            Product.class_name.in_(wanted),
+            Product.target_id.is_(None),
+            Product.instrument.in_(sorted(archive.registry.instruments)),
+        )
         .order_by(Product.moment, Product.product_id)
         .execution_options(yield_per=1000)
     )

@@ -177,6 +177,8 @@ def _declare_what_is_new(
     if any(cls.ANCHOR.per_field for cls in classes):
         for row in session.scalars(select(Field).where(Field.is_valid >= 1)).all():
             spec = field_spec(session, row.field_id)
+            if not archive.registry.instruments.keys() >= set(spec.instruments):
+                continue  # a camera that this installation no longer knows
             frames = raw_frames_of(session, archive.registry, spec)
             declare_in_field(archive, session, row.field_id, spec, frames)
     return [f"{number} targets of {name} can be made now" for name, number in found.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,6 +98,11 @@ def test_a_field_is_of_its_place_time_and_instruments_only(
         declare_field(archive, FieldSpec("later", 10.0, 20.0, 0.05, start=60000.0))
     with pytest.raises(ParameterError, match="one of"):
         declare_field(archive, FieldSpec("wrong", 10.0, 20.0, 0.05, instruments=("hubble",)))
+    with pytest.raises(ParameterError, match="some raw science frame reaches"):
+        declare_field(archive, FieldSpec("beside", 10.0, 21.0, 0.05))  # others reach that far
+    own = {"ToyBias": {"OFFSET": 5.0}}
+    with pytest.raises(ParameterError, match="made per field"):
+        declare_field(archive, FieldSpec("deaf", 10.0, 20.0, 0.05, parameters=own))
     declare_field(archive, FIELD)
     declare_field(archive, FIELD)
     with pytest.raises(ParameterError, match="a new name"):
@@ -183,3 +189,69 @@ def test_parameters_of_a_field_are_checked_when_it_is_declared(
     ):
         with pytest.raises((NotFoundError, ParameterError), match=words):
             declare_field(archive, FieldSpec("tuned", 10.0, 20.0, 0.05, parameters=parameters))
+
+
+def test_an_archive_opens_without_a_camera_that_it_has_frames_and_fields_of(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    declare_field(archive, FIELD)
+    without = archive.settings.model_copy(update={"reduction": ReductionSettings()})
+    poorer = Archive(without)
+    initialise(without, poorer.registry)
+    bias = poorer.registry.classes["BiasFrame"]
+    poorer.registry.classes["BiasFrame"] = type(
+        "BiasFrame", (bias,), {"VERSION": bias.VERSION + 1, "__module__": bias.__module__}
+    )
+    sync_recipes(poorer)
+    poorer.close()
+
+
+def test_classes_that_come_later_find_the_frames_that_are_there(
+    fresh_database: DatabaseSettings, tmp_path: Path, work_log: Path
+) -> None:
+    settings = Settings(
+        database=fresh_database,
+        storage=StorageSettings(root=tmp_path / "files"),
+        reduction=ReductionSettings(plugins=("tests.support.toy",)),
+    )
+    before = Archive(settings)
+    initialise(settings, before.registry)
+    sync_recipes(before)
+    Archive.use(before)
+    for number, level in enumerate((100, 102)):
+        write_frame(tmp_path, f"bias{number}", FrameKind.BIAS, level, hour=number / 100)
+    write_frame(tmp_path, "flat", FrameKind.DOME_FLAT, 1102, hour=1)
+    write_frame(tmp_path, "science", FrameKind.SCIENCE, 302, hour=2)
+    assert before.ingest([tmp_path]).refused == []
+    declare_field(before, FIELD)
+    before.close()
+    plugins = ("tests.support.toy", "tests.support.toy_field")
+    later = settings.model_copy(update={"reduction": ReductionSettings(plugins=plugins)})
+    after = Archive(later)
+    initialise(later, after.registry)
+    said = sync_recipes(after)
+    assert "1 targets of ToyPair can be made now" in said
+    assert sync_recipes(after) == []
+    Archive.use(after)
+    assert ToyPair.get(raw="science.fits").used == "flat"
+    assert ToyNight.get().frames == 1
+    assert ToyCoadd.get(field="deep").frames == 1
+    after.close()
+
+
+def test_a_camera_that_is_described_in_another_way_makes_its_products_stale(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    before = ToyImage.get(raw="science.fits")
+    work_done(work_log)
+    toy = archive.registry.instruments["toy"]
+    other = replace(toy, pixel_scale=2.0, validity={**toy.validity, "ToyFlat": (9.0, 9.0)})
+    archive.registry.instruments["toy"] = other
+    assert sync_recipes(archive) != []
+    verdict = archive.why(find_target(archive, "ToyBias").target_id)
+    assert [reason.text for reason in verdict.reasons] == [
+        "the camera is described in another way"
+    ]
+    assert ToyImage.get(raw="science.fits").object_id != before.object_id
+    target = find_target(archive, "ToyImage")
+    assert target.radius == pytest.approx(2.0 * 5.657 / 3600 + 0.01, rel=1e-3)
