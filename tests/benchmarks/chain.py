@@ -32,7 +32,7 @@ from reduction.archive import Archive
 from reduction.operate import initialise, sync_recipes
 from reduction.scope import Scope
 from reduction.simulate import simulate
-from reduction.simulation.config import FIRST_CHIP, SimulationConfig
+from reduction.simulation.config import SimulationConfig, cameras
 from schemas.settings import EngineSettings, LimitSettings, Settings, StorageSettings
 from tests.support.clusters import Databases, throw_away_cluster
 from vo_service.supervise import free_port
@@ -65,16 +65,17 @@ if __name__ == "__main__":
 def mosaic(single, folder, chips):
     """Raw files of several chips: each extension is the one chip's, under another name."""
     folder.mkdir(exist_ok=True)
+    names = cameras()[NIGHT.instrument].chip_names[:chips]
     for path in sorted(single.iterdir()):
         if (folder / path.name).exists():
             continue
         with fits.open(path) as hdus:
             many = fits.HDUList([hdus[0].copy()])
             many[0].header["HIERARCH ESO DET CHIPS"] = chips
-            for number in range(chips):
+            for name in names:
                 chip = hdus[1].copy()
-                chip.header["HIERARCH ESO DET CHIP NAME"] = f"ccd{FIRST_CHIP + number}"
-                chip.name = f"ccd{FIRST_CHIP + number}"
+                chip.header["HIERARCH ESO DET CHIP NAME"] = name
+                chip.name = name
                 many.append(chip)
             many.writeto(folder / path.name)
     return folder
