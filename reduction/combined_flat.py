@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from reduction.attributes import attribute, imstat
-from reduction.corrected import corrected, dark_signal, differs, measured_gain
+from reduction.comparison import differs
+from reduction.corrected import corrected, dark_signal, measured_gain
 from reduction.depends import calibration
 from reduction.parameters import from_chip
 from reduction.quality import QualityFlags

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.comparison import fell, lost
-from reduction.corrected import differs
+from reduction.comparison import changed, fell
 from reduction.depends import frames_of_field, in_field
 from reduction.frame_keys import frame_key
 from reduction.quality import QualityFlags
@@ -132,7 +131,7 @@ class CombinedList(FieldTarget):
         if set((previous.get("bands") or "").split()) - set(found["bands"].split()):
             flags |= self.Flags.BAND_LOST
         depth, limit = found["faintest"], parameters.MAXIMUM_DEPTH_DIFFERENCE
-        if lost(previous, "faintest", depth) or differs(previous, "faintest", depth, limit):
+        if changed(previous, "faintest", depth, limit):
             flags |= self.Flags.DEPTH_CHANGED
         return int(flags)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reduction.attributes import attribute
-from reduction.corrected import differs
+from reduction.comparison import differs
 from reduction.depends import of_frame
 from reduction.quality import QualityFlags
 from reduction.steps.weight import MaskBit, plane

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute, imstat
-from reduction.corrected import corrected, differs
+from reduction.comparison import differs
+from reduction.corrected import corrected
 from reduction.depends import calibration, raw_frames
 from reduction.parameters import from_chip
 from reduction.quality import QualityFlags

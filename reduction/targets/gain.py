@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.corrected import corrected, dark_signal, differs
+from reduction.comparison import differs
+from reduction.corrected import corrected, dark_signal
 from reduction.depends import calibration, raw_frames
 from reduction.quality import QualityFlags
 from reduction.steps.gain import linearity, mean_gain, pair_gain

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.comparison import fell, lost
-from reduction.corrected import differs
+from reduction.comparison import changed, differs, fell
 from reduction.depends import frames_of_field, in_field
 from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key
 from reduction.quality import QualityFlags
@@ -180,7 +179,7 @@ class LightCurveList(FieldTarget):
         if differs(previous, "error_floor", floor, limit):
             flags |= self.Flags.FLOOR_CHANGED
         zero, limit = found["zero_point"], parameters.MAXIMUM_ZERO_POINT_DIFFERENCE
-        if lost(previous, "zero_point", zero) or differs(previous, "zero_point", zero, limit):
+        if changed(previous, "zero_point", zero, limit):
             flags |= self.Flags.ZERO_POINT_CHANGED
         return int(flags)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute, imstat
-from reduction.corrected import differs
+from reduction.comparison import differs
 from reduction.depends import calibration
 from reduction.quality import QualityFlags
 from reduction.steps.flat import CombineType, master_flat

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.corrected import corrected, differs
+from reduction.comparison import differs
+from reduction.corrected import corrected
 from reduction.depends import raw_frames
 from reduction.quality import QualityFlags
 from reduction.steps.read_noise import read_noise

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute, imstat
-from reduction.corrected import dark_signal, differs, frame_sections, measured_gain
+from reduction.comparison import differs
+from reduction.corrected import dark_signal, frame_sections, measured_gain
 from reduction.depends import calibration, raw_frame
 from reduction.parameters import from_chip
 from reduction.quality import QualityFlags

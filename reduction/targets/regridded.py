@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.comparison import differs_in_part, lost
-from reduction.corrected import differs
+from reduction.comparison import changed, differs, differs_in_part
 from reduction.depends import calibration, in_field, of_frame, raw_frame
 from reduction.detection import is_clean, signal_to_noise
 from reduction.field_grids import grid_of, own_field
@@ -337,7 +336,7 @@ class RegriddedFrame(FrameInFieldTarget):
         if differs(previous, "good_fraction", found["good_fraction"], limit):
             flags |= self.Flags.FRACTION_DIFFERS_FROM_PREVIOUS
         zero, limit = found["zero_point"], parameters.MAXIMUM_ZERO_POINT_DIFFERENCE
-        if lost(previous, "zero_point", zero) or differs(previous, "zero_point", zero, limit):
+        if changed(previous, "zero_point", zero, limit):
             flags |= self.Flags.ZERO_POINT_CHANGED
         if differs_in_part(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_CHANGE):
             flags |= self.Flags.SEEING_CHANGED
