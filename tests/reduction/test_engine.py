@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,19 +20,15 @@ from reduction.scope import Scope
 from schemas.errors import BusyError, StorageError
 from schemas.settings import EngineSettings, LimitSettings
 from tests.reduction.test_single_flight import environment
+from tests.support.serving import kill_tree
 from tests.support.toy import ToyBias, work_done
+from vo_service.supervise import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 IMAGES = Scope(classes=frozenset({"ToyImage"}))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start_engine(env: dict[str, str], port: int) -> subprocess.Popen[bytes]:
@@ -48,20 +43,6 @@ def start_engine(env: dict[str, str], port: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, script], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-
-
-def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    try:
-        family = [*psutil.Process(process.pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        family = []
-    process.kill()
-    for child in family:
-        try:
-            child.kill()
-        except psutil.NoSuchProcess:
-            continue
-    process.wait()
 
 
 @contextmanager
@@ -94,7 +75,7 @@ def wait_for_work(work_log: Path, word: str) -> None:
 
 
 def test_a_plan_runs_on_the_workers(archive: Archive, night: Path, work_log: Path) -> None:
-    port = free_port()
+    port = free_port("127.0.0.1")
     engine = start_engine(environment(archive, work_log), port)
     try:
         with asking(archive, port) as asker:
@@ -112,7 +93,7 @@ def test_a_plan_runs_on_the_workers(archive: Archive, night: Path, work_log: Pat
 def test_a_killed_worker_does_not_lose_the_question(
     archive: Archive, night: Path, work_log: Path
 ) -> None:
-    port = free_port()
+    port = free_port("127.0.0.1")
     engine = start_engine(environment(archive, work_log, VO_TOY_SLEEP="0.7"), port)
     try:
         with asking(archive, port) as asker:
@@ -132,7 +113,7 @@ def test_a_killed_worker_does_not_lose_the_question(
 def test_a_killed_scheduler_that_comes_back_does_not_lose_the_question(
     archive: Archive, night: Path, work_log: Path
 ) -> None:
-    port = free_port()
+    port = free_port("127.0.0.1")
     env = environment(archive, work_log, VO_TOY_SLEEP="0.7")
     engine = start_engine(env, port)
     try:
@@ -154,7 +135,7 @@ def test_without_an_engine_the_question_is_told_so(
     archive: Archive, night: Path, work_log: Path
 ) -> None:
     with (
-        asking(archive, free_port(), budget_s=2) as asker,
+        asking(archive, free_port("127.0.0.1"), budget_s=2) as asker,
         pytest.raises(BusyError, match="engine that makes targets is not there"),
     ):
         ask(asker)
@@ -167,7 +148,7 @@ def test_a_failure_that_passes_does_not_stay_with_the_engine(
         location = session.scalar(text("SELECT location FROM vo.file WHERE name = 'bias0.fits'"))
     path = archive.storage.path(str(location))
     away = path.with_suffix(".away")
-    port = free_port()
+    port = free_port("127.0.0.1")
     engine = start_engine(environment(archive, work_log), port)
     try:
         with asking(archive, port) as asker:
@@ -183,7 +164,7 @@ def test_a_failure_that_passes_does_not_stay_with_the_engine(
 def test_a_recipe_that_ends_its_workers_fails_alone(
     archive: Archive, night: Path, work_log: Path
 ) -> None:
-    port = free_port()
+    port = free_port("127.0.0.1")
     engine = start_engine(environment(archive, work_log, VO_TOY_KILL="ToyFlat"), port)
     try:
         with asking(archive, port, budget_s=90) as asker:

@@ -9,6 +9,7 @@ __all__ = [
     "cutout",
     "get",
     "half_published",
+    "records",
     "rows_of",
     "until_answered",
 ]
@@ -45,6 +46,12 @@ def ask(stage, query, **more):
     result = pyvo.dal.TAPService(stage.url + "/tap").search(query, maxrec=100_000, **more)
     resource = result.votable.resources[0]
     return result.to_table(), {info.name: info.value for info in resource.infos}
+
+
+def records(url, query):
+    """Rows of an ADQL answer, each by the names of its columns."""
+    table = pyvo.dal.TAPService(f"{url}/tap").search(query).to_table()
+    return [dict(zip(table.colnames, row, strict=True)) for row in table]
 
 
 def rows_of(stage):
