@@ -94,6 +94,7 @@ class InlineEngine:
         """Run a plan step by step; see :class:`Engine`."""
 
         def work() -> list[Outcome]:
+            """Make step after step."""
             outcomes = []
             for step in plan.steps:
                 outcomes.append(make_target(self._archive, step.target_id))

@@ -138,6 +138,7 @@ def _ingest_one(archive: Archive, path: Path) -> int:
     stored = archive.storage.copy_in(path, "raw", suffix)
 
     def work(session: Session) -> int:
+        """Register the file and its frames in one transaction; how many."""
         hold_fields(session, alone=False)
         number = _register_file(session, stored, path, "image/fits")
         if number is None:
@@ -312,6 +313,7 @@ def ingest_references(archive: Archive, path: Path, name: str) -> int:
 
 def _star_rows(catalogue: Product, table: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  # ReferenceTable
     def known(values: Any, star: int) -> dict[str, float]:  # noqa: ANN401  # arrays by band
+        """Values of one star, by band, where there are any."""
         return {
             band: float(array[star])
             for band, array in values.items()

@@ -207,6 +207,7 @@ def _engine(dsn: str, size: int, *, most: int = 0, looked_at: bool = True) -> En
     most = max(most, 2 * size)
 
     def connect() -> psycopg2.extensions.connection:
+        """One connection, whose texts are UTF-8."""
         connection = psycopg2.connect(dsn, application_name="vo-service")
         connection.set_client_encoding("UTF8")
         return connection

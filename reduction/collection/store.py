@@ -107,6 +107,7 @@ def current_lists(session: Session, tree: Operator) -> Operator:
     lists = _current(session, tree)
 
     def renewed(value: Mapping[str, Any]) -> dict[str, Any]:
+        """An operator with its parents, their lists in their present versions."""
         new = {**value, "parents": [renewed(parent) for parent in value["parents"]]}
         if "lists" in value:
             new["lists"] = [lists[number] for number in value["lists"] if number in lists]

@@ -12,12 +12,11 @@ from scipy import ndimage
 
 from reduction.steps.cosmic import find_cosmics
 from reduction.steps.fringe import fringes_of
-from reduction.steps.isr import correct_frame
+from reduction.steps.isr import check_shapes, correct_frame
 from reduction.steps.overscan import OverscanMethod
 from reduction.steps.satellite import find_satellites
 from reduction.steps.saturation import saturated_map
 from reduction.steps.weight import bit_mask, weight_image
-from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -149,12 +148,7 @@ def reduce_frame(  # noqa: PLR0913 - everything the step may see is named, nothi
     weight = flat x maps. Image, weight and mask come of one pass, since the steps look at the
     same pixels.
     """
-    for name, array in (("hot", hot), ("cold", cold)):
-        if array.shape != science.shape:
-            message = (
-                f"{name} of shape {array.shape} for a frame of {science.shape}: expected equal"
-            )
-            raise UnprocessableError(message)
+    check_shapes(science, hot=hot, cold=cold)
     image = correct_frame(
         raw,
         science,

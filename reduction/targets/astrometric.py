@@ -249,6 +249,7 @@ def _best(
     shape = (inputs.catalog["naxis2"], inputs.catalog["naxis1"])
 
     def solution(stars: ReferenceTable) -> Solution:
+        """The frame's place by the stars of one table."""
         return solve(
             sources["x"],
             sources["y"],
@@ -293,6 +294,7 @@ def joined(catalogues: Sequence[ReferenceStars]) -> ReferenceTable:
     nothing = np.empty(0)
 
     def band(name: str) -> NDArray[np.float64]:
+        """Magnitudes of all in one band, NaN where a catalogue has none."""
         parts = [
             np.asarray(stars.mags.get(name, np.full(len(stars.ra), np.nan)))
             for stars in catalogues

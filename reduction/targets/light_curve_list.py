@@ -238,6 +238,7 @@ def _ensemble(
     """Offsets of the frames; with a plane in the stars' positions where there are enough."""
 
     def solve(along: Array | None) -> Ensemble:
+        """Offsets of the frames, with slopes along these quantities."""
         return relative_photometry(
             *(star, seen["list"], seen["instrumental"], seen["err"]),
             along=along,
