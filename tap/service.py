@@ -23,10 +23,13 @@ from tap.upload import opened_uploads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from psycopg2.extensions import connection as Connection  # noqa: N812  # it is a class
 
     from reduction.archive import Archive
+    from reduction.freshness import Answering
+    from reduction.scope import Scope
     from schemas.columns import Column
     from schemas.dali import Params
     from schemas.frames import Frames
@@ -139,16 +142,8 @@ def _answer(
     timeout_s = terms.timeout_s or context.limits.sync_timeout_s
     statement = translate(checked, limit=limit + 1)
     with ExitStack() as stack:
-        answering = stack.enter_context(
-            context.archive.snapshot(
-                scope_of(checked),
-                fresh=Fresh(params["FRESH"]),
-                asof=params["ASOF"],
-                timeout_s=timeout_s,
-                make_budget_s=terms.make_budget_s,
-                prepare=None if uploads is None else partial(_load, uploads, terms),
-            )
-        )
+        snapshot = _snapshot(scope_of(checked), params, context, terms, uploads)
+        answering = stack.enter_context(snapshot)
         stack.callback(terms.ended)
         if uploads is not None and uploads.are_astray:
             checked = check(asked, _catalogue(context, uploads))
@@ -172,6 +167,20 @@ def _answer(
             overflow=overflow_text(params["MAXREC"], context.limits),
             close=stack.pop_all().close,
         )
+
+
+def _snapshot(
+    scope: Scope, params: Params, context: Context, terms: Terms, uploads: Uploads | None
+) -> AbstractContextManager[Answering]:
+    """Open the snapshot that a query is answered in, its uploads loaded."""
+    return context.archive.snapshot(
+        scope,
+        fresh=Fresh(params["FRESH"]),
+        asof=params["ASOF"],
+        timeout_s=terms.timeout_s or context.limits.sync_timeout_s,
+        make_budget_s=terms.make_budget_s,
+        prepare=None if uploads is None else partial(_load, uploads, terms),
+    )
 
 
 def _executed(
