@@ -232,17 +232,7 @@ def edit_validity(
     def work(session: Session) -> int:
         """Change both ends in one transaction, and mark what hangs on them."""
         product = _held(session, object_id)
-        if product.timestamp_start is None or product.timestamp_end is None:
-            found = f"object {object_id}, a {product.class_name}"
-            raise ParameterError("object", found, "a calibration: only these have a validity")
-        before = (product.timestamp_start, product.timestamp_end)
-        after = (
-            before[0] if start is None else float(start),
-            before[1] if end is None else float(end),
-        )
-        if after[0] > after[1]:
-            found = f"MJD {after[0]:g} to {after[1]:g}"
-            raise ParameterError("validity", found, "a range that begins before it ends")
+        before, after = _changed_range(product, start, end)
         if after == before:
             return 0
         product.timestamp_start, product.timestamp_end = after
@@ -264,6 +254,24 @@ def edit_validity(
         return marked
 
     return archive.transact(work)
+
+
+def _changed_range(
+    product: Product, start: float | None, end: float | None
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Validity as it is, and as it is wanted."""
+    if product.timestamp_start is None or product.timestamp_end is None:
+        found = f"object {product.product_id}, a {product.class_name}"
+        raise ParameterError("object", found, "a calibration: only these have a validity")
+    before = (product.timestamp_start, product.timestamp_end)
+    after = (
+        before[0] if start is None else float(start),
+        before[1] if end is None else float(end),
+    )
+    if after[0] > after[1]:
+        found = f"MJD {after[0]:g} to {after[1]:g}"
+        raise ParameterError("validity", found, "a range that begins before it ends")
+    return before, after
 
 
 def _held(session: Session, object_id: int) -> Product:

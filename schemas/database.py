@@ -10,7 +10,7 @@ __all__ = ["Database", "grant", "is_gone", "migrate", "sqlalchemy_url"]
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg2
 import psycopg2.errors
@@ -237,6 +237,34 @@ def migrate(owner_url: str) -> None:
     command.upgrade(config, "head")
 
 
+#: What the roles may do besides, in this order.
+_GRANTS: Final = (
+    # products, lineage and what hangs on them are never changed nor deleted
+    "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA vo TO {service}",
+    "GRANT UPDATE (is_valid, timestamp_start, timestamp_end) ON vo.product TO {service}",
+    "GRANT UPDATE ON vo.target, vo.recipe, vo.service_fact, vo.file TO {service}",
+    "GRANT UPDATE (is_valid) ON vo.field TO {service}",
+    # the text of a script stays what it was: only its leave to run changes
+    "GRANT UPDATE (allowed) ON vo.script TO {service}",
+    "GRANT UPDATE (published_to) ON vo.publication TO {service}",
+    "GRANT UPDATE (valid_to) ON vo.confirmation TO {service}",
+    "GRANT DELETE ON vo.dependency TO {service}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tap_schema TO {service}",
+    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA vo TO {service}",
+    "GRANT USAGE ON SCHEMA uws, queue TO {service}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA uws, queue TO {service}",
+    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA uws, queue TO {service}",
+    "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+    "REVOKE EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) FROM PUBLIC",
+    "GRANT EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) TO {service}",
+    "GRANT SELECT ON vo.published, vo.current_lineage, vo.dataset TO {reader}",
+    (
+        "GRANT SELECT (target_id, class_name, instrument, chip, filter, moment, ra, dec, "
+        "radius, dataset_id, state, raw_id, field_id) ON vo.target TO {reader}"
+    ),
+)
+
+
 def grant(connection: psycopg2.extensions.connection, *, service: str, reader: str) -> None:
     """Give the service and reader roles what they need, and no more.
 
@@ -265,29 +293,5 @@ def grant(connection: psycopg2.extensions.connection, *, service: str, reader: s
                         "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {service}, {reader}"
                     ).format(**named)
                 )
-        for statement in (
-            # products, lineage and what hangs on them are never changed nor deleted
-            "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA vo TO {service}",
-            "GRANT UPDATE (is_valid, timestamp_start, timestamp_end) ON vo.product TO {service}",
-            "GRANT UPDATE ON vo.target, vo.recipe, vo.service_fact, vo.file TO {service}",
-            "GRANT UPDATE (is_valid) ON vo.field TO {service}",
-            # the text of a script stays what it was: only its leave to run changes
-            "GRANT UPDATE (allowed) ON vo.script TO {service}",
-            "GRANT UPDATE (published_to) ON vo.publication TO {service}",
-            "GRANT UPDATE (valid_to) ON vo.confirmation TO {service}",
-            "GRANT DELETE ON vo.dependency TO {service}",
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tap_schema TO {service}",
-            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA vo TO {service}",
-            "GRANT USAGE ON SCHEMA uws, queue TO {service}",
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA uws, queue TO {service}",
-            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA uws, queue TO {service}",
-            "REVOKE ALL ON SCHEMA public FROM PUBLIC",
-            "REVOKE EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) FROM PUBLIC",
-            "GRANT EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) TO {service}",
-            "GRANT SELECT ON vo.published, vo.current_lineage, vo.dataset TO {reader}",
-            (
-                "GRANT SELECT (target_id, class_name, instrument, chip, filter, moment, ra, dec, "
-                "radius, dataset_id, state, raw_id, field_id) ON vo.target TO {reader}"
-            ),
-        ):
+        for statement in _GRANTS:
             cursor.execute(sql.SQL(statement).format(**roles))

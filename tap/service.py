@@ -139,7 +139,6 @@ def _answer(
         return TableResult(
             checked.columns, iter(()), infos, overflowed=lambda: True, overflow=NO_ROWS
         )
-    timeout_s = terms.timeout_s or context.limits.sync_timeout_s
     statement = translate(checked, limit=limit + 1)
     with ExitStack() as stack:
         snapshot = _snapshot(scope_of(checked), params, context, terms, uploads)
@@ -153,10 +152,8 @@ def _answer(
             statement.text,
             checked.columns,
             terms,
+            context.limits,
             limit=limit,
-            timeout_s=timeout_s,
-            # of a job the file is limited instead (jobs.result_bytes)
-            most_bytes=context.limits.answer_bytes if terms.timeout_s is None else None,
         )
         stack.callback(execution.close)
         return TableResult(
@@ -188,12 +185,12 @@ def _executed(
     sql: str,
     columns: Sequence[Column],
     terms: Terms,
+    limits: LimitSettings,
     *,
     limit: int,
-    timeout_s: float,
-    most_bytes: int | None,
 ) -> tuple[Execution, Iterator[Frames | Lines]]:
     """Run a statement in a snapshot, if it is let in; a short one for a short time."""
+    timeout_s = terms.timeout_s or limits.sync_timeout_s
     allowed_s = terms.admit(lambda: planned(connection, sql, timeout_s=timeout_s)[0])
     if allowed_s is not None and allowed_s < timeout_s:
         shorten(connection, allowed_s)
@@ -207,7 +204,8 @@ def _executed(
             timeout_s=timeout_s,
             transport=terms.transport,
             is_wanted=terms.is_wanted,
-            most_bytes=most_bytes,
+            # of a job the file is limited instead (jobs.result_bytes)
+            most_bytes=limits.answer_bytes if terms.timeout_s is None else None,
         )
     except TimeLimitError as error:
         if allowed_s is None or allowed_s >= timeout_s:

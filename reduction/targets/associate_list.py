@@ -117,11 +117,6 @@ class AssociateList(FieldTarget):
             kind=AssociationType(parameters.ASSOCIATION_TYPE),
             single_out_closest=parameters.SINGLE_OUT_CLOSEST_PAIRS,
         )
-        made = np.zeros(len(found), _ROW)
-        for name in ("association", "distance", "flag"):
-            made[name] = found[name]
-        made["list"] = of_list[found["source"]]
-        made["source_number"] = rows["source_number"][found["source"]]
         members = np.bincount(found["association"])
         repeated = members[found["association"]] > 1
         return Made(
@@ -133,7 +128,7 @@ class AssociateList(FieldTarget):
                 "search_distance": distance,
                 "rms_distance": _rms(found["distance"][repeated]),
             },
-            rows=made,
+            rows=_members(found, of_list, rows),
             tables={"FRAMES": np.array([frame_key(one) for one in lists], _FRAME)},
         )
 
@@ -158,6 +153,18 @@ class AssociateList(FieldTarget):
         members = np.bincount(np.bincount(rows["association"]))
         right.step(np.arange(len(members)), members, where="mid")
         right.set(xlabel="sources of an association", ylabel="associations", yscale="log")
+
+
+def _members(
+    found: NDArray[np.void], of_list: NDArray[np.intp], rows: NDArray[np.void]
+) -> NDArray[np.void]:
+    """Rows of the associations' members, each source named by its list and number."""
+    made = np.zeros(len(found), _ROW)
+    for name in ("association", "distance", "flag"):
+        made[name] = found[name]
+    made["list"] = of_list[found["source"]]
+    made["source_number"] = rows["source_number"][found["source"]]
+    return made
 
 
 def list_numbers(associations: Progenitor) -> dict[FrameKey, int]:

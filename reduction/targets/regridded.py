@@ -158,27 +158,12 @@ class RegriddedFrame(FrameInFieldTarget):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Take the sky off, interpolate, and say how the result's scale and stars are."""
-        exptime = inputs.raw["exptime"]
-        if not exptime > 0:
-            name = inputs.raw["name"]
-            message = f"{name}: found an exposure time of {exptime:g} s, expected more than 0"
-            raise UnprocessableError(message)
+        exptime = _exposure_time(inputs)
         frame, origin = self._projection(inputs)
         grid, box = self._part(inputs, frame)
         sky = self._without_sky(inputs, parameters)
-        made = resample(
-            sky.image,
-            sky.weight,
-            inputs.reduced.images["MASK"],
-            frame=frame,
-            grid=grid,
-            box=box,
-            kernel=Kernel(parameters.RESAMPLING_TYPE),
-            limit=parameters.MAXIMUM_BAD_SHARE,
-        )
-        if not (made.weight > 0).any():
-            where = f"{inputs.raw['name']}: no pixel of the grid of {own_field(inputs).name}"
-            raise UnprocessableError(f"{where} gets a value")
+        made = self._resampled(inputs, sky, frame, (grid, box), parameters)
+        covers = made.weight > 0
         part = part_of(grid, x0=box.x0, y0=box.y0)
         stars = self._stars(inputs, sky, made, (frame, part))
         return Made(
@@ -198,12 +183,37 @@ class RegriddedFrame(FrameInFieldTarget):
                 "sky_rms": sky.rms,
                 **_widths(stars, inputs.catalog["fwhm"], frame.pixel_scale),
                 "noise_factor": made.noise_factor,
-                "weight": float(np.median(made.weight[made.weight > 0])),
-                "good_fraction": float((made.weight > 0).mean()),
+                "weight": float(np.median(made.weight[covers])),
+                "good_fraction": float(covers.mean()),
             },
             tables={"STARS": stars},
             cards=_cards(inputs, part, box),
         )
+
+    @staticmethod
+    def _resampled(
+        inputs: Inputs,
+        sky: SkySubtracted,
+        frame: TanWcs,
+        place: tuple[TanWcs, Section],
+        parameters: RegriddedFrame.Parameters,
+    ) -> Resampled:
+        """The frame on its part of the grid."""
+        grid, box = place
+        made = resample(
+            sky.image,
+            sky.weight,
+            inputs.reduced.images["MASK"],
+            frame=frame,
+            grid=grid,
+            box=box,
+            kernel=Kernel(parameters.RESAMPLING_TYPE),
+            limit=parameters.MAXIMUM_BAD_SHARE,
+        )
+        if not (made.weight > 0).any():
+            where = f"{inputs.raw['name']}: no pixel of the grid of {own_field(inputs).name}"
+            raise UnprocessableError(f"{where} gets a value")
+        return made
 
     @staticmethod
     def _part(inputs: Inputs, frame: TanWcs) -> tuple[TanWcs, Section]:
@@ -341,6 +351,15 @@ class RegriddedFrame(FrameInFieldTarget):
         if differs_in_part(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_CHANGE):
             flags |= self.Flags.SEEING_CHANGED
         return int(flags)
+
+
+def _exposure_time(inputs: Inputs) -> float:
+    exptime: float = inputs.raw["exptime"]
+    if not exptime > 0:
+        name = inputs.raw["name"]
+        message = f"{name}: found an exposure time of {exptime:g} s, expected more than 0"
+        raise UnprocessableError(message)
+    return exptime
 
 
 def _widths(stars: NDArray[np.void], usual: float | None, pixel_scale: float) -> dict[str, Any]:
