@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from schemas.settings import DatabaseSettings
 
+    Connection = psycopg2.extensions.connection
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _GONE = "the database went away; ask again"
 _POOL_TIMEOUT_S = 2
@@ -176,8 +178,8 @@ def _begin(raw: Any, asof: str, timeout_s: float) -> None:  # noqa: ANN401  # ps
 
 
 def _prepared(
-    raw: Any,  # noqa: ANN401  # psycopg2's connection
-    prepare: Callable[[psycopg2.extensions.connection], None],
+    raw: Connection,
+    prepare: Callable[[Connection], None],
     timeout_s: float,
 ) -> None:
     """Let a session be made ready, in one transaction."""
@@ -189,7 +191,7 @@ def _prepared(
     raw.commit()
 
 
-def _give_back(pooled: PoolProxiedConnection, raw: Any, *, temporary: bool) -> None:  # noqa: ANN401  # psycopg2's connection
+def _give_back(pooled: PoolProxiedConnection, raw: Connection, *, temporary: bool) -> None:
     """End a snapshot; a connection that cannot do that is thrown away."""
     try:
         raw.rollback()

@@ -205,7 +205,8 @@ def _north_up(pointing: tuple[float, float], shape: tuple[int, int], pixel_scale
 def _brightest(points: Array, flux: Array) -> NDArray[np.intp]:
     """Sources with a place, brightest first."""
     order = np.argsort(-np.nan_to_num(flux, nan=-np.inf), kind="stable")
-    return order[np.isfinite(points).all(axis=1)[order]]
+    known = np.isfinite(points[:, 0]) & np.isfinite(points[:, 1])
+    return order[known[order]]
 
 
 def _in_reach(

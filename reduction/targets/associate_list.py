@@ -11,6 +11,7 @@ import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import frames_of_field
+from reduction.field_grids import own_field
 from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key, keys_of
 from reduction.quality import QualityFlags
 from reduction.steps.associate import AssociationType, associate
@@ -93,8 +94,7 @@ class AssociateList(FieldTarget):
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Take the sources within the field together, associate, and name the lists."""
         lists: Sequence[Progenitor] = inputs.source_lists
-        field = inputs.field
-        assert field is not None  # noqa: S101  # its class is made per field
+        field = own_field(inputs)
         parts = [
             _in_field(one.rows, field, parameters.FLAG_MASK) if one["n_ref"] else _NONE
             for one in lists

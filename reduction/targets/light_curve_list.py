@@ -12,6 +12,7 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.comparison import changed, differs, fell
 from reduction.depends import frames_of_field, in_field
+from reduction.field_grids import own_field
 from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key
 from reduction.quality import QualityFlags
 from reduction.steps.associate import AssociateFlag, mean_position
@@ -131,7 +132,7 @@ class LightCurveList(FieldTarget):
         lists: Sequence[Progenitor] = inputs.source_lists
         seen = _gathered(lists, inputs.associations, parameters)
         if len(seen) == 0:
-            message = f"no star of field {inputs.field.name} was seen on two frames"  # type: ignore[union-attr]  # made per field
+            message = f"no star of field {own_field(inputs).name} was seen on two frames"
             raise UnprocessableError(message)
         stars, star = np.unique(seen["association"], return_inverse=True)
         found = _ensemble(seen, star, parameters)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.figure import FigureBase
+    from numpy.typing import NDArray
 
     from reduction.progenitor import Progenitor
 
@@ -181,12 +182,14 @@ class ReducedScienceFrame(FrameTarget):
         plot_reduced(figure, self.images)
 
 
-def _plane(progenitor: Progenitor | None, name: str, shape: tuple[int, int], dtype: type) -> Any:  # noqa: ANN401  # array of the dtype
+def _plane(
+    progenitor: Progenitor | None, name: str, shape: tuple[int, int], dtype: type
+) -> NDArray[Any]:
     """An image of a calibration; ones where there is none."""
     return np.ones(shape, dtype=dtype) if progenitor is None else progenitor.images[name]
 
 
-def _pedestal(inputs: Inputs, shape: tuple[int, int]) -> Any:  # noqa: ANN401  # float32 array
+def _pedestal(inputs: Inputs, shape: tuple[int, int]) -> NDArray[np.float32]:
     """What is subtracted from every pixel: bias, and dark current of the exposure time; adu."""
     bias = np.zeros(shape, np.float32) if inputs.bias is None else inputs.bias.images["BIAS"]
     dark = dark_signal(inputs.dark, inputs.raw)
