@@ -205,7 +205,7 @@ class AstrometricParameters(FrameTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Draw the residuals in five panels."""
-        from reduction.residual_plots import show_residuals  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.residual_plots import show_residuals
 
         (part,) = np.ravel(figure.subfigures(1, 1, squeeze=False))
         show_residuals(part, self.tables["RESIDUALS"], title="measured minus reference")

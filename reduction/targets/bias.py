@@ -141,7 +141,7 @@ class BiasFrame(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Pixels, sub-windows, profiles, and values beside the limits of the level."""
-        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_calibration
 
         limit = self.process_params["MAXIMUM_ABS_MEAN"]
         plot_calibration(

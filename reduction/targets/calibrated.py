@@ -124,8 +124,8 @@ class CalibratedScienceFrame(FrameTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """The image with the sky's directions, what the mask says, weights, and pixel values."""
-        from reduction.layouts import plot_reduced  # noqa: PLC0415  # matplotlib is slow to import
-        from reduction.source_plots import show_directions  # noqa: PLC0415  # as above
+        from reduction.layouts import plot_reduced
+        from reduction.source_plots import show_directions
 
         images = self.reduced.images
         shown = plot_reduced(figure, images)

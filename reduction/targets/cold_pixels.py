@@ -90,7 +90,7 @@ class ColdPixelMap(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """The map, where cold pixels crowd, and the flat that they were found in."""
-        from reduction.layouts import plot_pixel_map  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_pixel_map
 
         flat = self.dome or self.twilight
         plot_pixel_map(

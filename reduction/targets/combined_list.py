@@ -137,7 +137,7 @@ class CombinedList(FieldTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Places, how often stars were seen, errors by band, and the first two bands' colour."""
-        from reduction.source_plots import plot_combined  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.source_plots import plot_combined
 
         plot_combined(figure, self.rows, (self.bands or "").split())
 

@@ -75,7 +75,7 @@ class CosmicMap(FrameTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Where the cosmic rays are, and on what."""
-        from reduction.layouts import plot_pixel_map  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_pixel_map
 
         found_in = None if self.reduced is None else self.reduced.images["IMAGE"]
         plot_pixel_map(figure, self.images["MAP"], found_in, title="cosmic rays", unit="adu")

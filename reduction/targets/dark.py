@@ -137,7 +137,7 @@ class DarkCurrent(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Currents, sub-windows, profiles, and how often each current occurs."""
-        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_calibration
 
         lines = {"median": self.bulk} if self.bulk is not None else None
         dark = self.images["DARK"]

@@ -123,7 +123,7 @@ class FringeFrame(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """The pattern, and without bad pixels sub-windows, profiles and values."""
-        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_calibration
 
         pattern = self.images["FRINGE"]
         bad = np.zeros(pattern.shape, dtype=bool)

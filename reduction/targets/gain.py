@@ -135,7 +135,7 @@ class GainLinearity(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Levels of the flats over exposure time, and the gain over time."""
-        from reduction.layouts import plot_exposures, plot_trend, science_pixels  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_exposures, plot_trend, science_pixels
 
         levels, trend = figure.subplots(1, 2)
         raws = self.raw_dome_flats or self.raw_twilight_flats

@@ -98,7 +98,7 @@ class HotPixelMap(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """The map, where hot pixels crowd, and the bias that they were found in."""
-        from reduction.layouts import plot_pixel_map  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_pixel_map
 
         plot_pixel_map(
             figure, self.images["MAP"], self.bias.images["BIAS"], title="hot pixels", unit="adu"

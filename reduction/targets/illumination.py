@@ -237,7 +237,7 @@ class IlluminationCorrectionFrame(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Factors, sub-windows, profiles, and how often each factor occurs."""
-        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_calibration
 
         plot_calibration(figure, self.images["IMAGE"], title="illumination", unit="factor")
 

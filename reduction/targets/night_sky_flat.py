@@ -134,7 +134,7 @@ class NightSkyFlatFrame(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Pixels, and without hot ones sub-windows, profiles and values."""
-        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_calibration
 
         bad = None if self.hot is None else self.hot.images["MAP"] == 0
         plot_calibration(figure, self.images["FLAT"], title="flat of the night sky", bad=bad)

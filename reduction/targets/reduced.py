@@ -177,7 +177,7 @@ class ReducedScienceFrame(FrameTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Pixels, mask, weights, and how often each value of good pixels occurs."""
-        from reduction.layouts import plot_reduced  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_reduced
 
         plot_reduced(figure, self.images)
 

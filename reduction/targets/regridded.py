@@ -310,7 +310,7 @@ class RegriddedFrame(FrameInFieldTarget):
 
     def plot(self, figure: Figure) -> None:
         """Draw image and mask, and the stars' widths before and after."""
-        from reduction.plots import (  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.plots import (
             show_image,
             show_mask,
             show_points,

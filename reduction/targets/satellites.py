@@ -75,7 +75,7 @@ class SatelliteMap(FrameTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Where the trails are, and on what."""
-        from reduction.layouts import plot_pixel_map  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_pixel_map
 
         found_in = None if self.reduced is None else self.reduced.images["IMAGE"]
         plot_pixel_map(figure, self.images["MAP"], found_in, title="satellites", unit="adu")

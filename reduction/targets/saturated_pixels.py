@@ -73,7 +73,7 @@ class SaturatedPixelMap(FrameTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Where pixels are saturated, and on what."""
-        from reduction.layouts import plot_pixel_map  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_pixel_map
 
         found_in = None if self.reduced is None else self.reduced.images["IMAGE"]
         plot_pixel_map(figure, self.images["MAP"], found_in, title="saturated pixels", unit="adu")

@@ -60,6 +60,6 @@ class TwilightFlatFrame(CombinedFlat):
 
     def plot(self, figure: FigureBase) -> None:
         """Pixels, sub-windows, profiles, and how often each value occurs."""
-        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_calibration
 
         plot_calibration(figure, self.images["FLAT"], title="twilight flat")

@@ -85,7 +85,7 @@ class WeightFrame(FrameTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Weights, why pixels have none, profiles, and how often each weight occurs."""
-        from reduction.plots import (  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.plots import (
             show_histogram,
             show_image,
             show_mask,
