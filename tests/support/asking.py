@@ -11,6 +11,7 @@ __all__ = [
     "half_published",
     "records",
     "rows_of",
+    "texts_of",
     "until_answered",
 ]
 
@@ -26,6 +27,8 @@ import pyvo
 from astropy.io import fits
 from pyvo.dal.adhoc import SodaQuery
 from sqlalchemy import text
+
+from schemas.cells import text_cells
 
 CATALOGUE = "SELECT ra, dec, flux FROM archive.sources ORDER BY ra, dec, flux"
 _PATIENCE_S = 120
@@ -65,6 +68,23 @@ def rows_of(stage):
         ]
 
     return rows
+
+
+def texts_of(result):
+    """Rows of an answer that was had without a server, as texts."""
+    return [
+        row
+        for block in result.rows
+        for row in zip(
+            *(
+                text_cells(column, cells)
+                for column, cells in zip(
+                    result.columns, block.block(result.columns).fields, strict=True
+                )
+            ),
+            strict=True,
+        )
+    ]
 
 
 def catalogue(rows):

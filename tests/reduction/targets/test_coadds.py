@@ -24,7 +24,6 @@ from reduction.targets.coadded_source_list import CoaddedSourceList
 from reduction.targets.detection_frame import DetectionFrame
 from reduction.targets.regridded import RegriddedFrame
 from reduction.targets.source_list import SourceList
-from schemas.cells import text_cells
 from schemas.dali import parse_params
 from schemas.settings import LimitSettings
 from sia import datalink, protocol, query, soda
@@ -33,6 +32,7 @@ from tap.protocol import PARAMS as TAP_PARAMS
 from tap.service import Context
 from tap.service import run as run_tap
 from tests.support.archives import opened_archive
+from tests.support.asking import texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,20 +85,7 @@ def adql(archive: Archive, text: str) -> tuple[list[tuple], dict[str, str]]:
     pairs = [("QUERY", text), ("LANG", "ADQL")]
     result = run_tap(parse_params(TAP_PARAMS, pairs), context)
     try:
-        rows = [
-            row
-            for block in result.rows
-            for row in zip(
-                *(
-                    text_cells(column, cells)
-                    for column, cells in zip(
-                        result.columns, block.block(result.columns).fields, strict=True
-                    )
-                ),
-                strict=True,
-            )
-        ]
-        return rows, {info.name: str(info.value) for info in result.infos}
+        return texts_of(result), {info.name: str(info.value) for info in result.infos}
     finally:
         result.close()
 
