@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import psycopg2.extensions
 
-    from reduction.make import Outcome
+    from reduction.outcomes import Outcome
     from reduction.scope import Scope
 
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from reduction.collection.expressions import Expression, parse_expression
 from reduction.collection.operator import AttributeCalculatorDefinition, Operator
 from schemas.errors import ParameterError
-from schemas.published import SOURCES
+from schemas.published_sources import SOURCES
 from schemas.tables import Source
 
 if TYPE_CHECKING:
