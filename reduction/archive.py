@@ -473,7 +473,8 @@ class Archive:
             file = None if row.file_id is None else session.get_one(File, row.file_id)
         if file is None or row.class_name == "ReferenceCatalogue":
             return {}
-        return dict(StoredImages(self.storage.path(file.location), row.hdu))
+        path = self.storage.path(file.location)
+        return dict(StoredImages(path, row.hdu, self.storage.planes))
 
     def tables(self, object_id: int) -> dict[str, np.ndarray[Any, Any]]:
         """Tables of a product's file by extension name; empty if it has none."""

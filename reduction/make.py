@@ -319,6 +319,7 @@ def _fetch(
         chip=target.chip,
         filter=target.filter,
         field=field,
+        scratch=archive.storage.planes,
     )
 
 
@@ -327,7 +328,7 @@ def _progenitor(archive: Archive, session: Session, product: Product) -> Progeni
     tables: Mapping[str, np.ndarray[Any, Any]] = {}
     if product.file_id is not None:
         path = archive.storage.path(session.get_one(File, product.file_id).location)
-        images = StoredImages(path, product.hdu)
+        images = StoredImages(path, product.hdu, archive.storage.planes)
         tables = StoredTables(path) if product.hdu is None else {}
     return Progenitor(
         product.product_id,
@@ -420,7 +421,7 @@ def _store(
         except _NO_FORM as error:
             message = f"what it made cannot be stored as FITS: {error!r}"
             raise RecipeFailedError(message) from error
-        images, tables = read_images(path), read_tables(path)
+        images, tables = read_images(path, archive.storage.planes), read_tables(path)
         stored = archive.storage.keep(path, "product", ".fits")
     for name, image in images.items():
         PIXELS.put(archive.storage.path(stored.location), name, image)

@@ -33,6 +33,7 @@ from reduction.depends import Slot
 from reduction.progenitor import Progenitor, ReferenceStars
 from reduction.quality import QualityFlags
 from reduction.rows import read_rows
+from reduction.scratch import Scratch
 from schemas.errors import FatalError
 from schemas.tables import Base, Source
 
@@ -94,10 +95,12 @@ class Inputs:
         chip: str,
         filter: str,
         field: FieldSpec | None = None,
+        scratch: Scratch | None = None,
     ) -> None:
         self._owner, self._slots = owner, dict(slots)
         self.instrument, self.chip, self.filter = instrument, chip, filter
         self.field = field
+        self.scratch = scratch or Scratch()
 
     @property
     def band(self) -> Any:  # noqa: ANN401  # Band or None

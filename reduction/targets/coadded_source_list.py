@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute
+from reduction.coadd_tables import gains_of_origins
 from reduction.comparison import differs_in_part, fell, lost
 from reduction.corrected import differs
 from reduction.depends import in_field
@@ -51,10 +52,11 @@ class CoaddedSourceList(FieldTarget):
     where the field has no DetectionFrame, they are detected on the coadd itself.
 
     Fluxes are per second on the scale of the coadd's zero point, in the circle that the frames'
-    zero points are for.
+    zero points are for. Their errors know which frames a source's pixels are of: photons of
+    cameras and exposures that differ have their own gains.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.FIELD_AND_FILTER
 
     frame = in_field("CoaddedRegriddedFrame")
@@ -62,6 +64,9 @@ class CoaddedSourceList(FieldTarget):
 
     detection = attribute(
         str, "bands that the sources were detected in", ucd="meta.id;instr.bandpass"
+    )
+    photometry = attribute(
+        str, "classes that the frames' zero points come from, joined by +", ucd="meta.code.class"
     )
     n_sources = attribute(int, "number of sources", ucd="meta.number")
     n_clean = attribute(int, "sources without flags but deblending", ucd="meta.number")
@@ -126,6 +131,8 @@ class CoaddedSourceList(FieldTarget):
             frame.images["WEIGHT"],
             frame.images["MASK"],
             float(frame["effective_gain"]),
+            frame.images["ORIGIN"],
+            gains_of_origins(frame.tables["SETS"]),
         )
         found, offset, bands = self._detected(inputs, parameters, deep, radius)
         box = parameters.BACKGROUND_SIZE
@@ -146,6 +153,7 @@ class CoaddedSourceList(FieldTarget):
         return Made(
             attributes={
                 "detection": bands,
+                "photometry": frame["photometry"],
                 "n_sources": len(rows),
                 "n_clean": int(clean.sum()),
                 "aperture": aperture,

@@ -15,6 +15,7 @@ from reduction.coadd_bands import combine_bands
 from reduction.coadding import CoaddedFrames, combine_frames
 from reduction.fields import FieldSpec
 from reduction.progenitor import Progenitor
+from reduction.scratch import Scratch
 from reduction.steps.coadd import CombineType
 from reduction.target import Inputs
 from reduction.targets.regridded import STAR_DTYPE, RegriddedFrame
@@ -22,14 +23,17 @@ from schemas.errors import FatalError, UnprocessableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 FIELD = FieldSpec("here", 150.0, 20.0, 0.01, pixel_scale=0.5, instruments=("a", "b"))
 SHAPE = (60, 80)
 
 
-def inputs(field: FieldSpec | None = FIELD) -> Inputs:
+def inputs(field: FieldSpec | None = FIELD, scratch: Scratch | None = None) -> Inputs:
     camera: Any = SimpleNamespace(bands={})
-    return Inputs("Test", {}, instrument=camera, chip="", filter="V", field=field)
+    return Inputs(
+        "Test", {}, instrument=camera, chip="", filter="V", field=field, scratch=scratch
+    )
 
 
 def regridded(number: int, **facts: Any) -> Progenitor:
@@ -144,6 +148,22 @@ def test_pieces_from_files_are_the_same_as_frames_in_memory(
     pieces = combined(frames, combine=CombineType.CLIPPED)
     for name, plane in whole.images.items():
         assert np.array_equal(plane, pieces.images[name], equal_nan=True)
+
+
+def test_planes_in_files_are_the_same_as_planes_in_memory(tmp_path: Path) -> None:
+    frames = [regridded(number) for number in range(4)]
+    settings: Any = {"combine": CombineType.CLIPPED, "clip": (4.0, 1.5), "zero_point": 25.0}
+    in_memory, in_files = (
+        combine_frames(inputs(scratch=scratch), frames, **settings)
+        for scratch in (None, Scratch(tmp_path, limit=1))
+    )
+    for name, plane in in_memory.images.items():
+        assert np.array_equal(plane, in_files.images[name], equal_nan=True)
+        assert plane.dtype == in_files.images[name].dtype
+        assert in_files.images[name].base is not None
+    assert (in_memory.tables["SETS"] == in_files.tables["SETS"]).all()
+    assert in_memory.limiting_magnitude() == in_files.limiting_magnitude()
+    assert in_memory.coverage(FIELD) == in_files.coverage(FIELD)
 
 
 def test_coverage_is_that_of_the_fields_circle() -> None:
