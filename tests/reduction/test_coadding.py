@@ -31,9 +31,7 @@ SHAPE = (60, 80)
 
 def inputs(field: FieldSpec | None = FIELD, scratch: Scratch | None = None) -> Inputs:
     camera: Any = SimpleNamespace(bands={})
-    return Inputs(
-        "Test", {}, instrument=camera, chip="", filter="V", field=field, scratch=scratch
-    )
+    return Inputs("Test", {}, instrument=camera, chip="", filter="V", field=field, scratch=scratch)
 
 
 def regridded(number: int, **facts: Any) -> Progenitor:

@@ -6,8 +6,7 @@ __all__: list[str] = []
 
 import gc
 import mmap
-import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,14 +18,16 @@ from reduction.steps.blocks import copied, count_positive, positive_median, rele
 from reduction.steps.tiles import tiles_of
 from schemas.errors import StorageError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 def resident() -> int:
     """Bytes of this process's files that are in its memory."""
-    with open("/proc/self/status", encoding="ascii") as lines:
-        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("RssFile"))
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("RssFile"))
+
+
+def files() -> int:
+    """How many this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @pytest.mark.parametrize("count", [1, 2, 1001, 40_000])
@@ -45,7 +46,7 @@ def test_the_median_of_a_plane_in_pieces_is_numpys_to_the_last_bit(
 
 
 def test_a_large_plane_is_in_a_file_that_ends_with_it(tmp_path: Path) -> None:
-    held = len(os.listdir("/proc/self/fd"))
+    held = files()
     scratch = Scratch(tmp_path / "new", limit=1000)
     plane = scratch.full((300, 4096), np.nan, np.float32)
     assert np.isnan(plane).all()
@@ -60,7 +61,7 @@ def test_a_large_plane_is_in_a_file_that_ends_with_it(tmp_path: Path) -> None:
     assert part.base is None
     del plane
     gc.collect()
-    assert len(os.listdir("/proc/self/fd")) == held
+    assert files() == held
     assert isinstance(scratch.full((3, 3), 0, np.uint8), np.ndarray)
 
 

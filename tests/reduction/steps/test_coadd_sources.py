@@ -230,9 +230,7 @@ def two_gains(seed: int) -> tuple[Deep, np.ndarray, np.ndarray]:
     gain = gains[origin]
     image = rng.poisson(light * gain) / gain + rng.normal(0.0, 2.0, shape)
     weight = np.full(shape, 0.25, np.float32)
-    image = Deep(
-        image.astype(np.float32), weight, np.zeros(shape, np.uint8), 0.5, origin, gains
-    )
+    image = Deep(image.astype(np.float32), weight, np.zeros(shape, np.uint8), 0.5, origin, gains)
     return image, x, y
 
 
