@@ -318,6 +318,10 @@ def _star_rows(catalogue: Product, table: Any) -> Iterator[dict[str, Any]]:  # n
             if array[star] == array[star]
         }
 
+    def number_at(values: Any, star: int) -> float | None:  # noqa: ANN401  # an array
+        value = float(values[star])
+        return value if value == value else None  # noqa: PLR0124  # NaN
+
     for star, (ra, dec) in enumerate(zip(table.ra.tolist(), table.dec.tolist(), strict=True)):
         yield {
             "product_id": catalogue.product_id,
@@ -327,4 +331,5 @@ def _star_rows(catalogue: Product, table: Any) -> Iterator[dict[str, Any]]:  # n
             "dec": dec,
             "mags": known(table.mags, star),
             "mag_errs": known(table.mag_errs, star),
+            **{name: number_at(array, star) for name, array in table.motion.items()},
         }

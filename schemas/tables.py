@@ -32,48 +32,22 @@ from typing import Any
 
 from sqlalchemy import (
     REAL,
-    BigInteger,
-    Date,
-    DateTime,
     Double,
     ForeignKey,
     Identity,
     Index,
     Integer,
-    MetaData,
     SmallInteger,
     Text,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
 
+from schemas.base import Base
 from schemas.footprints import size_expression
 from schemas.sphere import zone_expression
-
-_NAMES = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-
-class Base(DeclarativeBase):
-    """Base of all tables; everything is in schema ``vo``."""
-
-    metadata = MetaData(schema="vo", naming_convention=_NAMES)
-    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy reads it as declared
-        str: Text,
-        int: BigInteger,
-        float: Double,
-        dt.datetime: DateTime(timezone=True),
-        dt.date: Date,
-        dict[str, Any]: JSONB,
-        list[Any]: JSONB,
-    }
 
 
 class TargetState(StrEnum):
@@ -359,7 +333,11 @@ class Source(Base):
 
 
 class ReferenceSource(Base):
-    """A star of a reference catalogue. Positions ICRS degrees, magnitudes by band."""
+    """A star of a reference catalogue. Positions ICRS degrees, magnitudes by band.
+
+    ``ra`` and ``dec`` are where it is at ``epoch`` (Julian year); ``pm_ra`` (along the sky) and
+    ``pm_dec`` are mas a year. NULL is "not known": it stays where it is.
+    """
 
     __tablename__ = "reference_source"
     __table_args__ = (
@@ -373,6 +351,9 @@ class ReferenceSource(Base):
     dec: Mapped[float]
     mags: Mapped[dict[str, Any]]
     mag_errs: Mapped[dict[str, Any]]
+    pm_ra: Mapped[float | None]
+    pm_dec: Mapped[float | None]
+    epoch: Mapped[float | None]
 
 
 class ObsCore(Base):

@@ -270,7 +270,8 @@ def _best(
         )
 
     catalogues = sorted(
-        inputs.reference_catalogues, key=lambda stars: (-len(stars.ra), stars.catalogue)
+        (stars.at(inputs.raw["mjd_obs"]) for stars in inputs.reference_catalogues),
+        key=lambda stars: (-len(stars.ra), stars.catalogue),
     )
     name, stars = "", joined([])
     best = solution(stars)

@@ -139,7 +139,8 @@ class GAstrometric(FieldTarget):
         ]
         catalogue = _catalogue([own for _, own in pairs])
         names = catalogue.split(" + ")
-        stars = joined([s for s in inputs.reference_catalogues if s.catalogue in names])
+        moment = float(np.mean([catalog.raw["mjd_obs"] for catalog, _ in pairs]))
+        stars = joined([s.at(moment) for s in inputs.reference_catalogues if s.catalogue in names])
         found = solve_field(
             frames, ra=stars.ra, dec=stars.dec, radius=parameters.TOLERANCE, degree=parameters.PDEG
         )
