@@ -114,8 +114,8 @@ def parse_reference(columns: Columns, kind: ReferenceKind | None = None) -> Refe
     Missing magnitudes of the SDSS files are 0 or 99.999: 5 < mag < 30 is kept. B, V, R and I of
     these are Lupton's (2005), see :mod:`reduction.steps.transformation`. ``native`` has the
     columns name, ra, dec (degrees) and for each band its magnitude under the band's name and its
-    error under ``e_`` and the name. Any kind may have ``pmra`` (times cos dec) and ``pmdec``, mas a
-    year, as Gaia has them, and then has to have the positions' ``epoch`` (or ``ref_epoch``), a
+    error under ``e_`` and the name. Any kind may have ``pmra`` (times cos dec) and ``pmdec``, mas
+    a year, as Gaia has them, and then has to have the positions' ``epoch`` (or ``ref_epoch``), a
     Julian year.
     """
     kind = kind or recognise_reference(list(columns))

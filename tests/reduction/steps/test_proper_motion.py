@@ -24,7 +24,8 @@ def test_stars_move_as_astropy_moves_them() -> None:
         dec * u.deg,
         pm_ra_cosdec=pm_ra * u.mas / u.yr,
         pm_dec=pm_dec * u.mas / u.yr,
-        distance=10 * u.kpc,  # radial motion and perspective are not part of it
+        distance=100 * u.pc,
+        radial_velocity=0 * u.km / u.s,
         obstime=epoch,
     ).apply_space_motion(new_obstime=later)
     years = np.full(200, julian_year(later.mjd) - 2000.0)
