@@ -28,6 +28,7 @@ from reduction.steps.grid import part_of
 from reduction.steps.photometry import limiting_magnitude
 from reduction.steps.star_widths import star_widths
 from reduction.steps.tiles import tiles_of
+from reduction.strips import Strips
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
@@ -234,9 +235,9 @@ def _combined(
         return None, Section(0, 0, 0, 0)
     boxes = {i: frame_box(frames[i]) for i in scales}
     whole = sum(box.shape[0] * box.shape[1] for box in boxes.values()) <= _IN_MEMORY
+    strips = None if whole else Strips()
     parts = [
-        Contribution(boxes[i], _reader(frames[i], whole=whole), scale)
-        for i, scale in scales.items()
+        Contribution(boxes[i], _reader(frames[i], strips), scale) for i, scale in scales.items()
     ]
     box = rectangle_around(list(boxes.values()))
     sigma, fraction, reach = clip
@@ -317,15 +318,15 @@ def rectangle_around(boxes: Sequence[Section]) -> Section:
     )
 
 
-def _reader(frame: Progenitor, *, whole: bool) -> Callable[[Section], Planes]:
-    """How pieces of a frame are read: from memory, or each from the file."""
+def _reader(frame: Progenitor, strips: Strips | None) -> Callable[[Section], Planes]:
+    """How pieces of a frame are read: from memory, or from the strips of its file."""
 
     def read(part: Section) -> Planes:
-        names = ("IMAGE", "WEIGHT", "MASK")
-        if whole:
-            image, weight, mask = (frame.images[name][part.slices] for name in names)
-        else:
-            image, weight, mask = (frame.section(name, part.slices) for name in names)
+        if strips is not None:
+            return strips.read(frame, part)
+        image, weight, mask = (
+            frame.images[name][part.slices] for name in ("IMAGE", "WEIGHT", "MASK")
+        )
         return image, weight, mask
 
     return read

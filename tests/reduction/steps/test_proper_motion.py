@@ -24,7 +24,7 @@ def test_stars_move_as_astropy_moves_them() -> None:
         dec * u.deg,
         pm_ra_cosdec=pm_ra * u.mas / u.yr,
         pm_dec=pm_dec * u.mas / u.yr,
-        distance=100 * u.pc,
+        distance=10 * u.pc,
         radial_velocity=0 * u.km / u.s,
         obstime=epoch,
     ).apply_space_motion(new_obstime=later)
