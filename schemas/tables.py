@@ -333,11 +333,7 @@ class Source(Base):
 
 
 class ReferenceSource(Base):
-    """A star of a reference catalogue. Positions ICRS degrees, magnitudes by band.
-
-    ``ra`` and ``dec`` are where it is at ``epoch`` (Julian year); ``pm_ra`` (along the sky) and
-    ``pm_dec`` are mas a year. NULL is "not known": it stays where it is.
-    """
+    """A reference star: ICRS degrees at a year (epoch), mas a year, magnitudes by band."""
 
     __tablename__ = "reference_source"
     __table_args__ = (

@@ -271,10 +271,8 @@ def _best(
             scale_errors=(0.01, parameters.SCALE_ERROR),
         )
 
-    catalogues = sorted(
-        (stars.at(inputs.raw["mjd_obs"]) for stars in inputs.reference_catalogues),
-        key=lambda stars: (-len(stars.ra), stars.catalogue),
-    )
+    known = [stars.at(inputs.raw["mjd_obs"]) for stars in inputs.reference_catalogues]
+    catalogues = sorted(known, key=lambda stars: (-len(stars.ra), stars.catalogue))
     name, stars = "", joined([])
     best = solution(stars)
     tries = [(stars.catalogue, [stars]) for stars in catalogues]
