@@ -97,6 +97,7 @@ def combine_bands(
 
 def _cut(planes: Planes) -> Callable[[Section], Planes]:
     def read(part: Section) -> Planes:
+        """A part of the planes, in memory of its own."""
         image, weight, mask = (copied(plane, *part.slices) for plane in planes)
         return image, weight, mask
 

@@ -322,6 +322,7 @@ def _reader(frame: Progenitor, strips: Strips | None) -> Callable[[Section], Pla
     """How pieces of a frame are read: from memory, or from the strips of its file."""
 
     def read(part: Section) -> Planes:
+        """A piece of the frame."""
         if strips is not None:
             return strips.read(frame, part)
         image, weight, mask = (
