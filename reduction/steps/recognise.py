@@ -204,7 +204,8 @@ def _tangent_at_middle(middle: Array, matrix: Array, shift: Array, tangent: Plac
     xi, eta = shift.tolist()
     ra, dec = (float(value) for value in deproject(xi, eta, *tangent))
     offsets = np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)]) * middle
-    sky = deproject(*(offsets @ matrix.T + shift).T, *tangent)
+    across, up = (offsets @ matrix.T + shift).T
+    sky = deproject(across, up, *tangent)
     plane = np.stack(project(*sky, ra, dec), axis=-1)
     (c11, c12), (c21, c22) = np.linalg.lstsq(offsets, plane, rcond=None)[0].T.tolist()
     x0, y0 = middle.tolist()
