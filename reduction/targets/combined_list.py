@@ -70,6 +70,9 @@ class CombinedList(FieldTarget):
     )
     n_sources = attribute(int, "stars", ucd="meta.number")
     bands = attribute(str, "bands with magnitudes", ucd="meta.id;instr.bandpass")
+    left_out = attribute(
+        str, "bands of frames that no column is for", ucd="meta.id;instr.bandpass"
+    )
     faintest = attribute(
         float, "faintest magnitude with an error below 0.1 in any band", unit="mag", ucd="phot.mag"
     )
@@ -101,6 +104,8 @@ class CombinedList(FieldTarget):
             16,
             "faintest is gone, or differs from before by more than MAXIMUM_DEPTH_DIFFERENCE",
         )
+
+        BAND_LEFT_OUT = 32, "a band of its frames has no column for magnitudes: see left_out"
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Gather the members of each association and combine them."""
@@ -141,6 +146,8 @@ class CombinedList(FieldTarget):
             flags |= self.Flags.PLACES_UNKNOWN
         if made.attributes["faintest"] > parameters.MAXIMUM_FAINTEST:
             flags |= self.Flags.DEPTH_IMPOSSIBLE
+        if made.attributes.get("left_out"):
+            flags |= self.Flags.BAND_LEFT_OUT
         return int(flags)
 
     def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
@@ -229,4 +236,9 @@ def _attributes(rows: NDArray[Any], bands: Sequence[str]) -> dict[str, Any]:
     filled = [band for band, name in columns.items() if np.isfinite(rows[name]).any()]
     good = [rows[columns[band]][rows[f"{columns[band]}_err"] < 0.1] for band in filled]
     faintest = max((float(mags.max()) for mags in good if len(mags)), default=float("nan"))
-    return {"n_sources": len(rows), "bands": " ".join(filled), "faintest": faintest}
+    return {
+        "n_sources": len(rows),
+        "bands": " ".join(filled),
+        "left_out": " ".join(band for band in bands if band and band not in columns),
+        "faintest": faintest,
+    }

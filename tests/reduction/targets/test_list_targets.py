@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -14,12 +15,14 @@ from reduction.fields import FieldSpec
 from reduction.frame_keys import frame_key
 from reduction.instruments.simulated import INSTRUMENT
 from reduction.progenitor import Progenitor
+from reduction.registry import Registry
 from reduction.target import Inputs, Made
 from reduction.targets.associate_list import AssociateList
 from reduction.targets.combined_list import CombinedList
 from reduction.targets.light_curve_list import LightCurveList
 from reduction.zero_points import ZERO_POINT_DTYPE, ZERO_POINT_TABLE
 from schemas.errors import UnprocessableError
+from schemas.list_tables import BAND_COLUMNS
 
 NUMBERS = count(1)
 NAMES = ("ra", "dec", "pos_err", "mag", "mag_err", "flux", "flux_err")
@@ -205,6 +208,25 @@ def test_a_frame_that_the_global_solution_does_not_tie_is_on_its_nights_scale() 
     five = 0.0054**2 / 5 + 0.003**2
     expected = np.sqrt(1.0 / (1.0 / five + 1.0 / 0.005**2))
     assert made.rows["mag_v_err"] == pytest.approx(expected, rel=0.01)
+
+
+def test_unfiltered_cameras_have_magnitudes_and_bands_without_a_column_are_told() -> None:
+    lists = [replace(source_list("0", night), band="VT") for night in range(2)]
+    made = run(CombinedList, lists, associated(lists))
+    assert made.rows is not None
+    assert np.isfinite(made.rows["mag_vt"]).all()
+    assert (made.attributes["bands"], made.attributes["left_out"]) == ("VT", "")
+    lists = [replace(one, band="Halpha") for one in lists]
+    made = run(CombinedList, lists, associated(lists))
+    assert (made.attributes["bands"], made.attributes["left_out"]) == ("", "Halpha")
+    flags = CombinedList().verify(made, CombinedList.Parameters())
+    assert flags == CombinedList.Flags.BAND_LEFT_OUT
+
+
+def test_every_band_of_every_camera_has_its_columns() -> None:
+    cameras = Registry.load().instruments
+    bands = {band.standard for camera in cameras.values() for band in camera.bands.values()}
+    assert bands <= {*BAND_COLUMNS, ""}
 
 
 def test_a_zero_point_that_frames_share_is_not_lessened_by_their_number() -> None:
