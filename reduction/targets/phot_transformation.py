@@ -13,7 +13,7 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import frames_of_night
 from reduction.quality import QualityFlags
-from reduction.steps.transformation import fit_color_term
+from reduction.steps.transformation import PIVOT, fit_color_term
 from reduction.target import Anchor, CalibrationTarget, Inputs, Made
 from schemas.errors import UnprocessableError
 
@@ -31,7 +31,7 @@ class PhotTransformation(CalibrationTarget):
     colour term is the filter's constant.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.MOSAIC_NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
@@ -72,6 +72,7 @@ class PhotTransformation(CalibrationTarget):
             together["zero_point_err"],
             together["color"],
             np.repeat(np.arange(len(stars)), [len(table) for table in stars]),
+            star=np.unique(together["name"], return_inverse=True)[1],
             clip=parameters.SIGMA_CLIPPING_LEVEL,
         )
         if not math.isfinite(term):
@@ -114,5 +115,5 @@ class PhotTransformation(CalibrationTarget):
             table = frame.tables["STANDARDS"]
             table = table[table["used"] > 0]
             axes.plot(table["color"], table["zero_point"] - frame.raw_zero_point, ".", ms=3)
-        axes.axline((0.7, 0.0), slope=self.color_term, color="k", lw=0.7)
+        axes.axline((PIVOT, 0.0), slope=self.color_term, color="k", lw=0.7)
         axes.set(xlabel=f"{self.color} [mag]", ylabel="zero point above the frame's [mag]")
