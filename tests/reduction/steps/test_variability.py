@@ -175,6 +175,15 @@ def test_groups_have_the_quantiles_and_means_of_numpy():
         assert mean == pytest.approx(np.average(values[inside], weights=weight[inside]))
 
 
+def test_where_all_stars_vary_none_is_a_constant_one():
+    star, epoch = (grid.ravel() for grid in np.meshgrid(np.arange(8), np.arange(20)))
+    mag = 12.0 + np.random.default_rng(5).normal(0.0, 0.3, len(star))
+    found = relative_photometry(star, epoch, mag, np.full(len(star), 0.003), floor=0.003)
+    assert found.constant.sum() == 0
+    # the frames still have offsets, of what there is
+    assert np.isfinite(found.offset).any()
+
+
 @pytest.mark.science
 def test_combined_positions_and_magnitudes_have_the_errors_that_they_say():
     random = np.random.default_rng(4)
