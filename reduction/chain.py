@@ -18,7 +18,7 @@ from reduction.keys import hash_of
 from reduction.parameters import resolve_parameters
 from reduction.select import usable
 from reduction.verdicts import Plan, Reason, ReasonKind, Step, Verdict, VerdictKind
-from schemas.errors import BusyError
+from schemas.errors import BusyError, ParameterError
 from schemas.tables import Lineage, Product, Recipe, Target, TargetState
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from reduction.depends import Slot
+    from reduction.instruments.base import Chip, Instrument
     from reduction.registry import Registry
     from reduction.target import ProcessTarget
 
@@ -104,15 +105,21 @@ class Examiner:
             for name, f in filled.items()
             if f.failure
         )
+        inputs = {name: f.products for name, f in filled.items()}
+        try:
+            values = self._parameters(target)
+        except ParameterError as error:
+            text = f"{target.identity}: {error}{self._set_by(target, error)}"
+            failures = (*failures, Reason(ReasonKind.WRONG_PARAMETER, "", text))
         if failures:
-            inputs = {name: f.products for name, f in filled.items()}
             return Verdict(
                 target, VerdictKind.UNMAKEABLE, failures, inputs=inputs, considered=considered
             )
         verdict = Verdict(
             target,
             VerdictKind.STALE,
-            inputs={name: f.products for name, f in filled.items()},
+            inputs=inputs,
+            parameters=values,
             needs=tuple(dict.fromkeys(n for f in filled.values() for n in f.pending)),
             considered=considered,
             providers={t: p for f in filled.values() for t, p in f.providers.items()},
@@ -135,16 +142,7 @@ class Examiner:
         recipe = self._recipe(target.class_name, target.instrument)
         verdict.recipe_version = self._version(cls, recipe)
         field = self._filler.field_of(target)
-        own = {} if field is None else field.parameters.get(target.class_name, {})
-        camera = self._registry.camera(target.instrument, composite=is_composite(target))
-        chip = camera.chips.get(target.chip) or whole(camera)
-        verdict.parameters = resolve_parameters(
-            target.class_name,
-            cls.Parameters,
-            {**recipe.parameters, **recipe.overrides, **own, **self._asked(target)},
-            chip,
-            camera.bands.get(target.filter),
-        )
+        camera, chip = self._made_with(target)
         if verdict.needs:
             return
         made_by: list[Any] = [target.class_name, verdict.recipe_version, verdict.parameters]
@@ -163,6 +161,46 @@ class Examiner:
         verdict.input_hash = hash_of(
             [*made_by, *made_for, [[r, n, p.content_hash] for r, n, p in roles]]
         )
+
+    def _made_with(self, target: Target) -> tuple[Instrument, Chip]:
+        camera = self._registry.camera(target.instrument, composite=is_composite(target))
+        return camera, camera.chips.get(target.chip) or whole(camera)
+
+    def _parameters(self, target: Target) -> dict[str, Any]:
+        """Value of each process parameter.
+
+        Raises
+        ------
+        ParameterError
+            If what was said of one before cannot be used by the class as it is now.
+        BusyError
+            If the archive knows another version of the class than this process.
+        """
+        cls = self._registry.target(target.class_name)
+        recipe = self._recipe(target.class_name, target.instrument)
+        self._version(cls, recipe)
+        camera, chip = self._made_with(target)
+        return resolve_parameters(
+            target.class_name,
+            cls.Parameters,
+            {**recipe.parameters, **recipe.overrides, **self._own(target), **self._asked(target)},
+            chip,
+            camera.bands.get(target.filter),
+        )
+
+    def _own(self, target: Target) -> Mapping[str, Any]:
+        """Process parameters that a target's field has of its own."""
+        field = self._filler.field_of(target)
+        return {} if field is None else field.parameters.get(target.class_name, {})
+
+    def _set_by(self, target: Target, error: ParameterError) -> str:
+        """Who said what cannot be used, as the end of a sentence; empty for others."""
+        name = error.name.rpartition(".")[2]
+        if name in self._own(target):
+            return " (set for the field)"
+        if name in self._recipe(target.class_name, target.instrument).overrides:
+            return f" (set by an operator for {target.instrument})"
+        return ""
 
     def _version(self, cls: type[ProcessTarget], recipe: Recipe) -> str:
         if recipe.version != cls.VERSION:

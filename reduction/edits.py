@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["EDITABLE", "bump", "edit", "edit_validity", "mark_class", "set_parameter"]
+__all__ = [
+    "EDITABLE",
+    "bump",
+    "edit",
+    "edit_validity",
+    "forget_parameter",
+    "mark_class",
+    "set_parameter",
+]
 
 import getpass
 from typing import TYPE_CHECKING, Any, Final
@@ -17,9 +25,12 @@ from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Edit, Product, Publication, Recipe, ReferenceSource, Target
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
+    from reduction.registry import Registry
 
 EDITABLE: Final = ("is_valid", "timestamp_start", "timestamp_end")
 """What may be changed of a product (Astro-WISE's rule)."""
@@ -73,7 +84,13 @@ def set_parameter(
     why: str,
     who: str = "",
 ) -> int:
-    """Set a process parameter of a class for one instrument.
+    """Set a process parameter of a class for one instrument, or for several together.
+
+    Parameters
+    ----------
+    instrument
+        A camera; for a class that is made of a whole field also several, joined by "+", as the
+        fields are filed under that have all of them.
 
     Returns
     -------
@@ -83,31 +100,99 @@ def set_parameter(
     Raises
     ------
     NotFoundError, ParameterError
-        If there is no such class, instrument or parameter, or the value is of another type.
+        If there is no such class, instrument or parameter, the class is made for each camera
+        alone, or the value cannot be used.
     """
     cls = archive.registry.target(class_name)
-    if instrument not in archive.registry.instruments:
-        known = ", ".join(sorted(archive.registry.instruments))
-        raise NotFoundError(f"there is no instrument {instrument!r}; there are {known}")
     value = check_parameters(class_name, cls.Parameters, {name: value})[name]
+    return _change(archive, class_name, name, {name: value}, instrument, (who, why))
+
+
+def forget_parameter(
+    archive: Archive, class_name: str, name: str, *, instrument: str, why: str, who: str = ""
+) -> int:
+    """Take back what operators set of a process parameter: class, instrument and settings hold.
+
+    The class need not know the parameter any longer.
+
+    Returns
+    -------
+    int
+        Number of suspect targets; 0 where nothing was set.
+
+    Raises
+    ------
+    NotFoundError, ParameterError
+        If there is no such class or instrument, or the class is made for each camera alone.
+    """
+    return _change(archive, class_name, name, {}, instrument, (who, why))
+
+
+def _change(
+    archive: Archive,
+    class_name: str,
+    name: str,
+    values: Mapping[str, Any],
+    instrument: str,
+    said: tuple[str, str],
+) -> int:
+    """Put what an operator says of a parameter in the place of what was said before."""
+    owner = owner_of(archive.registry, class_name, instrument)
+    who, why = said
 
     def work(session: Session) -> int:
-        row = session.get_one(Recipe, (class_name, instrument))
+        row = _recipe(session, class_name, owner)
+        if not values and name not in row.overrides:
+            return 0
         old = {**row.parameters, **row.overrides}.get(name)
-        row.overrides = {**row.overrides, name: value}
+        row.overrides = {n: v for n, v in row.overrides.items() if n != name} | dict(values)
+        new = {**row.parameters, **row.overrides}.get(name)
         session.add(
             Edit(
-                subject=f"{class_name}.{name} ({instrument})",
+                subject=f"{class_name}.{name} ({owner})",
                 field="process parameter",
                 old=None if old is None else canonical_json(old),
-                new=canonical_json(value),
+                new=canonical_json(new),
                 who=who or getpass.getuser(),
                 why=why,
             )
         )
-        return mark_class(session, class_name, instrument)
+        return mark_class(session, class_name, owner)
 
     return archive.transact(work)
+
+
+def owner_of(registry: Registry, class_name: str, instrument: str) -> str:
+    """Name that parameters of a class are kept under for an instrument, or several joined by "+".
+
+    Raises
+    ------
+    NotFoundError, ParameterError
+        If there is no such instrument, or the class is made for each camera alone.
+    """
+    owner = registry.owner(instrument)
+    if "+" in owner and not registry.target(class_name).ANCHOR.of_whole_field:
+        expected = f"one of {', '.join(owner.split('+'))}: {class_name} is made for each camera"
+        raise ParameterError("instrument", instrument, expected)
+    return owner
+
+
+def _recipe(session: Session, class_name: str, owner: str) -> Recipe:
+    """Recipe of a class; of several cameras as of any, where nothing was said of them before."""
+    row = session.get(Recipe, (class_name, owner))
+    if row is None:
+        common = session.get_one(Recipe, (class_name, ""))
+        row = Recipe(
+            class_name=class_name,
+            instrument=owner,
+            version=common.version,
+            revision=common.revision,
+            fingerprint=common.fingerprint,
+            parameters=common.parameters,
+            overrides={},
+        )
+        session.add(row)
+    return row
 
 
 def edit(

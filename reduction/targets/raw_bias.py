@@ -7,7 +7,7 @@ __all__ = ["RawBiasFrame"]
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reduction.parameters import from_chip
+from reduction.parameters import from_chip, parameter
 from reduction.quality import QualityFlags
 from reduction.targets.raw import EMPTY, NO_NUMBERS, OTHER_SHAPE, SATURATED, RawCalibration
 
@@ -20,16 +20,33 @@ class RawBiasFrame(RawCalibration):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Astro-WISE's names; adu, of the raw pixels, without outliers."""
+        """Astro-WISE's names; of the raw pixels, without outliers."""
 
-        SATURATION: float = from_chip("saturation")
-        MAX_SATURATED: float = 0.05
-        MAX_INVALID: float = 0.1
-        MIN_RANGE: float = 1.0
-        SHAPE: tuple[int, int] | None = from_chip("shape")
-        MAX_BIAS_LEVEL: float = 5000.0
-        MAX_BIAS_STDEV: float = 50.0
-        MAX_BIAS_FLATNESS: float = 100.0
+        SATURATION: float = parameter(
+            from_chip("saturation"),
+            "level above which a raw pixel is saturated",
+            unit="adu",
+            above=0.0,
+        )
+        MAX_SATURATED: float = parameter(
+            0.05, "largest part of saturated pixels", at_least=0.0, at_most=1.0
+        )
+        MAX_INVALID: float = parameter(
+            0.1, "largest part of pixels without a value", at_least=0.0, at_most=1.0
+        )
+        MIN_RANGE: float = parameter(
+            1.0, "least difference of the largest and the smallest pixel", unit="adu", at_least=0.0
+        )
+        SHAPE: tuple[int, int] | None = parameter(
+            from_chip("shape"),
+            "pixels (ny, nx) that a frame has to have; none takes any",
+            unit="pixel",
+        )
+        MAX_BIAS_LEVEL: float = parameter(5000.0, "highest level", unit="adu", above=0.0)
+        MAX_BIAS_STDEV: float = parameter(50.0, "largest scatter", unit="adu", above=0.0)
+        MAX_BIAS_FLATNESS: float = parameter(
+            100.0, "largest difference between levels of sub-windows", unit="adu", above=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a raw bias."""

@@ -11,7 +11,7 @@ from reduction.attributes import attribute, imstat
 from reduction.combined_flat import combined_flat
 from reduction.corrected import differs
 from reduction.depends import calibration, raw_frames
-from reduction.parameters import from_chip
+from reduction.parameters import from_chip, parameter
 from reduction.quality import QualityFlags
 from reduction.target import Anchor, CalibrationTarget, Inputs, Made
 
@@ -46,15 +46,32 @@ class TwilightFlatFrame(CalibrationTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Astro-WISE's names; GAIN (e-/adu) counts where no gain was measured."""
+        """Astro-WISE's names."""
 
-        SIGMA_CLIP: float = 5.0
-        GAIN: float = from_chip("gain")
-        MIN_FLAT_MEAN: float = 1000.0
-        MAX_FLAT_MEAN: float = 60000.0
-        MAXIMUM_SUBWIN_FLATNESS: float = 1.0
-        MAXIMUM_SUBWIN_DIFF: float = 0.2
-        MAXIMUM_OUTLIER_FRACTION: float = 0.05
+        SIGMA_CLIP: float = parameter(
+            5.0,
+            "values further than this from the median of a pixel are left out",
+            unit="sigma",
+            above=0.0,
+        )
+        GAIN: float = parameter(
+            from_chip("gain"), "gain where none was measured", unit="electron/adu", above=0.0
+        )
+        MIN_FLAT_MEAN: float = parameter(
+            1000.0, "flats with a lower level are left out", unit="adu", at_least=0.0
+        )
+        MAX_FLAT_MEAN: float = parameter(
+            60000.0, "flats with a higher level are left out", unit="adu", above=0.0
+        )
+        MAXIMUM_SUBWIN_FLATNESS: float = parameter(
+            1.0, "largest difference between levels of sub-windows", at_least=0.0
+        )
+        MAXIMUM_SUBWIN_DIFF: float = parameter(
+            0.2, "largest change of that difference from before", at_least=0.0
+        )
+        MAXIMUM_OUTLIER_FRACTION: float = parameter(
+            0.05, "largest part of the values that were left out", at_least=0.0, at_most=1.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a twilight flat."""

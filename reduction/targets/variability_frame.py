@@ -15,6 +15,7 @@ from reduction.attributes import attribute
 from reduction.comparison import fell
 from reduction.corrected import differs
 from reduction.depends import in_field
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.variability import light_curve_statistics
 from reduction.target import Anchor, FieldTarget, Inputs, Made
@@ -66,16 +67,29 @@ class VariabilityFrame(FieldTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """When a star varies, and which reduced chi-square of constant stars is not believed.
+        """When a star varies, and limits."""
 
-        Compared with before: MINIMUM_KEPT is a part of the numbers of stars and of variables.
-        """
-
-        FALSE_ALARM: float = 1e-4
-        MIN_STETSON: float = 0.8
-        MAX_MEDIAN_CHI2: float = 2.0
-        MINIMUM_KEPT: float = 0.5
-        MAXIMUM_CHI2_DIFFERENCE: float = 0.5
+        FALSE_ALARM: float = parameter(
+            1e-4,
+            "a star varies where chance gives its scatter less often than this",
+            above=0.0,
+            at_most=1.0,
+        )
+        MIN_STETSON: float = parameter(
+            0.8, "and where Stetson's index is above this", at_least=-100.0, at_most=1000.0
+        )
+        MAX_MEDIAN_CHI2: float = parameter(
+            2.0, "a larger reduced chi-square of constant stars is not believed", above=0.0
+        )
+        MINIMUM_KEPT: float = parameter(
+            0.5,
+            "least part of the stars and variables of before that is no loss",
+            at_least=0.0,
+            at_most=1.0,
+        )
+        MAXIMUM_CHI2_DIFFERENCE: float = parameter(
+            0.5, "largest change of that chi-square from before", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with the statistics."""

@@ -57,11 +57,12 @@ def add(
     --set sets are the field's own process parameters, for ever.
     """
     from reduction.fields import FieldSpec, declare_field  # noqa: PLC0415  # --help stays fast
+    from reduction.pars import split_key  # noqa: PLC0415  # as above
 
     own: dict[str, dict[str, Any]] = {}
     for key, value in settings.items():
-        class_name, _, parameter = key.partition(".")
-        own.setdefault(class_name, {})[parameter.removeprefix("process_params.")] = value
+        class_name, parameter = split_key(key)
+        own.setdefault(class_name, {})[parameter] = value
     spec = FieldSpec(name, *circle, pixel_scale, tuple(sorted(instruments)), parameters=own)
     with opened(context) as archive:
         whole = declare_field(archive, spec, why=why, who=who)

@@ -103,10 +103,13 @@ def _settings(
         if not equals or not key.strip():
             message = f"found {text!r}, expected CLASS.NAME=VALUE such as BiasFrame.SIGMA_CLIP=5"
             raise click.BadParameter(message, context, param)
+        if key.strip() in found:
+            message = f"{key.strip()} is set twice, expected one value of it"
+            raise click.BadParameter(message, context, param)
         try:
             found[key.strip()] = json.loads(value)
         except (ValueError, RecursionError):
-            found[key.strip()] = value
+            found[key.strip()] = value.strip()
     return found
 
 
