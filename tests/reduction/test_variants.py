@@ -146,9 +146,9 @@ def test_parameters_of_a_call_are_checked_before_anything_is_made(
     archive: Archive, night: Path, work_log: Path
 ) -> None:
     for parameters, words in (
-        ({"ToyBias.OFFSET": "10"}, "type float"),
+        ({"ToyBias.OFFSET": "10"}, "a number from -100 to 10000"),
         ({"ToyBias.OFSET": 10.0}, "expected OFFSET"),
-        ({"ToyCatalogue.OFFSET": 10.0}, "ToyImage is made from these"),
+        ({"ToyCatalogue.OFFSET": 10.0}, "ToyImage or a class that it is made from: ToyBias"),
     ):
         with pytest.raises(ParameterError, match=words):
             ToyImage.get(raw="science.fits", parameters=parameters)
