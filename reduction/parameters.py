@@ -19,7 +19,8 @@ __all__ = [
 import json
 from dataclasses import MISSING
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
     from reduction.declared import Declared
     from reduction.instruments.base import Band, Chip
+
+_MARKS: Final = (ChipConstant, BandConstant)
 
 
 def default_parameters(parameters: type[Any]) -> dict[str, Any]:
@@ -115,10 +118,15 @@ def check_defaults(class_name: str, parameters: type[Any]) -> None:
     ParameterError
         If one is of another type, out of its range or not among its choices.
     """
-    marks = (ChipConstant, BandConstant)
-    for name, value in default_parameters(parameters).items():
-        if not isinstance(value, marks):
-            check_parameters(class_name, parameters, {name: value})
+    _checked_defaults(class_name, parameters)  # type: ignore[arg-type]  # classes are hashable
+
+
+@lru_cache(maxsize=1024)
+def _checked_defaults(class_name: str, parameters: type[Any]) -> Mapping[str, Any]:
+    """Defaults as they go into a key; constants of chip and filter are still marks."""
+    given = default_parameters(parameters)
+    values = {name: value for name, value in given.items() if not isinstance(value, _MARKS)}
+    return given | check_parameters(class_name, parameters, values)
 
 
 def resolve_parameters(
@@ -141,16 +149,16 @@ def resolve_parameters(
         If an override names a parameter that the class does not have; or a value, a default or a
         constant of the chip cannot be used; or a parameter without a default is not set.
     """
-    given = default_parameters(parameters) | dict(overrides)
+    given = dict(_checked_defaults(class_name, parameters))  # type: ignore[arg-type]  # classes are hashable
     values = {name: _value(value, chip, band) for name, value in given.items()}
-    known = declared_parameters(parameters)
-    for name, item in known.items():
+    unknown = {n for n, v in given.items() if isinstance(v, BandConstant) and values[n] is None}
+    marks = {name for name, value in given.items() if isinstance(value, _MARKS)} - unknown
+    said = {name: values[name] for name in marks} | dict(overrides)
+    values |= check_parameters(class_name, parameters, said)
+    for name, item in declared_parameters(parameters).items():
         if name not in values:
             raise MissingParameterError(f"{class_name}.{name}", f"{item.expected}: no default")
-    unknown = {n for n, v in given.items() if isinstance(v, BandConstant) and values[n] is None}
-    checked = {name: value for name, value in values.items() if name not in unknown}
-    checked = check_parameters(class_name, parameters, checked)
-    return {name: checked.get(name) for name in values}
+    return values
 
 
 def _value(value: Any, chip: Chip, band: Band | None) -> Any:  # noqa: ANN401  # any JSON value

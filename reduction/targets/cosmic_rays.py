@@ -40,7 +40,7 @@ class CosmicMap(FrameTarget):
 
         MAXIMUM_EVENTS: int = parameter(50_000, "most cosmic rays", at_least=0)
         MAXIMUM_EVENTS_DIFFERENCE: int = parameter(
-            5_000, "largest change of their number from before", at_least=0
+            5_000, "largest change of their number from the version before", at_least=0
         )
 
     class Flags(QualityFlags):

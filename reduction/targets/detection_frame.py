@@ -72,8 +72,8 @@ class DetectionFrame(FieldTarget):
         )
         CLIP_AMPFRAC: float = parameter(
             1.5,
-            "and further than this part of the largest median near by, within three "
-            "quarters of the worst seeing",
+            "CLIPPED leaves out what is also further than this part of the largest "
+            "median within three quarters of the worst seeing",
             at_least=0.0,
         )
         ZERO_POINT: float = parameter(

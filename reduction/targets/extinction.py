@@ -49,7 +49,7 @@ class AtmosphericExtinctionCoefficient(AtmosphericExtinction):
             at_most=5.0,
         )
         EXTINCTION_ERROR: float = parameter(
-            0.03, "its error from night to night", unit="mag", at_least=0.0
+            0.03, "error of the extinction from night to night", unit="mag", at_least=0.0
         )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
@@ -94,7 +94,7 @@ class AtmosphericExtinctionCurve(AtmosphericExtinction):
             300.0, "column of ozone, Dobson units", unit="DU", at_least=0.0, at_most=1000.0
         )
         EXTINCTION_ERROR: float = parameter(
-            0.03, "its error from night to night", unit="mag", at_least=0.0
+            0.03, "error of the extinction from night to night", unit="mag", at_least=0.0
         )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
@@ -189,7 +189,7 @@ class AtmosphericExtinctionZeropoint(MeasuredExtinction):
             None, "above the atmosphere; none: not known", unit="mag", at_least=0.0, at_most=50.0
         )
         ZERO_POINT_ERROR: float = parameter(
-            0.02, "its error", unit="mag", at_least=0.0, at_most=10.0
+            0.02, "error of the known zero point", unit="mag", at_least=0.0, at_most=10.0
         )
         SIGCLIP_LEVEL: float = parameter(
             3.0, "stars further than this from the fit are left out", unit="sigma", above=0.0

@@ -71,7 +71,7 @@ class HotPixelMap(CalibrationTarget):
         )
         MAXIMUM_HOT_PIXEL_COUNT: int = parameter(100_000, "most hot pixels", at_least=0)
         MAXIMUM_HOT_PIXEL_COUNT_DIFFERENCE: int = parameter(
-            50_000, "largest change of their number from before", at_least=0
+            50_000, "largest change of their number from the version before", at_least=0
         )
 
     class Flags(QualityFlags):

@@ -40,7 +40,7 @@ class SatelliteMap(FrameTarget):
 
         MAXIMUM_TRAILS: int = parameter(6, "most trails", at_least=0)
         MAXIMUM_TRAILS_DIFFERENCE: int = parameter(
-            1, "largest change of their number from before", at_least=0
+            1, "largest change of their number from the version before", at_least=0
         )
 
     class Flags(QualityFlags):

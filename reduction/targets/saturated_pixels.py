@@ -39,7 +39,7 @@ class SaturatedPixelMap(FrameTarget):
 
         MAXIMUM_COUNT: int = parameter(1_000_000, "most saturated pixels", at_least=0)
         MAXIMUM_COUNT_DIFFERENCE: int = parameter(
-            100_000, "largest change of their number from before", at_least=0
+            100_000, "largest change of their number from the version before", at_least=0
         )
 
     class Flags(QualityFlags):

@@ -67,7 +67,7 @@ class TwilightFlatFrame(CalibrationTarget):
             1.0, "largest difference between levels of sub-windows", at_least=0.0
         )
         MAXIMUM_SUBWIN_DIFF: float = parameter(
-            0.2, "largest change of that difference from before", at_least=0.0
+            0.2, "largest change from before of the difference of sub-windows", at_least=0.0
         )
         MAXIMUM_OUTLIER_FRACTION: float = parameter(
             0.05, "largest part of the values that were left out", at_least=0.0, at_most=1.0

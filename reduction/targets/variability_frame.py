@@ -76,7 +76,10 @@ class VariabilityFrame(FieldTarget):
             at_most=1.0,
         )
         MIN_STETSON: float = parameter(
-            0.8, "and where Stetson's index is above this", at_least=-100.0, at_most=1000.0
+            0.8,
+            "a star varies only where Stetson's index is above this",
+            at_least=-100.0,
+            at_most=1000.0,
         )
         MAX_MEDIAN_CHI2: float = parameter(
             2.0, "a larger reduced chi-square of constant stars is not believed", above=0.0
@@ -88,7 +91,7 @@ class VariabilityFrame(FieldTarget):
             at_most=1.0,
         )
         MAXIMUM_CHI2_DIFFERENCE: float = parameter(
-            0.5, "largest change of that chi-square from before", at_least=0.0
+            0.5, "largest change of the chi-square of constant stars from before", at_least=0.0
         )
 
     class Flags(QualityFlags):

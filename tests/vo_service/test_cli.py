@@ -343,6 +343,24 @@ def test_what_a_person_sets_wrongly_is_answered_with_what_would_be_right(key, va
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("AssociateList.SINGLE_OUT_CLOSEST_PAIRS", "True", "found 'True', expected true or false"),
+        ("AssociateList.SINGLE_OUT_CLOSEST_PAIRS", "1", "found 1, expected true or false"),
+        ("AssociateList.ASSOCIATION_TYPE", "FOO", "expected one of chain, master, matched"),
+        ("DetectionFrame.BAND", "5", 'expected text, such as "5" with its quotes'),
+        ("LightCurveList.ERROR_FLOOR", "-1", "a number from 0 to 1 (mag), or null for none"),
+    ],
+)
+def test_a_truth_a_word_and_none_are_told_apart(key, value, said):
+    option = next(option for option in make.params if option.name == "settings")
+    settings = option.callback(click.Context(make), option, (f"{key}={value}",))
+    with pytest.raises(UsageError) as caught:
+        check_overrides(Registry.load(), key.partition(".")[0], settings)
+    assert said in str(caught.value)
+
+
 def test_a_parameter_that_is_set_twice_is_refused(tmp_path):
     once = ("--set", "BiasFrame.SIGMA_CLIP=5")
     words = ["--data", str(tmp_path), "pars", "BiasFrame", *once, *once]
