@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from distributed import Client, KilledWorker, fire_and_forget
 from distributed import TimeoutError as DaskTimeoutError
 
-from reduction.make import Outcome, OutcomeKind, flattened, give_up, make_target
+from reduction.make import give_up, make_target
+from reduction.outcomes import Outcome, OutcomeKind, flattened
 from schemas import errors
 from schemas.errors import (
     BusyError,
