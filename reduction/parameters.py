@@ -154,8 +154,10 @@ def resolve_parameters(
     unknown = {n for n, v in given.items() if isinstance(v, BandConstant) and values[n] is None}
     marks = {name for name, value in given.items() if isinstance(value, _MARKS)} - unknown
     said = {name: values[name] for name in marks} | dict(overrides)
+    known = declared_parameters(parameters)
+    said = {name: said[name] for name in known if name in said} | said  # names of no use last
     values |= check_parameters(class_name, parameters, said)
-    for name, item in declared_parameters(parameters).items():
+    for name, item in known.items():
         if name not in values:
             raise MissingParameterError(f"{class_name}.{name}", f"{item.expected}: no default")
     return values
