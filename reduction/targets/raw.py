@@ -115,6 +115,18 @@ class RawFrame(DBObject):
 class RawCalibration(RawFrame):
     """A raw frame that is combined with others of its kind."""
 
+    @dataclass(frozen=True, slots=True)
+    class Parameters(RawFrame.Parameters):
+        """Limits, which instruments may set otherwise."""
+
+        MAX_SATURATED: float = 0.05
+        MAX_INVALID: float = 0.1
+        SHAPE: tuple[int, int] | None = parameter(
+            from_chip("shape"),
+            "pixels (ny, nx) that a frame has to have; none takes any",
+            unit="pixel",
+        )
+
     class Flags(QualityFlags):
         """What can be wrong with a raw calibration."""
 

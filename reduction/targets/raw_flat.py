@@ -7,7 +7,7 @@ __all__ = ["RawDomeFlatFrame", "RawFlatFrame", "RawTwilightFlatFrame"]
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reduction.parameters import from_chip, parameter
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.targets.raw import EMPTY, NO_NUMBERS, OTHER_SHAPE, SATURATED, RawCalibration
 
@@ -19,29 +19,10 @@ class RawFlatFrame(RawCalibration):
     """What raw flats have in common."""
 
     @dataclass(frozen=True, slots=True)
-    class Parameters:
+    class Parameters(RawCalibration.Parameters):
         """Astro-WISE's names; of the raw pixels."""
 
-        SATURATION: float = parameter(
-            from_chip("saturation"),
-            "level above which a raw pixel is saturated",
-            unit="adu",
-            above=0.0,
-        )
-        MAX_SATURATED: float = parameter(
-            0.1, "largest part of saturated pixels", at_least=0.0, at_most=1.0
-        )
-        MAX_INVALID: float = parameter(
-            0.1, "largest part of pixels without a value", at_least=0.0, at_most=1.0
-        )
-        MIN_RANGE: float = parameter(
-            1.0, "least difference of the largest and the smallest pixel", unit="adu", at_least=0.0
-        )
-        SHAPE: tuple[int, int] | None = parameter(
-            from_chip("shape"),
-            "pixels (ny, nx) that a frame has to have; none takes any",
-            unit="pixel",
-        )
+        MAX_SATURATED: float = 0.1
         MIN_FLAT_MEAN: float = parameter(1500.0, "lowest mean level", unit="adu", at_least=0.0)
         MAX_FLAT_MEAN: float = parameter(60000.0, "highest mean level", unit="adu", above=0.0)
 
