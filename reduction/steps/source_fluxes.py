@@ -19,6 +19,7 @@ from reduction.steps.surface import Surface, fit_surface
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from reduction.steps.correlated_noise import SkyNoise
     from reduction.steps.psf import PsfModel
 
     Array = NDArray[np.float64]
@@ -61,8 +62,8 @@ class Frame:
         e-/adu, one number or one a source: see :func:`gain_of_sources`.
     sky_error
         Error of the sky's level, adu.
-    correlation
-        Variance of sums over pixels of sky, over that of independent ones.
+    sky
+        Between the sources, for how pixels share noise; None: they do not.
     floor
         Relative error that no flux is better than: of the flat field, for instance.
     """
@@ -72,7 +73,7 @@ class Frame:
     noise: NDArray[np.float32]
     gain: float | Array
     sky_error: float = 0.0
-    correlation: float = 1.0
+    sky: SkyNoise | None = None
     floor: float = 0.0
 
     def total_error(self, flux: Array, error: Array, area: Array | float) -> Array:
@@ -126,8 +127,8 @@ def aperture_fluxes(
     """
     x, y = sources["x"], sources["y"]
     noise = frame.noise
-    if frame.correlation != 1.0:
-        noise = noise * np.float32(math.sqrt(frame.correlation))
+    if frame.sky is not None:
+        noise = noise * np.float32(math.sqrt(frame.sky.factor_of_circle(aperture_radius)))
     flux, error, _ = sep.sum_circle(frame.pixels, x, y, aperture_radius, subpix=5, err=noise)
     error = _with_photons(flux, error, frame.gain)
     area = math.pi * aperture_radius**2
@@ -200,7 +201,7 @@ def point_source_fluxes(
         psf=psf,
         gain=frame.gain,
         sky_error=frame.sky_error,
-        correlation=frame.correlation,
+        sky=frame.sky,
     )
     correction = _correction(frame, sources, found.flux, stars, aperture_radius, psf)
     low, high = (part * correction.middle for part in _VARIES)
