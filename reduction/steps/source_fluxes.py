@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import sep
 
-from reduction.steps.photometry import isolated
+from reduction.steps.photometry import intrinsic_scatter, isolated
 from reduction.steps.psf import fit_psf
 from reduction.steps.psf_flux import psf_fluxes
-from reduction.steps.surface import Surface, fit_surface
+from reduction.steps.surface import Surface, fit_surface, needed_degree
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reduction.steps.correlated_noise import SkyNoise
     from reduction.steps.psf import PsfModel
+    from reduction.steps.psf_flux import PsfFluxes
 
     Array = NDArray[np.float64]
     Sources = NDArray[np.void]
@@ -203,7 +204,7 @@ def point_source_fluxes(
         sky_error=frame.sky_error,
         sky=frame.sky,
     )
-    correction = _correction(frame, sources, found.flux, stars, aperture_radius, psf)
+    correction, misfit = _correction(frame, sources, found, stars, aperture_radius, psf)
     low, high = (part * correction.middle for part in _VARIES)
     scale = np.clip(correction.at(x, y), low, high)
     flux, error = found.flux * scale, found.flux_err * scale
@@ -212,7 +213,8 @@ def point_source_fluxes(
         relative = error / np.where(significant, flux, 1.0)
         flux = np.where(significant, flux / (1.0 + relative**2), flux)
     sources["flux_psf"] = flux
-    sources["flux_psf_err"] = np.hypot(error, frame.floor * np.nan_to_num(sources["flux_psf"]))
+    floor = math.hypot(frame.floor, misfit)
+    sources["flux_psf_err"] = np.hypot(error, floor * np.nan_to_num(sources["flux_psf"]))
     sources["spread"], sources["spread_err"] = found.spread, found.spread_err
     return psf
 
@@ -243,28 +245,43 @@ def _stars(sources: Sources, aperture_radius: float, forgiven: int) -> NDArray[n
 def _correction(  # a frame's fluxes of two kinds
     frame: Frame,
     sources: Sources,
-    flux: Array,
+    found: PsfFluxes,
     stars: NDArray[np.intp],
     aperture_radius: float,
     psf: PsfModel,
-) -> Surface:
-    """Flux in the circle over that of the function, over the frame."""
-    usable = stars[(flux[stars] > 0) & (sources["flux_aper"][stars] > 0)]
+) -> tuple[Surface, float]:
+    """Flux in the circle over that of the function, over the frame.
+
+    And by how much the function's flux is wrong beyond noise, a part of it: where it is not the
+    stars'. What the ratio of both scatters beyond noise may be either's (a neighbour in the
+    circle, a width that the function misses), so that half of its variance is counted. It is
+    known where enough stars are bright.
+    """
+    bright = sources["flux_aper"]
+    usable = stars[(found.flux[stars] > 0) & (bright[stars] > 0)]
     shape = frame.pixels.shape
     if len(usable) == 0:
         beta = 1.0 / psf.wings
         width2 = psf.xx.middle / (4.0 * (2.0**psf.wings - 1.0))
         inside = 1.0 - (1.0 + aperture_radius**2 / width2) ** (1.0 - beta)
-        return Surface.constant(inside, shape)
-    ratio = sources["flux_aper"][usable] / flux[usable]
-    relative = sources["flux_aper_err"][usable] / sources["flux_aper"][usable]
-    surface, _ = fit_surface(
-        sources["x"][usable],
-        sources["y"][usable],
-        ratio,
-        shape=shape,
-        degree=1 if len(usable) >= 20 else 0,  # three coefficients of some per mille
-        clip=_CLIP,
-        weights=1.0 / (relative**2 + 0.005**2),
-    )
-    return surface
+        return Surface.constant(inside, shape), 0.0
+    place = sources["x"][usable], sources["y"][usable]
+    ratio = bright[usable] / found.flux[usable]
+    relative = sources["flux_aper_err"][usable] / bright[usable]
+    weights = 1.0 / (relative**2 + 0.005**2)
+    surface, used = fit_surface(*place, ratio, shape=shape, degree=1, clip=_CLIP, weights=weights)
+    kept = tuple(part[used] for part in place)
+    degree = needed_degree(*kept, ratio[used], shape=shape, most=1, weights=weights[used])
+    if degree < surface.degree:
+        surface, _ = fit_surface(
+            *place, ratio, shape=shape, degree=degree, clip=_CLIP, weights=weights
+        )
+    if len(usable) < _FEWEST:
+        return surface, 0.0
+    # most of the photons are the same ones in both fluxes, and their pixels' noise too
+    theirs = found.flux_err[usable] / found.flux[usable]
+    gain = frame.gain if isinstance(frame.gain, float) else np.asarray(frame.gain)[usable]
+    apart = relative**2 - theirs**2 + 2.0 / 3.0 / (gain * bright[usable])
+    miss = ratio / surface.at(*place) - 1.0
+    both = intrinsic_scatter(miss, np.sqrt(np.maximum(apart, 0.0)), robust=True)
+    return surface, both / math.sqrt(2.0)
