@@ -128,7 +128,7 @@ class SkyNoise:
         return max(float(kept.var()) / _KEPT_VARIANCE + drawn, _LEAST)
 
     def factor_of_circle(self, radius: float) -> float:
-        """The same for a circle (radius in pixels); for a smaller one where the sky is in pieces."""
+        """The same for a circle (radius in pixels); a smaller one where the sky is in pieces."""
         while radius >= _SMALLEST_RADIUS:
             kernel = circle(radius)
             found = self.factor(kernel)

@@ -265,23 +265,24 @@ def _correction(  # a frame's fluxes of two kinds
         width2 = psf.xx.middle / (4.0 * (2.0**psf.wings - 1.0))
         inside = 1.0 - (1.0 + aperture_radius**2 / width2) ** (1.0 - beta)
         return Surface.constant(inside, shape), 0.0
-    place = sources["x"][usable], sources["y"][usable]
+    x, y = sources["x"][usable], sources["y"][usable]
     ratio = bright[usable] / found.flux[usable]
     relative = sources["flux_aper_err"][usable] / bright[usable]
     weights = 1.0 / (relative**2 + 0.005**2)
-    surface, used = fit_surface(*place, ratio, shape=shape, degree=1, clip=_CLIP, weights=weights)
-    kept = tuple(part[used] for part in place)
-    degree = needed_degree(*kept, ratio[used], shape=shape, most=1, weights=weights[used])
+    surface, used = fit_surface(x, y, ratio, shape=shape, degree=1, clip=_CLIP, weights=weights)
+    degree = needed_degree(
+        x[used], y[used], ratio[used], shape=shape, most=1, weights=weights[used]
+    )
     if degree < surface.degree:
         surface, _ = fit_surface(
-            *place, ratio, shape=shape, degree=degree, clip=_CLIP, weights=weights
+            x, y, ratio, shape=shape, degree=degree, clip=_CLIP, weights=weights
         )
     if len(usable) < _FEWEST:
         return surface, 0.0
+    miss = ratio / surface.at(x, y) - 1.0
+    gain = frame.gain[usable] if isinstance(frame.gain, np.ndarray) else frame.gain
     # most of the photons are the same ones in both fluxes, and their pixels' noise too
     theirs = found.flux_err[usable] / found.flux[usable]
-    gain = frame.gain if isinstance(frame.gain, float) else np.asarray(frame.gain)[usable]
     apart = relative**2 - theirs**2 + 2.0 / 3.0 / (gain * bright[usable])
-    miss = ratio / surface.at(*place) - 1.0
     both = intrinsic_scatter(miss, np.sqrt(np.maximum(apart, 0.0)), robust=True)
     return surface, both / math.sqrt(2.0)

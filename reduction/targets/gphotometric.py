@@ -296,7 +296,7 @@ def _in_one_system(
     return numbers, np.where(known, shift, 0.0)
 
 
-def _solved(  # noqa: PLR0913, PLR0917  # what is solved for
+def _solved(  # what is solved for
     frame: NDArray[np.intp],
     star: NDArray[np.intp],
     magnitude: NDArray[np.float64],

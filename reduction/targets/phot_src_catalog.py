@@ -86,8 +86,8 @@ class PhotSrcCatalog(FrameTarget):
     class Parameters:
         """FLUX_TYPE is a column of the Catalog; MATCH_RADIUS in arcsec, MAX_MAG_DIFF in mag.
 
-        MIN_SIGNAL_TO_NOISE is that of the flux which the catalogue's magnitude promises. MAX_SPREAD
-        in units of the spread's error: more has light that is not the star's alone. For
+        MIN_SIGNAL_TO_NOISE is that of the flux which the catalogue's magnitude promises.
+        MAX_SPREAD in units of the spread's error: more has light that is not the star's alone. For
         the colour 0.5 magnitudes are the standard system's; for another they are the camera's own,
         off by COLOR_TERM for each mag of it.
 
@@ -241,4 +241,5 @@ def _with_zero_points(
     error = np.where(near, expected_errors(error, np.where(near, excess, 0.0)), error)
     table["zero_point_err"] = np.hypot(error, np.nan_to_num(table["mag_err"]))
     table["used"] = near
-    return table[error * parameters.MIN_SIGNAL_TO_NOISE < _POGSON]
+    kept: NDArray[np.void] = table[error * parameters.MIN_SIGNAL_TO_NOISE < _POGSON]
+    return kept
