@@ -280,7 +280,7 @@ def test_fluxes_at_the_edges_are_unbiased_however_few_stars_there_are(
     for seed in range(8):
         rng = np.random.default_rng(100 + seed)
         x, y = rng.uniform(16, 496, (2, count))
-        flux = 10 ** rng.uniform(np.log10(5000.0), 4.8, count)  # S/N 70 and more
+        flux = 10 ** rng.uniform(3.1, 4.2, count)  # S/N 20 to 120
         frame = np.zeros((512, 512))
         for one in range(count):
             fwhm = 3.6 * (1.0 + width * (x[one] - 256.0) / 256.0)
@@ -291,9 +291,11 @@ def test_fluxes_at_the_edges_are_unbiased_however_few_stars_there_are(
         found.append(np.delete(one.flux / one.flux[4], 4))
     ratio = np.array(found)
     assert abs(np.mean(ratio) - 1.0) < 0.01
-    # without a slope to find nothing varies but by chance, in one of a hundred frames; with one,
-    # a dozen stars say it to a hundredth of the width or two in the corners
-    assert np.std(ratio) < (0.005 if width == 0.0 else 0.02)
+    # nothing to find: a function of more terms than a constant comes by chance in one of a hundred
+    # frames, and would be off by up to 5 % in the corners with twelve stars. A slope of a tenth is
+    # found by 25 stars of S/N 20 to 120 and more; by twelve not always
+    most = {12: 0.05, 25: 0.015, 60: 0.01}[count] if width else 0.004
+    assert np.std(ratio) < most
 
 
 def test_sky_behind_sources_is_their_sky() -> None:
