@@ -86,7 +86,8 @@ class PhotSrcCatalog(FrameTarget):
     class Parameters:
         """FLUX_TYPE is a column of the Catalog; MATCH_RADIUS in arcsec, MAX_MAG_DIFF in mag.
 
-        MIN_SIGNAL_TO_NOISE is that of the flux which the catalogue's magnitude promises.
+        MIN_SIGNAL_TO_NOISE is that of the flux which the catalogue's magnitude promises: of fainter
+        stars those are not found that noise makes fainter still.
         MAX_SPREAD in units of the spread's error: more has light that is not the star's alone. For
         the colour 0.5 magnitudes are the standard system's; for another they are the camera's own,
         off by COLOR_TERM for each mag of it.
@@ -100,7 +101,7 @@ class PhotSrcCatalog(FrameTarget):
         FLUX_TYPE: str = "flux_psf"
         MATCH_RADIUS: float = 2.0
         MAX_MAG_DIFF: float = 0.5
-        MIN_SIGNAL_TO_NOISE: float = 10.0
+        MIN_SIGNAL_TO_NOISE: float = 12.0
         MAX_NEIGHBOUR_FLUX: float = 0.05
         MAX_SPREAD: float = 3.0
         COLOR_TERM: float = from_band("color_term")
