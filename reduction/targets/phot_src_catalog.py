@@ -85,8 +85,8 @@ class PhotSrcCatalog(FrameTarget):
     class Parameters:
         """FLUX_TYPE is a column of the Catalog; MATCH_RADIUS in arcsec, MAX_MAG_DIFF in mag.
 
-        MIN_SIGNAL_TO_NOISE is that of the flux which the catalogue's magnitude promises: of fainter
-        stars those are not found that noise makes fainter still.
+        MIN_SIGNAL_TO_NOISE is that of the flux which the catalogue's magnitude promises: fainter
+        stars are found where noise makes them brighter, and lost where it does not.
         MAX_SPREAD in units of the spread's error: more has light that is not the star's alone. For
         the colour 0.5 magnitudes are the standard system's; for another they are the camera's own,
         off by COLOR_TERM for each mag of it.
