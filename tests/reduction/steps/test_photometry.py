@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from reduction.steps.photometry import (
-    expected_errors,
     aperture_sky_noise,
+    expected_errors,
     isolated,
     limiting_magnitude,
     magnitudes,
