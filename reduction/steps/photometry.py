@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "ZeroPoint",
     "aperture_sky_noise",
+    "intrinsic_scatter",
     "isolated",
     "limiting_magnitude",
     "magnitudes",
@@ -107,7 +108,7 @@ def zero_point(
     z, own = np.where(known, zero_points, np.nan), np.where(known, errors, 0.0)
     used = known
     for step in range(_ROUNDS):
-        extra = _intrinsic(z[used], own[used], robust=step == 0)
+        extra = intrinsic_scatter(z[used], own[used], robust=step == 0)
         error = np.maximum(np.hypot(own, extra), 1e-6)
         middle = float(np.median(z[used]))
         if step:
@@ -117,7 +118,7 @@ def zero_point(
             break
         used = keep
     count = int(used.sum())
-    extra = _intrinsic(z[used], own[used], robust=False)
+    extra = intrinsic_scatter(z[used], own[used], robust=False)
     weight = 1.0 / np.maximum(np.hypot(own[used], extra), 1e-6) ** 2
     value = float((weight * z[used]).sum() / weight.sum()) + extinction * airmass
     if count == 1:
@@ -128,8 +129,15 @@ def zero_point(
     return ZeroPoint(value, scatter / math.sqrt(count), scatter, count, used)
 
 
-def _intrinsic(z: Array, own: Array, *, robust: bool) -> float:
+def intrinsic_scatter(z: Array, own: Array, *, robust: bool) -> float:
     """Scatter that stars have beyond their own errors, mag: with it, pulls have unit scatter.
+
+    Parameters
+    ----------
+    z, own
+        Values and their own errors, shape (n,); below two stars there is no scatter.
+    robust
+        Whether the median deviation says how much they scatter.
 
     Notes
     -----

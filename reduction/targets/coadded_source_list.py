@@ -54,7 +54,7 @@ class CoaddedSourceList(FieldTarget):
     zero points are for.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.FIELD_AND_FILTER
 
     frame = in_field("CoaddedRegriddedFrame")

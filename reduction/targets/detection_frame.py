@@ -34,7 +34,7 @@ class DetectionFrame(FieldTarget):
     numbers of the field in every band.
     """
 
-    VERSION = 1
+    VERSION = 2
 
     regridded = frames_of_field("RegriddedFrame")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["GPhotometric"]
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,9 @@ if TYPE_CHECKING:
     from reduction.target import Progenitor
 
 _CHANGED_MAG = 0.01
-_BY_CHANCE = 2.0
+
+#: Errors of a median of normal values, 1.25 sigma over the root of their number, that are chance.
+_BY_CHANCE = 3.0 * 1.25
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ class GPhotometric(FieldTarget):
     ties have a NaN.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.FIELD_AND_FILTER
 
     source_lists = frames_of_field("SourceList")
@@ -84,12 +85,16 @@ class GPhotometric(FieldTarget):
     scatter = attribute(
         float, "median over the frames of their stars' scatter", unit="mag", ucd="stat.stdev"
     )
+    standard_scatter = attribute(
+        float, "scatter of the standards beyond their errors", unit="mag", ucd="stat.stdev"
+    )
     zero_point_err = attribute(
         float, "median error of a frame's zero point", unit="mag", ucd="stat.error;stat.median"
     )
     max_offset = attribute(
         float,
-        "largest difference from what the standards of a frame with enough of them give alone",
+        "largest difference from what the standards of a frame with enough of them give alone, "
+        "less (in quadrature) what chance allows",
         unit="mag",
         ucd="phot.mag;arith.diff;stat.max",
     )
@@ -101,8 +106,8 @@ class GPhotometric(FieldTarget):
     class Parameters:
         """FLUX_TYPE is a column of the SourceList; SEARCH_DISTANCE in arcsec; limits.
 
-        MAX_OFFSET, mag, is for what scatter does not explain. ERROR_FLOOR, mag, is added to each
-        measurement's error: flat field, colours.
+        MAX_OFFSET, mag, is for what the standards' scatter and number do not explain. ERROR_FLOOR,
+        mag, is added to each measurement's error: flat field, colours.
         """
 
         FLUX_TYPE: str = "flux_psf"
@@ -153,10 +158,6 @@ class GPhotometric(FieldTarget):
         )
         table = _table(lists, found, solution)
         tied = np.isfinite(table["zero_point"])
-        sure = np.isfinite(table["offset"]) & (
-            table["n_standards"] >= parameters.MIN_STANDARD_COUNT
-        )
-        offsets = np.abs(table["offset"][sure])
         return Made(
             tables={ZERO_POINT_TABLE: table},
             attributes={
@@ -166,8 +167,9 @@ class GPhotometric(FieldTarget):
                 "n_standards": int((np.isfinite(standard) & _seen(solution, star[kept])).sum()),
                 "n_measurements": int(solution.used.sum()),
                 "scatter": _median(table["scatter"]),
+                "standard_scatter": solution.standard_scatter,
                 "zero_point_err": _median(table["zero_point_err"]),
-                "max_offset": float(offsets.max()) if len(offsets) else None,
+                "max_offset": _largest_offset(table, solution, parameters.MIN_STANDARD_COUNT),
                 "chi2": solution.chi2,
                 "band": inputs.filter,
                 "flux_type": parameters.FLUX_TYPE,
@@ -183,9 +185,7 @@ class GPhotometric(FieldTarget):
             flags |= self.Flags.SCATTER_TOO_LARGE
         if values["n_standards"] < parameters.MIN_STANDARD_COUNT:
             flags |= self.Flags.TOO_FEW_STANDARDS
-        # three standards that scatter as the stars do give a median off by as much by chance
-        by_chance = _BY_CHANCE * values["scatter"]
-        if (values["max_offset"] or 0.0) > math.hypot(parameters.MAX_OFFSET, by_chance):
+        if (values["max_offset"] or 0.0) > parameters.MAX_OFFSET:
             flags |= self.Flags.OFFSET_TOO_LARGE
         return int(flags)
 
@@ -325,6 +325,18 @@ def _table(
         row["airmass"] = np.nan if frame.raw["airmass"] is None else frame.raw["airmass"]
         row["aperture_radius"] = frame["aperture_radius"]
     return table
+
+
+def _largest_offset(
+    table: NDArray[np.void], solution: GlobalZeroPoints, fewest: int
+) -> float | None:
+    """Largest offset of a frame beyond what its standards' median is off by chance, mag."""
+    sure = np.isfinite(table["offset"]) & (table["n_standards"] >= fewest)
+    if not sure.any():
+        return None
+    one = np.hypot(np.nan_to_num(table["scatter"][sure]), solution.standard_scatter)
+    chance = _BY_CHANCE * one / np.sqrt(table["n_standards"][sure])
+    return float(np.sqrt(np.maximum(table["offset"][sure] ** 2 - chance**2, 0.0)).max())
 
 
 def _median(values: NDArray[np.float64]) -> float:

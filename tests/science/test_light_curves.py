@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.science, pytest.mark.slow]
 
-GAIN = 5.0
+GAIN = 40.0
 SCALE = 5.164 / 3600.0
 BLEMISHED = SourceFlag.SATURATED | SourceFlag.TRUNCATED | SourceFlag.MASKED | SourceFlag.NO_FLUX
 
