@@ -26,6 +26,7 @@ from reduction.parameters import (
 from reduction.published import flagged_classes
 from reduction.quality import flags_of
 from reduction.registry import Registry
+from reduction.steps.sources import SourceFlag
 from schemas.settings import Settings
 from tap.adql.functions import USER_DEFINED
 
@@ -123,6 +124,14 @@ class FlagsDirective(_Generated):
             yield from _table("flag", "bit", "", flags)
 
 
+class SourceFlagsDirective(_Generated):
+    """Every bit of the flags of sources."""
+
+    def lines(self) -> Iterator[str]:
+        flags = ((f.name, str(f.bit), f.sentence) for f in flags_of(SourceFlag))
+        yield from _table("flag", "bit", "", flags)
+
+
 def _heading(title: str) -> tuple[str, ...]:
     return f".. rubric:: {title}", ""
 
@@ -208,4 +217,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("vo-licences", LicencesDirective)
     app.add_directive("vo-targets", TargetsDirective)
     app.add_directive("vo-flags", FlagsDirective)
+    app.add_directive("vo-source-flags", SourceFlagsDirective)
     return {"parallel_read_safe": True}

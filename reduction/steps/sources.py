@@ -4,12 +4,12 @@ from __future__ import annotations
 
 __all__ = ["SOURCE_DTYPE", "SourceFlag", "extract", "flag_merged", "mend"]
 
-from enum import IntFlag
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import sep
 
+from reduction.quality import QualityFlags
 from reduction.steps.background import (
     Background,
     background_behind,
@@ -34,21 +34,24 @@ if TYPE_CHECKING:
     from reduction.steps.psf import PsfModel
 
 
-class SourceFlag(IntFlag):
+class SourceFlag(QualityFlags):
     """What to mind about a source; 0 is a source without blemish."""
 
-    MERGED = 1
-    """Neighbours have more than 3 % of the light in the aperture, and more than the error."""
-    TRUNCATED = 2
-    """Touches the edge of the frame."""
-    SATURATED = 4
-    """Has a saturated pixel."""
-    MASKED = 8
-    """Bad pixels, mended from their neighbours, carry more than 3 % of the aperture's flux."""
-    NO_CENTROID = 16
-    """The windowed centroid did not converge: the position is the barycentre."""
-    NO_FLUX = 32
-    """A flux could not be measured; it is NaN."""
+    MERGED = (
+        1,
+        "neighbours have more than 3 % of the light in the aperture, and more than its error",
+    )
+    TRUNCATED = 2, "touches the edge of the frame"
+    SATURATED = 4, "has a saturated pixel"
+    MASKED = (
+        8,
+        "bad pixels, mended from their neighbours, carry more than 3 % of the aperture's flux",
+    )
+    NO_CENTROID = (
+        16,
+        "the windowed centroid went astray: the place is the barycentre, less exact than pos_err",
+    )
+    NO_FLUX = 32, "a flux could not be measured; it is NaN"
 
 
 _NAMES: Final = (

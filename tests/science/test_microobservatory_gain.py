@@ -5,8 +5,9 @@ the sky fell by 20 adu towards midnight and rose again, and with it the noise of
 frames, in which what is fixed on the chip cancels. Its increase is photons: variance (adu2) over
 level (adu) is one over the gain, whatever bias, dark and read noise add to both.
 
-The electronics' pickup is in narrow lines of the difference's power spectrum. The median power
-between them is that of white noise. Stars are masked.
+The electronics' pickup makes odd and even columns of a row differ, which is taken off, and narrow
+lines in the power spectrum of the difference. The median power between them is that of white
+noise. Stars are masked.
 """
 
 from __future__ import annotations
@@ -17,11 +18,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import sep
 from astropy.io import fits
-from scipy import ndimage
 
 from reduction.instruments.microobservatory import INSTRUMENT
+from tests.support.starless import smooth, starless
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,22 +34,13 @@ GAIN = INSTRUMENT.chips["Cecilia"].gain
 COLUMNS = (70, 261)
 
 
-def starless(frame: np.ndarray) -> np.ndarray:
-    """Pixels far from any star."""
-    sky = sep.Background(np.ascontiguousarray(frame), bw=32, bh=32)
-    above = frame - sky.back()
-    stars = (ndimage.uniform_filter(above, 3) > 1.2 * sky.globalrms) | (above > 3 * sky.globalrms)
-    near = ndimage.binary_dilation(stars, iterations=2)
-    near |= ndimage.binary_dilation(above > 30 * sky.globalrms, iterations=8)
-    return ~near
-
-
 def spectrum(one: np.ndarray, other: np.ndarray, good: np.ndarray) -> np.ndarray:
     """Power of half the difference between frames, so that white noise has its variance."""
-    share = good.astype(np.float32)
-    rest = (one - other) * share
-    rest -= ndimage.uniform_filter(rest, 31) / np.maximum(ndimage.uniform_filter(share, 31), 1e-3)
+    rest = one - other
+    rest -= smooth(rest, good, (31, 31))
     good = good & (np.abs(rest) < 8.0)  # five times the noise: cosmic rays
+    alternating = 1.0 - 2.0 * (np.arange(rest.shape[1]) % 2)
+    rest -= alternating * smooth(rest * alternating, good, (1, 131))
     return np.abs(np.fft.rfft2(np.where(good, rest, 0.0))) ** 2 / good.sum() / 2.0
 
 
@@ -83,8 +74,8 @@ def test_noise_of_the_sky_grows_with_its_level_as_photons_do_at_the_modules_gain
     gain, error = fitted(pairs["level"], pairs["variance"])
     print(f"gain {gain:.1f} +- {error:.1f} e-/adu")
     assert error < 1.5
-    # pairs share frames, and masks leave stars of the noise's size: the error is not all there is
-    assert abs(gain - GAIN) < 4.0 * error
+    # the part of the spectrum that is taken moves it by 3: see below
+    assert abs(gain - GAIN) < np.hypot(3.0, 3.0 * error)
 
 
 def test_falling_and_rising_sky_tell_the_same_gain(pairs) -> None:
@@ -92,14 +83,16 @@ def test_falling_and_rising_sky_tell_the_same_gain(pairs) -> None:
     lowest = int(np.argmin(pairs["level"]))
     for part in (slice(None, lowest + 1), slice(lowest, None)):
         gain, error = fitted(pairs["level"][part], pairs["variance"][part])
-        assert abs(gain - GAIN) < 4.0 * error
-        assert error < 4.0
+        assert error < 3.0
+        assert abs(gain - GAIN) < np.hypot(3.0, 3.0 * error)
 
 
 def test_what_the_noise_grows_by_is_white(pairs) -> None:
     low, high = pairs["level"] < 349.5, pairs["level"] > 360.0
     assert min(low.sum(), high.sum()) >= 5
     growth = (pairs["rows"][high].mean(axis=0) - pairs["rows"][low].mean(axis=0)) / np.log(2.0)
-    # pickup, stars and sky differ by a factor of two along the rows; photons do not, and each of
-    # the parts has 12 000 values of 12 pairs
-    assert growth.std() < 0.05 * growth.mean()
+    # what stars and pickup leave differs by a half along the rows; what light adds hardly: by a
+    # tenth to either side, which is what the gain is uncertain by beyond the scatter of the pairs
+    assert np.abs(growth / growth.mean() - 1.0).max() < 0.13
+    spectrum_itself = pairs["rows"].mean(axis=0)
+    assert spectrum_itself[0] > 1.3 * spectrum_itself[-1]
