@@ -143,8 +143,8 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
 
     What standards scatter beyond their errors, by colours that nothing takes off for instance, is
     found from them, as for the zero point of one frame
-    (:func:`reduction.steps.photometry.zero_point`): else the few with the smallest errors would
-    be the level of all, and the others outliers.
+    (:func:`reduction.steps.photometry.zero_point`): else the few that happen to agree, or have the
+    smallest errors, would be the level of all, and the others outliers.
     """
     n_stars = len(standard)
     usable = np.isfinite(magnitude) & (error > 0)
