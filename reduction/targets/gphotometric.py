@@ -135,12 +135,7 @@ class GPhotometric(FieldTarget):
         lists = inputs.source_lists
         known = {frame_key(f): f for f in inputs.source_catalogues}
         found = _measurements(lists, known, parameters)
-        if not np.isfinite(found.standard).any():
-            message = (
-                f"none of the field's {len(lists)} frames in {inputs.filter} has a standard star "
-                "to tie the others to"
-            )
-            raise UnprocessableError(message)
+        _check_standards(found, len(lists), inputs.filter)
         star = _stars(found, parameters.SEARCH_DISTANCE)
         star, shift = _in_one_system(found, star)
         kept = star >= 0
@@ -157,12 +152,11 @@ class GPhotometric(FieldTarget):
             clip=parameters.SIGMA_CLIPPING_LEVEL,
         )
         table = _table(lists, found, solution)
-        tied = np.isfinite(table["zero_point"])
         return Made(
             tables={ZERO_POINT_TABLE: table},
             attributes={
                 "n_frames": len(lists),
-                "n_tied": int(tied.sum()),
+                "n_tied": int(np.isfinite(table["zero_point"]).sum()),
                 "n_stars": int(np.isfinite(solution.magnitudes).sum()),
                 "n_standards": int((np.isfinite(standard) & _seen(solution, star[kept])).sum()),
                 "n_measurements": int(solution.used.sum()),
@@ -256,6 +250,15 @@ def _measurements(
         )
     numbers, *columns = (np.concatenate(column) for column in zip(*parts, strict=True))
     return _Measurements(numbers.astype(np.intp), *columns)
+
+
+def _check_standards(found: _Measurements, frames: int, band: str) -> None:
+    if not np.isfinite(found.standard).any():
+        message = (
+            f"none of the field's {frames} frames in {band} has a standard star to tie the "
+            "others to"
+        )
+        raise UnprocessableError(message)
 
 
 def _stars(found: _Measurements, distance: float) -> NDArray[np.intp]:

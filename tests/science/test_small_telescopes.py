@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import pyvo
 from scipy.spatial import cKDTree
 
 from reduction.archive import Archive
 from reduction.fields import FieldSpec, declare_field
 from reduction.scope import Scope
-from schemas.settings import EngineSettings, WebSettings
-from tests.support.serving import served
-from vo_service.opening import prepare_database
-from vo_service.supervise import free_port
+from tests.support.asking import records
+from tests.support.serving import served_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,24 +59,12 @@ def url(small_telescopes: Archive, tmp_path_factory: pytest.TempPathFactory) -> 
         scope = Scope(classes=frozenset({name}), instruments=frozenset({instrument}))
         with small_telescopes.snapshot(scope, timeout_s=60.0) as answering:
             assert answering.report.failed == 0
-    settings = small_telescopes.settings.model_copy(
-        update={
-            "web": WebSettings(port=free_port("127.0.0.1"), workers=1),
-            "engine": EngineSettings(address="inline"),
-        }
-    )
-    prepare_database(settings)
-    with served(settings, tmp_path_factory.mktemp("web") / "server.log") as base:
+    with served_archive(small_telescopes, tmp_path_factory.mktemp("web")) as base:
         yield base
 
 
-def ask(url: str, query: str) -> list[dict]:
-    table = pyvo.dal.TAPService(f"{url}/tap").search(query).to_table()
-    return [dict(zip(table.colnames, row, strict=True)) for row in table]
-
-
 def test_each_night_of_mit_is_reduced_with_its_own_raw_calibrations(url: str) -> None:
-    rows = ask(
+    rows = records(
         url,
         "SELECT p.night AS light, r.night AS calibration, r.class_name, r.object_id "
         "FROM archive.products AS p JOIN archive.ancestors AS a ON a.object_id = p.object_id "
@@ -97,7 +82,7 @@ def test_each_night_of_mit_is_reduced_with_its_own_raw_calibrations(url: str) ->
 def test_the_guides_query_shows_that_bias_dark_flat_and_hot_pixels_are_the_nights(
     url: str,
 ) -> None:
-    rows = ask(url, (EXAMPLES / "calibrations.sql").read_text())
+    rows = records(url, (EXAMPLES / "calibrations.sql").read_text())
     chosen = [(str(row["night"]), str(row["role"]), str(row["class_name"])) for row in rows]
     assert chosen == [(night, *role) for night in ("2018-10-12", "2018-10-17") for role in ROLES]
     assert all(row["night"] == row["made_of"] for row in rows)
@@ -106,7 +91,7 @@ def test_the_guides_query_shows_that_bias_dark_flat_and_hot_pixels_are_the_night
 
 
 def test_hot_pixels_of_mit_are_as_many_as_were_counted(url: str) -> None:
-    rows = ask(
+    rows = records(
         url,
         "SELECT night, \"count\" FROM archive.hot_pixel_map WHERE instrument = 'mit_wallace'",
     )
@@ -117,7 +102,7 @@ def test_hot_pixels_of_mit_are_as_many_as_were_counted(url: str) -> None:
 
 
 def test_a_drifting_wide_field_is_placed_on_every_frame(url: str) -> None:
-    rows = ask(
+    rows = records(
         url,
         "SELECT rms, n_ref, quality_flags FROM archive.astrometric_parameters "
         "WHERE instrument = 'microobservatory'",
@@ -130,7 +115,7 @@ def test_a_drifting_wide_field_is_placed_on_every_frame(url: str) -> None:
 
 
 def test_bright_stars_of_the_wide_field_keep_their_brightness_through_the_night(url: str) -> None:
-    rows = ask(
+    rows = records(
         url,
         "SELECT r.name, s.t_mid, s.mag FROM archive.reference_stars AS r "
         "JOIN archive.sources AS s ON DISTANCE(s.ra, s.dec, r.ra, r.dec) < 2.5 / 3600 "
@@ -158,7 +143,7 @@ def spread(values: np.ndarray) -> float:
 
 
 def test_light_curves_of_the_wide_field_are_a_query_and_end_at_a_percent(url: str) -> None:
-    rows = ask(
+    rows = records(
         url,
         "SELECT v.association, v.mag, v.mad, v.chi2, l.mjd, l.mag - v.mag AS off, l.mag_err "
         "FROM archive.variables AS v JOIN archive.light_curves AS l "
@@ -178,12 +163,12 @@ def test_light_curves_of_the_wide_field_are_a_query_and_end_at_a_percent(url: st
 
 
 def test_single_frames_light_curves_and_coadd_tell_the_same_magnitudes(url: str) -> None:
-    coadd = ask(
+    coadd = records(
         url,
         "SELECT ra, dec, mag FROM archive.sources "
         "WHERE field = 'HATP32' AND flags = 0 AND mag < 14",
     )
-    curves = ask(
+    curves = records(
         url,
         "SELECT v.ra, v.dec, MAX(v.mag_median) AS curve, AVG(s.mag) AS single, "
         "AVG(s.mag_psf) AS psf FROM archive.variables AS v JOIN archive.associates AS a "
@@ -212,12 +197,12 @@ def test_single_frames_light_curves_and_coadd_tell_the_same_magnitudes(url: str)
     # Zero points are of standards whose colours make them scatter by 0.2 mag in unfiltered light:
     # a frame has 20 of them, the field 70. Frames have them in common, so that their errors do
     # not average out.
-    (frame,) = ask(
+    (frame,) = records(
         url,
         "SELECT AVG(zero_point_err) AS err FROM archive.photometric_parameters "
         "WHERE instrument = 'microobservatory'",
     )
-    (field,) = ask(
+    (field,) = records(
         url,
         "SELECT zero_point_err AS err, standard_scatter AS scatter, quality_flags AS flags "
         "FROM archive.gphotometric WHERE field = 'HATP32'",
