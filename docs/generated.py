@@ -21,6 +21,7 @@ from reduction.declared import declared_parameters
 from reduction.published import flagged_classes
 from reduction.quality import flags_of
 from reduction.registry import Registry
+from reduction.steps.sources import SourceFlag
 from schemas.settings import Settings
 from tap.adql.functions import USER_DEFINED
 
@@ -133,6 +134,14 @@ class FlagsDirective(_Generated):
             yield from _table("flag", "bit", "", flags)
 
 
+class SourceFlagsDirective(_Generated):
+    """Every bit of the flags of sources."""
+
+    def lines(self) -> Iterator[str]:
+        flags = ((f.name, str(f.bit), f.sentence) for f in flags_of(SourceFlag))
+        yield from _table("flag", "bit", "", flags)
+
+
 def _heading(title: str) -> tuple[str, ...]:
     return f".. rubric:: {title}", ""
 
@@ -225,4 +234,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("vo-targets", TargetsDirective)
     app.add_directive("vo-parameters", ParametersDirective)
     app.add_directive("vo-flags", FlagsDirective)
+    app.add_directive("vo-source-flags", SourceFlagsDirective)
     return {"parallel_read_safe": True}

@@ -14,7 +14,7 @@ import sep
 from reduction.steps.background import background_behind, estimate_background
 from reduction.steps.correlated_noise import SkyNoise, sky_level_error
 from reduction.steps.source_fluxes import Frame, aperture_fluxes, point_source_fluxes
-from reduction.steps.sources import SOURCE_DTYPE, SourceFlag, extract, mend
+from reduction.steps.sources import SOURCE_DTYPE, SourceFlag, extract, flag_merged, mend
 from reduction.steps.weight import MaskBit
 from schemas.errors import UnprocessableError
 
@@ -27,7 +27,7 @@ _GUESSED: Final = 0.03
 _MISSING: Final = 0.2
 _CORE: Final = 2.0
 #: Flags of a detection that hold for its measurement on another image as well.
-_KEPT: Final = SourceFlag.MERGED | SourceFlag.TRUNCATED | SourceFlag.NO_CENTROID
+_KEPT: Final = SourceFlag.TRUNCATED | SourceFlag.NO_CENTROID
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,13 +226,14 @@ def _fluxes(
     )
     aperture_fluxes(frame, rows, aperture_radius=radius, lost_flag=int(SourceFlag.NO_FLUX))
     _flag(rows, deep, (mended, bad), radius)
-    point_source_fluxes(
+    psf = point_source_fluxes(
         frame,
         rows,
         aperture_radius=radius,
         forgiven=int(SourceFlag.MERGED),
         found_here=found_here,
     )
+    flag_merged(rows, psf, aperture_radius=radius)
 
 
 def _flag(

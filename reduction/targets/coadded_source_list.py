@@ -67,7 +67,7 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
         str, "bands that the sources were detected in", ucd="meta.id;instr.bandpass"
     )
     n_sources = attribute(int, "number of sources", ucd="meta.number")
-    n_clean = attribute(int, "sources without flags but deblending", ucd="meta.number")
+    n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
     aperture = attribute(float, "radius of the aperture", unit="arcsec", ucd="phys.size.radius")
     limiting_mag = attribute(
         float, "5 sigma in the aperture at the median noise of the sky", unit="mag", ucd="phot.mag"

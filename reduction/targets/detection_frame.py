@@ -35,7 +35,7 @@ class DetectionFrame(FieldTarget):
     numbers of the field in every band.
     """
 
-    VERSION = 1
+    VERSION = 2
 
     regridded = frames_of_field("RegriddedFrame")
 
@@ -44,7 +44,7 @@ class DetectionFrame(FieldTarget):
     bands = attribute(str, "bands that have a part, joined by +", ucd="meta.id;instr.bandpass")
     n_frames = attribute(int, "frames in it", ucd="meta.number;obs")
     n_sources = attribute(int, "number of sources", ucd="meta.number")
-    n_clean = attribute(int, "sources without flags but deblending", ucd="meta.number")
+    n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
     seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
 
     @dataclass(frozen=True, slots=True)

@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from reduction.target import Progenitor
 
 _CHANGED_MAG = 0.01
-_BY_CHANCE = 2.0
 _SANE = 0.5
 _POGSON = 2.5 / math.log(10.0)
 
 #: Part of the signal to noise that is asked of the flux measured: noise may have lowered it.
 _FAINTEST = 0.5
+
+#: Errors of a median of normal values, 1.25 sigma over the root of their number, that are chance.
+_BY_CHANCE = 3.0 * 1.25
 
 
 @dataclass(slots=True)
@@ -91,12 +93,16 @@ class GPhotometric(FieldTarget):
     scatter = attribute(
         float, "median over the frames of their stars' scatter", unit="mag", ucd="stat.stdev"
     )
+    standard_scatter = attribute(
+        float, "scatter of the standards beyond their errors", unit="mag", ucd="stat.stdev"
+    )
     zero_point_err = attribute(
         float, "median error of a frame's zero point", unit="mag", ucd="stat.error;stat.median"
     )
     max_offset = attribute(
         float,
-        "largest difference from what the standards of a frame with enough of them give alone",
+        "largest difference from what the standards of a frame with enough of them give alone, "
+        "less (in quadrature) what chance allows",
         unit="mag",
         ucd="phot.mag;arith.diff;stat.max",
     )
@@ -109,6 +115,7 @@ class GPhotometric(FieldTarget):
         """Which stars, how they are matched, and limits.
 
         MIN_SIGNAL_TO_NOISE is that of the flux which a star's magnitude on all frames promises.
+        MAX_OFFSET is for what the standards' scatter and number do not explain.
         """
 
         FLUX_TYPE: str = parameter(
@@ -185,8 +192,9 @@ class GPhotometric(FieldTarget):
                 "n_standards": int((np.isfinite(standard) & _seen(solution, star[kept])).sum()),
                 "n_measurements": int(solution.used.sum()),
                 "scatter": _median(table["scatter"]),
+                "standard_scatter": solution.standard_scatter,
                 "zero_point_err": _median(table["zero_point_err"]),
-                "max_offset": _largest_offset(table, parameters.MIN_STANDARD_COUNT),
+                "max_offset": _largest_offset(table, solution, parameters.MIN_STANDARD_COUNT),
                 "chi2": solution.chi2,
                 "band": inputs.filter,
                 "flux_type": parameters.FLUX_TYPE,
@@ -202,9 +210,7 @@ class GPhotometric(FieldTarget):
             flags |= self.Flags.SCATTER_TOO_LARGE
         if values["n_standards"] < parameters.MIN_STANDARD_COUNT:
             flags |= self.Flags.TOO_FEW_STANDARDS
-        # three standards that scatter as the stars do give a median off by as much by chance
-        by_chance = _BY_CHANCE * values["scatter"]
-        if (values["max_offset"] or 0.0) > math.hypot(parameters.MAX_OFFSET, by_chance):
+        if (values["max_offset"] or 0.0) > parameters.MAX_OFFSET:
             flags |= self.Flags.OFFSET_TOO_LARGE
         return int(flags)
 
@@ -389,11 +395,16 @@ def _table(
     return table
 
 
-def _largest_offset(table: NDArray[np.void], at_least: int) -> float | None:
-    """Of the frames with so many standards of their own; None where no frame has."""
-    sure = np.isfinite(table["offset"]) & (table["n_standards"] >= at_least)
-    offsets = np.abs(table["offset"][sure])
-    return float(offsets.max()) if len(offsets) else None
+def _largest_offset(
+    table: NDArray[np.void], solution: GlobalZeroPoints, fewest: int
+) -> float | None:
+    """Largest offset of a frame beyond what its standards' median is off by chance, mag."""
+    sure = np.isfinite(table["offset"]) & (table["n_standards"] >= fewest)
+    if not sure.any():
+        return None
+    one = np.hypot(np.nan_to_num(table["scatter"][sure]), solution.standard_scatter)
+    chance = _BY_CHANCE * one / np.sqrt(table["n_standards"][sure])
+    return float(np.sqrt(np.maximum(table["offset"][sure] ** 2 - chance**2, 0.0)).max())
 
 
 def _median(values: NDArray[np.float64]) -> float:

@@ -55,7 +55,7 @@ class SourceList(SourcesTarget, FrameTarget):
     illumination = calibration("IlluminationCorrectionFrame", required=False, when="illumination")
 
     n_sources = attribute(int, "number of sources", ucd="meta.number")
-    n_clean = attribute(int, "sources without flags but deblending", ucd="meta.number")
+    n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
     limiting_mag = attribute(
         float, "5 sigma in the aperture at the median noise of the sky", unit="mag", ucd="phot.mag"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from reduction.archive import Archive
 from reduction.fields import FieldSpec, declare_field
@@ -15,6 +16,7 @@ from reduction.reference import load_reference
 from reduction.rows import read_rows
 from reduction.targets.coadded import CoaddedRegriddedFrame
 from reduction.targets.coadded_source_list import CoaddedSourceList
+from reduction.targets.light_curve_list import LightCurveList
 from schemas.tables import Source
 
 if TYPE_CHECKING:
@@ -127,3 +129,42 @@ def test_errors_of_fluxes_hold_what_the_frames_have_in_common(
                 pulls.append((miss - np.median(miss)) / error)
             # some 90 stars: known to a tenth. Under stars the sky is known less than between them
             assert 0.7 < spread(np.concatenate(pulls)) < 1.45, (band, kind)
+
+
+@pytest.mark.parametrize("band", BANDS)
+def test_single_frames_light_curves_and_coadd_tell_the_same_magnitudes(
+    real_sky: Archive, coadds: dict[str, CoaddedRegriddedFrame], band: str
+) -> None:
+    Archive.use(real_sky)
+    curves = LightCurveList.get(field="NGC2420", filter=band)
+    deep = read_rows(
+        real_sky, Source, CoaddedSourceList.get(field="NGC2420", filter=band).object_id
+    )
+    deep = deep[(deep["flags"] == 0) & (deep["mag"] < 14.5)]
+    stars, points = curves.tables["STARS"], curves.rows
+    mean = {
+        star: np.median(points["mag"][points["association"] == star])
+        for star in stars["association"]
+    }
+    singles = [read_rows(real_sky, Source, one.object_id) for one in curves.source_lists]
+    place = np.column_stack((deep["ra"] * np.cos(np.radians(FIELD.dec)), deep["dec"])) * 3600.0
+
+    def nearest(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        there = np.column_stack((table["ra"] * np.cos(np.radians(FIELD.dec)), table["dec"]))
+        apart, which = cKDTree(there * 3600.0).query(place)
+        return apart < 0.7, which
+
+    same, which = nearest(stars)
+    curve = np.where(same, [mean[star] for star in stars["association"][which]], np.nan)
+    single = np.full((len(singles), len(deep)), np.nan)
+    for row, table in zip(single, singles, strict=True):
+        same, which = nearest(table)
+        row[same] = table["mag"][which[same]]
+    seen = np.isfinite(curve) & (np.isfinite(single).sum(axis=0) >= 3)
+    assert seen.sum() > 20
+    for found in (curve[seen], np.nanmedian(single[:, seen], axis=0)):
+        off = found - deep["mag"][seen]
+        # zero points of a hundred stars each are good to 0.005; the seeing of 2.2 to 2.8 arcsec
+        # lets more or less of a crowded cluster's light over the edge of the aperture
+        assert abs(np.median(off)) < 0.015
+        assert spread(off) < 0.03
