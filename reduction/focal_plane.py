@@ -60,8 +60,8 @@ def chip_maps(
     Parameters
     ----------
     solutions
-        By exposure (:func:`reduction.frame_keys.exposure_key`) and chip. Chips are placed by exposures that they share with others; a chip
-        that shares none is left out.
+        By exposure (:func:`reduction.frame_keys.exposure_key`) and chip. Chips are placed by
+        exposures that they share with others; a chip that shares none is left out.
     shapes
         (ny, nx) by chip.
 
