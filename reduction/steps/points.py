@@ -40,14 +40,17 @@ class Frame:
     saturated: Mask | None
 
     def noise(self) -> float:
-        """Scatter of every 91st pixel, adu; NaN where hardly one is good."""
-        part = np.s_[::13, ::7]
-        values = self.image[part]
-        good = np.isfinite(values) & ~self.rejected(part)
+        """Scatter of every 91st pixel about its neighbour, adu; NaN where hardly one is good.
+
+        A slope of the sky is none of it.
+        """
+        part, beside = np.s_[::13, :-1:7], np.s_[::13, 1::7]
+        values = self.image[part] - self.image[beside]
+        good = np.isfinite(values) & ~self.rejected(part) & ~self.rejected(beside)
         if good.mean() < 0.1:
             return math.nan
         values = values[good]
-        return float(1.4826 * np.median(np.abs(values - np.median(values))))
+        return float(1.4826 / math.sqrt(2.0) * np.median(np.abs(values - np.median(values))))
 
     def rejected(self, part: Any) -> Mask:  # noqa: ANN401  # any index
         """Whether pixels are bad or saturated."""
@@ -55,6 +58,10 @@ class Frame:
         if not given:
             return np.zeros_like(self.image[part], dtype=np.bool_)
         return np.asarray(given[0] if len(given) == 1 else given[0] | given[1])
+
+    def without(self, mask: Mask) -> Frame:
+        """The frame with more pixels to look over."""
+        return Frame(self.image, mask if self.bad is None else self.bad | mask, self.saturated)
 
     def full(self, y: NDArray[np.intp], x: NDArray[np.intp]) -> Mask:
         """Whether pixels are saturated."""

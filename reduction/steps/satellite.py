@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["Trail", "find_satellites"]
+__all__ = ["find_satellites"]
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from scipy import ndimage
 from reduction.steps.hough import HoughTransform, Line
 from reduction.steps.points import Frame, standing_out
 from reduction.steps.strip import REACH, Strip
+from reduction.steps.trail import Trail, aligned, draw, measured
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,58 +36,29 @@ _STEPS: Final = 1200
 #: What a piece of a line must show: standard deviations of its median.
 _SIGNIFICANT: Final = 2.5
 
-#: Part of a line's pieces that shows a trail: of one that crosses the frame, and of one that
-#: begins at an edge of it.
+#: Part of a line's pieces that shows a trail which crosses the frame.
 _CROSSING: Final = 0.6
-_ENTERING: Final = 0.4
 
 #: Part of the pieces between its ends that shows a trail which does not cross.
 _WHOLE: Final = 0.9
 
-#: Fewest pieces that show a trail, and one that does not cross; their excess altogether, in
-#: standard deviations.
+#: Fewest pieces that show a trail; their excess altogether, in standard deviations.
 _FEWEST: Final = 6
-_FEWEST_ENTERING: Final = 12
 _SURE: Final = 12.0
 
-#: Fall of a spike's light from its star: nearest to farthest third.
+#: Fall of a spike's light from its star: nearest to farthest third; and from third to third of
+#: one that comes from outside, at least.
 _SPIKE: Final = 2.0
+_FALLS: Final = 1.5
 
 #: Part of a line's pixels which, saturated, tells a bleeding column.
 _BLEED: Final = 0.1
 
-#: A trail ends, across, where it is fainter than this part of the noise of a pixel.
-_EDGE: Final = 0.25
-
-#: A trail has fallen to half its brightness at this distance from its middle, pixels.
-_NARROW: Final = 6.0
-
 #: Lines within this angle of the image's axes, radians, may be columns.
 _AXIS: Final = 0.05
 
-
-@dataclass(frozen=True, slots=True)
-class Trail:
-    """A trail, in pixels of the frame.
-
-    Attributes
-    ----------
-    line
-        Its middle.
-    brightness
-        Median of its middle above the sky, adu.
-    length, half_width
-        Of what is masked, pixels.
-    part
-        From where to where (excluded) along the image's axis that the line follows, pixels;
-        infinite where it goes on to the edge.
-    """
-
-    line: Line
-    brightness: float
-    length: float
-    half_width: float
-    part: tuple[float, float]
+#: Pixels by which a column may seem to lean from edge to edge.
+_UPRIGHT: Final = 2.0
 
 
 def find_satellites(
@@ -142,11 +113,13 @@ def find_satellites(
         if excess < _WORTH:
             break
         line = _through(line, x, y)
-        trail = _look(frame, line.scaled(binning), noise, hough_threshold)
+        trail = _look(frame.without(found), line.scaled(binning), noise, hough_threshold)
         if trail is not None:
             trails.append(trail)
-            _draw(found, trail)
-        near = np.abs(line.offset(x, y)) < 4.0
+            draw(found, trail)
+            line = trail.line.scaled(1 / binning)
+        reach = 4.0 if trail is None else max(trail.half_width / binning, 1.0) + 1.0
+        near = np.abs(line.offset(x, y)) < reach
         hough.take_out(x[near], y[near])
         x, y = x[~near], y[~near]
     return found, trails
@@ -169,40 +142,40 @@ def _through(line: Line, x: Image, y: Image) -> Line:
 def _look(frame: Frame, line: Line, noise: float, shortest: float) -> Trail | None:
     """The trail on a line, if there is one."""
     strip = Strip.along(line, frame.image.shape, most_steps=_STEPS)
-    if strip is None or strip.length < shortest or _is_column(frame, strip):
+    if strip is None or strip.length < shortest:
         return None
     pieces = strip.pieces(frame.image, frame.bad)
     signal, error = strip.excess(pieces, noise)
     first, last = _longest_run(signal > _SIGNIFICANT * error, np.isfinite(signal))
     if last - first < 2:
         return None
-    strip = _aligned(strip, pieces, first, last, frame.image.shape)
+    strip = aligned(strip, pieces, first, last, frame.image.shape)
     pieces = strip.pieces(frame.image, frame.bad)
     signal, error = strip.excess(pieces, noise)
     shows = signal > _SIGNIFICANT * error
     first, last = _longest_run(shows, np.isfinite(signal))
-    star = _star(frame, strip, len(pieces), first, last)
+    stars = _stars(frame, strip, len(pieces), first, last)
     known = np.isfinite(signal)
     crosses = shows.sum() >= _CROSSING * known.sum()
-    enters = (first == 0 or last == len(pieces)) and last - first >= _ENTERING * len(pieces)
-    enters = enters and shows[first:last].sum() >= _FEWEST_ENTERING
+    length = (last - first) * pieces.shape[1] * strip.stride / strip.scale
     whole = shows[first:last].sum() >= _WHOLE * known[first:last].sum()
-    if not crosses and not (enters and whole and star is None):
+    if not crosses and not (whole and not stars and length >= shortest):
         return None
-    if _is_column(frame, strip):  # seen from aside before
+    if _is_column(frame, strip):
         return None
-    if star is not None and _fades(signal, shows, star):
+    if any(_fades(signal, shows, star) for star in stars):
+        return None
+    if not stars and _swells(signal, first, last, crosses=crosses):
         return None
     if _sum_of(signal[first:last] / error[first:last]) < _SURE or shows.sum() < _FEWEST:
         return None
-    return _measure(noise, strip, pieces[first:last], signal[first:last], (first, last))
+    return measured(noise, strip, pieces, signal, (first, last))
 
 
 def _longest_run(shows: NDArray[np.bool_], known: NDArray[np.bool_]) -> tuple[int, int]:
     """First and last (excluded) piece of the longest stretch that mostly shows a trail.
 
-    Pieces of which nothing is known are bridged, as is one that does not show it; what is left
-    of two pieces at an end of the line is taken along.
+    Pieces of which nothing is known are bridged, as is one that does not show it.
     """
     bridged = ndimage.binary_closing(np.pad(shows | ~known, 2), np.ones(4))[2:-2] & (
         ndimage.uniform_filter1d(shows.astype(float), 9, mode="nearest") > 0.4
@@ -213,10 +186,7 @@ def _longest_run(shows: NDArray[np.bool_], known: NDArray[np.bool_]) -> tuple[in
     lengths = np.bincount(labels, weights=shows, minlength=number + 1)
     lengths[0] = 0
     places = np.flatnonzero(labels == lengths.argmax())
-    first, last = int(places[0]), int(places[-1]) + 1
-    first = 0 if first <= 2 else first
-    last = shows.size if shows.size - last <= 2 else last
-    return first, last
+    return int(places[0]), int(places[-1]) + 1
 
 
 def _is_column(frame: Frame, strip: Strip) -> bool:
@@ -226,37 +196,18 @@ def _is_column(frame: Frame, strip: Strip) -> bool:
         return False
     core = np.s_[:, REACH - 8 : REACH + 9]
     full = frame.full(strip.y[core], strip.x[core])
-    return bool(full.any(axis=1).mean() > _BLEED or lean * strip.length < 1.0)
+    return bool(full.any(axis=1).mean() > _BLEED or lean * strip.length < _UPRIGHT)
 
 
-def _aligned(strip: Strip, pieces: Image, first: int, last: int, shape: tuple[int, ...]) -> Strip:
-    """The strip moved and turned onto the light of its pieces."""
-    at = np.arange(first, last) + 0.5
-    middles = strip.centroids(pieces[first:last])
-    good = np.abs(middles - np.median(middles)) < 4.0
-    if np.count_nonzero(good) < 3:
-        return strip
-    slope, shift = np.polyfit(at[good], middles[good], 1)
-    steps = pieces.shape[1]
-    ends = np.array([0.5, len(pieces) - 0.5])
-    moved = slope * ends + shift
-    along = (ends * steps).astype(np.intp)
-    x, y = strip.x[along, REACH].astype(float), strip.y[along, REACH].astype(float)
-    x, y = (x + moved, y) if strip.is_steep else (x, y + moved)
-    along_x, along_y = x[1] - x[0], y[1] - y[0]
-    angle = math.atan2(along_x, -along_y) % math.pi
-    line = Line(angle, x[0] * math.cos(angle) + y[0] * math.sin(angle))
-    return Strip.along(line, shape, most_steps=_STEPS) or strip
-
-
-def _star(frame: Frame, strip: Strip, pieces: int, first: int, last: int) -> int | None:
-    """Number of the piece with most saturated pixels; None where there are none in the run."""
+def _stars(frame: Frame, strip: Strip, pieces: int, first: int, last: int) -> list[int]:
+    """Numbers of the pieces of a run with most saturated pixels: one of each group."""
     core = np.s_[:, REACH - 4 : REACH + 5]
     full = (frame.full(strip.y[core], strip.x[core]) & strip.inside[core]).sum(axis=1)
     steps = max(len(full) // pieces, 1)
     by_piece = full[: pieces * steps].reshape(pieces, steps).sum(axis=1)
-    at = int(by_piece.argmax())
-    return at if by_piece[at] > 0 and first <= at < last else None
+    labels, number = ndimage.label(by_piece > 0)
+    most = ndimage.maximum_position(by_piece, labels, np.arange(1, number + 1))
+    return [int(at) for (at,) in most if first <= at < last]
 
 
 def _sum_of(significance: Image) -> float:
@@ -277,41 +228,19 @@ def _fades(signal: Image, shows: NDArray[np.bool_], star: int) -> bool:
     return bool(near > _SPIKE * far)
 
 
-def _measure(
-    noise: float, strip: Strip, pieces: Image, signal: Image, run: tuple[int, int]
-) -> Trail | None:
-    """Width and brightness of a trail; None where it is as wide as a galaxy."""
-    profile = np.nan_to_num(strip.profile(pieces))
-    offset = np.arange(-REACH, REACH + 1) * strip.scale
-    peak = float(np.median(profile[np.abs(offset) <= 1.0]))
-    rim = np.abs(np.abs(offset) - _NARROW) <= 1.0
-    if not peak > max(_EDGE * noise, 2.0 * float(np.median(profile[rim]))):
-        return None
-    error = 1.25 * noise / math.sqrt(pieces.shape[0] * pieces.shape[1])
-    limit = max(_EDGE * noise, 2.0 * error)
-    dark = np.abs(offset)[profile < limit]
-    half = float(min(dark.min() if dark.size else np.inf, REACH * strip.scale - 1.0))
-    steps = pieces.shape[1]
-    first, last = run[0] * steps, run[1] * steps
-    to_edge = last > len(strip.y) - steps
-    return Trail(
-        line=strip.line,
-        brightness=float(np.nanmedian(signal)),
-        length=(last - first) * strip.stride / strip.scale,
-        half_width=max(half, 1.5),
-        part=(
-            float(strip.steps[first]) if first else -math.inf,
-            math.inf if to_edge else float(strip.steps[last]),
-        ),
+def _swells(signal: Image, first: int, last: int, *, crosses: bool) -> bool:
+    """Whether light falls towards an end in the frame, as that of a galaxy or a spike does.
+
+    From edge to edge it may, as long as it does not fall faster in its first half than after.
+    """
+    run = signal[first:last]
+    third = max(run.size // 3, 1)
+    begin, middle, end = (
+        float(np.nanmedian(part)) for part in (run[:third], run[third:-third], run[-third:])
     )
-
-
-def _draw(mask: Mask, trail: Trail) -> None:
-    """Set the pixels of a trail."""
-    strip = Strip.along(trail.line, mask.shape, margin=2.0 * trail.half_width)
-    if strip is None:
-        return
-    x, y = (index.astype(np.float32) for index in (strip.x, strip.y))
-    take = strip.inside & (np.abs(trail.line.offset(x, y)) <= trail.half_width)
-    take &= ((strip.steps >= trail.part[0]) & (strip.steps < trail.part[1]))[:, None]
-    mask[strip.y[take], strip.x[take]] = True
+    if crosses:
+        high, low = max(begin, end), min(begin, end)
+        return high > _SPIKE * middle and middle > _FALLS * low
+    ends = [begin] if first > 0 else []
+    ends += [end] if last < signal.size else []
+    return any(max(begin, middle, end) > _SPIKE * light for light in ends)
