@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["find_satellites"]
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -46,10 +47,11 @@ _WHOLE: Final = 0.9
 _FEWEST: Final = 6
 _SURE: Final = 12.0
 
-#: Fall of a spike's light from its star: nearest to farthest third; and from third to third of
-#: one that comes from outside, at least.
+#: Fall of a spike's light from its star: nearest to farthest third; the same of a spike that
+#: comes from outside, and from third to third of it.
 _SPIKE: Final = 2.0
-_FALLS: Final = 1.5
+_OUTSIDE: Final = 3.0
+_FALLS: Final = 1.3
 
 #: Part of a line's pixels which, saturated, tells a bleeding column.
 _BLEED: Final = 0.1
@@ -57,8 +59,10 @@ _BLEED: Final = 0.1
 #: Lines within this angle of the image's axes, radians, may be columns.
 _AXIS: Final = 0.05
 
-#: Pixels by which a column may seem to lean from edge to edge.
-_UPRIGHT: Final = 2.0
+#: Pixels by which a column may seem to lean from edge to edge, and part of its light that lies in
+#: three pixels: that of a trail is spread by the air.
+_UPRIGHT: Final = 3.0
+_COLUMN: Final = 0.8
 
 
 def find_satellites(
@@ -139,37 +143,70 @@ def _through(line: Line, x: Image, y: Image) -> Line:
     return line
 
 
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """A line as it is seen: its strip and pieces, what each shows, and where the trail may be."""
+
+    strip: Strip
+    pieces: Image
+    signal: Image
+    error: Image
+    run: tuple[int, int]
+    crosses: bool
+
+    @property
+    def shows(self) -> NDArray[np.bool_]:
+        """Whether a piece shows light."""
+        return self.signal > _SIGNIFICANT * self.error
+
+    @property
+    def length(self) -> float:
+        """Of the run, pixels."""
+        first, last = self.run
+        steps = (last - first) * self.pieces.shape[1] * self.strip.stride
+        return float(steps / self.strip.scale)
+
+
 def _look(frame: Frame, line: Line, noise: float, shortest: float) -> Trail | None:
     """The trail on a line, if there is one."""
     strip = Strip.along(line, frame.image.shape, most_steps=_STEPS)
     if strip is None or strip.length < shortest:
         return None
+    for _ in range(2):  # onto the line, and onto the part of it that shows light
+        sight = _seen(frame, strip, noise)
+        first, last = sight.run if sight.length > 0 else (0, len(sight.pieces))
+        strip = aligned(strip, sight.pieces, first, last, frame.image.shape)
+    sight = _seen(frame, strip, noise)
+    if not _is_long(sight, shortest) or _is_column(frame, sight):
+        return None
+    stars = _stars(frame, sight)
+    if any(_fades(sight, star) for star in stars) or (stars and not sight.crosses):
+        return None
+    if not stars and _swells(sight):
+        return None
+    return measured(noise, sight.strip, sight.pieces, sight.signal, sight.run)
+
+
+def _seen(frame: Frame, strip: Strip, noise: float) -> _Sight:
+    """What a line shows, and on which part of it."""
     pieces = strip.pieces(frame.image, frame.bad)
     signal, error = strip.excess(pieces, noise)
-    first, last = _longest_run(signal > _SIGNIFICANT * error, np.isfinite(signal))
-    if last - first < 2:
-        return None
-    strip = aligned(strip, pieces, first, last, frame.image.shape)
-    pieces = strip.pieces(frame.image, frame.bad)
-    signal, error = strip.excess(pieces, noise)
-    shows = signal > _SIGNIFICANT * error
-    first, last = _longest_run(shows, np.isfinite(signal))
-    stars = _stars(frame, strip, len(pieces), first, last)
-    known = np.isfinite(signal)
-    crosses = shows.sum() >= _CROSSING * known.sum()
-    length = (last - first) * pieces.shape[1] * strip.stride / strip.scale
-    whole = shows[first:last].sum() >= _WHOLE * known[first:last].sum()
-    if not crosses and not (whole and not stars and length >= shortest):
-        return None
-    if _is_column(frame, strip):
-        return None
-    if any(_fades(signal, shows, star) for star in stars):
-        return None
-    if not stars and _swells(signal, first, last, crosses=crosses):
-        return None
-    if _sum_of(signal[first:last] / error[first:last]) < _SURE or shows.sum() < _FEWEST:
-        return None
-    return measured(noise, strip, pieces, signal, (first, last))
+    shows, known = signal > _SIGNIFICANT * error, np.isfinite(signal)
+    crosses = bool(shows.sum() >= _CROSSING * known.sum())
+    run = _whole_run(shows) if crosses else _longest_run(shows, known)
+    return _Sight(strip, pieces, signal, error, run, crosses)
+
+
+def _is_long(sight: _Sight, shortest: float) -> bool:
+    """Whether a run is long and bright enough for a trail, and without a gap if it ends."""
+    part = slice(*sight.run)
+    shows, known = sight.shows[part], np.isfinite(sight.signal[part])
+    if shows.sum() < _FEWEST:
+        return False
+    if not sight.crosses and (sight.length < shortest or shows.sum() < _WHOLE * known.sum()):
+        return False
+    significance = float(np.nanmedian(sight.signal[part] / sight.error[part]))
+    return significance * math.sqrt(known.sum()) >= _SURE
 
 
 def _longest_run(shows: NDArray[np.bool_], known: NDArray[np.bool_]) -> tuple[int, int]:
@@ -189,58 +226,69 @@ def _longest_run(shows: NDArray[np.bool_], known: NDArray[np.bool_]) -> tuple[in
     return int(places[0]), int(places[-1]) + 1
 
 
-def _is_column(frame: Frame, strip: Strip) -> bool:
+def _whole_run(shows: NDArray[np.bool_]) -> tuple[int, int]:
+    """First and last (excluded) piece that shows a trail beside another that does."""
+    pairs = np.flatnonzero(shows[:-1] & shows[1:])
+    return (int(pairs[0]), int(pairs[-1]) + 2) if pairs.size else (0, 0)
+
+
+def _is_column(frame: Frame, sight: _Sight) -> bool:
     """Whether a line is a bleeding or a bad column or row."""
+    strip = sight.strip
     lean = math.sqrt(max(1.0 - strip.scale**2, 0.0))
     if lean > _AXIS:
         return False
     core = np.s_[:, REACH - 8 : REACH + 9]
-    full = frame.full(strip.y[core], strip.x[core])
-    return bool(full.any(axis=1).mean() > _BLEED or lean * strip.length < _UPRIGHT)
+    full = frame.full(strip.y[core], strip.x[core]).any(axis=1)
+    if full.mean() > _BLEED:
+        return True
+    if lean * strip.length > _UPRIGHT:
+        return False
+    if not (strip.inside[:, 0].all() and strip.inside[:, -1].all()):  # an edge glows as well
+        return True
+    profile = np.nan_to_num(strip.profile(sight.pieces[slice(*sight.run)]))
+    light = np.maximum(profile[REACH - 8 : REACH + 9], 0.0)
+    return bool(full.any() or light[7:10].sum() > _COLUMN * light.sum())
 
 
-def _stars(frame: Frame, strip: Strip, pieces: int, first: int, last: int) -> list[int]:
+def _stars(frame: Frame, sight: _Sight) -> list[int]:
     """Numbers of the pieces of a run with most saturated pixels: one of each group."""
+    strip, pieces = sight.strip, len(sight.pieces)
     core = np.s_[:, REACH - 4 : REACH + 5]
     full = (frame.full(strip.y[core], strip.x[core]) & strip.inside[core]).sum(axis=1)
-    steps = max(len(full) // pieces, 1)
+    steps = sight.pieces.shape[1]
     by_piece = full[: pieces * steps].reshape(pieces, steps).sum(axis=1)
     labels, number = ndimage.label(by_piece > 0)
     most = ndimage.maximum_position(by_piece, labels, np.arange(1, number + 1))
-    return [int(at) for (at,) in most if first <= at < last]
+    return [int(at) for (at,) in most if sight.run[0] <= at < sight.run[1]]
 
 
-def _sum_of(significance: Image) -> float:
-    """Significance of pieces taken together."""
-    known = significance[np.isfinite(significance)]
-    return float(known.sum()) / math.sqrt(max(known.size, 1))
-
-
-def _fades(signal: Image, shows: NDArray[np.bool_], star: int) -> bool:
+def _fades(sight: _Sight, star: int) -> bool:
     """Whether light falls with the distance from a star, as a diffraction spike's does."""
-    places = np.flatnonzero(shows)
+    places = np.flatnonzero(sight.shows)
     places = places[np.abs(places - star) > 1]
     if places.size < 3:
         return True
     order = places[np.argsort(np.abs(places - star), kind="stable")]
     third = max(order.size // 3, 1)
-    near, far = np.median(signal[order[:third]]), np.median(signal[order[-third:]])
+    near, far = (np.median(sight.signal[part]) for part in (order[:third], order[-third:]))
     return bool(near > _SPIKE * far)
 
 
-def _swells(signal: Image, first: int, last: int, *, crosses: bool) -> bool:
+def _swells(sight: _Sight) -> bool:
     """Whether light falls towards an end in the frame, as that of a galaxy or a spike does.
 
-    From edge to edge it may, as long as it does not fall faster in its first half than after.
+    From edge to edge it may, but not steadily and much, as that of a star outside does.
     """
-    run = signal[first:last]
-    third = max(run.size // 3, 1)
+    first, last = sight.run
+    run = sight.signal[first:last]
+    third = run.size // 3
     begin, middle, end = (
         float(np.nanmedian(part)) for part in (run[:third], run[third:-third], run[-third:])
     )
-    if crosses:
+    if sight.crosses:
         high, low = max(begin, end), min(begin, end)
-        return high > _SPIKE * middle and middle > _FALLS * low
+        return high > max(_FALLS * middle, _OUTSIDE * low) and middle > _FALLS * low
     ends = [begin] if first > 0 else []
-    ends += [end] if last < signal.size else []
+    ends += [end] if last < sight.signal.size else []
     return any(max(begin, middle, end) > _SPIKE * light for light in ends)

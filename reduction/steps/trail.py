@@ -26,6 +26,9 @@ _EDGE: Final = 0.25
 #: A trail has fallen to half its brightness at this distance from its middle, pixels.
 _NARROW: Final = 8.0
 
+#: By how many pixels its two sides differ before its middle lies elsewhere: with another beside it.
+_LOPSIDED: Final = 3.0
+
 #: Largest distance of a trail from the line that was found for it, pixels, and of the light that
 #: its middle is measured in.
 _AWAY: Final = 12.0
@@ -99,14 +102,15 @@ def measured(
     limit = max(_EDGE * noise, 2.0 * error)
     widest = REACH * strip.scale - 1.0
     dark = offset[profile < limit]
-    left = float(min(-dark[dark < 0].max(initial=-widest), widest))
-    right = float(min(dark[dark > 0].min(initial=widest), widest))
+    left = float(-dark[dark < 0].max(initial=-widest)) - strip.scale / 2.0
+    right = float(dark[dark > 0].min(initial=widest)) - strip.scale / 2.0
+    aside = (right - left) / 2.0 if abs(right - left) > _LOPSIDED else 0.0
     steps = pieces.shape[1]
     begin = _end(pieces, first, strip, inwards=1)
     end = _end(pieces, last, strip, inwards=-1)
-    from_edge, to_edge = begin < steps // 2, end > len(strip.y) - 3 * steps // 2
+    from_edge, to_edge = begin < steps // 4, end > len(pieces) * steps - steps // 4
     return Trail(
-        line=strip.aside((right - left) / 2.0),
+        line=strip.aside(aside),
         brightness=float(np.nanmedian(signal[first:last])),
         length=(end - begin) * strip.stride / strip.scale,
         half_width=max((left + right) / 2.0, 1.5),
@@ -142,9 +146,9 @@ def _end(pieces: Image, piece: int, strip: Strip, *, inwards: int) -> int:
     above = np.nan_to_num(np.clip(light / brightness, -1.0, 2.0) - 0.5, nan=0.0)
     if inwards > 0:
         tail = np.append(np.cumsum(above[::-1])[::-1], 0.0)
-        return low * steps + int(tail.argmax())
+        return int(low * steps + tail.argmax())
     head = np.append(0.0, np.cumsum(above))
-    return low * steps + int(head.argmax())
+    return int(low * steps + head.argmax())
 
 
 def draw(mask: Mask, trail: Trail) -> None:

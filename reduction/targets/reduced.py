@@ -37,7 +37,7 @@ class ReducedScienceFrame(FrameTarget):
     ``corrections`` says what was done.
     """
 
-    VERSION = 2
+    VERSION = 3
 
     raw = raw_frame("RawScienceFrame")
     bias = calibration("BiasFrame", when="!uncalibrated")
