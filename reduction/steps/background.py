@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sep
 
+from reduction.steps.gaussian import gaussian
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
@@ -29,6 +30,13 @@ _CROWDED = 0.6
 #: Clipping of sky pixels in units of the noise, and the part of a normal variance that it keeps.
 _CLIP = 3.5
 _KEPT_VARIANCE = 0.9939
+
+#: Width of what stars too faint to be detected are looked for with, pixels (standard deviation),
+#: and by how many standard deviations of the sky so smoothed they stand out; fewest pixels that
+#: tell those.
+_STAR = 1.5
+_STANDS_OUT = 2.0
+_SOME = 100
 
 #: Part of the pixels of nine meshes that has to be sky.
 _FEWEST = 0.05
@@ -132,7 +140,10 @@ def background_behind(
 
     The mode among the sources is off by some hundredths of the noise, because their wings raise
     it and the skewness of Poisson's distribution lowers it: nothing for a pixel, but several
-    percent of a faint flux in a wide circle.
+    percent of a faint flux in a wide circle. Stars too faint to be detected raise the mean: pixels
+    that stand out of the smoothed sky are left out as well, those below it as those above, so
+    that noise alone shifts nothing. The noise is that of all the sky: what such stars make is
+    noise to others.
 
     Parameters
     ----------
@@ -156,11 +167,28 @@ def background_behind(
     offset = _around(total) / around
     variance = np.maximum(_around(square) / around - offset**2, 0.0) / _KEPT_VARIANCE
     few = _around(count) < _FEWEST * 9 * box**2
-    offset = np.where(few, total.sum() / max(count.sum(), 1.0), offset)
     noise = np.sqrt(np.where(few, square.sum() / max(count.sum(), 1.0), variance))
+    near |= _standing_out(rest, near)
+    rest[near] = 0
+    count, total = _mesh_sums((~near).astype(np.float32), starts), _mesh_sums(rest, starts)
+    few = _around(count) < _FEWEST * 9 * box**2
+    offset = _around(total) / np.maximum(_around(count), 1.0)
+    offset = np.where(few, total.sum() / max(count.sum(), 1.0), offset)
     level = np.add(first.level, _between(offset, starts, image.shape), dtype=np.float32)
     rms = _between(noise, starts, image.shape)
     return Background(level, rms, float(np.median(level)), float(np.median(noise)))
+
+
+def _standing_out(rest: NDArray[np.float32], near: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels where the smoothed sky is far from its middle; ``rest`` is 0 where ``near``."""
+    smooth = gaussian(rest, _STAR)
+    some = smooth[::5, ::7][~near[::5, ::7]]
+    if some.size < _SOME:
+        return np.zeros(near.shape, dtype=np.bool_)
+    middle = np.median(some)
+    below = middle - some[some < middle]
+    limit = np.float32(_STANDS_OUT * 1.4826) * np.median(below)
+    return np.asarray(np.abs(smooth - middle) > limit)
 
 
 def _mesh_sums(values: NDArray[np.float32], starts: Sequence[Index]) -> Mesh:

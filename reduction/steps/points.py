@@ -27,6 +27,9 @@ _SOURCE_AREA: Final = 9
 _ELONGATED: Final = 2.5
 _FILLED: Final = 0.5
 
+#: Points of a group from which on something thin may cross it.
+_LARGE: Final = 150
+
 #: Points that lines are looked for among, at most: the brightest.
 _POINTS: Final = 4000
 
@@ -121,7 +124,7 @@ def _columns(image: Image, binning: int) -> Image:
 
 
 def _compact(points: Mask) -> Mask:
-    """Points of groups that are large and about as wide as long."""
+    """Points of groups that are large and about as wide as long; a trail on a galaxy is none."""
     labels, number = ndimage.label(points, np.ones((3, 3)))
     y, x = np.nonzero(points)
     group = labels[y, x]
@@ -138,4 +141,10 @@ def _compact(points: Mask) -> Mask:
     round_ = (area >= _SOURCE_AREA) & (long < _ELONGATED**2 * short)
     round_ &= area > _FILLED * 4.0 * math.pi * np.sqrt(long * short)  # trails that cross are not
     round_[0] = False
-    return np.asarray(round_[labels])
+    compact = np.asarray(round_[labels])
+    large = round_ & (area > _LARGE)
+    if large.any():
+        part = large[labels]
+        thick = ndimage.binary_opening(part, np.ones((5, 5)))
+        compact &= ~part | ndimage.binary_dilation(thick, np.ones((3, 3)), iterations=2)
+    return compact

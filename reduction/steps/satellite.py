@@ -37,8 +37,10 @@ _STEPS: Final = 1200
 #: What a piece of a line must show: standard deviations of its median.
 _SIGNIFICANT: Final = 2.5
 
-#: Part of a line's pieces that shows a trail which crosses the frame.
+#: Part of a line's pieces that shows a trail which crosses the frame; how many, but for two, of
+#: a short one.
 _CROSSING: Final = 0.6
+_ENOUGH: Final = 9
 
 #: Part of the pieces between its ends that shows a trail which does not cross.
 _WHOLE: Final = 0.9
@@ -192,7 +194,8 @@ def _seen(frame: Frame, strip: Strip, noise: float) -> _Sight:
     pieces = strip.pieces(frame.image, frame.bad)
     signal, error = strip.excess(pieces, noise)
     shows, known = signal > _SIGNIFICANT * error, np.isfinite(signal)
-    crosses = bool(shows.sum() >= _CROSSING * known.sum())
+    number = int(known.sum())
+    crosses = bool(shows.sum() >= max(_CROSSING * number, min(number - 2, _ENOUGH)))
     run = _whole_run(shows) if crosses else _longest_run(shows, known)
     return _Sight(strip, pieces, signal, error, run, crosses)
 

@@ -156,9 +156,11 @@ class Strip:
         beside = []
         for side in (-1.0, 1.0):
             other = row_medians(_within(pieces, np.abs(offset - side * away) <= _CORE)) - sky
-            other = other[np.isfinite(other)]
-            if other.size >= 5:
-                beside.append(1.4826 * float(np.median(np.abs(other - np.median(other)))))
+            # From piece to piece, without what a galaxy rises and falls by.
+            change = other[:-2] - 2.0 * other[1:-1] + other[2:]
+            change = change[np.isfinite(change)]
+            if change.size >= 5:
+                beside.append(1.4826 / math.sqrt(6.0) * float(np.median(np.abs(change))))
         least = min(beside, default=0.0)
         return signal, np.maximum(error, least).astype(np.float32)
 

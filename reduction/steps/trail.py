@@ -26,7 +26,7 @@ _EDGE: Final = 0.25
 #: A trail has fallen to half its brightness at this distance from its middle, pixels.
 _NARROW: Final = 8.0
 
-#: By how many pixels its two sides differ before its middle lies elsewhere: with another beside it.
+#: By how many pixels its sides differ before its middle lies elsewhere: with another beside it.
 _LOPSIDED: Final = 3.0
 
 #: Largest distance of a trail from the line that was found for it, pixels, and of the light that

@@ -248,10 +248,13 @@ def _two(frame: _Frame) -> None:
 
 
 def _at_edge(frame: _Frame) -> None:
-    """Nearly along an edge, 8 to 40 pixels from it."""
+    """Nearly along an edge, 8 to 40 pixels from it.
+
+    It leans by five pixels and more: what does not, so near, may as well be the edge's own glow.
+    """
     rng = frame.rng
     ny, nx = SHAPE
-    lean, off = rng.normal(0.0, 0.01), rng.uniform(8.0, 40.0)
+    lean, off = rng.choice([-1, 1]) * (0.005 + rng.exponential(0.01)), rng.uniform(8.0, 40.0)
     if rng.random() < 0.5:
         _draw(frame, _Track(off if rng.random() < 0.5 else nx - off, ny / 2, math.pi / 2 + lean))
     else:
