@@ -55,6 +55,9 @@ _SPIKE: Final = 2.0
 _OUTSIDE: Final = 3.0
 _FALLS: Final = 1.3
 
+#: Light of a galaxy's middle third over that of the others, where it goes through the frame.
+_BULGE: Final = 3.0
+
 #: Part of a line's pixels which, saturated, tells a bleeding column.
 _BLEED: Final = 0.1
 
@@ -281,7 +284,8 @@ def _fades(sight: _Sight, star: int) -> bool:
 def _swells(sight: _Sight) -> bool:
     """Whether light falls towards an end in the frame, as that of a galaxy or a spike does.
 
-    From edge to edge it may, but not steadily and much, as that of a star outside does.
+    From edge to edge it may, but not steadily and much, as that of a star outside does, nor from
+    the middle to both sides.
     """
     first, last = sight.run
     run = sight.signal[first:last]
@@ -291,6 +295,8 @@ def _swells(sight: _Sight) -> bool:
     )
     if sight.crosses:
         high, low = max(begin, end), min(begin, end)
+        if middle > _BULGE * high:
+            return True
         return high > max(_FALLS * middle, _OUTSIDE * low) and middle > _FALLS * low
     ends = [begin] if first > 0 else []
     ends += [end] if last < sight.signal.size else []

@@ -156,6 +156,7 @@ class Strip:
         beside = []
         for side in (-1.0, 1.0):
             other = row_medians(_within(pieces, np.abs(offset - side * away) <= _CORE)) - sky
+            other[~np.isfinite(other)] = np.nan
             # From piece to piece, without what a galaxy rises and falls by.
             change = other[:-2] - 2.0 * other[1:-1] + other[2:]
             change = change[np.isfinite(change)]
