@@ -1,4 +1,4 @@
-"""Find the trails of satellites and aeroplanes: straight, narrow, and across the frame."""
+"""Find the trails of satellites and aeroplanes: straight, narrow, and long."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SIGNIFICANT: Final = 2.5
 
 #: Part of a line's pieces that shows a trail which crosses the frame; how many, but for two, of
 #: a short one.
-_CROSSING: Final = 0.6
+_CROSSING: Final = 0.5
 _ENOUGH: Final = 9
 
 #: Part of the pieces between its ends that shows a trail which does not cross.
@@ -91,7 +91,7 @@ def find_satellites(
     detection_threshold
         Signal of a point of a trail in standard deviations of the binned image's noise.
     hough_threshold
-        Shortest line through the frame that is looked at, pixels.
+        Shortest trail that is looked for, pixels.
 
     Returns
     -------
@@ -103,8 +103,8 @@ def find_satellites(
     Astro-WISE ``SatelliteMap``: DetectionThreshold, HoughThreshold. Points of the binned image
     that stand out and are no compact source vote for lines. A line is a trail if pieces of the
     frame along it show a narrow excess in their medians (so that a star in a piece does not
-    count) over most of its way, or from an edge of the frame inwards: a galaxy, a spike or a
-    bleeding column ends before.
+    count) over most of its way; or without a gap over ``hough_threshold`` pixels, with ends as
+    bright as the rest, which a galaxy and a spike do not have.
     """
     found = np.zeros(image.shape, dtype=np.bool_)
     trails: list[Trail] = []

@@ -85,7 +85,7 @@ class ReducedScienceFrame(FrameTarget):
         SATURATION (Astro-WISE's ThresholdHigh) is a raw level, adu; DEAD (ThresholdLow) the raw
         level up to which a pixel beside a saturated one is dead. COSMIC_THRESHOLD and the
         DETECTION_THRESHOLD of satellites are in standard deviations, 0 looks for none;
-        HOUGH_THRESHOLD is the shortest line that is looked at, pixels. The fringes' strength is
+        HOUGH_THRESHOLD is the shortest trail that is looked for, pixels. The fringes' strength is
         measured in pixels below FRINGE_THRESHOLD_LOW and above FRINGE_THRESHOLD_HIGH, standard
         deviations of the pattern.
 
