@@ -11,10 +11,11 @@ from asyncio import CancelledError as AsyncCancelledError
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
-from distributed import Client, KilledWorker, fire_and_forget
+from distributed import Client, Future, KilledWorker, fire_and_forget
 from distributed import TimeoutError as DaskTimeoutError
 
-from reduction.make import Outcome, OutcomeKind, flattened, give_up, make_target
+from reduction.make import give_up, make_target
+from reduction.outcomes import Outcome, OutcomeKind, flattened
 from schemas import errors
 from schemas.errors import (
     BusyError,
@@ -94,6 +95,7 @@ class InlineEngine:
         """Run a plan step by step; see :class:`Engine`."""
 
         def work() -> list[Outcome]:
+            """Make step after step."""
             outcomes = []
             for step in plan.steps:
                 outcomes.append(make_target(self._archive, step.target_id))
@@ -173,7 +175,9 @@ class DaskEngine:
                 raise _error_of(outcome)
         return outcomes
 
-    def _outcome(self, plan: Plan, target_id: int, future: Any, deadline: float) -> Outcome:  # noqa: ANN401  # a Future
+    def _outcome(
+        self, plan: Plan, target_id: int, future: Future[Outcome], deadline: float
+    ) -> Outcome:
         left = deadline - time.monotonic()
         try:
             outcome: Outcome = future.result(timeout=max(left, 0.01))
@@ -183,7 +187,9 @@ class DaskEngine:
             return self._alone(plan, target_id, future, deadline)
         return outcome
 
-    def _alone(self, plan: Plan, target_id: int, killed: Any, deadline: float) -> Outcome:  # noqa: ANN401  # a Future
+    def _alone(
+        self, plan: Plan, target_id: int, killed: Future[Outcome], deadline: float
+    ) -> Outcome:
         """Try a step by itself that ended with its workers: it may only have been beside another.
 
         Where it ends them again, as often as the engine tries, it is given up: most likely it

@@ -30,14 +30,16 @@ from schemas.errors import IngestError
 from schemas.tables import File, Product, ReferenceSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
     from reduction.instruments.base import FrameDescription, Instrument
     from reduction.raw_quality import RawQuality
+    from reduction.steps.reference import ReferenceTable
     from reduction.storage import StoredFile
 
 _LOG = logging.getLogger(__name__)
@@ -138,6 +140,7 @@ def _ingest_one(archive: Archive, path: Path) -> int:
     stored = archive.storage.copy_in(path, "raw", suffix)
 
     def work(session: Session) -> int:
+        """Register the file and its frames in one transaction; how many."""
         hold_fields(session, alone=False)
         number = _register_file(session, stored, path, "image/fits")
         if number is None:
@@ -310,8 +313,9 @@ def ingest_references(archive: Archive, path: Path, name: str) -> int:
     return len(table.ra)
 
 
-def _star_rows(catalogue: Product, table: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  # ReferenceTable
-    def known(values: Any, star: int) -> dict[str, float]:  # noqa: ANN401  # arrays by band
+def _star_rows(catalogue: Product, table: ReferenceTable) -> Iterator[dict[str, Any]]:
+    def known(values: Mapping[str, NDArray[np.float64]], star: int) -> dict[str, float]:
+        """Values of one star, by band, where there are any."""
         return {
             band: float(array[star])
             for band, array in values.items()

@@ -41,46 +41,34 @@ def find_target(
     NotFoundError
         If there is none, or more than one; lists what there is.
     """
-    found = targets_matching(
-        archive,
-        class_name,
-        chip=chip,
-        instrument=instrument,
-        filter=filter,
-        raw=raw,
-        field=field,
-    )
-    everything = found
-    if date is not None:
-        start, end = _day(date)
-        observed = [t for t in found if start <= t.moment < end]
-        middle = (start + end) / 2
-        covering = [
-            t
-            for t in found
-            if t.validity_start is not None
-            and t.validity_end is not None
-            and t.validity_start <= middle <= t.validity_end
-        ]
-        found = observed or sorted(covering, key=lambda t: (t.created, t.target_id))[-1:]
+    names = {"chip": chip, "instrument": instrument, "filter": filter, "raw": raw, "field": field}
+    everything = targets_matching(archive, class_name, **names)
+    found = everything if date is None else _of_day(everything, date)
     if len(found) == 1:
         return found[0]
-    names = ", ".join(t.identity for t in (found or everything)[:8]) or "none at all"
+    known = ", ".join(t.identity for t in (found or everything)[:8]) or "none at all"
     what = "no" if not found else f"{len(found)}"
-    asked = ", ".join(
-        f"{k}={v!r}"
-        for k, v in (
-            ("date", date),
-            ("chip", chip),
-            ("instrument", instrument),
-            ("filter", filter),
-            ("raw", raw),
-            ("field", field),
-        )
-        if v is not None
-    )
-    message = f"{what} {class_name} for {asked or 'no restriction'}: there are {names}"
+    words = {"date": date} | names
+    asked = ", ".join(f"{name}={word!r}" for name, word in words.items() if word is not None)
+    message = f"{what} {class_name} for {asked or 'no restriction'}: there are {known}"
     raise NotFoundError(message)
+
+
+def _of_day(targets: Sequence[Target], date: str) -> Sequence[Target]:
+    """Those observed on a day or at a moment; else the newest whose validity covers it."""
+    start, end = _day(date)
+    observed = [t for t in targets if start <= t.moment < end]
+    if observed:
+        return observed
+    middle = (start + end) / 2
+    covering = [
+        t
+        for t in targets
+        if t.validity_start is not None
+        and t.validity_end is not None
+        and t.validity_start <= middle <= t.validity_end
+    ]
+    return sorted(covering, key=lambda t: (t.created, t.target_id))[-1:]
 
 
 def targets_matching(

@@ -6,11 +6,11 @@ neither write nor see what is not published.
 
 from __future__ import annotations
 
-__all__ = ["Database", "grant", "is_gone", "migrate", "sqlalchemy_url"]
+__all__ = ["Database", "database_there", "grant", "is_gone", "migrate", "sqlalchemy_url"]
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg2
 import psycopg2.errors
@@ -19,6 +19,8 @@ from alembic import command
 from alembic.config import Config
 from psycopg2 import sql
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from schemas.errors import BusyError, SettingsError, TimeLimitError
@@ -26,9 +28,9 @@ from schemas.errors import BusyError, SettingsError, TimeLimitError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlalchemy.exc import DBAPIError
-
     from schemas.settings import DatabaseSettings
+
+    Connection = psycopg2.extensions.connection
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _GONE = "the database went away; ask again"
@@ -41,6 +43,26 @@ def is_gone(error: DBAPIError) -> bool:
     return error.connection_invalidated or (
         isinstance(error.orig, psycopg2.OperationalError) and error.orig.pgcode is None
     )
+
+
+@contextmanager
+def database_there() -> Iterator[None]:
+    """Say of a database that is not there that it is worth asking again.
+
+    Raises
+    ------
+    BusyError
+        If it is not there, or has no free connection.
+    """
+    message = "the database is not there, or has no free connection; ask again"
+    try:
+        yield
+    except (PoolTimeoutError, psycopg2.OperationalError) as error:
+        raise BusyError(message, retry_after_s=5) from error
+    except DBAPIError as error:
+        if is_gone(error):
+            raise BusyError(message, retry_after_s=5) from error
+        raise
 
 
 def sqlalchemy_url() -> str:
@@ -176,8 +198,8 @@ def _begin(raw: Any, asof: str, timeout_s: float) -> None:  # noqa: ANN401  # ps
 
 
 def _prepared(
-    raw: Any,  # noqa: ANN401  # psycopg2's connection
-    prepare: Callable[[psycopg2.extensions.connection], None],
+    raw: Connection,
+    prepare: Callable[[Connection], None],
     timeout_s: float,
 ) -> None:
     """Let a session be made ready, in one transaction."""
@@ -189,7 +211,7 @@ def _prepared(
     raw.commit()
 
 
-def _give_back(pooled: PoolProxiedConnection, raw: Any, *, temporary: bool) -> None:  # noqa: ANN401  # psycopg2's connection
+def _give_back(pooled: PoolProxiedConnection, raw: Connection, *, temporary: bool) -> None:
     """End a snapshot; a connection that cannot do that is thrown away."""
     try:
         raw.rollback()
@@ -207,6 +229,7 @@ def _engine(dsn: str, size: int, *, most: int = 0, looked_at: bool = True) -> En
     most = max(most, 2 * size)
 
     def connect() -> psycopg2.extensions.connection:
+        """One connection, whose texts are UTF-8."""
         connection = psycopg2.connect(dsn, application_name="vo-service")
         connection.set_client_encoding("UTF8")
         return connection
@@ -234,6 +257,34 @@ def migrate(owner_url: str) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["dsn"] = owner_url
     command.upgrade(config, "head")
+
+
+#: What the roles may do besides, in this order.
+_GRANTS: Final = (
+    # products, lineage and what hangs on them are never changed nor deleted
+    "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA vo TO {service}",
+    "GRANT UPDATE (is_valid, timestamp_start, timestamp_end) ON vo.product TO {service}",
+    "GRANT UPDATE ON vo.target, vo.recipe, vo.service_fact, vo.file TO {service}",
+    "GRANT UPDATE (is_valid) ON vo.field TO {service}",
+    # the text of a script stays what it was: only its leave to run changes
+    "GRANT UPDATE (allowed) ON vo.script TO {service}",
+    "GRANT UPDATE (published_to) ON vo.publication TO {service}",
+    "GRANT UPDATE (valid_to) ON vo.confirmation TO {service}",
+    "GRANT DELETE ON vo.dependency TO {service}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tap_schema TO {service}",
+    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA vo TO {service}",
+    "GRANT USAGE ON SCHEMA uws, queue TO {service}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA uws, queue TO {service}",
+    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA uws, queue TO {service}",
+    "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+    "REVOKE EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) FROM PUBLIC",
+    "GRANT EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) TO {service}",
+    "GRANT SELECT ON vo.published, vo.current_lineage, vo.dataset TO {reader}",
+    (
+        "GRANT SELECT (target_id, class_name, instrument, chip, filter, moment, ra, dec, "
+        "radius, dataset_id, state, raw_id, field_id) ON vo.target TO {reader}"
+    ),
+)
 
 
 def grant(connection: psycopg2.extensions.connection, *, service: str, reader: str) -> None:
@@ -264,29 +315,5 @@ def grant(connection: psycopg2.extensions.connection, *, service: str, reader: s
                         "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {service}, {reader}"
                     ).format(**named)
                 )
-        for statement in (
-            # products, lineage and what hangs on them are never changed nor deleted
-            "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA vo TO {service}",
-            "GRANT UPDATE (is_valid, timestamp_start, timestamp_end) ON vo.product TO {service}",
-            "GRANT UPDATE ON vo.target, vo.recipe, vo.service_fact, vo.file TO {service}",
-            "GRANT UPDATE (is_valid) ON vo.field TO {service}",
-            # the text of a script stays what it was: only its leave to run changes
-            "GRANT UPDATE (allowed) ON vo.script TO {service}",
-            "GRANT UPDATE (published_to) ON vo.publication TO {service}",
-            "GRANT UPDATE (valid_to) ON vo.confirmation TO {service}",
-            "GRANT DELETE ON vo.dependency TO {service}",
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tap_schema TO {service}",
-            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA vo TO {service}",
-            "GRANT USAGE ON SCHEMA uws, queue TO {service}",
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA uws, queue TO {service}",
-            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA uws, queue TO {service}",
-            "REVOKE ALL ON SCHEMA public FROM PUBLIC",
-            "REVOKE EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) FROM PUBLIC",
-            "GRANT EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) TO {service}",
-            "GRANT SELECT ON vo.published, vo.current_lineage, vo.dataset TO {reader}",
-            (
-                "GRANT SELECT (target_id, class_name, instrument, chip, filter, moment, ra, dec, "
-                "radius, dataset_id, state, raw_id, field_id) ON vo.target TO {reader}"
-            ),
-        ):
+        for statement in _GRANTS:
             cursor.execute(sql.SQL(statement).format(**roles))

@@ -12,8 +12,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from reduction.attributes import attribute
-from reduction.comparison import fell
-from reduction.corrected import differs
+from reduction.comparison import differs, fell
 from reduction.depends import in_field
 from reduction.quality import QualityFlags
 from reduction.steps.variability import light_curve_statistics

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import click
 
     from reduction.archive import Archive
-    from reduction.make import Outcome
+    from reduction.outcomes import Outcome
 
 CONSOLE = Console(highlight=False, soft_wrap=True)
 """Where answers go."""
