@@ -39,7 +39,7 @@ _SIGNIFICANT: Final = 2.5
 
 #: Part of a line's pieces that shows a trail which crosses the frame; how many, but for two, of
 #: a short one.
-_CROSSING: Final = 0.5
+_CROSSING: Final = 0.6
 _ENOUGH: Final = 9
 
 #: Part of the pieces between its ends that shows a trail which does not cross.
@@ -55,8 +55,10 @@ _SPIKE: Final = 2.0
 _OUTSIDE: Final = 3.0
 _FALLS: Final = 1.3
 
-#: Light of a galaxy's middle third over that of the others, where it goes through the frame.
+#: Light of a galaxy's middle third over that of the others, where it goes through the frame; and
+#: by how much light from one peak may rise towards its sides, a part of it.
 _BULGE: Final = 3.0
+_RISE: Final = 0.2
 
 #: Part of a line's pixels which, saturated, tells a bleeding column.
 _BLEED: Final = 0.1
@@ -285,7 +287,7 @@ def _swells(sight: _Sight) -> bool:
     """Whether light falls towards an end in the frame, as that of a galaxy or a spike does.
 
     From edge to edge it may, but not steadily and much, as that of a star outside does, nor from
-    the middle to both sides.
+    the middle to both sides and never rise again, as it may where something tumbles.
     """
     first, last = sight.run
     run = sight.signal[first:last]
@@ -295,9 +297,16 @@ def _swells(sight: _Sight) -> bool:
     )
     if sight.crosses:
         high, low = max(begin, end), min(begin, end)
-        if middle > _BULGE * high:
+        if middle > _BULGE * high and _has_one_peak(np.nan_to_num(run)):
             return True
         return high > max(_FALLS * middle, _OUTSIDE * low) and middle > _FALLS * low
     ends = [begin] if first > 0 else []
     ends += [end] if last < sight.signal.size else []
     return any(max(begin, middle, end) > _SPIKE * light for light in ends)
+
+
+def _has_one_peak(light: Image) -> bool:
+    """Whether light falls to both sides of its peak, but for noise."""
+    peak, change = int(light.argmax()), np.diff(light)
+    wrong = np.maximum(-change[:peak], 0.0).sum() + np.maximum(change[peak:], 0.0).sum()
+    return bool(wrong < _RISE * light[peak])

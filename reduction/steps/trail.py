@@ -100,10 +100,11 @@ def measured(
         return None
     error = 1.25 * noise / math.sqrt((last - first) * pieces.shape[1])
     limit = max(_EDGE * noise, 2.0 * error)
-    widest = REACH * strip.scale - 1.0
     dark = offset[profile < limit]
-    left = float(-dark[dark < 0].max(initial=-widest)) - strip.scale / 2.0
-    right = float(dark[dark > 0].min(initial=widest)) - strip.scale / 2.0
+    if not ((dark < 0).any() and (dark > 0).any()):
+        return None
+    left = float(-dark[dark < 0].max()) - strip.scale / 2.0
+    right = float(dark[dark > 0].min()) - strip.scale / 2.0
     aside = (right - left) / 2.0 if abs(right - left) > _LOPSIDED else 0.0
     steps = pieces.shape[1]
     begin = _end(pieces, first, strip, inwards=1)

@@ -29,7 +29,7 @@ class Catalog(FrameTarget):
     Table: "SOURCES", as :data:`reduction.steps.sources.SOURCE_DTYPE`, brightest first.
     """
 
-    VERSION = 2
+    VERSION = 3
     TABLE = "frame_catalog"
 
     reduced = of_frame("ReducedScienceFrame")

@@ -56,7 +56,7 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
     zero points are for.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.FIELD_AND_FILTER
 
     frame = in_field("CoaddedRegriddedFrame")

@@ -1,4 +1,6 @@
-"""How well cosmic rays are told from stars, by seeing: ``python -m`` this module [N] [SEED].
+"""How well cosmic rays are told from stars, by seeing.
+
+``python -m tests.benchmarks.cosmics [N] [SEED]``
 
 Ours and astroscrappy's (the original method in C) on the same N frames of each seeing, with the
 same limits.

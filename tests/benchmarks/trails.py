@@ -1,4 +1,6 @@
-"""How well trails are told from all else, by kind of scene: ``python -m`` this module [N] [SEED].
+"""How well trails are told from all else, by kind of scene.
+
+``python -m tests.benchmarks.trails [N] [SEED]``
 
 Completeness and purity are those of pixels (:class:`tests.support.trail_scores.Score`), over N
 scenes of each kind; then scenes without a trail, in which nothing ought to be found. Limits were

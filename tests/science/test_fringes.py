@@ -13,13 +13,11 @@ from scipy import ndimage
 from reduction.archive import Archive
 from reduction.edits import edit
 from reduction.make import OutcomeKind
-from reduction.operate import initialise, sync_recipes
 from reduction.scope import Scope
-from reduction.simulate import simulate
 from reduction.simulation.config import SimulationConfig
 from reduction.targets.fringe import FringeFrame
 from reduction.targets.reduced import ReducedScienceFrame
-from schemas.settings import LimitSettings, Settings, StorageSettings
+from tests.support.archives import simulated_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,20 +37,9 @@ CONFIG = SimulationConfig(
 def truth(tmp_path_factory: pytest.TempPathFactory, database: DatabaseSettings) -> Iterator[Truth]:
     """A night in a filter whose sky has fringes and in one without, reduced."""
     folder = tmp_path_factory.mktemp("fringed")
-    made = simulate(folder, config=CONFIG)
-    settings = Settings(
-        database=database,
-        storage=StorageSettings(root=folder / "files"),
-        limits=LimitSettings(make_budget_s=300.0),
-    )
-    archive = Archive(settings)
-    initialise(settings, archive.registry)
-    sync_recipes(archive)
-    Archive.use(archive)
-    assert archive.ingest([folder / "raw"]).refused == []
-    remake()
-    yield made
-    archive.close()
+    with simulated_archive(database, folder, CONFIG) as made:
+        remake()
+        yield made
 
 
 def remake(*, without: str = "") -> None:
