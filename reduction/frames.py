@@ -2,7 +2,7 @@
 
 Products are tile compressed: floats by RICE on values quantised at a sixteenth of the noise of the
 image's quiet parts, with subtractive dithering that keeps zeros (the file *is* the product),
-integers without loss.
+integers without loss. RICE knows none of 64 bits: those are not compressed.
 """
 
 from __future__ import annotations
@@ -92,22 +92,27 @@ def write_images(
     cards: Mapping[str, tuple[Any, str]],
     tables: Mapping[str, Array] | None = None,
 ) -> None:
-    """Write a product file: a compressed image extension for each image, then the tables.
+    """Write a product file: an image extension for each image, then the tables.
 
     Parameters
     ----------
     path
         A scratch file.
     images
-        Pixels by EXTNAME, shape (ny, nx), float32 or integers.
+        Pixels by EXTNAME, shape (ny, nx), floats (stored as float32) or integers of any size.
     cards
         Keyword -> (value, comment) for the first extension.
     tables
-        Structured arrays by EXTNAME.
+        Structured arrays by EXTNAME; signed bytes, which FITS' columns do not know, become int16.
+
+    Raises
+    ------
+    TypeError
+        If an image has pixels of another kind, as bool or complex.
     """
     hdus = fits.HDUList([fits.PrimaryHDU()])
-    hdus += [_compressed(name, data) for name, data in images.items()]
-    hdus += [fits.BinTableHDU(rows, name=name) for name, rows in (tables or {}).items()]
+    hdus += [_extension(name, data) for name, data in images.items()]
+    hdus += [fits.BinTableHDU(_columned(rows), name=name) for name, rows in (tables or {}).items()]
     for keyword, (value, comment) in cards.items():
         hdus[1].header[keyword] = (value, comment)
     with warnings.catch_warnings():
@@ -115,7 +120,24 @@ def write_images(
         hdus.writeto(path, checksum=True)
 
 
-def _compressed(name: str, data: Array) -> fits.CompImageHDU:
+def _columned(rows: Array) -> Array:
+    """Rows without columns of signed bytes: astropy would store those as truth values."""
+    fields = [(name, rows.dtype[name]) for name in rows.dtype.names or ()]
+    if all(kind.base != np.int8 for _, kind in fields):
+        return rows
+    wide = [
+        (name, np.dtype((np.int16, kind.shape)) if kind.base == np.int8 else kind)
+        for name, kind in fields
+    ]
+    return rows.astype(wide)
+
+
+def _extension(name: str, data: Array) -> fits.ImageHDU | fits.CompImageHDU:
+    if data.dtype.kind not in "fiu":
+        message = f"image {name} has pixels of {data.dtype}: expected floats or integers"
+        raise TypeError(message)
+    if data.dtype.kind != "f" and data.dtype.itemsize > 4:
+        return fits.ImageHDU(data, name=name)
     tile = tuple(min(_TILE, n) for n in data.shape)
     if data.dtype.kind == "f":
         pixels = np.asarray(data, dtype=np.float32)

@@ -18,7 +18,7 @@ import numpy as np
 
 from reduction.simulation.cameras.base import Exposure
 from reduction.simulation.config import SimulationConfig, stream
-from reduction.simulation.detector import cosmic_rays, dome_lamp, expose, simulate_chip
+from reduction.simulation.detector import FRINGED, cosmic_rays, dome_lamp, expose, simulate_chip
 from reduction.simulation.files import RawFile, write_reference
 from reduction.simulation.geometry import PIXEL_SCALE, chip_layout, project, wcs_cards
 from reduction.simulation.sky import render, simulate_sky
@@ -45,7 +45,10 @@ _LAMP: Final = 2500.0
 _LAMP_TIMES: Final = (6.0, 6.0, 10.0, 10.0, 12.0, 12.0)
 
 #: Surface brightness of the night sky, mag/arcsec2.
-_NIGHT_SKY: Final = {"V": 21.3, "B": 22.2}
+_NIGHT_SKY: Final = {"V": 21.3, "B": 22.2, "I": 19.0}
+
+#: Strength of the sky's lines that fringe, from exposure to exposure.
+_LINES: Final = (0.7, 1.3)
 
 
 #: Chip and layout -> electrons in the science pixels, shape of the science section.
@@ -156,6 +159,7 @@ class _Run:
             },
             sky=self._sky_level(shot.band),
             cosmics=shot.cosmics,
+            fringe=self._lines(shot.night, shot.band, shot.number),
         )
 
     def _calibrations(self, night: str) -> Iterator[_Shot]:
@@ -197,7 +201,7 @@ class _Run:
         )
         seeing = config.seeing * float(rng.uniform(0.95, 1.05))
         pointing = (float(ra), float(dec))
-        light = self._field(pointing, band, seeing)
+        light = self._field(pointing, band, seeing, self._lines(night, band, number))
         file = RawFile(self._folder, config.camera, exposure, config.chips)
         return _Shot(file, exposure, night, band, number, light, pointing)
 
@@ -228,7 +232,15 @@ class _Run:
 
         return light
 
-    def _field(self, pointing: tuple[float, float], band: str, seeing: float) -> _Light:
+    def _lines(self, night: str, band: str, number: int) -> float:
+        """Strength of a science exposure's fringes; 0 in a band without."""
+        if band != FRINGED:
+            return 0.0
+        return float(stream(self._config, "lines", night, number).uniform(*_LINES))
+
+    def _field(
+        self, pointing: tuple[float, float], band: str, seeing: float, lines: float
+    ) -> _Light:
         def light(_index: int, chip: ChipTruth, layout: Layout) -> NDArray[np.float64]:
             """The light of sky, stars and galaxies."""
             zero_point = chip.zero_point[band]
@@ -236,6 +248,8 @@ class _Run:
             flux = self._config.science_exptime * 10.0 ** (-0.4 * (mags - zero_point))
             x, y = project(layout, pointing, self.sky.ra, self.sky.dec)
             image = np.full(layout.science.shape, self._sky_level(band))
+            if lines:
+                image *= 1.0 + lines * chip.fringe[band]
             render(image, x, y, flux, self.sky, seeing=seeing)
             return np.asarray(image * chip.flat[band] * chip.gain, dtype=np.float64)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reduction.instruments.base import Section
-    from reduction.steps.satellite import Trail
+    from reduction.steps.trail import Trail
 
 
 @dataclass(frozen=True, slots=True)

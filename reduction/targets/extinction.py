@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class AtmosphericExtinctionCoefficient(AtmosphericExtinction):
     """A constant: the filter's extinction at the site, as the instrument's module has it."""
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
     @dataclass(frozen=True, slots=True)

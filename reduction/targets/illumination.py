@@ -13,6 +13,7 @@ from reduction.attributes import attribute, imstat
 from reduction.comparison import differs
 from reduction.depends import calibration, frames_of_night
 from reduction.focal_plane import ChipMap, chip_maps
+from reduction.frame_keys import exposure_key
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.illumination import fit_illumination, illumination_frame
@@ -50,7 +51,7 @@ class IlluminationCorrection(CalibrationTarget):
     the ranges of its stars).
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.MOSAIC_NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
@@ -97,7 +98,7 @@ class IlluminationCorrection(CalibrationTarget):
         """Place the chips, fit the stars' zero points."""
         maps = chip_maps(
             {
-                (frame.raw["name"], frame.chip): wcs_from_attributes(frame.attributes)
+                (exposure_key(frame), frame.chip): wcs_from_attributes(frame.attributes)
                 for frame in inputs.astrometric
                 if frame["n_ref"]
             },

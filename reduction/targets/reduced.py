@@ -39,7 +39,7 @@ class ReducedScienceFrame(FrameTarget):
     ``corrections`` says what was done.
     """
 
-    VERSION = 2
+    VERSION = 3
 
     raw = raw_frame("RawScienceFrame")
     bias = calibration("BiasFrame", when="!uncalibrated")
@@ -116,7 +116,7 @@ class ReducedScienceFrame(FrameTarget):
             at_least=0.0,
         )
         HOUGH_THRESHOLD: float = parameter(
-            350.0, "shortest line that is looked at", unit="pixel", above=0.0
+            350.0, "shortest trail that is looked for", unit="pixel", above=0.0
         )
         FRINGE_THRESHOLD_LOW: float = parameter(
             -1.0,

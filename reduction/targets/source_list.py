@@ -46,7 +46,7 @@ class SourceList(SourcesTarget, FrameTarget):
     better where there is noise or a neighbour.
     """
 
-    VERSION = 3
+    VERSION = 4
 
     raw = raw_frame("RawScienceFrame")
     catalog = of_frame("Catalog")
