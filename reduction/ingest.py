@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.io import fits
 from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -26,6 +25,7 @@ from reduction.keys import hash_of
 from reduction.raw_quality import judge
 from reduction.reference import load_reference
 from reduction.storage import checksum
+from schemas.deferred import deferred
 from schemas.errors import IngestError
 from schemas.tables import File, Product, ReferenceSource
 
@@ -33,12 +33,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from astropy.io import fits
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
     from reduction.instruments.base import FrameDescription, Instrument
     from reduction.raw_quality import RawQuality
     from reduction.storage import StoredFile
+else:
+    fits = deferred("astropy.io.fits")
 
 _LOG = logging.getLogger(__name__)
 _SUFFIXES = (".fits", ".fit", ".fts")

@@ -23,7 +23,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.io.fits import VerifyError
 from sqlalchemy import select
 from sqlalchemy.exc import StatementError
 
@@ -51,12 +50,14 @@ from reduction.rows import read_rows
 from reduction.settle import settle
 from reduction.target import Inputs, Made, ProcessTarget, Progenitor, ReferenceStars
 from reduction.verdicts import Reason, ReasonKind, Verdict, VerdictKind
+from schemas.deferred import deferred
 from schemas.errors import FatalError, NotMadeYetError, ReductionError, StorageError, VOError
 from schemas.tables import File, Product, ReferenceSource, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from astropy.io import fits
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
@@ -64,11 +65,13 @@ if TYPE_CHECKING:
     from schemas.tables import Base
 
     _Arrays = dict[str, np.ndarray[Any, Any]]
+else:
+    fits = deferred("astropy.io.fits")
 
 _LOG = logging.getLogger(__name__)
 _ROUNDS = 16
 #: What the writer of files says of arrays and cards that FITS has no form for.
-_NO_FORM = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, VerifyError)
+_NO_FORM = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class OutcomeKind(StrEnum):
@@ -417,7 +420,7 @@ def _store(
         except OSError as error:
             message = f"a product cannot be written: {error.strerror or error}"
             raise StorageError(message) from error
-        except _NO_FORM as error:
+        except (*_NO_FORM, fits.verify.VerifyError) as error:
             message = f"what it made cannot be stored as FITS: {error!r}"
             raise RecipeFailedError(message) from error
         images, tables = read_images(path), read_tables(path)

@@ -313,6 +313,9 @@ class ProcessTarget(DBObject):
         Whether its products are datasets with an ObsCore row.
     ROWS
         Table that ``Made.rows`` goes to: ``product_id``, a running number, and the rows' columns.
+    COST_S
+        Seconds per million pixels that making one is expected to take on one core, until the
+        archive has made some and knows better.
     """
 
     VERSION: ClassVar[int] = 1
@@ -320,6 +323,7 @@ class ProcessTarget(DBObject):
     ANCHOR_CLASSES: ClassVar[tuple[str, ...]]
     PUBLISHED: ClassVar[bool] = False
     ROWS: ClassVar[type[Base]] = Source
+    COST_S: ClassVar[float] = 0.1
 
     @dataclass(frozen=True, slots=True)
     class Parameters:

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
-from alembic import command
-from alembic.config import Config
 from psycopg2 import sql
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
@@ -230,6 +228,9 @@ def migrate(owner_url: str) -> None:
     owner_url
         DSN of the owner role.
     """
+    from alembic import command  # noqa: PLC0415  # slow to import, and needed once
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["dsn"] = owner_url

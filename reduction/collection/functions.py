@@ -12,16 +12,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from astropy import units
-from astropy.coordinates import SkyCoord
 from sqlalchemy import Double, and_, case, func, literal, null, or_
+
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from astropy import coordinates, units
     from sqlalchemy import ColumnElement
 
     Sql = ColumnElement[Any]
+else:
+    units = deferred("astropy.units")
+    coordinates = deferred("astropy.coordinates")
 
 _NUMBER: Final = (False,)
 _LARGEST_LOG: Final = 700.0
@@ -105,8 +109,8 @@ def _greatest(left: Any, right: Any) -> Any:  # noqa: ANN401  # arrays
     return np.fmax(left, right)
 
 
-def _galactic(ra: Any, dec: Any) -> SkyCoord:  # noqa: ANN401  # arrays
-    return SkyCoord(ra=ra, dec=dec, unit=units.deg, frame="icrs").galactic
+def _galactic(ra: Any, dec: Any) -> coordinates.SkyCoord:  # noqa: ANN401  # arrays
+    return coordinates.SkyCoord(ra=ra, dec=dec, unit=units.deg, frame="icrs").galactic
 
 
 FUNCTIONS: Final = {

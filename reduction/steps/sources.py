@@ -8,7 +8,6 @@ from enum import IntFlag
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import sep
 
 from reduction.steps.background import (
     Background,
@@ -26,9 +25,13 @@ from reduction.steps.source_fluxes import (
     gain_of_sources,
     point_source_fluxes,
 )
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
+    import sep
     from numpy.typing import NDArray
+else:
+    sep = deferred("sep")
 
 
 class SourceFlag(IntFlag):

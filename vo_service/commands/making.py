@@ -16,6 +16,7 @@ from vo_service.state import StateFile
 
 if TYPE_CHECKING:
     from reduction.archive import Archive
+    from reduction.causes import Cause
 
 
 @click.command(short_help="Show what would have to be made; make nothing.")
@@ -42,13 +43,36 @@ def plan(context: click.Context, /, class_name: str, **words: str | None) -> Non
 @choosing
 @click.pass_context
 def why(context: click.Context, /, class_name: str, **words: str | None) -> None:
-    """Say of each target whether it is right, and if not, for which reasons; make nothing."""
+    """Say of each target whether it is right, and if not, for which reasons; make nothing.
+
+    Below each stands what it comes from, down to the raw frame or the error, and which frames were
+    left out, also where the target goes on without them.
+    """
+    from reduction.causes import causes_of  # noqa: PLC0415  # --help stays fast
+
+    said: set[str] = set()
     with opened(context) as archive:
-        for target in chosen(archive, class_name, words):
-            verdict = archive.why(target.target_id)
-            CONSOLE.print(f"{target.identity}: {verdict.kind}")
-            for reason in verdict.reasons:
-                CONSOLE.print(f"    {reason.kind}: {reason.text}")
+        targets = chosen(archive, class_name, words)
+        for cause in causes_of(archive, [target.target_id for target in targets]):
+            _say_cause(cause, 0, said)
+
+
+def _say_cause(cause: Cause, depth: int, said: set[str]) -> None:
+    """Print a cause and, indented, what it comes from; what was printed before is only named."""
+    margin = "    " * depth
+    role = f"{cause.role}: " if cause.role else ""
+    again = bool(cause.below) and cause.name in said
+    line = f"{margin}{role}{cause.name}: {cause.said}" + (", see above" if again else "")
+    CONSOLE.print(line, markup=False)
+    if again:
+        return
+    said.add(cause.name)
+    lower = {reason.text for below in cause.everything_below() for reason in below.reasons}
+    for reason in cause.reasons:
+        if not depth or reason.text not in lower:
+            CONSOLE.print(f"{margin}    {reason.kind}: {reason.text}", markup=False)
+    for below in cause.below:
+        _say_cause(below, depth + 1, said)
 
 
 @click.command()
