@@ -1,8 +1,8 @@
 """From a target to what is wrong with it: which progenitor, which frame, which error.
 
-A verdict's reasons speak of the target and of what it is made from directly. Here they are followed
-to their root, and to what was left out: a field or a night goes on without the frames that cannot
-be used, so that nothing of its own verdict says why these are not in it.
+A verdict's reasons speak of the target and of what it is made from directly. Here they are
+followed to their root, and to what was left out: a field or a night goes on without the frames
+that cannot be used, so that nothing of its own verdict says why these are not in it.
 """
 
 from __future__ import annotations

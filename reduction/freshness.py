@@ -122,6 +122,11 @@ def targets_in_scope(
     where: list[sql.Composable] = [
         sql.SQL("class_name = ANY(%(classes)s)"),
         sql.SQL("state <> 'fresh'"),
+        # those of a closed field are withdrawn, once their publications have ended
+        sql.SQL(
+            "NOT (state = 'failed' AND field_id IS NOT NULL AND field_id IN"
+            " (SELECT field_id FROM vo.field WHERE is_valid < 1))"
+        ),
     ]
     values: dict[str, Any] = {"classes": sorted(scope.classes)}
     for column, wanted in (

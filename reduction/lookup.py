@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from reduction.fields import find_field
 from reduction.frame_keys import SUFFIX, file_stem
+from reduction.instead import said_instead
 from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Product, Target
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from reduction.archive import Archive
 
 _MJD_EPOCH: Final = dt.datetime(1858, 11, 17, tzinfo=dt.UTC)
+_SHOWN: Final = 8
 
 
 def find_target(
@@ -50,7 +52,6 @@ def find_target(
         raw=raw,
         field=field,
     )
-    everything = found
     if date is not None:
         start, end = _day(date)
         observed = [t for t in found if start <= t.moment < end]
@@ -65,22 +66,21 @@ def find_target(
         found = observed or sorted(covering, key=lambda t: (t.created, t.target_id))[-1:]
     if len(found) == 1:
         return found[0]
-    names = ", ".join(t.identity for t in (found or everything)[:8]) or "none at all"
-    what = "no" if not found else f"{len(found)}"
-    asked = ", ".join(
-        f"{k}={v!r}"
-        for k, v in (
-            ("date", date),
-            ("chip", chip),
-            ("instrument", instrument),
-            ("filter", filter),
-            ("raw", raw),
-            ("field", field),
-        )
-        if v is not None
-    )
-    message = f"{what} {class_name} for {asked or 'no restriction'}: there are {names}"
-    raise NotFoundError(message)
+    words = {
+        "date": date,
+        "chip": chip,
+        "instrument": instrument,
+        "filter": filter,
+        "raw": raw,
+        "field": field,
+    }
+    asked = {word: value for word, value in words.items() if value is not None}
+    said = ", ".join(f"{word}={value!r}" for word, value in asked.items()) or "no restriction"
+    if not found:
+        instead = said_instead(archive, class_name, asked)
+        raise NotFoundError(f"no {class_name} for {said}: {instead}")
+    names = ", ".join(target.identity for target in found[:_SHOWN])
+    raise NotFoundError(f"{len(found)} {class_name} for {said}: there are {names}")
 
 
 def targets_matching(

@@ -260,6 +260,25 @@ class DBObject(metaclass=_Declarations):
     recipe_version = _Standard("recipe_version")
     moment = _Standard("moment")
 
+    def set_valid(self, value: int, *, why: str, who: str = "") -> int:
+        """Set ``is_valid``: 0 rejected, 1 valid, 2 proposed; recorded for ever with who and why.
+
+        Returns
+        -------
+        int
+            Number of targets that this made suspect.
+
+        Raises
+        ------
+        ParameterError
+            If it is another number, or the reason is blank.
+        """
+        from reduction.edits import edit  # noqa: PLC0415  # needs the archive, above this layer
+
+        marked = edit(self._archive, self.object_id, "is_valid", value, why=why, who=who)
+        self._record.is_valid = value
+        return marked
+
     @property
     def images(self) -> dict[str, Array]:
         """Pixels by extension name, read from the storage."""

@@ -289,5 +289,6 @@ def grant(connection: psycopg2.extensions.connection, *, service: str, reader: s
                 "GRANT SELECT (target_id, class_name, instrument, chip, filter, moment, ra, dec, "
                 "radius, dataset_id, state, raw_id, field_id) ON vo.target TO {reader}"
             ),
+            "GRANT SELECT (field_id, is_valid) ON vo.field TO {reader}",
         ):
             cursor.execute(sql.SQL(statement).format(**roles))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from vo_service.commands.common import CONSOLE, home_of, opened, progress_bar
+from vo_service.commands.common import CONSOLE, MESSAGES, home_of, opened, progress_bar
 from vo_service.commands.words import night
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -104,9 +104,12 @@ def simulate(
     """Write raw frames of a simulated mosaic camera, with everything about them known.
 
     The folder gets raw/ with the frames, reference.csv with the stars, and truth.npz. The same
-    seed gives the same bytes.
+    seed gives the same bytes. How much will be written is said first, and nothing is where the
+    disk has no room. Chips of real cameras have one size: `--instrument omegacam --chips 1 --night
+    2025-03-01 --frames 3 3 3 2 --no-truth` is a quick try of 200 MB.
     """
     from reduction.simulate import SimulationConfig, simulate  # noqa: PLC0415  # --help stays fast
+    from reduction.simulation.size import expected_size  # noqa: PLC0415
 
     try:
         config = SimulationConfig(
@@ -120,6 +123,8 @@ def simulate(
             )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    expected = expected_size(config, keep_chips=truth)
+    MESSAGES.print(f"writing {expected.files} files, about {expected.megabytes} MB in all")
     done = simulate(out, config=config, keep_chips=truth)
     number = len(list((out / "raw").iterdir()))
     CONSOLE.print(f"{number} files of {len(done.config.chip_names)} chips in {out / 'raw'}")

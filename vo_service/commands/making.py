@@ -1,4 +1,4 @@
-"""Commands about targets: what is stale, why, make it, and what people may change."""
+"""Commands about targets: what is stale, why, make it, how they all stand."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ __all__ = ["COMMANDS"]
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
 from schemas.errors import ReductionError
 from vo_service.commands.common import CONSOLE, home_of, opened, progress_bar, say_outcomes
-from vo_service.commands.words import WHO, WHY, choosing, chosen, moment, parameters
-from vo_service.state import StateFile
+from vo_service.commands.words import WHO, WHY, choosing, chosen, parameters
 
 if TYPE_CHECKING:
     from reduction.archive import Archive
@@ -137,62 +135,6 @@ def _make_variants(
 
 
 @click.command()
-@click.argument("object_id", type=int)
-@click.option("--undo", is_flag=True, help="Declare it valid again.")
-@WHY
-@WHO
-@click.pass_context
-def invalidate(context: click.Context, object_id: int, why: str, who: str, *, undo: bool) -> None:
-    """Declare a raw frame or a product bad.
-
-    What was made from it will be remade without it when somebody asks. OBJECT_ID is its number in
-    archive.products.
-    """
-    from reduction.operate import edit  # noqa: PLC0415  # --help stays fast
-
-    with opened(context) as archive:
-        value = 1 if undo else 0
-        number = edit(archive, object_id, "is_valid", value, why=why, who=who)
-    CONSOLE.print(f"object {object_id}: is_valid = {value}; {number} targets are suspect")
-
-
-@click.command("set-validity")
-@click.argument("object_id", type=int)
-@click.option(
-    "--from",
-    "start",
-    type=moment,
-    metavar="MOMENT",
-    help="First moment, UTC: a date, a date and time, or an MJD.",
-)
-@click.option("--to", "end", type=moment, metavar="MOMENT", help="Last moment, likewise.")
-@WHY
-@WHO
-@click.pass_context
-def set_validity(
-    context: click.Context,
-    object_id: int,
-    start: float | None,
-    end: float | None,
-    why: str,
-    who: str,
-) -> None:
-    """Change for which moments a calibration holds.
-
-    OBJECT_ID is its number in archive.products. Moments are in UTC; a date is its first instant.
-    What is not given stays as it is.
-    """
-    from reduction.operate import edit_validity  # noqa: PLC0415  # --help stays fast
-
-    if start is None and end is None:
-        message = "nothing to change: expected --from, --to or both"
-        raise click.UsageError(message)
-    with opened(context) as archive:
-        number = edit_validity(archive, object_id, start, end, why=why, who=who)
-    CONSOLE.print(f"object {object_id}: validity changed; {number} targets are suspect")
-
-
-@click.command()
 @click.argument("class_name", metavar="CLASS")
 @WHY
 @WHO
@@ -210,7 +152,10 @@ def bump(context: click.Context, class_name: str, why: str, who: str) -> None:
 @click.pass_context
 def status(context: click.Context) -> None:
     """Say who runs, and how the targets are."""
-    from reduction.operate import status  # noqa: PLC0415  # --help stays fast
+    from rich.table import Table  # noqa: PLC0415  # --help stays fast
+
+    from reduction.operate import status  # noqa: PLC0415
+    from vo_service.state import StateFile  # noqa: PLC0415
 
     home = home_of(context)
     home.require()
@@ -232,4 +177,4 @@ def status(context: click.Context) -> None:
     CONSOLE.print(table)
 
 
-COMMANDS = (plan, why, make, invalidate, set_validity, bump, status)
+COMMANDS = (plan, why, make, bump, status)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.markup import escape
-from rich.tree import Tree
 
 from vo_service.commands.common import CONSOLE, opened
 from vo_service.commands.words import parameters
 
 if TYPE_CHECKING:
+    from rich.tree import Tree
+
     from reduction.pars import Branch, Setting
 
 
@@ -46,6 +46,9 @@ def pars(
 
 
 def _grown(branch: Branch) -> Tree:
+    from rich.markup import escape  # noqa: PLC0415  # --help stays fast
+    from rich.tree import Tree  # noqa: PLC0415
+
     through = f" [dim]({', '.join(branch.inputs)})[/dim]" if branch.inputs else ""
     again = " [dim]see above[/dim]" if branch.again else ""
     tree = Tree(f"[bold]{escape(branch.class_name)}[/bold]{through}{again}")
@@ -57,6 +60,8 @@ def _grown(branch: Branch) -> Tree:
 
 
 def _said(setting: Setting) -> str:
+    from rich.markup import escape  # noqa: PLC0415  # as above
+
     said = f"{setting.name} = {escape(repr(setting.value))}"
     before = "".join(f", {x.origin} {x.value!r}" for x in reversed(setting.layers[:-1]))
     if before or setting.origin != "default":
