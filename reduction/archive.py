@@ -354,9 +354,14 @@ class Archive:
         """Take raw files and folders of them into the archive; see :mod:`reduction.ingest`."""
         return ingest_files(self, raw_files(paths), progress)
 
-    def load_references(self, path: Path, name: str) -> int:
-        """Take a reference catalogue into the archive; number of its stars, 0 if known."""
-        return ingest_references(self, path, name)
+    def load_references(
+        self, path: Path, name: str, *, columns: Mapping[str, str] | None = None
+    ) -> int:
+        """Take a reference catalogue into the archive; number of its stars, 0 if known.
+
+        ``columns`` has the file's names by ours: see :func:`reduction.reference_columns.named`.
+        """
+        return ingest_references(self, path, name, columns)
 
     def mark_catalogue(self, session: Session, stars: Sequence[Any]) -> int:
         """Mark the frames that a reference catalogue covers; see :mod:`reduction.events`."""

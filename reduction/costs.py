@@ -79,7 +79,7 @@ class Costs:
                 .group_by(*place)
             ).all()
             self._past[class_name] = [
-                _Past(name, seconds, number * self._pixels(name, chip, field_id))
+                _Past(name, seconds or 0.0, number * self._pixels(name, chip, field_id))
                 for name, chip, field_id, number, seconds in rows
             ]
         return self._past[class_name]

@@ -23,14 +23,14 @@ from reduction.events import mark_users_of_catalogue, mark_users_of_raw
 from reduction.fields import joined_fields
 from reduction.keys import hash_of
 from reduction.raw_quality import judge
-from reduction.reference import load_reference
+from reduction.reference import load_reference, media_type
 from reduction.storage import checksum
 from schemas.deferred import deferred
 from schemas.errors import IngestError
 from schemas.tables import File, Product, ReferenceSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from astropy.io import fits
@@ -46,6 +46,7 @@ else:
 _LOG = logging.getLogger(__name__)
 _SUFFIXES = (".fits", ".fit", ".fts")
 _PACKED = ("", ".gz", ".fz")
+_HEAD = 1000
 
 
 @dataclass(slots=True)
@@ -263,7 +264,9 @@ def _raw_attributes(description: FrameDescription, path: Path) -> dict[str, Any]
     }
 
 
-def ingest_references(archive: Archive, path: Path, name: str) -> int:
+def ingest_references(
+    archive: Archive, path: Path, name: str, columns: Mapping[str, str] | None = None
+) -> int:
     """Take a reference catalogue into the archive.
 
     Parameters
@@ -272,6 +275,8 @@ def ingest_references(archive: Archive, path: Path, name: str) -> int:
         As :func:`reduction.reference.load_reference` reads it.
     name
         Name of the catalogue in the archive.
+    columns
+        The file's names of columns by ours, where they are not those that are usual.
 
     Returns
     -------
@@ -287,11 +292,13 @@ def ingest_references(archive: Archive, path: Path, name: str) -> int:
     with archive.transaction() as session:
         if session.scalar(select(File.file_id).where(File.sha256 == digest)) is not None:
             return 0
-    table = load_reference(path)
+    table = load_reference(path, columns or {})
+    with path.open("rb") as stream:
+        form = media_type(stream.read(_HEAD))
     stored = archive.storage.copy_in(path, "reference", "".join(path.suffixes[-2:]))
     key = hash_of(["ReferenceCatalogue", stored.sha256])
     with archive.transaction() as session:
-        number = _register_file(session, stored, path, "text/csv")
+        number = _register_file(session, stored, path, form)
         if number is None:
             return 0
         catalogue = Product(

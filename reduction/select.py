@@ -134,7 +134,7 @@ def left_out_raws(session: Session, target: Target, slot: Slot) -> Sequence[Prod
     return session.scalars(_raws(target, slot).where(not_(_FIT))).all()
 
 
-def _raws(target: Target, slot: Slot) -> Select[tuple[Product]]:
+def _raws(target: Target, slot: Slot) -> Select[Product]:
     query = select(Product).where(
         Product.class_name.in_(slot.classes),
         Product.instrument == target.instrument,

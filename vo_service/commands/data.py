@@ -58,18 +58,44 @@ def ingest(context: click.Context, paths: tuple[Path, ...]) -> None:
         context.exit(1)
 
 
+def _columns(
+    context: click.Context, param: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, str]:
+    """``NAME=COLUMN`` as a dictionary."""
+    found: dict[str, str] = {}
+    for text in texts:
+        ours, equals, theirs = (part.strip() for part in text.partition("="))
+        if not (ours and equals and theirs):
+            message = f"found {text!r}, expected NAME=COLUMN such as V=Vmag"
+            raise click.BadParameter(message, context, param)
+        found[ours] = theirs
+    return found
+
+
 @click.command("load-reference")
 @click.argument("path", type=_FILE)
 @click.option("--name", help="Name of the catalogue in the archive; the file's by default.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    callback=_columns,
+    metavar="NAME=COLUMN",
+    help="Which column of the file is name, ra, dec, a band (V) or its errors (e_V). Repeatable.",
+)
 @click.pass_context
-def load_reference(context: click.Context, path: Path, name: str | None) -> None:
-    """Bring a catalogue of reference stars into the archive.
+def load_reference(
+    context: click.Context, path: Path, name: str | None, columns: dict[str, str]
+) -> None:
+    """Bring a catalogue of reference stars into the archive: all of it, or nothing.
 
-    PATH is a CSV table: name, ra, dec (ICRS degrees), and magnitudes by band with their errors
-    (V, e_V, ...); some published forms are understood too.
+    PATH is a CSV table, a FITS table or a VOTable (each may be gzipped): name, ra, dec (ICRS
+    degrees), and magnitudes by band with their errors (V, e_V, ...). Usual names (RAJ2000, Vmag
+    with e_Vmag) and some published forms are understood too; --column says what is not.
     """
     with opened(context, new=True) as archive:
-        number = archive.load_references(path, name or path.name.split(".")[0])
+        word = name or path.name.split(".")[0]
+        number = archive.load_references(path, word, columns=columns)
     CONSOLE.print(f"{number} stars taken" if number else "this catalogue is known already")
 
 
