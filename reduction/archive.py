@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -112,9 +113,13 @@ class Archive:
         self.settings = settings
         self.database = Database(settings.database, snapshots=settings.web.threads)
         self.storage = Storage(settings.storage.root)
-        self.registry = Registry.load(settings.reduction.plugins)
         self.engine = open_engine(self, settings.engine.address)
         self._process = os.getpid()
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Classes and instruments; looked for when they are first asked for."""
+        return Registry.load(self.settings.reduction.plugins)
 
     @classmethod
     def current(cls) -> Archive:
