@@ -65,6 +65,12 @@ class Cause:
             yield cause
             yield from cause.everything_below()
 
+    def roots(self) -> frozenset[str]:
+        """Names of what nothing lies behind: raw frames, and targets with a fault of their own."""
+        deeper = frozenset(name for cause in self.below for name in cause.roots())
+        own = any(reason.text.startswith(self.name) for reason in self.reasons)
+        return deeper | {self.name} if own or not self.below else deeper
+
 
 def causes_of(archive: Archive, target_ids: Iterable[int]) -> list[Cause]:
     """Say of targets whether they are right, and follow what is wrong to its roots.
@@ -114,13 +120,24 @@ class _Seeker:
         return f"{verdict.kind}, but object {product.product_id} {self._unfit(product)}"
 
     def _below(self, target: Target, verdict: Verdict) -> Iterator[Cause]:
+        """What is wrong below a target: each root on its shortest way, and each frame left out."""
         slots = self._registry.target(target.class_name).SLOTS
-        yield from self._raws(target, slots.values())
+        failed = {reason.role for reason in verdict.reasons if reason.role}
+        if verdict.kind is VerdictKind.UNMAKEABLE and failed:
+            slots = {name: slot for name, slot in slots.items() if name in failed}
+        found = list(self._raws(target, slots.values()))
         for other in self._considered(target, verdict):
             role = next((n for n, s in slots.items() if other.class_name in s.classes), "")
-            found = self._worth_saying(target, verdict, other, role)
-            if found is not None:
-                yield found
+            cause = self._worth_saying(target, verdict, other, role) if role else None
+            if cause is not None:
+                found.append(cause)
+        reached: frozenset[str] = frozenset()
+        for cause in sorted(found, key=_depth):
+            member = bool(cause.role) and slots[cause.role].many
+            left_out = member and cause.said != VerdictKind.FRESH.value
+            if left_out or not cause.roots() <= reached:
+                reached |= cause.roots()
+                yield cause
 
     def _worth_saying(
         self, target: Target, verdict: Verdict, other: Target, role: str
@@ -185,3 +202,8 @@ class _Seeker:
             if flags is not None:
                 said += f"; flagged {said_flags(flags, product.quality_flags)}"
         return said
+
+
+def _depth(cause: Cause) -> int:
+    """Steps to the nearest root."""
+    return min((1 + _depth(below) for below in cause.below), default=0)

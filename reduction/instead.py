@@ -88,7 +88,8 @@ def _is(row: _Row, word: str, value: str) -> bool:
 def _values(class_name: str, word: str, asked: str, values: set[str]) -> str:
     """What there is for a word, such as ``chip ccd50, ccd51``."""
     if not values:
-        return f"no {word} (a {class_name} is not made for each {word})"
+        what = "raw frame" if word == "raw" else word
+        return f"no {what}: a {class_name} is not made for each {what}"
     if word == "night":
         return f"night {_cut(_by_distance(asked, values), _NIGHTS_SHOWN)}"
     folded = {value.upper(): value for value in sorted(values)}

@@ -66,9 +66,12 @@ def _say_cause(cause: Cause, depth: int, said: set[str]) -> None:
         return
     said.add(cause.name)
     lower = {reason.text for below in cause.everything_below() for reason in below.reasons}
-    for reason in cause.reasons:
-        if not depth or reason.text not in lower:
-            CONSOLE.print(f"{margin}    {reason.kind}: {reason.text}", markup=False)
+    for line in dict.fromkeys(
+        f"{margin}    {reason.kind}: {reason.text}"
+        for reason in cause.reasons
+        if not depth or reason.text not in lower
+    ):
+        CONSOLE.print(line, markup=False)
     for below in cause.below:
         _say_cause(below, depth + 1, said)
 
