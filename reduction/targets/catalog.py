@@ -30,6 +30,7 @@ class Catalog(FrameTarget):
     """
 
     VERSION = 2
+    COST_S = 0.2
     TABLE = "frame_catalog"
 
     reduced = of_frame("ReducedScienceFrame")

@@ -25,6 +25,7 @@ class DomeFlatFrame(CalibrationTarget):
     """Mean of a night's dome flats of one filter, of median 1."""
 
     VERSION = 2
+    COST_S = 0.15
     ANCHOR = Anchor.NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawDomeFlatFrame",)
 

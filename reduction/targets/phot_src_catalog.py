@@ -54,6 +54,7 @@ class PhotSrcCatalog(FrameTarget):
     """
 
     VERSION = 1
+    COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")
     catalog = of_frame("Catalog")

@@ -41,6 +41,7 @@ class PhotometricParameters(FrameTarget):
     """
 
     VERSION = 3
+    COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")
     source_catalog = of_frame("PhotSrcCatalog")

@@ -38,6 +38,7 @@ class ReducedScienceFrame(FrameTarget):
     """
 
     VERSION = 2
+    COST_S = 0.15
 
     raw = raw_frame("RawScienceFrame")
     bias = calibration("BiasFrame", when="!uncalibrated")

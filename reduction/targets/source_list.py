@@ -44,6 +44,7 @@ class SourceList(FrameTarget):
     """
 
     VERSION = 3
+    COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")
     catalog = of_frame("Catalog")
