@@ -290,7 +290,9 @@ def ingest_references(
     """
     digest = checksum(path)
     with archive.transaction() as session:
-        if session.scalar(select(File.file_id).where(File.sha256 == digest)) is not None:
+        known = select(Product.product_id).join(File, File.file_id == Product.file_id)
+        known = known.where(Product.class_name == "ReferenceCatalogue", File.sha256 == digest)
+        if session.scalar(known) is not None:
             return 0
     table = load_reference(path, columns or {})
     with path.open("rb") as stream:

@@ -137,7 +137,7 @@ def _texts(found: table.Table) -> dict[str, list[str]]:
 
 def _column(name: str, values: Any) -> list[str]:  # noqa: ANN401  # a Column of any kind
     missing = np.ma.getmaskarray(values)
-    plain = np.ma.getdata(values)
+    plain = np.asarray(np.ma.getdata(values))
     unit = getattr(values, "unit", None)
     if unit is not None and plain.dtype.kind in "iuf" and unit.is_equivalent(units.deg):
         # positions and nothing else of a catalogue are read as angles
