@@ -120,7 +120,9 @@ def _make_variants(
     script: str | None,
 ) -> bool:
     """Make products for one call and print them; whether some cannot be made."""
-    from reduction.variants import make_variant, variant_of  # noqa: PLC0415  # --help stays fast
+    from reduction.quality import unfit  # noqa: PLC0415  # --help stays fast
+    from reduction.select import usable  # noqa: PLC0415
+    from reduction.variants import make_variant, variant_of  # noqa: PLC0415
 
     variant = variant_of(archive, class_name, parameters=settings, script=script)
     failed = False
@@ -132,8 +134,9 @@ def _make_variants(
             CONSOLE.print(f"  {error}", markup=False)
             failed = True
         else:
-            flags = f", quality_flags {product.quality_flags}" if product.quality_flags else ""
-            CONSOLE.print(f"{name}: object {product.product_id}{flags}", markup=False)
+            fit = usable(product)
+            said = "" if fit else f" {unfit(archive.registry.classes, product)}"
+            CONSOLE.print(f"{name}: object {product.product_id}{said}", markup=False)
     return failed
 
 
