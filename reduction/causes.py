@@ -68,7 +68,7 @@ class Cause:
     def roots(self) -> frozenset[str]:
         """Names of what nothing lies behind: raw frames, and targets with a fault of their own."""
         deeper = frozenset(name for cause in self.below for name in cause.roots())
-        own = any(reason.text.startswith(self.name) for reason in self.reasons)
+        own = any(r.text.startswith(self.name) and not r.role for r in self.reasons)
         return deeper | {self.name} if own or not self.below else deeper
 
 
