@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 import psycopg2
 import psycopg2.extensions
-from sqlalchemy import column, func, select, table, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from reduction.chain import Examiner
+from reduction import objects
 from reduction.datasets import Dataset, find_dataset
 from reduction.described import described
 from reduction.engine import open_engine
 from reduction.events import mark_users_of_catalogue
+from reduction.examine import examine
 from reduction.frames import StoredImages, read_tables
 from reduction.freshness import (
     Answering,
@@ -35,26 +34,23 @@ from reduction.freshness import (
     targets_in_scope,
 )
 from reduction.ingest import IngestReport, ingest_files, ingest_references, raw_files
-from reduction.make import flattened, is_conflict
+from reduction.make import is_conflict
 from reduction.operate import find_target
-from reduction.publish import Superseded
+from reduction.outcomes import flattened
 from reduction.published import published_schemas
 from reduction.registry import Registry
-from reduction.settle import note_reasons, settle, settle_fresh
 from reduction.storage import Storage
 from reduction.variants import make_variant, variant_of
-from reduction.verdicts import Plan, Verdict, VerdictKind
-from schemas.database import Database, is_gone
+from schemas.database import Database, database_there
 from schemas.errors import (
     BusyError,
-    NotFoundError,
     NotMadeYetError,
     ParameterError,
     ReductionError,
     StaleError,
 )
 from schemas.settings import load_settings
-from schemas.tables import File, Product, Publication, Target
+from schemas.tables import Product, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -62,39 +58,18 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
 
-    from reduction.make import Outcome
+    from reduction.outcomes import Outcome
     from reduction.scope import Scope
     from reduction.target import DBObject
+    from reduction.verdicts import Plan, Verdict
     from schemas.columns import Schema
     from schemas.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 _ATTEMPTS = 20
 _BATCH = 200
-_LINEAGE = table(
-    "current_lineage",
-    column("product_id"),
-    column("role"),
-    column("position"),
-    column("progenitor_id"),
-    schema="vo",
-)
 _T = TypeVar("_T")
 _LOCK_SPACE = 0x564F << 40
-
-
-@contextmanager
-def _database_there() -> Iterator[None]:
-    """Say of a database that is not there that it is worth asking again."""
-    message = "the database is not there, or has no free connection; ask again"
-    try:
-        yield
-    except (PoolTimeoutError, psycopg2.OperationalError) as error:
-        raise BusyError(message, retry_after_s=5) from error
-    except DBAPIError as error:
-        if is_gone(error):
-            raise BusyError(message, retry_after_s=5) from error
-        raise
 
 
 class Archive:
@@ -150,7 +125,7 @@ class Archive:
             If the database is not there, or has no free connection.
         """
         with (
-            _database_there(),
+            database_there(),
             Session(self.database.service, expire_on_commit=False) as session,
             session.begin(),
         ):
@@ -182,7 +157,7 @@ class Archive:
     @contextmanager
     def single_flight(self, target_id: int) -> Iterator[None]:
         """Hold a target's making alone, among all processes; released if this one dies."""
-        with _database_there():
+        with database_there():
             connection = psycopg2.connect(self.settings.database.service_url)
         try:
             connection.autocommit = True
@@ -207,55 +182,16 @@ class Archive:
         BusyError
             If the database is not there, or has no free connection.
         """
-        with _database_there(), self._snapshot_session() as session:
+        with database_there(), self._snapshot_session() as session:
             yield session
 
     def examine(self, target_id: int) -> Verdict:
         """Reach a verdict on one target; what needs no making is written down at once."""
-        verdicts = self._examined([target_id])[1]
-        return verdicts[target_id]
+        return examine(self, [target_id])[1][target_id]
 
     def plan(self, target_ids: Iterable[int]) -> Plan:
         """What has to be made so that the given targets are right."""
-        return self._examined(target_ids)[0]
-
-    def _examined(self, target_ids: Iterable[int]) -> tuple[Plan, dict[int, Verdict]]:
-        wanted = sorted(set(target_ids))
-        for attempt in range(_ATTEMPTS):
-            try:
-                with self.examining() as session:
-                    examiner = Examiner(session, self.registry)
-                    targets = session.scalars(
-                        select(Target).where(Target.target_id.in_(wanted))
-                    ).all()
-                    plan = examiner.plan(targets)
-                    session.expunge_all()
-                self._settle(examiner.verdicts.values())
-            except Superseded:
-                time.sleep(0.01 * attempt)
-            except DBAPIError as error:
-                if not is_conflict(error):
-                    raise
-                time.sleep(0.01 * attempt)
-            else:
-                return plan, examiner.verdicts
-        raise BusyError("the archive changes too fast to plan; ask again", retry_after_s=2)
-
-    def _settle(self, verdicts: Iterable[Verdict]) -> None:
-        looked = [v for v in verdicts if v.looked]
-        stale = [v for v in looked if v.kind is VerdictKind.STALE]
-        fresh = [v for v in looked if v.kind is VerdictKind.FRESH]
-        for start in range(0, len(fresh), _BATCH):
-            with self.transaction() as session:
-                settle_fresh(session, fresh[start : start + _BATCH])
-        for verdict in looked:
-            if verdict.kind is VerdictKind.UNMAKEABLE:
-                with self.transaction() as session:
-                    settle(session, verdict)
-        if stale:
-            with self.transaction() as session:
-                for verdict in sorted(stale, key=lambda v: v.target.target_id):
-                    note_reasons(session, verdict)
+        return examine(self, target_ids)[0]
 
     # questions
 
@@ -412,11 +348,8 @@ class Archive:
         """A product as an object of its class; of what a script made, as it describes itself."""
         known = self.registry.classes.get(row.class_name)
         if known is None or "+" in row.recipe_version:
-            query = select(_LINEAGE.c.role, _LINEAGE.c.position).where(
-                _LINEAGE.c.product_id == row.product_id
-            )
             with self.transaction() as session:
-                known = described(row, known, session.execute(query).all())
+                known = described(row, known, objects.inputs_of(session, row.product_id))
         return known(row, self)
 
     def why(self, target_id: int) -> Verdict:
@@ -426,27 +359,13 @@ class Archive:
     def search(self, cls: type[DBObject], condition: ColumnElement[bool]) -> list[DBObject]:
         """Published objects of a class that meet a condition, oldest observation first."""
         with self.transaction() as session:
-            rows = session.scalars(
-                self._published(select(Product), cls)
-                .where(condition)
-                .order_by(Product.moment, Product.product_id)
-            ).all()
+            rows = objects.search(session, cls, condition)
         return [cls(row, self) for row in rows]
 
     def count(self, cls: type[DBObject], condition: ColumnElement[bool]) -> int:
         """Number of published objects of a class that meet a condition."""
         with self.transaction() as session:
-            query = self._published(select(func.count()).select_from(Product), cls)
-            return int(session.scalar(query.where(condition)) or 0)
-
-    def _published(self, query: Any, cls: type[DBObject]) -> Any:  # noqa: ANN401  # a Select of any shape
-        current = select(Publication.product_id).where(
-            Publication.published_to == text("'infinity'")
-        )
-        return query.where(
-            Product.class_name == cls.__name__,
-            Product.target_id.is_(None) | Product.product_id.in_(current),
-        )
+            return objects.count(session, cls, condition)
 
     def object(self, object_id: int) -> DBObject:
         """An object by its number.
@@ -457,9 +376,7 @@ class Archive:
             If there is none.
         """
         with self.transaction() as session:
-            row = session.get(Product, object_id)
-        if row is None:
-            raise NotFoundError(f"there is no object {object_id}; see archive.products")
+            row = objects.product(session, object_id)
         return self.shown(row)
 
     def progenitors(self, object_id: int, role: str) -> list[DBObject]:
@@ -468,19 +385,13 @@ class Archive:
         A progenitor that was remade with the same content stands for the one that was used.
         """
         with self.transaction() as session:
-            rows = session.scalars(
-                select(Product)
-                .join(_LINEAGE, _LINEAGE.c.progenitor_id == Product.product_id)
-                .where(_LINEAGE.c.product_id == object_id, _LINEAGE.c.role == role)
-                .order_by(_LINEAGE.c.position)
-            ).all()
+            rows = objects.progenitors(session, object_id, role)
         return [self.shown(row) for row in rows]
 
     def images(self, object_id: int) -> dict[str, np.ndarray[Any, Any]]:
         """Pixels of a product by extension name, of a raw frame as "RAW"; empty if it has none."""
         with self.transaction() as session:
-            row = session.get_one(Product, object_id)
-            file = None if row.file_id is None else session.get_one(File, row.file_id)
+            row, file = objects.with_file(session, object_id)
         if file is None or row.class_name == "ReferenceCatalogue":
             return {}
         return dict(StoredImages(self.storage.path(file.location), row.hdu))
@@ -488,8 +399,7 @@ class Archive:
     def tables(self, object_id: int) -> dict[str, np.ndarray[Any, Any]]:
         """Tables of a product's file by extension name; empty if it has none."""
         with self.transaction() as session:
-            row = session.get_one(Product, object_id)
-            file = None if row.file_id is None else session.get_one(File, row.file_id)
+            _row, file = objects.with_file(session, object_id)
         return {} if file is None else read_tables(self.storage.path(file.location))
 
     def close(self) -> None:

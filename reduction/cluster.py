@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _LOOK_S: Final = 1.0
 
+#: Modules that workers load before they say that they are there.
+_PRELOAD: Final = ["reduction.warm"]
+
 #: Of glibc, for workers: images come from memory that was freed before, instead of being asked
 #: from the system, and cleared by it, each time: that took a third of the time that making takes.
 _MEMORY: Final = {
@@ -49,6 +52,7 @@ def run_cluster(*, host: str, port: int, workers: int, threads: int) -> None:
             dashboard_address=None,
             asynchronous=True,
             silence_logs=False,
+            preload=_PRELOAD,
         ):
             await _until_told()
 
@@ -67,7 +71,7 @@ def run_worker(address: str, *, threads: int) -> None:
     """
 
     async def run() -> None:
-        async with Nanny(address, nthreads=threads, dashboard_address=None):
+        async with Nanny(address, nthreads=threads, dashboard_address=None, preload=_PRELOAD):
             await _until_told()
 
     _run(run())

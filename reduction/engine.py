@@ -11,7 +11,8 @@ from asyncio import CancelledError as AsyncCancelledError
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
-from reduction.make import Outcome, OutcomeKind, flattened, give_up, make_target
+from reduction.make import give_up, make_target
+from reduction.outcomes import Outcome, OutcomeKind, flattened
 from schemas import errors
 from schemas.deferred import deferred
 from schemas.errors import (

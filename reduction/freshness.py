@@ -16,7 +16,7 @@ from schemas.dali import Info
 if TYPE_CHECKING:
     import psycopg2.extensions
 
-    from reduction.make import Outcome
+    from reduction.outcomes import Outcome
     from reduction.scope import Scope
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 __all__ = [
-    "Outcome",
-    "OutcomeKind",
     "RecipeFailedError",
     "compute_bundle",
     "flat_attributes",
-    "flattened",
     "give_up",
+    "is_conflict",
     "make_target",
     "run_recipe",
 ]
@@ -17,26 +15,20 @@ __all__ = [
 import logging
 import math
 import time
-from dataclasses import asdict, dataclass, is_dataclass
-from enum import StrEnum
-from functools import partial
+from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import select
 from sqlalchemy.exc import StatementError
 
-from reduction.depends import SlotKind
-from reduction.fields import field_of
+from reduction.fetch import fetch
 from reduction.frames import (
-    StoredImages,
-    StoredTables,
     read_images,
     read_tables,
     write_images,
 )
-from reduction.instruments.base import Section
 from reduction.keys import content_hash
+from reduction.outcomes import Outcome, OutcomeKind
 from reduction.pixel_cache import PIXELS
 from reduction.publish import (
     Bundle,
@@ -46,23 +38,21 @@ from reduction.publish import (
     publish,
     publish_again,
 )
-from reduction.rows import read_rows
 from reduction.settle import settle
-from reduction.target import Inputs, Made, ProcessTarget, Progenitor, ReferenceStars
 from reduction.verdicts import Reason, ReasonKind, Verdict, VerdictKind
 from schemas.deferred import deferred
 from schemas.errors import FatalError, NotMadeYetError, ReductionError, StorageError, VOError
-from schemas.tables import File, Product, ReferenceSource, Target
+from schemas.tables import Product
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from astropy.io import fits
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
     from reduction.storage import StoredFile
-    from schemas.tables import Base
+    from reduction.target import Inputs, Made, ProcessTarget
 
     _Arrays = dict[str, np.ndarray[Any, Any]]
 else:
@@ -72,50 +62,6 @@ _LOG = logging.getLogger(__name__)
 _ROUNDS = 16
 #: What the writer of files says of arrays and cards that FITS has no form for.
 _NO_FORM = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-
-
-class OutcomeKind(StrEnum):
-    """How a step ended."""
-
-    MADE = "made"
-    REUSED = "reused"
-    UNCHANGED = "unchanged"
-    FAILED = "failed"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one step.
-
-    Attributes
-    ----------
-    target_id, name
-        The target.
-    kind
-        ``made`` anew, ``reused`` (published again), ``unchanged`` (looked at: right), ``failed``
-        (cannot be made), ``error`` (something else went wrong, the target is as it was).
-    seconds
-        What it took.
-    message
-        Why it failed; empty otherwise.
-    before
-        Outcomes of targets that were made on the way, because this one still needed them.
-    """
-
-    target_id: int
-    name: str
-    kind: OutcomeKind
-    seconds: float
-    message: str = ""
-    before: tuple[Outcome, ...] = ()
-
-
-def flattened(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-    """Outcomes with those made on the way, each in the order of its end."""
-    for outcome in outcomes:
-        yield from flattened(outcome.before)
-        yield outcome
 
 
 def make_target(archive: Archive, target_id: int) -> Outcome:
@@ -275,7 +221,7 @@ def compute_bundle(
     start = time.monotonic()
     recipe = archive.registry.target(verdict.target.class_name)() if recipe is None else recipe
     with archive.transaction() as session:
-        inputs = _fetch(archive, session, verdict, type(recipe))
+        inputs = fetch(archive, session, verdict, type(recipe))
         previous = _previous(session, verdict)
     made, flags, compared = run(recipe, inputs, verdict.parameters, previous)
     stored, images, tables = _store(archive, verdict, made)
@@ -299,112 +245,6 @@ def _previous(session: Session, verdict: Verdict) -> dict[str, Any] | None:
     if verdict.target.product_id is None:
         return None
     return session.get_one(Product, verdict.target.product_id).attributes
-
-
-def _fetch(
-    archive: Archive, session: Session, verdict: Verdict, cls: type[ProcessTarget]
-) -> Inputs:
-    target = verdict.target
-    filled: dict[str, Any] = {}
-    for name, slot in cls.SLOTS.items():
-        products = verdict.inputs[name]
-        if slot.kind is SlotKind.REFERENCES:
-            filled[name] = [_stars(session, verdict, product) for product in products]
-        else:
-            found = [_progenitor(archive, session, product) for product in products]
-            filled[name] = found if slot.many else next(iter(found), None)
-    field = field_of(session, target)
-    whole_field = field is not None and target.raw_id is None
-    return Inputs(
-        target.class_name,
-        filled,
-        instrument=archive.registry.camera(target.instrument, composite=whole_field),
-        chip=target.chip,
-        filter=target.filter,
-        field=field,
-    )
-
-
-def _progenitor(archive: Archive, session: Session, product: Product) -> Progenitor:
-    images: Mapping[str, np.ndarray[Any, Any]] = {}
-    tables: Mapping[str, np.ndarray[Any, Any]] = {}
-    if product.file_id is not None:
-        path = archive.storage.path(session.get_one(File, product.file_id).location)
-        images = StoredImages(path, product.hdu)
-        tables = StoredTables(path) if product.hdu is None else {}
-    return Progenitor(
-        product.product_id,
-        product.class_name,
-        product.filter,
-        _values(product),
-        images,
-        product.quality_flags,
-        tables,
-        _raw_values(session, product),
-        product.instrument,
-        product.chip,
-        "" if product.night is None else product.night.isoformat(),
-        product.moment,
-        _rows_reader(archive, product),
-        _band(archive, product),
-    )
-
-
-def _band(archive: Archive, product: Product) -> str:
-    """Standard name of a product's filter; products of fields have it already."""
-    camera = archive.registry.instruments.get(product.instrument)
-    found = None if camera is None else camera.bands.get(product.filter)
-    return product.filter if found is None else found.standard
-
-
-def _rows_reader(archive: Archive, product: Product) -> Callable[[], Any] | None:
-    cls = archive.registry.classes.get(product.class_name)
-    if cls is None or not issubclass(cls, ProcessTarget):
-        return None
-    table: type[Base] = cls.ROWS
-    return partial(read_rows, archive, table, product.product_id)
-
-
-def _values(product: Product) -> dict[str, Any]:
-    """Attributes as a computation sees them."""
-    attributes = dict(product.attributes)
-    for name in ("science", "overscan"):
-        if isinstance(attributes.get(name), list):
-            attributes[name] = Section(*attributes[name])
-    return attributes
-
-
-def _raw_values(session: Session, product: Product) -> dict[str, Any]:
-    """Attributes of the raw frame that a product belongs to; empty where it does to none."""
-    if product.target_id is None:
-        return {}
-    target = session.get_one(Target, product.target_id)
-    return {} if target.raw_id is None else _values(session.get_one(Product, target.raw_id))
-
-
-def _stars(session: Session, verdict: Verdict, product: Product) -> ReferenceStars:
-    target = verdict.target
-    ra, dec, radius = target.ra or 0.0, target.dec or 0.0, target.radius or 0.0
-    rows = session.execute(
-        select(ReferenceSource)
-        .where(
-            ReferenceSource.product_id == product.product_id,
-            ReferenceSource.dec.between(dec - radius, dec + radius),
-        )
-        .order_by(ReferenceSource.source_number)
-    ).scalars()
-    width = radius / max(math.cos(math.radians(min(abs(dec) + radius, 89.9))), 1e-3)
-    near = [row for row in rows if abs((row.ra - ra + 180) % 360 - 180) <= width]
-    bands = sorted({band for row in near for band in row.mags})
-    return ReferenceStars(
-        product.product_id,
-        product.attributes["name"],
-        [row.name for row in near],
-        np.array([row.ra for row in near]),
-        np.array([row.dec for row in near]),
-        {b: np.array([row.mags.get(b, np.nan) for row in near], dtype=float) for b in bands},
-        {b: np.array([row.mag_errs.get(b, np.nan) for row in near], dtype=float) for b in bands},
-    )
 
 
 def _store(

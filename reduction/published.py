@@ -11,7 +11,8 @@ from psycopg2 import sql
 
 from reduction.quality import QualityFlags, flags_of
 from schemas.columns import Column, ForeignKey, Schema, Table
-from schemas.published import COMMON_COLUMNS, FIELD_COLUMN, FIXED_SCHEMAS
+from schemas.published import FIXED_SCHEMAS
+from schemas.published_columns import COMMON_COLUMNS, FIELD_COLUMN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -6,7 +6,7 @@ neither write nor see what is not published.
 
 from __future__ import annotations
 
-__all__ = ["Database", "grant", "is_gone", "migrate", "sqlalchemy_url"]
+__all__ = ["Database", "database_there", "grant", "is_gone", "migrate", "sqlalchemy_url"]
 
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,14 +17,14 @@ import psycopg2.errors
 import psycopg2.extensions
 from psycopg2 import sql
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from schemas.errors import BusyError, SettingsError, TimeLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from sqlalchemy.exc import DBAPIError
 
     from schemas.settings import DatabaseSettings
 
@@ -39,6 +39,26 @@ def is_gone(error: DBAPIError) -> bool:
     return error.connection_invalidated or (
         isinstance(error.orig, psycopg2.OperationalError) and error.orig.pgcode is None
     )
+
+
+@contextmanager
+def database_there() -> Iterator[None]:
+    """Say of a database that is not there that it is worth asking again.
+
+    Raises
+    ------
+    BusyError
+        If it is not there, or has no free connection.
+    """
+    message = "the database is not there, or has no free connection; ask again"
+    try:
+        yield
+    except (PoolTimeoutError, psycopg2.OperationalError) as error:
+        raise BusyError(message, retry_after_s=5) from error
+    except DBAPIError as error:
+        if is_gone(error):
+            raise BusyError(message, retry_after_s=5) from error
+        raise
 
 
 def sqlalchemy_url() -> str:

@@ -11,11 +11,13 @@ computations need. Declared beside the ordinary imports::
 
 from __future__ import annotations
 
-__all__ = ["deferred"]
+__all__ = ["deferred", "import_deferred"]
 
 import importlib
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
+
+_NAMES: Final[set[str]] = set()
 
 
 class _Deferred(ModuleType):
@@ -37,4 +39,11 @@ def deferred(name: str) -> ModuleType:
     name
         Its full name; that there is such a module is seen at its first use.
     """
+    _NAMES.add(name)
     return _Deferred(name)
+
+
+def import_deferred() -> None:
+    """Import all that was put off so far: for processes in which nobody shall wait for it later."""
+    for name in sorted(_NAMES):
+        importlib.import_module(name)

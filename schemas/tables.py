@@ -32,48 +32,22 @@ from typing import Any
 
 from sqlalchemy import (
     REAL,
-    BigInteger,
-    Date,
-    DateTime,
     Double,
     ForeignKey,
     Identity,
     Index,
     Integer,
-    MetaData,
     SmallInteger,
     Text,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
 
+from schemas.base import Base
 from schemas.footprints import size_expression
 from schemas.sphere import zone_expression
-
-_NAMES = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-
-class Base(DeclarativeBase):
-    """Base of all tables; everything is in schema ``vo``."""
-
-    metadata = MetaData(schema="vo", naming_convention=_NAMES)
-    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy reads it as declared
-        str: Text,
-        int: BigInteger,
-        float: Double,
-        dt.datetime: DateTime(timezone=True),
-        dt.date: Date,
-        dict[str, Any]: JSONB,
-        list[Any]: JSONB,
-    }
 
 
 class TargetState(StrEnum):

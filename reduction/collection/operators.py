@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from reduction.collection.expressions import Expression, parse_expression
 from reduction.keys import hash_of
 from schemas.errors import ParameterError
-from schemas.published import SOURCES
+from schemas.published_sources import SOURCES
 from schemas.tables import Source
 
 if TYPE_CHECKING:

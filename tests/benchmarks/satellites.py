@@ -1,4 +1,6 @@
-"""What looking for satellites costs beside the rest of a reduction: ``python -m`` this module.
+"""What looking for satellites costs beside the rest of a reduction.
+
+``python -m tests.benchmarks.satellites``
 
 Processor seconds of one frame of 2144 x 4200 pixels with 2000 stars, 100 galaxies and a trail; the
 smallest of some rounds, interleaved, so that other work on the machine does not count.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import click
 
     from reduction.archive import Archive
-    from reduction.make import Outcome
+    from reduction.outcomes import Outcome
     from vo_service.home import Home
 
 CONSOLE = Console(highlight=False, soft_wrap=True)

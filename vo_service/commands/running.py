@@ -90,6 +90,7 @@ def worker(address: str, threads: int) -> None:
 def job_worker(ready: Path | None) -> None:
     """Run asynchronous jobs until SIGTERM (`serve` does this)."""
     from reduction.archive import Archive  # noqa: PLC0415  # --help stays fast
+    from schemas.deferred import import_deferred  # noqa: PLC0415
     from schemas.settings import load_settings  # noqa: PLC0415
     from vo_service.logs import configure  # noqa: PLC0415
     from vo_service.uws.worker import run_worker  # noqa: PLC0415
@@ -98,6 +99,8 @@ def job_worker(ready: Path | None) -> None:
     configure()
     archive = Archive(load_settings())
     Archive.use(archive)
+    _ = archive.registry
+    import_deferred()  # nobody's job waits for it
     run_worker(archive, ready=ready)
 
 

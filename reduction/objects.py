@@ -1,0 +1,93 @@
+"""Products and raw frames as the archive's Python objects ask for them."""
+
+from __future__ import annotations
+
+__all__ = ["count", "inputs_of", "product", "progenitors", "search", "with_file"]
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import column, func, select, table, text
+
+from schemas.errors import NotFoundError
+from schemas.tables import File, Product, Publication
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import Session
+
+    from reduction.target import DBObject
+
+_LINEAGE = table(
+    "current_lineage",
+    column("product_id"),
+    column("role"),
+    column("position"),
+    column("progenitor_id"),
+    schema="vo",
+)
+
+
+def search(
+    session: Session, cls: type[DBObject], condition: ColumnElement[bool]
+) -> Sequence[Product]:
+    """Published products of a class that meet a condition, oldest observation first."""
+    query = _published(select(Product), cls).where(condition)
+    return session.scalars(query.order_by(Product.moment, Product.product_id)).all()
+
+
+def count(session: Session, cls: type[DBObject], condition: ColumnElement[bool]) -> int:
+    """Number of published products of a class that meet a condition."""
+    query = _published(select(func.count()).select_from(Product), cls)
+    return int(session.scalar(query.where(condition)) or 0)
+
+
+def _published(query: Any, cls: type[DBObject]) -> Any:  # noqa: ANN401  # a Select of any shape
+    current = select(Publication.product_id).where(Publication.published_to == text("'infinity'"))
+    return query.where(
+        Product.class_name == cls.__name__,
+        Product.target_id.is_(None) | Product.product_id.in_(current),
+    )
+
+
+def product(session: Session, object_id: int) -> Product:
+    """A product or raw frame by its number.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    """
+    row = session.get(Product, object_id)
+    if row is None:
+        raise NotFoundError(f"there is no object {object_id}; see archive.products")
+    return row
+
+
+def with_file(session: Session, object_id: int) -> tuple[Product, File | None]:
+    """A product or raw frame by its number, and its file if it has one.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    """
+    row = product(session, object_id)
+    return row, None if row.file_id is None else session.get_one(File, row.file_id)
+
+
+def inputs_of(session: Session, object_id: int) -> list[tuple[str, int]]:
+    """Role and place of everything that a product was made from."""
+    query = select(_LINEAGE.c.role, _LINEAGE.c.position).where(_LINEAGE.c.product_id == object_id)
+    return [(role, position) for role, position in session.execute(query)]
+
+
+def progenitors(session: Session, object_id: int, role: str) -> Sequence[Product]:
+    """What a product was made from in one role, in order, as it stands today."""
+    return session.scalars(
+        select(Product)
+        .join(_LINEAGE, _LINEAGE.c.progenitor_id == Product.product_id)
+        .where(_LINEAGE.c.product_id == object_id, _LINEAGE.c.role == role)
+        .order_by(_LINEAGE.c.position)
+    ).all()
