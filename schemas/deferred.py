@@ -44,6 +44,6 @@ def deferred(name: str) -> ModuleType:
 
 
 def import_deferred() -> None:
-    """Import all that was put off so far: for processes in which nobody shall wait for it later."""
+    """Import all that was put off: for processes in which nobody shall wait for it later."""
     for name in sorted(_NAMES):
         importlib.import_module(name)

@@ -42,9 +42,9 @@ def prepare_database(settings: Settings) -> list[str]:
         fill_tap_schema(archive.database.service, schemas)
         note_row_counts(archive.database.service, count_rows(archive.database.reader, schemas))
         _see_connections(archive)
+        note_prepared(archive.database.service, settings)
     finally:
         archive.close()
-    note_prepared(settings)
     return said
 
 
@@ -95,12 +95,12 @@ def open_archive(home: Home, *, anew: bool = False) -> Archive:
     """
     settings = home.settings()
     running = StateFile(home.run).read()
-    if running is None:
-        if anew or not is_prepared(settings):
-            prepare_database(settings)
-    else:
+    if running is not None:
         web = settings.web.model_copy(update={"base_url": running.url})
         settings = settings.model_copy(update={"web": web})
     archive = Archive(settings)
+    ready = running is not None or is_prepared(archive.database.service, settings)
+    if (anew and running is None) or not ready:
+        prepare_database(settings)
     Archive.use(archive)
     return archive

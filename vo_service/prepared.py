@@ -15,10 +15,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import psycopg2
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import ProgrammingError
+
+from schemas.tables import ServiceFact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sqlalchemy import Engine
 
     from schemas.settings import Settings
 
@@ -26,35 +32,34 @@ _PACKAGES: Final = ("schemas", "reduction", "tap", "sia", "vo_service")
 _FACT: Final = "prepared_by"
 
 
-def is_prepared(settings: Settings) -> bool:
+def is_prepared(service: Engine, settings: Settings) -> bool:
     """Whether nothing that making ready depends on changed since it was done last.
 
     Files of code are compared by size and time of change.
+
+    Parameters
+    ----------
+    service
+        Connections of the service role.
+    settings
+        As they are now.
     """
-    connection = psycopg2.connect(settings.database.service_url)
+    query = select(ServiceFact.value).where(ServiceFact.name == _FACT)
     try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute("SELECT value FROM vo.service_fact WHERE name = %s", (_FACT,))
-            found = cursor.fetchone()
-    except psycopg2.ProgrammingError:  # an empty database
+        with service.connect() as connection:
+            return connection.scalar(query) == _fingerprint(settings)
+    except ProgrammingError:  # an empty database
         return False
-    finally:
-        connection.close()
-    return found == (_fingerprint(settings),)
 
 
-def note_prepared(settings: Settings) -> None:
+def note_prepared(service: Engine, settings: Settings) -> None:
     """Note that the database is ready for this code and these settings."""
-    connection = psycopg2.connect(settings.database.service_url)
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO vo.service_fact (name, value) VALUES (%s, %s) "
-                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                (_FACT, _fingerprint(settings)),
-            )
-    finally:
-        connection.close()
+    value = _fingerprint(settings)
+    statement = insert(ServiceFact).values(name=_FACT, value=value)
+    with service.begin() as connection:
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=["name"], set_={"value": value})
+        )
 
 
 def _fingerprint(settings: Settings) -> str:
