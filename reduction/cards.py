@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-__all__ = ["card_number", "card_text", "image_size", "mjd_of", "night_of", "refuse", "sexagesimal"]
+__all__ = [
+    "card_number",
+    "card_text",
+    "card_word",
+    "check_distinct",
+    "check_size",
+    "check_unbinned",
+    "declination",
+    "exposure_time",
+    "image_size",
+    "mean_airmass",
+    "mjd_of",
+    "night_of",
+    "own_header",
+    "refuse",
+    "right_ascension",
+    "sexagesimal",
+]
 
 import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from reduction.instruments.base import FrameKind
 from schemas.errors import IngestError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
     from astropy.io.fits import Header
 
 _MJD_EPOCH: Final = datetime(1858, 11, 17, tzinfo=UTC)
@@ -29,6 +49,22 @@ def refuse(keyword: str, found: object, expected: str) -> NoReturn:
     raise IngestError("", f"keyword {keyword}: found {found!r}, expected {expected}")
 
 
+def own_header(
+    headers: Sequence[Header], recognises: Callable[[Header], bool], keyword: str, expected: str
+) -> tuple[int, Header]:
+    """First header that a camera knows as its own, and its number.
+
+    Raises
+    ------
+    IngestError
+        If there is none; names the keyword that the camera is known by.
+    """
+    for index, header in enumerate(headers):
+        if recognises(header):
+            return index, header
+    refuse(keyword, None, expected)
+
+
 def card_text(header: Header, keyword: str, expected: str = "a text") -> str:
     """Text of a card without surrounding blanks.
 
@@ -41,6 +77,30 @@ def card_text(header: Header, keyword: str, expected: str = "a text") -> str:
     if not isinstance(value, str) or not value.strip():
         refuse(keyword, value, expected)
     return value.strip()
+
+
+def card_word(header: Header, keyword: str, known: Collection[str], expected: str = "") -> str:
+    """Text of a card that is one of some words.
+
+    Parameters
+    ----------
+    header, keyword
+        The card.
+    known
+        The words.
+    expected
+        What to say is right; empty names them all.
+
+    Raises
+    ------
+    IngestError
+        If the card is missing or has another text.
+    """
+    expected = expected or "one of " + ", ".join(known)
+    text = card_text(header, keyword, expected)
+    if text not in known:
+        refuse(keyword, text, expected)
+    return text
 
 
 def card_number(
@@ -71,6 +131,83 @@ def image_size(header: Header) -> tuple[int, int]:
     if header.get("NAXIS") != 2:  # an image has two axes
         refuse("NAXIS", header.get("NAXIS"), "2 (an image)")
     return int(card_number(header, "NAXIS2", low=1)), int(card_number(header, "NAXIS1", low=1))
+
+
+def check_size(header: Header, shape: tuple[int, int], expected: str) -> None:
+    """See that a header announces an image of a shape (ny, nx).
+
+    Raises
+    ------
+    IngestError
+        If it does not; names the axis that is off.
+    """
+    found = image_size(header)
+    if found != shape:
+        keyword = "NAXIS1" if found[1] != shape[1] else "NAXIS2"
+        refuse(keyword, header[keyword], expected)
+
+
+def check_unbinned(header: Header, *keywords: str) -> None:
+    """See that pixels were not binned.
+
+    Raises
+    ------
+    IngestError
+        If one of the cards is missing or is not 1.
+    """
+    for keyword in keywords:
+        if card_number(header, keyword) != 1:
+            refuse(keyword, header[keyword], "1 (no binning)")
+
+
+def check_distinct(keyword: str, chips: Sequence[str]) -> None:
+    """See that each extension of a file is of another chip.
+
+    Raises
+    ------
+    IngestError
+        If a chip is there twice.
+    """
+    for name in chips:
+        if chips.count(name) > 1:
+            refuse(keyword, name, "a different chip in each extension")
+
+
+def exposure_time(header: Header, kind: FrameKind, since: str) -> float:
+    """EXPTIME, s: 0 for a bias, more for all else.
+
+    Parameters
+    ----------
+    header
+        With the card.
+    kind
+        What the frame was taken for.
+    since
+        Which card says so, and how: "IMAGETYP says Bias Frame".
+
+    Raises
+    ------
+    IngestError
+        If the card is missing, out of range, or contradicts the kind.
+    """
+    exptime = card_number(header, "EXPTIME", low=0.0, high=1e5)
+    if kind is FrameKind.BIAS and exptime > 0:
+        refuse("EXPTIME", exptime, f"0, since {since}")
+    if kind is not FrameKind.BIAS and exptime == 0:
+        refuse("EXPTIME", exptime, f"more than 0, since {since}")
+    return exptime
+
+
+def mean_airmass(header: Header, *keywords: str) -> float:
+    """Airmass: of several cards (start, end) the mean.
+
+    Raises
+    ------
+    IngestError
+        If one is missing, below 1, or above the horizon's 40.
+    """
+    values = [card_number(header, keyword, low=1.0, high=40.0) for keyword in keywords]
+    return sum(values) / len(values)
 
 
 def mjd_of(header: Header, keyword: str) -> float:
@@ -122,3 +259,31 @@ def sexagesimal(header: Header, keyword: str) -> float:
     sign, whole, minutes, seconds = match.groups()
     value = int(whole) + int(minutes) / 60.0 + float(seconds) / 3600.0
     return -value if sign == "-" else value
+
+
+def right_ascension(header: Header, keyword: str) -> float:
+    """Degrees of a sexagesimal card in hours.
+
+    Raises
+    ------
+    IngestError
+        If the card is missing, has another form, or is no hour of a day.
+    """
+    hours = sexagesimal(header, keyword)
+    if not 0.0 <= hours < 24.0:  # hours of a day
+        refuse(keyword, header[keyword], "0 to 24 hours")
+    return hours * 15.0
+
+
+def declination(header: Header, keyword: str) -> float:
+    """Degrees of a sexagesimal card in degrees.
+
+    Raises
+    ------
+    IngestError
+        If the card is missing, has another form, or lies beyond the poles.
+    """
+    degrees = sexagesimal(header, keyword)
+    if not -90.0 <= degrees <= 90.0:  # the poles
+        refuse(keyword, header[keyword], "-90 to 90 degrees")
+    return degrees

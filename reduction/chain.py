@@ -187,14 +187,7 @@ class Examiner:
         if verdict.needs:
             verdict.reasons = self._differences(verdict, current)
             return verdict
-        same = self._session.scalars(
-            select(Product)
-            .where(
-                (Product.key == verdict.key) | (Product.input_hash == verdict.input_hash),
-                Product.class_name == target.class_name,
-            )
-            .order_by((Product.key == verdict.key).desc(), Product.product_id.desc())
-        ).all()
+        same = self._made_alike(verdict)
         if current is not None and any(p.product_id == current.product_id for p in same):
             same = [current]
         if same and same[0].is_valid < 1:
@@ -209,6 +202,17 @@ class Examiner:
             verdict.reuse = same[0] if same else None
             verdict.reasons = self._differences(verdict, current)
         return verdict
+
+    def _made_alike(self, verdict: Verdict) -> Sequence[Product]:
+        """Products that are there and were made in the same way, the best answer first."""
+        return self._session.scalars(
+            select(Product)
+            .where(
+                (Product.key == verdict.key) | (Product.input_hash == verdict.input_hash),
+                Product.class_name == verdict.target.class_name,
+            )
+            .order_by((Product.key == verdict.key).desc(), Product.product_id.desc())
+        ).all()
 
     def _differences(self, verdict: Verdict, current: Product | None) -> tuple[Reason, ...]:
         pending = tuple(

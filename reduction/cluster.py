@@ -43,6 +43,7 @@ def run_cluster(*, host: str, port: int, workers: int, threads: int) -> None:
     """
 
     async def run() -> None:
+        """Be the scheduler with its workers until told to stop."""
         async with LocalCluster(
             host=host,
             scheduler_port=port,
@@ -71,6 +72,7 @@ def run_worker(address: str, *, threads: int) -> None:
     """
 
     async def run() -> None:
+        """Be a worker, and start it again when it dies, until told to stop."""
         async with Nanny(address, nthreads=threads, dashboard_address=None, preload=_PRELOAD):
             await _until_told()
 

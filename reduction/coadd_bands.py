@@ -96,6 +96,7 @@ def combine_bands(
 
 def _cut(planes: Planes) -> Callable[[Section], Planes]:
     def read(part: Section) -> Planes:
+        """A part of the planes, which are in memory."""
         image, weight, mask = planes
         return image[part.slices], weight[part.slices], mask[part.slices]
 

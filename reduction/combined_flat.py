@@ -1,32 +1,96 @@
-"""The common recipe of dome and twilight flats."""
+"""What dome and twilight flats have in common."""
 
 from __future__ import annotations
 
-__all__ = ["combined_flat"]
+__all__ = ["FLATNESS_DIFFERS_FROM_PREVIOUS", "NOT_FLAT", "CombinedFlat", "combined_flat"]
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from reduction.attributes import attribute, imstat
+from reduction.comparison import differs
 from reduction.corrected import corrected, dark_signal, measured_gain
+from reduction.depends import calibration
+from reduction.parameters import from_chip
+from reduction.quality import QualityFlags
 from reduction.steps.flat import combine_flats
 from reduction.steps.statistics import image_statistics, median_level, sub_window_statistics
-from reduction.target import Made
+from reduction.target import Anchor, CalibrationTarget, Made
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from reduction.target import Inputs, Progenitor
+
+NOT_FLAT: Final = (
+    1,
+    "the medians of 32 sub-windows spread more than MAXIMUM_SUBWIN_FLATNESS",
+)
+"""Bit and sentence that both have."""
+
+FLATNESS_DIFFERS_FROM_PREVIOUS: Final = (
+    2,
+    "that spread differs from the previous flat's by more than MAXIMUM_SUBWIN_DIFF",
+)
+"""Bit and sentence that both have."""
+
+
+class CombinedFlat(CalibrationTarget):
+    """Mean of a night's raw flats of one kind and filter, of median 1."""
+
+    ANCHOR = Anchor.NIGHT_AND_FILTER
+
+    bias = calibration("BiasFrame")
+    read_noise = calibration("ReadNoise")
+    gain = calibration("GainLinearity", required=False)
+    dark = calibration("DarkCurrent", required=False, when="dark")
+    hot = calibration("HotPixelMap")
+    imstat = imstat("")
+    level = attribute(float, "mean level of the raw flats", unit="adu", ucd="phot.count;stat.mean")
+    frames_used = attribute(int, "number of raw flats used", ucd="meta.number;obs.image")
+    outliers = attribute(int, "number of values rejected", ucd="meta.number;instr.pixel")
+    flatness = attribute(
+        float,
+        "largest minus smallest median of 32 sub-windows",
+        ucd="phot.count;arith.diff;stat.max",
+    )
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Astro-WISE's names; GAIN (e-/adu) counts where no gain was measured."""
+
+        SIGMA_CLIP: float = 5.0
+        GAIN: float = from_chip("gain")
+        MIN_FLAT_MEAN: float = 1000.0
+        MAX_FLAT_MEAN: float = 60000.0
+        MAXIMUM_SUBWIN_FLATNESS: float = 1.0
+        MAXIMUM_SUBWIN_DIFF: float = 0.2
+
+    class Flags(QualityFlags):
+        """What can be wrong with a flat."""
+
+        NOT_FLAT = NOT_FLAT
+        FLATNESS_DIFFERS_FROM_PREVIOUS = FLATNESS_DIFFERS_FROM_PREVIOUS
+
+    def verify(self, made: Made, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
+        """Compare the flatness with its limit."""
+        far = made.attributes["flatness"] > parameters.MAXIMUM_SUBWIN_FLATNESS
+        return int(self.Flags.NOT_FLAT) if far else 0
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
+        """Compare the flatness with the previous version's."""
+        flatness, limit = made.attributes["flatness"], parameters.MAXIMUM_SUBWIN_DIFF
+        changed = differs(previous, "flatness", flatness, limit)
+        return int(self.Flags.FLATNESS_DIFFERS_FROM_PREVIOUS) if changed else 0
 
 
 def combined_flat(
     inputs: Inputs,
     frames: Sequence[Progenitor],
-    *,
-    sigma_clip: float,
-    nominal_gain: float,
-    levels: tuple[float, float],
+    parameters: CombinedFlat.Parameters,
 ) -> Made:
     """Combine the usable ones of some raw flats.
 
@@ -36,12 +100,9 @@ def combined_flat(
         With ``bias``, ``read_noise``, ``gain`` and ``dark`` (may be None), and ``hot``.
     frames
         Raw flats of one filter.
-    sigma_clip
-        Rejection limit in standard deviations of photon and read noise.
-    nominal_gain
-        e-/adu, where no gain was measured.
-    levels
-        Frames whose median above the bias lies outside are left out, adu.
+    parameters
+        SIGMA_CLIP rejects, in standard deviations of photon and read noise. Frames whose median
+        above the bias is not between MIN_FLAT_MEAN and MAX_FLAT_MEAN (adu) are left out.
 
     Returns
     -------
@@ -61,22 +122,21 @@ def combined_flat(
         signal = dark_signal(inputs.dark, raw)
         images.append(image if signal is None else image - signal)
     medians = [median_level(image - bias, bad=~good) for image in images]
+    low, high = parameters.MIN_FLAT_MEAN, parameters.MAX_FLAT_MEAN
     usable = [
-        image
-        for image, median in zip(images, medians, strict=True)
-        if levels[0] <= median <= levels[1]
+        image for image, median in zip(images, medians, strict=True) if low <= median <= high
     ]
     if not usable:
         found = ", ".join(f"{median:.0f}" for median in medians)
-        message = f"flats of {found} adu above the bias: expected {levels[0]:g} to {levels[1]:g}"
+        message = f"flats of {found} adu above the bias: expected {low:g} to {high:g}"
         raise UnprocessableError(message)
     flat = combine_flats(
         usable,
         bias=bias,
-        gain=measured_gain(inputs.gain, nominal_gain),
+        gain=measured_gain(inputs.gain, parameters.GAIN),
         read_noise=inputs.read_noise["read_noise"],
         good=good,
-        sigma_clip=sigma_clip,
+        sigma_clip=parameters.SIGMA_CLIP,
     )
     return Made(
         images={"FLAT": flat.image},

@@ -5,7 +5,7 @@ A value that is not there, before or now, is not a change: ``lost`` asks for tha
 
 from __future__ import annotations
 
-__all__ = ["differs_in_part", "fell", "lost"]
+__all__ = ["changed", "differs", "differs_in_part", "fell", "lost"]
 
 import math
 from typing import TYPE_CHECKING
@@ -33,6 +33,33 @@ def fell(previous: Mapping[str, Any], name: str, value: float | None, part: floa
     return before is not None and now is not None and now < part * before
 
 
+def differs(
+    previous: Mapping[str, Any] | None, name: str, value: float | None, limit: float
+) -> bool:
+    """Whether an attribute has changed by more than a limit since the previous version.
+
+    Parameters
+    ----------
+    previous
+        Attributes of the previous version; None where there is none.
+    name
+        Of the attribute.
+    value
+        Now; NaN and None are "no value".
+    limit
+        Largest change, in the attribute's unit.
+
+    Returns
+    -------
+    bool
+        False where there is nothing to compare with.
+    """
+    before = None if previous is None else previous.get(name)
+    if before is None or value is None:
+        return False
+    return math.isfinite(value) and abs(value - before) > limit
+
+
 def differs_in_part(
     previous: Mapping[str, Any], name: str, value: float | None, part: float
 ) -> bool:
@@ -56,6 +83,11 @@ def differs_in_part(
 def lost(previous: Mapping[str, Any], name: str, value: float | None) -> bool:
     """Whether there was a value, and is none now."""
     return previous.get(name) is not None and _known(value) is None
+
+
+def changed(previous: Mapping[str, Any], name: str, value: float | None, limit: float) -> bool:
+    """Whether there was a value that is gone, or has changed by more than a limit."""
+    return lost(previous, name, value) or differs(previous, name, value, limit)
 
 
 def _known(value: float | None) -> float | None:

@@ -1,10 +1,9 @@
-"""What recipes of the detector share: corrected raw frames, and comparison with the past."""
+"""What recipes of the detector share: corrected raw frames, dark current and gain."""
 
 from __future__ import annotations
 
-__all__ = ["corrected", "dark_signal", "differs", "frame_sections", "measured_gain"]
+__all__ = ["corrected", "dark_signal", "frame_sections", "measured_gain"]
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +11,6 @@ import numpy as np
 from reduction.steps.overscan import correct_overscan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
     from numpy.typing import NDArray
 
     from reduction.instruments.base import Section
@@ -68,30 +64,3 @@ def dark_signal(dark: Progenitor | None, raw: Progenitor) -> NDArray[np.float32]
 def measured_gain(gain: Progenitor | None, nominal: float) -> float:
     """Gain of a GainLinearity if there is one, else the chip's nominal gain, e-/adu."""
     return nominal if gain is None or gain["gain"] is None else float(gain["gain"])
-
-
-def differs(
-    previous: Mapping[str, Any] | None, name: str, value: float | None, limit: float
-) -> bool:
-    """Whether an attribute has changed by more than a limit since the previous version.
-
-    Parameters
-    ----------
-    previous
-        Attributes of the previous version; None where there is none.
-    name
-        Of the attribute.
-    value
-        Now; NaN and None are "no value".
-    limit
-        Largest change, in the attribute's unit.
-
-    Returns
-    -------
-    bool
-        False where there is nothing to compare with.
-    """
-    before = None if previous is None else previous.get(name)
-    if before is None or value is None:
-        return False
-    return math.isfinite(value) and abs(value - before) > limit

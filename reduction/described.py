@@ -54,5 +54,5 @@ def described(
     return made
 
 
-def _type(value: Any) -> type:  # noqa: ANN401  # any JSON value
+def _type(value: object) -> type:
     return next((kind for kind in _TYPES if isinstance(value, kind)), float)

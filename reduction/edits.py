@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["EDITABLE", "bump", "edit", "edit_validity", "mark_class", "set_parameter"]
+__all__ = [
+    "EDITABLE",
+    "bump",
+    "edit",
+    "edit_validity",
+    "enter_edit",
+    "mark_class",
+    "set_parameter",
+]
 
 import getpass
 from typing import TYPE_CHECKING, Any, Final
@@ -17,12 +25,48 @@ from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Edit, Product, Publication, Recipe, ReferenceSource, Target
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
 
 EDITABLE: Final = ("is_valid", "timestamp_start", "timestamp_end")
 """What may be changed of a product (Astro-WISE's rule)."""
+
+
+def enter_edit(
+    session: Session,
+    subject: str,
+    field: str,
+    values: tuple[str | None, str],
+    *,
+    who: str,
+    why: str,
+    product_id: int | None = None,
+    at: dt.datetime | None = None,
+) -> None:
+    """Record a change for ever.
+
+    Parameters
+    ----------
+    subject, field
+        What was changed, and what of it.
+    values
+        Before and after.
+    who, why
+        A name, empty for the account that this process runs under; and a sentence.
+    product_id
+        The product, where it is one.
+    at
+        When it counts; the database's moment where not given.
+    """
+    old, new = values
+    entry = Edit(product_id=product_id, subject=subject, field=field, old=old, new=new, why=why)
+    entry.who = who or getpass.getuser()
+    if at is not None:
+        entry.at = at
+    session.add(entry)
 
 
 def bump(archive: Archive, class_name: str, *, why: str, who: str = "") -> int:
@@ -41,6 +85,7 @@ def bump(archive: Archive, class_name: str, *, why: str, who: str = "") -> int:
     archive.registry.target(class_name)
 
     def work(session: Session) -> int:
+        """Raise the revisions in one transaction, and mark what they made."""
         rows = session.execute(
             update(Recipe)
             .where(Recipe.class_name == class_name)
@@ -48,16 +93,8 @@ def bump(archive: Archive, class_name: str, *, why: str, who: str = "") -> int:
             .returning(Recipe.revision)
         ).all()
         new = max((row.revision for row in rows), default=0)
-        session.add(
-            Edit(
-                subject=class_name,
-                field="recipe revision",
-                old=str(new - 1),
-                new=str(new),
-                who=who or getpass.getuser(),
-                why=why,
-            )
-        )
+        values = (str(new - 1), str(new))
+        enter_edit(session, class_name, "recipe revision", values, who=who, why=why)
         return mark_class(session, class_name, None)
 
     return archive.transact(work)
@@ -92,19 +129,13 @@ def set_parameter(
     value = check_parameters(class_name, cls.Parameters, {name: value})[name]
 
     def work(session: Session) -> int:
+        """Set the parameter in one transaction, and mark what it concerns."""
         row = session.get_one(Recipe, (class_name, instrument))
         old = {**row.parameters, **row.overrides}.get(name)
         row.overrides = {**row.overrides, name: value}
-        session.add(
-            Edit(
-                subject=f"{class_name}.{name} ({instrument})",
-                field="process parameter",
-                old=None if old is None else canonical_json(old),
-                new=canonical_json(value),
-                who=who or getpass.getuser(),
-                why=why,
-            )
-        )
+        subject = f"{class_name}.{name} ({instrument})"
+        values = (None if old is None else canonical_json(old), canonical_json(value))
+        enter_edit(session, subject, "process parameter", values, who=who, why=why)
         return mark_class(session, class_name, instrument)
 
     return archive.transact(work)
@@ -152,6 +183,7 @@ def edit(
         raise ParameterError("is_valid", value, "0 (rejected), 1 (valid) or 2 (proposed)")
 
     def work(session: Session) -> int:
+        """Change the judgement in one transaction, and mark what hangs on it."""
         product = _held(session, object_id)
         old, new = product.is_valid, int(value)
         if old == new:
@@ -160,18 +192,9 @@ def edit(
         session.flush()
         valid = (product.timestamp_start or 0.0, product.timestamp_end or 0.0)
         marked = _mark_edited(archive, session, product, valid, valid)
-        session.add(
-            Edit(
-                product_id=object_id,
-                subject=product.class_name,
-                field=field,
-                old=str(old),
-                new=str(new),
-                who=who or getpass.getuser(),
-                why=why,
-                at=stamp(session),
-            )
-        )
+        values, at = (str(old), str(new)), stamp(session)
+        subject = product.class_name
+        enter_edit(session, subject, field, values, who=who, why=why, product_id=object_id, at=at)
         return marked
 
     return archive.transact(work)
@@ -209,41 +232,48 @@ def edit_validity(
     """
 
     def work(session: Session) -> int:
+        """Change both ends in one transaction, and mark what hangs on them."""
         product = _held(session, object_id)
-        if product.timestamp_start is None or product.timestamp_end is None:
-            found = f"object {object_id}, a {product.class_name}"
-            raise ParameterError("object", found, "a calibration: only these have a validity")
-        before = (product.timestamp_start, product.timestamp_end)
-        after = (
-            before[0] if start is None else float(start),
-            before[1] if end is None else float(end),
-        )
-        if after[0] > after[1]:
-            found = f"MJD {after[0]:g} to {after[1]:g}"
-            raise ParameterError("validity", found, "a range that begins before it ends")
+        before, after = _changed_range(product, start, end)
         if after == before:
             return 0
         product.timestamp_start, product.timestamp_end = after
         session.flush()
         marked = _mark_edited(archive, session, product, before, after)
         at = stamp(session)
-        session.add_all(
-            Edit(
-                product_id=object_id,
-                subject=product.class_name,
-                field=field,
-                old=str(old),
-                new=str(new),
-                who=who or getpass.getuser(),
-                why=why,
-                at=at,
-            )
-            for field, old, new in zip(EDITABLE[1:], before, after, strict=True)
-            if old != new
-        )
+        for field, old, new in zip(EDITABLE[1:], before, after, strict=True):
+            if old != new:
+                enter_edit(
+                    session,
+                    product.class_name,
+                    field,
+                    (str(old), str(new)),
+                    who=who,
+                    why=why,
+                    product_id=object_id,
+                    at=at,
+                )
         return marked
 
     return archive.transact(work)
+
+
+def _changed_range(
+    product: Product, start: float | None, end: float | None
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Validity as it is, and as it is wanted."""
+    if product.timestamp_start is None or product.timestamp_end is None:
+        found = f"object {product.product_id}, a {product.class_name}"
+        raise ParameterError("object", found, "a calibration: only these have a validity")
+    before = (product.timestamp_start, product.timestamp_end)
+    after = (
+        before[0] if start is None else float(start),
+        before[1] if end is None else float(end),
+    )
+    if after[0] > after[1]:
+        found = f"MJD {after[0]:g} to {after[1]:g}"
+        raise ParameterError("validity", found, "a range that begins before it ends")
+    return before, after
 
 
 def _held(session: Session, object_id: int) -> Product:

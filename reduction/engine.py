@@ -97,6 +97,7 @@ class InlineEngine:
         """Run a plan step by step; see :class:`Engine`."""
 
         def work() -> list[Outcome]:
+            """Make step after step."""
             outcomes = []
             for step in plan.steps:
                 outcomes.append(make_target(self._archive, step.target_id))
@@ -176,7 +177,9 @@ class DaskEngine:
                 raise _error_of(outcome)
         return outcomes
 
-    def _outcome(self, plan: Plan, target_id: int, future: Any, deadline: float) -> Outcome:  # noqa: ANN401  # a Future
+    def _outcome(
+        self, plan: Plan, target_id: int, future: distributed.Future[Outcome], deadline: float
+    ) -> Outcome:
         left = deadline - time.monotonic()
         try:
             outcome: Outcome = future.result(timeout=max(left, 0.01))
@@ -186,7 +189,9 @@ class DaskEngine:
             return self._alone(plan, target_id, future, deadline)
         return outcome
 
-    def _alone(self, plan: Plan, target_id: int, killed: Any, deadline: float) -> Outcome:  # noqa: ANN401  # a Future
+    def _alone(
+        self, plan: Plan, target_id: int, killed: distributed.Future[Outcome], deadline: float
+    ) -> Outcome:
         """Try a step by itself that ended with its workers: it may only have been beside another.
 
         Where it ends them again, as often as the engine tries, it is given up: most likely it

@@ -18,7 +18,6 @@ __all__ = [
     "joined_fields",
 ]
 
-import getpass
 import math
 import re
 from dataclasses import dataclass, field, replace
@@ -27,10 +26,11 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import select
 
 from reduction.declare import apart, declare_in_field, hold_fields, raw_frames_of
+from reduction.edits import enter_edit
 from reduction.events import mark_suspect
 from reduction.parameters import check_parameters
 from schemas.errors import NotFoundError, ParameterError
-from schemas.tables import Edit, Field, Target
+from schemas.tables import Field, Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,6 +114,7 @@ def declare_field(archive: Archive, spec: FieldSpec, *, why: str = "", who: str 
     names = spec.instruments or tuple(sorted(archive.registry.instruments))
 
     def work(session: Session) -> FieldSpec:
+        """Enter the field in one transaction, or see that it is known as it is."""
         hold_fields(session, alone=True)
         frames = raw_frames_of(session, archive.registry, replace(spec, instruments=names))
         found = tuple(sorted(spec.instruments or {raw.instrument for raw in frames}))
@@ -137,16 +138,8 @@ def declare_field(archive: Archive, spec: FieldSpec, *, why: str = "", who: str 
         session.add(row)
         session.flush()
         declare_in_field(archive, session, row.field_id, whole, frames)
-        session.add(
-            Edit(
-                subject=f"field {spec.name}",
-                field="declared",
-                old=None,
-                new=f"{whole.ra} {whole.dec} {whole.radius}",
-                who=who or getpass.getuser(),
-                why=why,
-            )
-        )
+        values = (None, f"{whole.ra} {whole.dec} {whole.radius}")
+        enter_edit(session, f"field {spec.name}", "declared", values, who=who, why=why)
         return whole
 
     return archive.transact(work)
@@ -167,21 +160,13 @@ def close_field(archive: Archive, name: str, *, why: str, who: str = "") -> int:
     """
 
     def work(session: Session) -> int:
+        """Close the field in one transaction; how many targets were marked."""
         row = find_field(session, name)
         if row.is_valid == 0:
             return 0
         row.is_valid = 0
         session.flush()
-        session.add(
-            Edit(
-                subject=f"field {name}",
-                field="is_valid",
-                old="1",
-                new="0",
-                who=who or getpass.getuser(),
-                why=why,
-            )
-        )
+        enter_edit(session, f"field {name}", "is_valid", ("1", "0"), who=who, why=why)
         seeds = session.scalars(select(Target.target_id).where(Target.field_id == row.field_id))
         return mark_suspect(session, seeds.all())
 

@@ -6,7 +6,7 @@ __all__ = ["Answering", "Fresh", "FreshnessReport", "last_moment", "targets_in_s
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from psycopg2 import sql
 
@@ -14,6 +14,8 @@ from reduction.moments import MOMENT
 from schemas.dali import Info
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import psycopg2.extensions
 
     from reduction.outcomes import Outcome
@@ -100,6 +102,52 @@ def last_moment(connection: psycopg2.extensions.connection) -> str:
         return str((cursor.fetchone() or ("",))[0])
 
 
+_OF_DATASETS: Final = sql.SQL(
+    "(raw_id IN (SELECT d.raw_id FROM vo.target d WHERE d.dataset_id = ANY(%(dids)s))"
+    " OR (field_id, filter) IN (SELECT d.field_id, f FROM vo.target d"
+    " CROSS JOIN LATERAL (VALUES (d.filter), ('')) AS its (f)"
+    " WHERE d.dataset_id = ANY(%(dids)s) AND d.raw_id IS NULL))"
+)
+#: The frames of a field are of any time.
+_AT_TIME: Final = sql.SQL(
+    "(field_id IS NOT NULL OR moment BETWEEN %(t_min)s - 1 AND %(t_max)s + 1)"
+)
+_NEAR: Final = sql.SQL(
+    "(ra IS NULL OR 2 * asind(least(1, sqrt(sind((dec - %(dec)s) / 2) ^ 2"
+    " + cosd(dec) * cosd(%(dec)s) * sind((ra - %(ra)s) / 2) ^ 2)))"
+    " <= radius + %(radius)s)"
+)
+
+
+#: Targets of a closed field are withdrawn, once their publications have ended.
+_NOT_WITHDRAWN: Final = sql.SQL(
+    "NOT (state = 'failed' AND field_id IS NOT NULL AND field_id IN"
+    " (SELECT field_id FROM vo.field WHERE is_valid < 1))"
+)
+
+
+def _conditions(scope: Scope) -> Iterator[tuple[sql.Composable, dict[str, Any]]]:
+    """What is true of a target in scope that is not known to be right, and values for it."""
+    yield sql.SQL("class_name = ANY(%(classes)s)"), {"classes": sorted(scope.classes)}
+    yield sql.SQL("state <> 'fresh'"), {}
+    yield _NOT_WITHDRAWN, {}
+    for column, wanted in (
+        ("instrument", scope.instruments),
+        ("chip", scope.chips),
+        ("filter", scope.filters),
+    ):
+        if wanted is not None:
+            names = sql.Identifier(column), sql.Placeholder(column)
+            yield sql.SQL("{} = ANY({})").format(*names), {column: sorted(wanted)}
+    if scope.datasets is not None:
+        yield _OF_DATASETS, {"dids": sorted(scope.datasets)}
+    if scope.time is not None:
+        yield _AT_TIME, {"t_min": scope.time[0], "t_max": scope.time[1]}
+    if scope.region is not None:
+        place = scope.region
+        yield _NEAR, {"ra": place.ra, "dec": place.dec, "radius": place.radius}
+
+
 def targets_in_scope(
     connection: psycopg2.extensions.connection, scope: Scope
 ) -> list[tuple[int, str]]:
@@ -119,55 +167,11 @@ def targets_in_scope(
     """
     if not scope.classes:
         return []
-    where: list[sql.Composable] = [
-        sql.SQL("class_name = ANY(%(classes)s)"),
-        sql.SQL("state <> 'fresh'"),
-        # those of a closed field are withdrawn, once their publications have ended
-        sql.SQL(
-            "NOT (state = 'failed' AND field_id IS NOT NULL AND field_id IN"
-            " (SELECT field_id FROM vo.field WHERE is_valid < 1))"
-        ),
-    ]
-    values: dict[str, Any] = {"classes": sorted(scope.classes)}
-    for column, wanted in (
-        ("instrument", scope.instruments),
-        ("chip", scope.chips),
-        ("filter", scope.filters),
-    ):
-        if wanted is not None:
-            where.append(
-                sql.SQL("{} = ANY({})").format(sql.Identifier(column), sql.Placeholder(column))
-            )
-            values[column] = sorted(wanted)
-    if scope.datasets is not None:
-        where.append(
-            sql.SQL(
-                "(raw_id IN (SELECT d.raw_id FROM vo.target d WHERE d.dataset_id = ANY(%(dids)s))"
-                " OR (field_id, filter) IN (SELECT d.field_id, f FROM vo.target d"
-                " CROSS JOIN LATERAL (VALUES (d.filter), ('')) AS its (f)"
-                " WHERE d.dataset_id = ANY(%(dids)s) AND d.raw_id IS NULL))"
-            )
-        )
-        values["dids"] = sorted(scope.datasets)
-    if scope.time is not None:
-        # the frames of a field are of any time
-        where.append(
-            sql.SQL("(field_id IS NOT NULL OR moment BETWEEN %(t_min)s - 1 AND %(t_max)s + 1)")
-        )
-        values |= {"t_min": scope.time[0], "t_max": scope.time[1]}
-    if scope.region is not None:
-        where.append(
-            sql.SQL(
-                "(ra IS NULL OR 2 * asind(least(1, sqrt(sind((dec - %(dec)s) / 2) ^ 2"
-                " + cosd(dec) * cosd(%(dec)s) * sind((ra - %(ra)s) / 2) ^ 2)))"
-                " <= radius + %(radius)s)"
-            )
-        )
-        values |= {
-            "ra": scope.region.ra,
-            "dec": scope.region.dec,
-            "radius": scope.region.radius,
-        }
+    where: list[sql.Composable] = []
+    values: dict[str, Any] = {}
+    for condition, of_it in _conditions(scope):
+        where.append(condition)
+        values |= of_it
     query = sql.SQL("SELECT target_id, state FROM vo.target WHERE {}").format(
         sql.SQL(" AND ").join(where)
     )

@@ -34,11 +34,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from astropy.io import fits
+    from numpy.typing import NDArray
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
     from reduction.instruments.base import FrameDescription, Instrument
     from reduction.raw_quality import RawQuality
+    from reduction.steps.reference import ReferenceTable
     from reduction.storage import StoredFile
 else:
     fits = deferred("astropy.io.fits")
@@ -142,6 +144,7 @@ def _ingest_one(archive: Archive, path: Path) -> int:
     stored = archive.storage.copy_in(path, "raw", suffix)
 
     def work(session: Session) -> int:
+        """Register the file and its frames in one transaction; how many."""
         hold_fields(session, alone=False)
         number = _register_file(session, stored, path, "image/fits")
         if number is None:
@@ -322,8 +325,9 @@ def ingest_references(
     return len(table.ra)
 
 
-def _star_rows(catalogue: Product, table: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  # ReferenceTable
-    def known(values: Any, star: int) -> dict[str, float]:  # noqa: ANN401  # arrays by band
+def _star_rows(catalogue: Product, table: ReferenceTable) -> Iterator[dict[str, Any]]:
+    def known(values: Mapping[str, NDArray[np.float64]], star: int) -> dict[str, float]:
+        """Values of one star, by band, where there are any."""
         return {
             band: float(array[star])
             for band, array in values.items()

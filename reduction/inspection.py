@@ -109,7 +109,7 @@ def _line(name: str, value: str) -> Iterator[str]:
         yield from textwrap.wrap(value, _LINE, initial_indent="    ", subsequent_indent="    ")
 
 
-def _said(value: Any) -> str:  # noqa: ANN401  # any JSON value
+def _said(value: object) -> str:
     if value is None:
         return "-"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

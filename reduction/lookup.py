@@ -43,44 +43,36 @@ def find_target(
     NotFoundError
         If there is none, or more than one; lists what there is.
     """
-    found = targets_matching(
-        archive,
-        class_name,
-        chip=chip,
-        instrument=instrument,
-        filter=filter,
-        raw=raw,
-        field=field,
-    )
-    if date is not None:
-        start, end = _day(date)
-        observed = [t for t in found if start <= t.moment < end]
-        middle = (start + end) / 2
-        covering = [
-            t
-            for t in found
-            if t.validity_start is not None
-            and t.validity_end is not None
-            and t.validity_start <= middle <= t.validity_end
-        ]
-        found = observed or sorted(covering, key=lambda t: (t.created, t.target_id))[-1:]
+    names = {"chip": chip, "instrument": instrument, "filter": filter, "raw": raw, "field": field}
+    everything = targets_matching(archive, class_name, **names)
+    found = everything if date is None else _of_day(everything, date)
     if len(found) == 1:
         return found[0]
-    words = {
-        "date": date,
-        "chip": chip,
-        "instrument": instrument,
-        "filter": filter,
-        "raw": raw,
-        "field": field,
-    }
+    words = {"date": date} | names
     asked = {word: value for word, value in words.items() if value is not None}
     said = ", ".join(f"{word}={value!r}" for word, value in asked.items()) or "no restriction"
     if not found:
         instead = said_instead(archive, class_name, asked)
         raise NotFoundError(f"no {class_name} for {said}: {instead}")
-    names = ", ".join(target.identity for target in found[:_SHOWN])
-    raise NotFoundError(f"{len(found)} {class_name} for {said}: there are {names}")
+    known = ", ".join(target.identity for target in found[:_SHOWN])
+    raise NotFoundError(f"{len(found)} {class_name} for {said}: there are {known}")
+
+
+def _of_day(targets: Sequence[Target], date: str) -> Sequence[Target]:
+    """Those observed on a day or at a moment; else the newest whose validity covers it."""
+    start, end = _day(date)
+    observed = [t for t in targets if start <= t.moment < end]
+    if observed:
+        return observed
+    middle = (start + end) / 2
+    covering = [
+        t
+        for t in targets
+        if t.validity_start is not None
+        and t.validity_end is not None
+        and t.validity_start <= middle <= t.validity_end
+    ]
+    return sorted(covering, key=lambda t: (t.created, t.target_id))[-1:]
 
 
 def targets_matching(

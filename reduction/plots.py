@@ -329,7 +329,7 @@ def _step(shape: tuple[int, ...]) -> int:
     return max(-(-max(shape) // _SHOWN), 1)
 
 
-def _blocks(image: Array, step: int, fill: Any) -> Array:  # noqa: ANN401  # of the image's type
+def _blocks(image: Array, step: int, fill: float) -> Array:
     """An image cut into squares, shape (my, step, mx, step), filled up at its ends."""
     ny, nx = image.shape
     my, mx = -(-ny // step), -(-nx // step)

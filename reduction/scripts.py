@@ -32,10 +32,11 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from reduction.edits import enter_edit
 from reduction.parameters import near_names
 from reduction.target import DBObject, ProcessTarget
 from schemas.errors import AuthorizationError, NotFoundError, ParameterError
-from schemas.tables import Edit, Script
+from schemas.tables import Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -191,16 +192,8 @@ def allow_script(
     known = find_script(archive, sha256)
     with archive.transaction() as session:
         row = session.get_one(Script, known.sha256)
-        session.add(
-            Edit(
-                subject=f"script {row.sha256}",
-                field="allowed",
-                old=str(row.allowed).lower(),
-                new=str(allowed).lower(),
-                who=who or getpass.getuser(),
-                why=why,
-            )
-        )
+        values = (str(row.allowed).lower(), str(allowed).lower())
+        enter_edit(session, f"script {row.sha256}", "allowed", values, who=who, why=why)
         row.allowed = allowed
 
 

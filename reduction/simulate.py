@@ -229,6 +229,7 @@ class _Run:
 
     def _lamp(self, band: str, level: float) -> _Light:
         def light(index: int, chip: ChipTruth, _layout: Layout) -> NDArray[np.float64]:
+            """The lamp's light on the screen."""
             lamp = dome_lamp(self._config, index)
             return np.asarray(chip.flat[band] * lamp * (level * chip.gain))
 
@@ -236,6 +237,7 @@ class _Run:
 
     def _field(self, pointing: tuple[float, float], band: str, seeing: float) -> _Light:
         def light(_index: int, chip: ChipTruth, layout: Layout) -> NDArray[np.float64]:
+            """The light of sky, stars and galaxies."""
             zero_point = chip.zero_point[band]
             mags = self.sky.mags[band]
             flux = self._config.science_exptime * 10.0 ** (-0.4 * (mags - zero_point))
@@ -249,6 +251,7 @@ class _Run:
 
 def _dusk(band: str, level: float) -> _Light:
     def light(_index: int, chip: ChipTruth, _layout: Layout) -> NDArray[np.float64]:
+        """The even light of the twilight."""
         return np.asarray(chip.flat[band] * (level * chip.gain), dtype=np.float64)
 
     return light

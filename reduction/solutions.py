@@ -29,7 +29,7 @@ from __future__ import annotations
 
 __all__ = ["SOLUTION_DTYPE", "pos_err_of", "solution_row", "wcs_of"]
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -91,7 +91,7 @@ def pos_err_of(gastrometric: Progenitor | None, frame: Progenitor) -> float | No
     return None if row is None else float(row["pos_err"])
 
 
-def _row(gastrometric: Progenitor | None, frame: Progenitor) -> Any:  # noqa: ANN401  # a row of the table, or None
+def _row(gastrometric: Progenitor | None, frame: Progenitor) -> np.void | None:
     if gastrometric is None:
         return None
     table: NDArray[np.void] = gastrometric.tables["SOLUTIONS"]

@@ -12,7 +12,6 @@ __all__ = ["Variant", "VariantExaminer", "make_variant", "stand_in", "variant_of
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select
 from sqlalchemy.exc import StatementError
 
 from reduction.chain import Examiner
@@ -198,14 +197,7 @@ class VariantExaminer(Examiner):
             return super()._judge(verdict)
         if verdict.needs:
             return verdict
-        same = self._session.scalars(
-            select(Product)
-            .where(
-                (Product.key == verdict.key) | (Product.input_hash == verdict.input_hash),
-                Product.class_name == target.class_name,
-            )
-            .order_by((Product.key == verdict.key).desc(), Product.product_id.desc())
-        ).first()
+        same = next(iter(self._made_alike(verdict)), None)
         if same is None:
             return verdict
         if same.is_valid < 1:

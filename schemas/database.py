@@ -10,7 +10,7 @@ __all__ = ["Database", "database_there", "grant", "is_gone", "migrate", "sqlalch
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg2
 import psycopg2.errors
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from schemas.settings import DatabaseSettings
+
+    Connection = psycopg2.extensions.connection
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _GONE = "the database went away; ask again"
@@ -194,8 +196,8 @@ def _begin(raw: Any, asof: str, timeout_s: float) -> None:  # noqa: ANN401  # ps
 
 
 def _prepared(
-    raw: Any,  # noqa: ANN401  # psycopg2's connection
-    prepare: Callable[[psycopg2.extensions.connection], None],
+    raw: Connection,
+    prepare: Callable[[Connection], None],
     timeout_s: float,
 ) -> None:
     """Let a session be made ready, in one transaction."""
@@ -207,7 +209,7 @@ def _prepared(
     raw.commit()
 
 
-def _give_back(pooled: PoolProxiedConnection, raw: Any, *, temporary: bool) -> None:  # noqa: ANN401  # psycopg2's connection
+def _give_back(pooled: PoolProxiedConnection, raw: Connection, *, temporary: bool) -> None:
     """End a snapshot; a connection that cannot do that is thrown away."""
     try:
         raw.rollback()
@@ -225,6 +227,7 @@ def _engine(dsn: str, size: int, *, most: int = 0, looked_at: bool = True) -> En
     most = max(most, 2 * size)
 
     def connect() -> psycopg2.extensions.connection:
+        """One connection, whose texts are UTF-8."""
         connection = psycopg2.connect(dsn, application_name="vo-service")
         connection.set_client_encoding("UTF8")
         return connection
@@ -257,6 +260,35 @@ def migrate(owner_url: str) -> None:
     command.upgrade(config, "head")
 
 
+#: What the roles may do besides, in this order.
+_GRANTS: Final = (
+    # products, lineage and what hangs on them are never changed nor deleted
+    "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA vo TO {service}",
+    "GRANT UPDATE (is_valid, timestamp_start, timestamp_end) ON vo.product TO {service}",
+    "GRANT UPDATE ON vo.target, vo.recipe, vo.service_fact, vo.file TO {service}",
+    "GRANT UPDATE (is_valid) ON vo.field TO {service}",
+    # the text of a script stays what it was: only its leave to run changes
+    "GRANT UPDATE (allowed) ON vo.script TO {service}",
+    "GRANT UPDATE (published_to) ON vo.publication TO {service}",
+    "GRANT UPDATE (valid_to) ON vo.confirmation TO {service}",
+    "GRANT DELETE ON vo.dependency TO {service}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tap_schema TO {service}",
+    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA vo TO {service}",
+    "GRANT USAGE ON SCHEMA uws, queue TO {service}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA uws, queue TO {service}",
+    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA uws, queue TO {service}",
+    "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+    "REVOKE EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) FROM PUBLIC",
+    "GRANT EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) TO {service}",
+    "GRANT SELECT ON vo.published, vo.current_lineage, vo.dataset TO {reader}",
+    (
+        "GRANT SELECT (target_id, class_name, instrument, chip, filter, moment, ra, dec, "
+        "radius, dataset_id, state, raw_id, field_id) ON vo.target TO {reader}"
+    ),
+    "GRANT SELECT (field_id, is_valid) ON vo.field TO {reader}",
+)
+
+
 def grant(connection: psycopg2.extensions.connection, *, service: str, reader: str) -> None:
     """Give the service and reader roles what they need, and no more.
 
@@ -285,30 +317,5 @@ def grant(connection: psycopg2.extensions.connection, *, service: str, reader: s
                         "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {service}, {reader}"
                     ).format(**named)
                 )
-        for statement in (
-            # products, lineage and what hangs on them are never changed nor deleted
-            "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA vo TO {service}",
-            "GRANT UPDATE (is_valid, timestamp_start, timestamp_end) ON vo.product TO {service}",
-            "GRANT UPDATE ON vo.target, vo.recipe, vo.service_fact, vo.file TO {service}",
-            "GRANT UPDATE (is_valid) ON vo.field TO {service}",
-            # the text of a script stays what it was: only its leave to run changes
-            "GRANT UPDATE (allowed) ON vo.script TO {service}",
-            "GRANT UPDATE (published_to) ON vo.publication TO {service}",
-            "GRANT UPDATE (valid_to) ON vo.confirmation TO {service}",
-            "GRANT DELETE ON vo.dependency TO {service}",
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tap_schema TO {service}",
-            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA vo TO {service}",
-            "GRANT USAGE ON SCHEMA uws, queue TO {service}",
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA uws, queue TO {service}",
-            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA uws, queue TO {service}",
-            "REVOKE ALL ON SCHEMA public FROM PUBLIC",
-            "REVOKE EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) FROM PUBLIC",
-            "GRANT EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) TO {service}",
-            "GRANT SELECT ON vo.published, vo.current_lineage, vo.dataset TO {reader}",
-            (
-                "GRANT SELECT (target_id, class_name, instrument, chip, filter, moment, ra, dec, "
-                "radius, dataset_id, state, raw_id, field_id) ON vo.target TO {reader}"
-            ),
-            "GRANT SELECT (field_id, is_valid) ON vo.field TO {reader}",
-        ):
+        for statement in _GRANTS:
             cursor.execute(sql.SQL(statement).format(**roles))

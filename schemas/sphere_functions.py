@@ -103,22 +103,26 @@ BEGIN
 END $$
 """
 
-_HAS: Final = f"""
-CREATE OR REPLACE FUNCTION vo.outline_has(outline float8[], ra float8, "dec" float8)
-RETURNS boolean {LOOP} AS $$
-DECLARE
+#: Variables of a walk around an outline from a to b, and the turned place p.
+_ALONG: Final = """\
     p float8[] := vo.turned(ra, "dec");
     px float8 := p[1];
     py float8 := p[2];
     pz float8 := p[3];
     size int := cardinality(outline);
-    inside boolean := outline[1] = 1;
     ax float8 := outline[size - 2];
     ay float8 := outline[size - 1];
     az float8 := outline[size];
     bx float8;
     by_ float8;
-    bz float8;
+    bz float8;"""
+
+_HAS: Final = f"""
+CREATE OR REPLACE FUNCTION vo.outline_has(outline float8[], ra float8, "dec" float8)
+RETURNS boolean {LOOP} AS $$
+DECLARE
+{_ALONG}
+    inside boolean := outline[1] = 1;
     sa float8 := px * ay - py * ax;
     sb float8;
     across float8;
@@ -148,17 +152,7 @@ _BORDER: Final = f"""
 CREATE OR REPLACE FUNCTION vo.outline_distance(outline float8[], ra float8, "dec" float8)
 RETURNS float8 {LOOP} AS $$
 DECLARE
-    p float8[] := vo.turned(ra, "dec");
-    px float8 := p[1];
-    py float8 := p[2];
-    pz float8 := p[3];
-    size int := cardinality(outline);
-    ax float8 := outline[size - 2];
-    ay float8 := outline[size - 1];
-    az float8 := outline[size];
-    bx float8;
-    by_ float8;
-    bz float8;
+{_ALONG}
     nx float8;
     ny float8;
     nz float8;

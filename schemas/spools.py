@@ -62,6 +62,7 @@ def opener_of(file: BinaryIO) -> Callable[[], BinaryIO]:
     file.flush()
 
     def opened() -> BinaryIO:
+        """The file from its beginning, with a position of its own."""
         number = file.fileno()
         view = _View(number, os.fstat(number).st_size)
         return cast("BinaryIO", io.BufferedReader(view, 1 << 16))

@@ -13,17 +13,16 @@ __all__ = [
     "soda_descriptor",
 ]
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 from reduction.datasets import raw_frames_behind
-from reduction.freshness import Fresh
 from schemas.columns import Column
 from schemas.dali import Info, InputParam, Param, ServiceDescriptor, TableResult
 from schemas.errors import NotFoundError, ReductionError, VOError
 from schemas.params import ASOF, FRESH, RESPONSEFORMAT, RUNID
 from schemas.values import print_number
 from sia import soda
+from sia.protocol import snapshot
 from sia.regions import Cap, to_vectors
 from sia.resolve import canonical, find, scope_of
 
@@ -122,15 +121,7 @@ def run(params: Params, archive: Archive) -> TableResult:
     rows: list[tuple[Any, ...]] = []
     infos: tuple[Info, ...] = (Info("standardID", STANDARD_ID),)
     descriptors = []
-    with ExitStack() as stack:
-        answering = stack.enter_context(
-            archive.snapshot(
-                scope_of(known.values()),
-                fresh=Fresh(params["FRESH"]),
-                asof=params["ASOF"],
-                timeout_s=archive.settings.limits.sync_timeout_s,
-            )
-        )
+    with snapshot(archive, scope_of(known.values()), params) as answering:
         infos += answering.report.infos()
         for number, (text, dataset_id) in enumerate(known.items(), start=1):
             try:

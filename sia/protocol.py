@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-__all__ = ["PARAMS", "STANDARD_ID", "VERSION", "parse_polarization"]
+__all__ = ["PARAMS", "STANDARD_ID", "VERSION", "interval", "parse_polarization", "snapshot"]
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from reduction.freshness import Fresh
 from schemas.dali import Param
 from schemas.params import ASOF, FRESH, MAXREC, RESPONSEFORMAT, RUNID
 from schemas.values import Interval
 from sia.regions import parse_region
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from reduction.archive import Archive
+    from reduction.freshness import Answering
+    from reduction.scope import Scope
+    from schemas.dali import Params
 
 STANDARD_ID: Final = "ivo://ivoa.net/std/SIA#query-2.0"
 VERSION: Final = "2.0"
@@ -38,7 +47,8 @@ def _level(text: str) -> int:
     return int(text)
 
 
-def _interval(name: str, unit: str, ucd: str, description: str) -> Param:
+def interval(name: str, unit: str, ucd: str, description: str, *, multiple: bool = False) -> Param:
+    """Declare a parameter whose value is an interval."""
     return Param(
         name,
         Interval.parse,
@@ -48,7 +58,36 @@ def _interval(name: str, unit: str, ucd: str, description: str) -> Param:
         unit=unit,
         ucd=ucd,
         description=description,
-        multiple=True,
+        multiple=multiple,
+    )
+
+
+def _interval(name: str, unit: str, ucd: str, description: str) -> Param:
+    return interval(name, unit, ucd, description, multiple=True)
+
+
+def snapshot(archive: Archive, scope: Scope, params: Params) -> AbstractContextManager[Answering]:
+    """Open the snapshot of a request, whose FRESH and ASOF count.
+
+    Parameters
+    ----------
+    archive
+        Makes fresh what is asked for.
+    scope
+        What the request touches.
+    params
+        Its parameters.
+
+    Raises
+    ------
+    ParameterError, ReductionError, TransientError
+        As :meth:`reduction.archive.Archive.snapshot`.
+    """
+    return archive.snapshot(
+        scope,
+        fresh=Fresh(params["FRESH"]),
+        asof=params["ASOF"],
+        timeout_s=archive.settings.limits.sync_timeout_s,
     )
 
 

@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 from sqlalchemy.dialects.postgresql import ARRAY, psycopg2
 
-from reduction.freshness import Fresh
 from reduction.scope import Circle as ScopeCircle
 from reduction.scope import Scope
 from schemas import footprints, sphere
@@ -23,7 +22,7 @@ from schemas.maxrec import NO_ROWS, overflow_text, row_limit
 from schemas.obscore import OBSCORE, OBSCORE_COLUMNS
 from schemas.values import Circle, Interval, Polygon, Range, Shape
 from sia.datalink import links_descriptor, soda_descriptor
-from sia.protocol import PARAMS, STANDARD_ID
+from sia.protocol import PARAMS, STANDARD_ID, snapshot
 from sia.regions import bounding_cap
 from sia.resolve import canonical
 
@@ -108,14 +107,7 @@ def run(params: Params, archive: Archive) -> TableResult:
     prefix = archive.dataset_id("")
     text, values = statement(params, limit=limit + 1, prefix=prefix)
     with ExitStack() as stack:
-        answering = stack.enter_context(
-            archive.snapshot(
-                scope_of(params, prefix),
-                fresh=Fresh(params["FRESH"]),
-                asof=params["ASOF"],
-                timeout_s=limits.sync_timeout_s,
-            )
-        )
+        answering = stack.enter_context(snapshot(archive, scope_of(params, prefix), params))
         rows = Rows(answering.connection, text, values, limit=limit)
         return TableResult(
             OBSCORE_COLUMNS,

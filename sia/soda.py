@@ -4,19 +4,17 @@ from __future__ import annotations
 
 __all__ = ["PARAMS", "PATH", "STANDARD_ID", "VERSION", "image_file", "run"]
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from astropy.wcs import WCS
 
-from reduction.freshness import Fresh
 from reduction.instruments.base import Section
 from schemas.dali import FileResult, Param
 from schemas.errors import MultiValuedParameterError
 from schemas.params import ASOF, FRESH, RUNID
-from schemas.values import Circle, Interval
+from schemas.values import Circle
 from sia.cutout import Stamp, cutout_header, open_image, pixel_box, to_fits
-from sia.protocol import parse_polarization
+from sia.protocol import interval, parse_polarization, snapshot
 from sia.regions import parse_polygon, parse_region
 from sia.resolve import canonical, find, scope_of
 
@@ -74,25 +72,17 @@ PARAMS: Final = (
         ucd="pos.outline;obs",
         description="Polygon to cut out: longitude and latitude of each vertex, ICRS",
     ),
-    Param(
+    interval(
         "BAND",
-        Interval.parse,
-        datatype="double",
-        arraysize="2",
-        xtype="interval",
-        unit="m",
-        ucd="em.wl;stat.interval",
-        description="Wavelengths wanted; an image that has some of them is given as it is",
+        "m",
+        "em.wl;stat.interval",
+        "Wavelengths wanted; an image that has some of them is given as it is",
     ),
-    Param(
+    interval(
         "TIME",
-        Interval.parse,
-        datatype="double",
-        arraysize="2",
-        xtype="interval",
-        unit="d",
-        ucd="time.interval;obs.exposure",
-        description="MJD (UTC) wanted; an image that was exposed then is given as it is",
+        "d",
+        "time.interval;obs.exposure",
+        "MJD (UTC) wanted; an image that was exposed then is given as it is",
     ),
     Param(
         "POL",
@@ -154,15 +144,7 @@ def run(params: Params, archive: Archive) -> FileResult:
     """
     region = _region(params)
     dataset_id = canonical(params["ID"], archive.dataset_id(""))
-    with ExitStack() as stack:
-        answering = stack.enter_context(
-            archive.snapshot(
-                scope_of([dataset_id]),
-                fresh=Fresh(params["FRESH"]),
-                asof=params["ASOF"],
-                timeout_s=archive.settings.limits.sync_timeout_s,
-            )
-        )
+    with snapshot(archive, scope_of([dataset_id]), params) as answering:
         dataset, covered = find(archive, answering, dataset_id)
         infos = answering.report.infos()
     if not _overlaps(params, covered):
@@ -221,7 +203,7 @@ def image_file(
     with open_image(dataset.path, _HDU) as image:
         parent = _header(dataset, image.header())
         shape = (parent["NAXIS2"], parent["NAXIS1"])
-        box: Section | None = Section(0, shape[0], 0, shape[1])
+        box: Section | None = Section.whole(shape)
         if region is not None:
             box = pixel_box(WCS(parent), shape, region)
         if box is None:

@@ -23,10 +23,13 @@ from tap.upload import opened_uploads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from psycopg2.extensions import connection as Connection  # noqa: N812  # it is a class
 
     from reduction.archive import Archive
+    from reduction.freshness import Answering
+    from reduction.scope import Scope
     from schemas.columns import Column
     from schemas.dali import Params
     from schemas.frames import Frames
@@ -136,19 +139,10 @@ def _answer(
         return TableResult(
             checked.columns, iter(()), infos, overflowed=lambda: True, overflow=NO_ROWS
         )
-    timeout_s = terms.timeout_s or context.limits.sync_timeout_s
     statement = translate(checked, limit=limit + 1)
     with ExitStack() as stack:
-        answering = stack.enter_context(
-            context.archive.snapshot(
-                scope_of(checked),
-                fresh=Fresh(params["FRESH"]),
-                asof=params["ASOF"],
-                timeout_s=timeout_s,
-                make_budget_s=terms.make_budget_s,
-                prepare=None if uploads is None else partial(_load, uploads, terms),
-            )
-        )
+        snapshot = _snapshot(scope_of(checked), params, context, terms, uploads)
+        answering = stack.enter_context(snapshot)
         stack.callback(terms.ended)
         if uploads is not None and uploads.are_astray:
             checked = check(asked, _catalogue(context, uploads))
@@ -158,10 +152,8 @@ def _answer(
             statement.text,
             checked.columns,
             terms,
+            context.limits,
             limit=limit,
-            timeout_s=timeout_s,
-            # of a job the file is limited instead (jobs.result_bytes)
-            most_bytes=context.limits.answer_bytes if terms.timeout_s is None else None,
         )
         stack.callback(execution.close)
         return TableResult(
@@ -174,17 +166,31 @@ def _answer(
         )
 
 
+def _snapshot(
+    scope: Scope, params: Params, context: Context, terms: Terms, uploads: Uploads | None
+) -> AbstractContextManager[Answering]:
+    """Open the snapshot that a query is answered in, its uploads loaded."""
+    return context.archive.snapshot(
+        scope,
+        fresh=Fresh(params["FRESH"]),
+        asof=params["ASOF"],
+        timeout_s=terms.timeout_s or context.limits.sync_timeout_s,
+        make_budget_s=terms.make_budget_s,
+        prepare=None if uploads is None else partial(_load, uploads, terms),
+    )
+
+
 def _executed(
     connection: Connection,
     sql: str,
     columns: Sequence[Column],
     terms: Terms,
+    limits: LimitSettings,
     *,
     limit: int,
-    timeout_s: float,
-    most_bytes: int | None,
 ) -> tuple[Execution, Iterator[Frames | Lines]]:
     """Run a statement in a snapshot, if it is let in; a short one for a short time."""
+    timeout_s = terms.timeout_s or limits.sync_timeout_s
     allowed_s = terms.admit(lambda: planned(connection, sql, timeout_s=timeout_s)[0])
     if allowed_s is not None and allowed_s < timeout_s:
         shorten(connection, allowed_s)
@@ -198,7 +204,8 @@ def _executed(
             timeout_s=timeout_s,
             transport=terms.transport,
             is_wanted=terms.is_wanted,
-            most_bytes=most_bytes,
+            # of a job the file is limited instead (jobs.result_bytes)
+            most_bytes=limits.answer_bytes if terms.timeout_s is None else None,
         )
     except TimeLimitError as error:
         if allowed_s is None or allowed_s >= timeout_s:

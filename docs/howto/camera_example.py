@@ -7,13 +7,16 @@ __all__ = ["INSTRUMENT"]
 from typing import TYPE_CHECKING
 
 from reduction.cards import (
-    card_number,
     card_text,
-    image_size,
+    card_word,
+    check_size,
+    declination,
+    exposure_time,
+    mean_airmass,
     mjd_of,
     night_of,
-    refuse,
-    sexagesimal,
+    own_header,
+    right_ascension,
 )
 from reduction.instruments.base import (
     Band,
@@ -46,19 +49,10 @@ def recognises(header: Header) -> bool:
 
 def describe(headers: Sequence[Header]) -> list[FrameDescription]:
     """Read what a file's headers say: one description for each CCD frame in it."""
-    index = next((i for i, header in enumerate(headers) if recognises(header)), None)
-    if index is None:
-        refuse("INSTRUME", None, "'ROOF-1'")
-    header = headers[index]
-    if image_size(header) != (128, 144):
-        refuse("NAXIS1", header["NAXIS1"], "144 x 128 pixels")
-    word = card_text(header, "IMAGETYP", "bias, flat or object")
-    if word not in KINDS:
-        refuse("IMAGETYP", word, "bias, flat or object")
+    index, header = own_header(headers, recognises, "INSTRUME", "'ROOF-1'")
+    check_size(header, (128, 144), "144 x 128 pixels")
+    word = card_word(header, "IMAGETYP", KINDS)
     kind = KINDS[word]
-    exptime = card_number(header, "EXPTIME", low=0.0, high=1e5)
-    if (exptime == 0) != (kind is FrameKind.BIAS):
-        refuse("EXPTIME", exptime, f"0 for a bias alone, since IMAGETYP says {word}")
     mjd = mjd_of(header, "DATE-OBS")
     pointed = kind is FrameKind.SCIENCE
     return [
@@ -66,34 +60,18 @@ def describe(headers: Sequence[Header]) -> list[FrameDescription]:
             hdu=index,
             kind=kind,
             chip=CHIP.name,
-            filter="" if kind is FrameKind.BIAS else filter_of(header),
+            filter=card_word(header, "FILTER", BANDS) if kind.has_filter else "",
             object=card_text(header, "OBJECT"),
-            exptime=exptime,
+            exptime=exposure_time(header, kind, f"IMAGETYP says {word}"),
             mjd_obs=mjd,
             night=night_of(mjd, LONGITUDE),
             science=Section(0, 128, 0, 128),
             overscan=Section(0, 128, 128, 144),
-            ra=angle(header, "RA", low=0, high=24) * 15 if pointed else None,
-            dec=angle(header, "DEC", low=-90, high=90) if pointed else None,
-            airmass=card_number(header, "AIRMASS", low=1.0, high=40.0) if pointed else None,
+            ra=right_ascension(header, "RA") if pointed else None,
+            dec=declination(header, "DEC") if pointed else None,
+            airmass=mean_airmass(header, "AIRMASS") if pointed else None,
         )
     ]
-
-
-def filter_of(header: Header) -> str:
-    """Name of the filter; one that is not in the list is refused."""
-    name = card_text(header, "FILTER", "a filter")
-    if name not in BANDS:
-        refuse("FILTER", name, "one of " + ", ".join(BANDS))
-    return name
-
-
-def angle(header: Header, keyword: str, *, low: float, high: float) -> float:
-    """Value of a sexagesimal card, in units of its first field."""
-    value = sexagesimal(header, keyword)
-    if not low <= value <= high:
-        refuse(keyword, header[keyword], f"{low} to {high}")
-    return value
 
 
 INSTRUMENT = Instrument(

@@ -175,7 +175,7 @@ class _Numpy:
 
     def _value(self, node: ast.expr) -> Any:  # noqa: ANN401  # as above
         if isinstance(node, ast.Constant):
-            return float(node.value)  # type: ignore[arg-type]  # the checker lets numbers through
+            return float(ast.literal_eval(node))
         if isinstance(node, ast.Name):
             return self._columns[node.id]
         if isinstance(node, ast.BinOp):
@@ -191,7 +191,7 @@ class _Numpy:
         if isinstance(node, ast.Compare):
             return self._compared(node)
         assert isinstance(node, ast.Call)  # noqa: S101  # nothing else is let through
-        function = FUNCTIONS[node.func.id]  # type: ignore[attr-defined]  # a name
+        function = FUNCTIONS[ast.unparse(node.func)]
         value = function.numpy(*map(self._value, node.args))
         return value if function.truth else only_finite(value)
 
@@ -222,7 +222,7 @@ class _Sql:
     def value(self, node: ast.expr) -> ColumnElement[Any]:
         """SQL of a part."""
         if isinstance(node, ast.Constant):
-            return literal(float(node.value), Double)  # type: ignore[arg-type]  # as for numpy
+            return literal(float(ast.literal_eval(node)), Double)
         if isinstance(node, ast.Name):
             return cast(self._columns[node.id], Double)
         if isinstance(node, ast.BinOp):
@@ -238,7 +238,7 @@ class _Sql:
         if isinstance(node, ast.Compare):
             return self._compared(node)
         assert isinstance(node, ast.Call)  # noqa: S101  # nothing else is let through
-        function = FUNCTIONS[node.func.id]  # type: ignore[attr-defined]  # a name
+        function = FUNCTIONS[ast.unparse(node.func)]
         assert function.sql is not None  # noqa: S101  # only what is pushable comes here
         value: ColumnElement[Any] = function.sql(*map(self.value, node.args))
         return value

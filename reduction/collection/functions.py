@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from astropy import coordinates, units
+    from numpy.typing import ArrayLike, NDArray
     from sqlalchemy import ColumnElement
 
+    Array = NDArray[np.float64]
     Sql = ColumnElement[Any]
 else:
     units = deferred("astropy.units")
@@ -54,12 +56,12 @@ class Function:
     truth: bool = False
 
 
-def known(value: Any) -> Any:  # noqa: ANN401  # array or number
+def known(value: ArrayLike) -> NDArray[np.bool_]:
     """Whether there is a value."""
-    return ~np.isnan(np.asarray(value, np.float64))
+    return np.asarray(~np.isnan(np.asarray(value, np.float64)))
 
 
-def only_finite(value: Any) -> Any:  # noqa: ANN401  # array or number
+def only_finite(value: NDArray[Any]) -> NDArray[Any]:
     """Values, NaN where they are infinite."""
     return np.where(np.isfinite(value), value, np.nan)
 
@@ -85,10 +87,10 @@ def _power(base: Sql, exponent: Sql) -> Sql:
     return _where(possible, _double("power", base, exponent))
 
 
-def _separation(ra1: Any, dec1: Any, ra2: Any, dec2: Any) -> Any:  # noqa: ANN401  # arrays
+def _separation(ra1: Array, dec1: Array, ra2: Array, dec2: Array) -> Array:
     d1, d2, across = np.radians(dec1), np.radians(dec2), np.radians(np.subtract(ra1, ra2))
     half = np.sin((d1 - d2) / 2) ** 2 + np.cos(d1) * np.cos(d2) * np.sin(across / 2) ** 2
-    return np.degrees(2 * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0))))
+    return np.asarray(np.degrees(2 * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0)))))
 
 
 def _sql_separation(ra1: Sql, dec1: Sql, ra2: Sql, dec2: Sql) -> Sql:
@@ -101,15 +103,15 @@ def _sql_separation(ra1: Sql, dec1: Sql, ra2: Sql, dec2: Sql) -> Sql:
     return _where(half.is_not(None), two * _double("asind", root))
 
 
-def _least(left: Any, right: Any) -> Any:  # noqa: ANN401  # arrays
-    return np.fmin(left, right)
+def _least(left: Array, right: Array) -> Array:
+    return np.asarray(np.fmin(left, right))
 
 
-def _greatest(left: Any, right: Any) -> Any:  # noqa: ANN401  # arrays
-    return np.fmax(left, right)
+def _greatest(left: Array, right: Array) -> Array:
+    return np.asarray(np.fmax(left, right))
 
 
-def _galactic(ra: Any, dec: Any) -> coordinates.SkyCoord:  # noqa: ANN401  # arrays
+def _galactic(ra: Array, dec: Array) -> coordinates.SkyCoord:
     return coordinates.SkyCoord(ra=ra, dec=dec, unit=units.deg, frame="icrs").galactic
 
 

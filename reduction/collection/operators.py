@@ -8,11 +8,9 @@ from __future__ import annotations
 
 __all__ = [
     "AttributeCalculator",
-    "AttributeCalculatorDefinition",
     "ConcatenateAttributes",
     "ConcatenateSources",
     "FilterSources",
-    "Operator",
     "RenameAttributes",
     "SelectAttributes",
     "SelectSources",
@@ -21,94 +19,21 @@ __all__ = [
 ]
 
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from reduction.collection.expressions import Expression, parse_expression
-from reduction.keys import hash_of
+from reduction.collection.operator import AttributeCalculatorDefinition, Operator
 from schemas.errors import ParameterError
 from schemas.published_sources import SOURCES
 from schemas.tables import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
 _IDENTITY: Final = ("object_id", "product_id", "source_number")
-
-
-@dataclass(frozen=True, slots=True)
-class AttributeCalculatorDefinition:
-    """What a computed attribute is.
-
-    Attributes
-    ----------
-    name
-        Letters, digits and ``_``.
-    expression
-        In the language of :mod:`reduction.collection.expressions`.
-    unit, ucd, description
-        As in TAP_SCHEMA.
-    """
-
-    name: str
-    expression: str
-    unit: str = ""
-    ucd: str = ""
-    description: str = ""
-
-
-@dataclass(frozen=True)
-class Operator:
-    """A node of a tree; ``attributes`` are what can be asked of it, by name, in order."""
-
-    parents: ClassVar[tuple[Operator, ...]] = ()
-
-    @cached_property
-    def attributes(self) -> dict[str, AttributeCalculatorDefinition]:
-        """What can be asked of it."""
-        raise NotImplementedError
-
-    def needs(self, wanted: frozenset[str]) -> tuple[frozenset[str], ...]:
-        """What of each parent is needed for the wanted attributes."""
-        raise NotImplementedError
-
-    def origin(self, name: str) -> str | None:
-        """Column of the source lists that an attribute is; None where it is computed."""
-        parent, below = self.source_of(name)
-        return None if parent is None else parent.origin(below)
-
-    def source_of(self, name: str) -> tuple[Operator | None, str]:
-        """Parent that an attribute comes from unchanged, and its name there."""
-        return self.parents[0], name
-
-    @cached_property
-    def source_lists(self) -> frozenset[int]:
-        """Object numbers of all source lists that it is made from."""
-        return frozenset[int]().union(*(parent.source_lists for parent in self.parents))
-
-    def as_json(self) -> dict[str, Any]:
-        """The tree as a value of JSON types; :func:`from_json` reads it."""
-        own = {
-            item.name: _json(getattr(self, item.name))
-            for item in fields(self)
-            if not _is_operators(getattr(self, item.name))
-        }
-        parents = [parent.as_json() for parent in self.parents]
-        return {"operator": type(self).__name__, **own, "parents": parents}
-
-    def key(self, product_keys: Mapping[int, str]) -> str:
-        """Hash of what it is; ``product_keys`` are those of its source lists by object number."""
-        return hash_of(_keyed(self.as_json(), product_keys))
-
-    def _check(
-        self, names: Sequence[str] | frozenset[str], parent: Operator | None = None
-    ) -> None:
-        there = (parent or self.parents[0]).attributes
-        missing = sorted(set(names) - set(there))
-        if missing:
-            raise ParameterError("attribute", missing[0], "one of " + ", ".join(there))
 
 
 @dataclass(frozen=True)
@@ -164,7 +89,7 @@ class _OfOne(Operator):
     parent: Operator
 
     @property
-    def parents(self) -> tuple[Operator, ...]:  # type: ignore[override]  # of the class: none
+    def parents(self) -> tuple[Operator, ...]:
         """The one below."""
         return (self.parent,)
 
@@ -294,7 +219,7 @@ class SelectSources(_OfOne):
     selection: Operator
 
     @property
-    def parents(self) -> tuple[Operator, ...]:  # type: ignore[override]  # as above
+    def parents(self) -> tuple[Operator, ...]:
         """The sources, and those that are selected."""
         return (self.parent, self.selection)
 
@@ -314,7 +239,7 @@ class _OfSome(Operator):
             raise ParameterError("collections", "none", "at least one")
 
     @property
-    def parents(self) -> tuple[Operator, ...]:  # type: ignore[override]  # as above
+    def parents(self) -> tuple[Operator, ...]:
         """The ones below."""
         return self.parts
 
@@ -397,28 +322,6 @@ def from_json(value: Mapping[str, Any]) -> Operator:
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name) or name in _IDENTITY:
         raise ParameterError("attribute", name, "letters, digits and _, no name of an identity")
-
-
-def _keyed(value: dict[str, Any], keys: Mapping[int, str]) -> dict[str, Any]:
-    """A tree with keys of products in place of their numbers; texts for people left out."""
-    keyed = {**value, "parents": [_keyed(parent, keys) for parent in value["parents"]]}
-    if "lists" in value:
-        keyed["lists"] = sorted(keys[number] for number in value["lists"])
-    if "definition" in value:
-        keyed["definition"] = [value["definition"][word] for word in ("name", "expression")]
-    return keyed
-
-
-def _is_operators(value: object) -> bool:
-    if isinstance(value, tuple):
-        return any(isinstance(item, Operator) for item in value)
-    return isinstance(value, Operator)
-
-
-def _json(value: Any) -> Any:  # noqa: ANN401  # JSON
-    if isinstance(value, AttributeCalculatorDefinition):
-        return {item.name: getattr(value, item.name) for item in fields(value)}
-    return [_json(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _tuples(value: Any) -> Any:  # noqa: ANN401  # JSON

@@ -18,7 +18,6 @@ from reduction.collection.operators import (
     ConcatenateAttributes,
     ConcatenateSources,
     FilterSources,
-    Operator,
     SelectSources,
 )
 from reduction.collection.pushdown import Pushdown, StoredNode
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from sqlalchemy.orm import Session
+
+    from reduction.collection.operator import Operator
 
     Rows = NDArray[np.void]
 

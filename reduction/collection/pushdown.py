@@ -14,7 +14,6 @@ from reduction.collection.operators import (
     ConcatenateAttributes,
     ConcatenateSources,
     FilterSources,
-    Operator,
     SelectSources,
     SourceListWrapper,
 )
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy import ColumnElement, Select, Subquery
+
+    from reduction.collection.operator import Operator
 
 _SOURCES = Source.__table__
 _ID = ("product_id", "source_number")

@@ -7,13 +7,12 @@ __all__ = ["SourceCollection"]
 from typing import TYPE_CHECKING, Any
 
 from reduction.archive import Archive
+from reduction.collection.operator import AttributeCalculatorDefinition, Operator
 from reduction.collection.operators import (
     AttributeCalculator,
-    AttributeCalculatorDefinition,
     ConcatenateAttributes,
     ConcatenateSources,
     FilterSources,
-    Operator,
     RenameAttributes,
     SelectAttributes,
     SelectSources,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from sqlalchemy import func, select, text
 
-from reduction.collection.operators import Operator, from_json
+from reduction.collection.operators import from_json
 from reduction.collection.pulling import keys_of, pull
 from reduction.rows import copy_in
 from schemas.collection_tables import (
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sqlalchemy.orm import Session
+
+    from reduction.collection.operator import Operator
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]{0,63}", re.ASCII)
 
@@ -107,6 +109,7 @@ def current_lists(session: Session, tree: Operator) -> Operator:
     lists = _current(session, tree)
 
     def renewed(value: Mapping[str, Any]) -> dict[str, Any]:
+        """An operator with its parents, their lists in their present versions."""
         new = {**value, "parents": [renewed(parent) for parent in value["parents"]]}
         if "lists" in value:
             new["lists"] = [lists[number] for number in value["lists"] if number in lists]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 __all__ = [
+    "NO_OVERSCAN",
     "Band",
     "Chip",
     "FrameDescription",
     "FrameKind",
     "Instrument",
     "Section",
+    "held_for",
 ]
 
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +33,11 @@ class FrameKind(StrEnum):
     TWILIGHT_FLAT = "RawTwilightFlatFrame"
     SCIENCE = "RawScienceFrame"
 
+    @property
+    def has_filter(self) -> bool:
+        """Whether the filter means something: without light it does not."""
+        return self not in {FrameKind.BIAS, FrameKind.DARK}
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -39,6 +47,11 @@ class Section:
     y1: int
     x0: int
     x1: int
+
+    @classmethod
+    def whole(cls, shape: tuple[int, int]) -> Self:
+        """All pixels of a frame of a shape (ny, nx)."""
+        return cls(0, shape[0], 0, shape[1])
 
     @property
     def slices(self) -> tuple[slice, slice]:
@@ -228,3 +241,35 @@ class Instrument:
             return not self.wants(word[1:], filter)
         band = self.bands.get(filter)
         return word in self.corrections or (band is not None and word in band.corrections)
+
+
+NO_OVERSCAN: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "ReadNoise": MappingProxyType({"OVERSCAN_CORRECTION": 0}),
+        "BiasFrame": MappingProxyType({"OVERSCAN_CORRECTION": 0}),
+    }
+)
+"""Process parameters of a camera all of whose pixels see light."""
+
+
+def held_for(*, biases: float, flats: float) -> Mapping[str, tuple[float, float]]:
+    """Validity of a camera's calibrations, for :class:`Instrument`.
+
+    Parameters
+    ----------
+    biases, flats
+        Days before and after the observation for which what is measured on biases holds, and
+        what is measured on flats.
+    """
+    return MappingProxyType(
+        {
+            **dict.fromkeys(("ReadNoise", "BiasFrame", "HotPixelMap"), (biases, biases)),
+            **dict.fromkeys(
+                (
+                    *("ColdPixelMap", "GainLinearity"),
+                    *("DomeFlatFrame", "TwilightFlatFrame", "MasterFlatFrame"),
+                ),
+                (flats, flats),
+            ),
+        }
+    )

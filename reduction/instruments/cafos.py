@@ -13,14 +13,28 @@ __all__ = ["INSTRUMENT"]
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from reduction.cards import card_number, card_text, image_size, mjd_of, night_of, refuse
+from reduction.cards import (
+    card_number,
+    card_text,
+    card_word,
+    check_size,
+    check_unbinned,
+    exposure_time,
+    mean_airmass,
+    mjd_of,
+    night_of,
+    own_header,
+    refuse,
+)
 from reduction.instruments.base import (
+    NO_OVERSCAN,
     Band,
     Chip,
     FrameDescription,
     FrameKind,
     Instrument,
     Section,
+    held_for,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +51,7 @@ _POINTINGS_AGREE_DEG: Final = 2.0
 _CHIP: Final = Chip(
     name="CCD15", shape=(1024, 1024), gain=1.43, read_noise=10.5, saturation=64000.0
 )
+_CHIPS: Final = MappingProxyType({_CHIP.name: _CHIP})
 _BV: Final = ("B", "V")
 # Extinction: usual values of the site (Hopp & Fernandez 2002, Calar Alto Newsletter 4; Sanchez et
 # al. 2007, PASP 119, 1186: 0.15 in V); the clear sky's curve at 2168 m has 0.25 and 0.14. Colour
@@ -58,13 +73,10 @@ def _recognises(header: Header) -> bool:
 
 
 def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
-    index = next((i for i, header in enumerate(headers) if _recognises(header)), None)
-    if index is None:
-        refuse("INSTRUME", None, "'CAFOS 2.2'")
-    header = headers[index]
+    index, header = own_header(headers, _recognises, "INSTRUME", "'CAFOS 2.2'")
     science = _window(header)
-    exptime = card_number(header, "EXPTIME", low=0.0, high=1e5)
-    kind = _kind(header, exptime)
+    kind, word = _kind(header)
+    exptime = exposure_time(header, kind, f"IMAGETYP says {word}")
     mjd = _start(header)
     pointed = kind is FrameKind.SCIENCE
     ra, dec = _pointing(header) if pointed else (None, None)
@@ -72,8 +84,8 @@ def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
         FrameDescription(
             hdu=index,
             kind=kind,
-            chip=_chip(header),
-            filter="" if kind is FrameKind.BIAS else _filter(header),
+            chip=card_word(header, "CAMID", _CHIPS),
+            filter=_filter(header) if kind.has_filter else "",
             object=card_text(header, "OBJECT"),
             exptime=exptime,
             mjd_obs=mjd,
@@ -81,48 +93,34 @@ def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
             science=science,
             ra=ra,
             dec=dec,
-            airmass=card_number(header, "AIRMASS", low=1.0, high=40.0) if pointed else None,
+            airmass=mean_airmass(header, "AIRMASS") if pointed else None,
         )
     ]
 
 
 def _window(header: Header) -> Section:
-    shape = image_size(header)
-    if shape != _CHIP.shape:
-        keyword = "NAXIS1" if shape[1] != _CHIP.shape[1] else "NAXIS2"
-        refuse(keyword, header[keyword], "1024, the window of CAFOS")
-    for axis, size in (("X", shape[1]), ("Y", shape[0])):
+    check_size(header, _CHIP.shape, "1024, the window of CAFOS")
+    for axis, size in (("X", _CHIP.shape[1]), ("Y", _CHIP.shape[0])):
         keyword = f"HIERARCH CAHA DET CCD1 WIN1 N{axis}"
         if card_number(header, keyword) != size:
             refuse(keyword, header[keyword], f"{size}, the size of the image")
-        if card_number(header, f"CCDBIN{axis}") != 1:
-            refuse(f"CCDBIN{axis}", header[f"CCDBIN{axis}"], "1 (no binning)")
-    return Section(0, shape[0], 0, shape[1])
+    check_unbinned(header, "CCDBINX", "CCDBINY")
+    return Section.whole(_CHIP.shape)
 
 
-def _chip(header: Header) -> str:
-    name = card_text(header, "CAMID", _CHIP.name)
-    if name != _CHIP.name:
-        refuse("CAMID", name, _CHIP.name)
-    return name
-
-
-def _kind(header: Header, exptime: float) -> FrameKind:
+def _kind(header: Header) -> tuple[FrameKind, str]:
     kind = card_text(header, "IMAGETYP", "bias, flat or science").lower()
     again = card_text(header, "HIERARCH CAHA DET EXP TYPE", "bias, flat or science").lower()
     if kind != again:
         refuse("IMAGETYP", kind, f"{again}, as HIERARCH CAHA DET EXP TYPE says")
     if kind == "bias":
-        if exptime > 0:
-            refuse("EXPTIME", exptime, "0, since IMAGETYP says bias")
-        return FrameKind.BIAS
-    if exptime == 0:
-        refuse("EXPTIME", exptime, f"more than 0, since IMAGETYP says {kind}")
+        return FrameKind.BIAS, kind
     if kind == "science":
-        return FrameKind.SCIENCE
+        return FrameKind.SCIENCE, kind
     if kind != "flat":
         refuse("IMAGETYP", kind, "bias, flat or science")
-    return _flat_kind(card_text(header, "OBJECT", "a text with 'dome' or 'sky' for a flat"))
+    name = card_text(header, "OBJECT", "a text with 'dome' or 'sky' for a flat")
+    return _flat_kind(name), kind
 
 
 def _flat_kind(name: str) -> FrameKind:
@@ -134,12 +132,10 @@ def _flat_kind(name: str) -> FrameKind:
 
 
 def _filter(header: Header) -> str:
-    name = card_text(header, "INSFLNAM", "a filter")
+    name = card_word(header, "INSFLNAM", _BANDS)
     again = card_text(header, "HIERARCH CAHA INS FILT1 NAME", "a filter")
     if name != again:
         refuse("INSFLNAM", name, f"{again}, as HIERARCH CAHA INS FILT1 NAME says")
-    if name not in _BANDS:
-        refuse("INSFLNAM", name, "one of " + ", ".join(_BANDS))
     return name
 
 
@@ -161,14 +157,12 @@ def _pointing(header: Header) -> tuple[float, float]:
     return ra, dec
 
 
-_TWO_RUNS: Final = (30.0, 30.0)
-
 INSTRUMENT: Final = Instrument(
     name="cafos",
     title="CAFOS",
     facility="Calar Alto 2.2-m",
     longitude=_LONGITUDE,
-    chips=MappingProxyType({_CHIP.name: _CHIP}),
+    chips=_CHIPS,
     bands=_BANDS,
     recognises=_recognises,
     describe=_describe,
@@ -178,8 +172,7 @@ INSTRUMENT: Final = Instrument(
     # The window that is read has no overscan; stars of the cluster are close together.
     parameters=MappingProxyType(
         {
-            "ReadNoise": MappingProxyType({"OVERSCAN_CORRECTION": 0}),
-            "BiasFrame": MappingProxyType({"OVERSCAN_CORRECTION": 0}),
+            **NO_OVERSCAN,
             "Catalog": MappingProxyType({"APERTURE_RADIUS": 8.0}),
             "IlluminationCorrection": MappingProxyType({"DEGREE": 2}),
             "AtmosphericExtinctionCurve": MappingProxyType({"ALTITUDE": 2168.0}),
@@ -187,16 +180,5 @@ INSTRUMENT: Final = Instrument(
     ),
     # Its dome flats make stars at the edges 0.1 mag too bright.
     corrections=frozenset({"illumination"}),
-    validity=MappingProxyType(
-        {
-            "ReadNoise": _TWO_RUNS,
-            "BiasFrame": _TWO_RUNS,
-            "HotPixelMap": _TWO_RUNS,
-            "ColdPixelMap": _TWO_RUNS,
-            "GainLinearity": _TWO_RUNS,
-            "DomeFlatFrame": _TWO_RUNS,
-            "TwilightFlatFrame": _TWO_RUNS,
-            "MasterFlatFrame": _TWO_RUNS,
-        }
-    ),
+    validity=held_for(biases=30.0, flats=30.0),
 )

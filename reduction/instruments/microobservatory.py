@@ -15,15 +15,17 @@ import math
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from reduction.cards import card_number, card_text, image_size, mjd_of, night_of, refuse
-from reduction.instruments.base import (
-    Band,
-    Chip,
-    FrameDescription,
-    FrameKind,
-    Instrument,
-    Section,
+from reduction.cards import (
+    card_number,
+    card_text,
+    card_word,
+    check_size,
+    mjd_of,
+    night_of,
+    own_header,
+    refuse,
 )
+from reduction.instruments.base import Band, Chip, FrameDescription, FrameKind, Instrument, Section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,10 +51,7 @@ def _recognises(header: Header) -> bool:
 
 
 def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
-    index = next((i for i, header in enumerate(headers) if _recognises(header)), None)
-    if index is None:
-        refuse("CREATOR", None, "'MicroObservatory...'")
-    header = headers[index]
+    index, header = own_header(headers, _recognises, "CREATOR", "'MicroObservatory...'")
     _check_camera(header)
     mjd = _start(header)
     return [
@@ -60,12 +59,12 @@ def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
             hdu=index,
             kind=FrameKind.SCIENCE,
             chip=_CHIP.name,
-            filter=_filter(header),
+            filter=card_word(header, "FILTER", _BANDS),
             object=card_text(header, "OBJECT"),
             exptime=card_number(header, "EXPTIME", low=0.001, high=1e5),
             mjd_obs=mjd,
             night=night_of(mjd, _LONGITUDE),
-            science=Section(0, _CHIP.shape[0], 0, _CHIP.shape[1]),
+            science=Section.whole(_CHIP.shape),
             ra=card_number(header, "RA", low=0.0, high=360.0),
             dec=card_number(header, "DEC", low=-90.0, high=90.0),
             airmass=_airmass(header),
@@ -75,13 +74,8 @@ def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
 
 def _check_camera(header: Header) -> None:
     for keyword, expected in (("TELESCOP", _CHIP.name), ("INSTRUME", "Main")):
-        found = card_text(header, keyword, expected)
-        if found != expected:
-            refuse(keyword, found, expected)
-    shape = image_size(header)
-    if shape != _CHIP.shape:
-        keyword = "NAXIS1" if shape[1] != _CHIP.shape[1] else "NAXIS2"
-        refuse(keyword, header[keyword], f"{_CHIP.shape[1]} x {_CHIP.shape[0]} pixels")
+        card_word(header, keyword, (expected,), expected)
+    check_size(header, _CHIP.shape, f"{_CHIP.shape[1]} x {_CHIP.shape[0]} pixels")
     scale = card_number(header, "IM_SCALE", low=0.0)
     if abs(scale / _SCALE - 1.0) > _SCALES_AGREE:
         refuse("IM_SCALE", scale, f"{_SCALE:g} arcsec/pixel to {_SCALES_AGREE:.0%}")
@@ -96,13 +90,6 @@ def _start(header: Header) -> float:
         if abs(mjd - other) * 86400.0 > _CLOCKS_AGREE_S:
             refuse(keyword, header[keyword], f"the moment of UT-OBS, {header['UT-OBS']}")
     return mjd
-
-
-def _filter(header: Header) -> str:
-    name = card_text(header, "FILTER", "a filter")
-    if name not in _BANDS:
-        refuse("FILTER", name, "one of " + ", ".join(_BANDS))
-    return name
 
 
 def _airmass(header: Header) -> float:

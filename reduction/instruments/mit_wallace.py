@@ -17,13 +17,20 @@ from typing import TYPE_CHECKING, Final
 from reduction.cards import (
     card_number,
     card_text,
-    image_size,
+    card_word,
+    check_size,
+    check_unbinned,
+    declination,
+    exposure_time,
+    mean_airmass,
     mjd_of,
     night_of,
+    own_header,
     refuse,
-    sexagesimal,
+    right_ascension,
 )
 from reduction.instruments.base import (
+    NO_OVERSCAN,
     Band,
     Chip,
     FrameDescription,
@@ -62,17 +69,10 @@ def _recognises(header: Header) -> bool:
 
 
 def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
-    index = next((i for i, header in enumerate(headers) if _recognises(header)), None)
-    if index is None:
-        refuse("INSTRUME", None, "'SBIG STL-1001 3 CCD Camera' of the Wallace Observatory")
-    header = headers[index]
+    expected = "'SBIG STL-1001 3 CCD Camera' of the Wallace Observatory"
+    index, header = own_header(headers, _recognises, "INSTRUME", expected)
     _check_readout(header)
     kind = _kind(header)
-    exptime = card_number(header, "EXPTIME", low=0.0, high=1e5)
-    if kind is FrameKind.BIAS and exptime > 0:
-        refuse("EXPTIME", exptime, "0, since IMAGETYP says Bias Frame")
-    if kind is not FrameKind.BIAS and exptime == 0:
-        refuse("EXPTIME", exptime, f"more than 0, since IMAGETYP says {header['IMAGETYP']}")
     mjd = mjd_of(header, "DATE-OBS")
     pointed = kind is FrameKind.SCIENCE
     return [
@@ -80,61 +80,33 @@ def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
             hdu=index,
             kind=kind,
             chip=_CHIP.name,
-            filter=_filter(header) if pointed else "",
+            filter=card_word(header, "FILTER", _BANDS) if pointed else "",
             object=card_text(header, "OBJECT") if pointed else kind.name,
-            exptime=exptime,
+            exptime=exposure_time(header, kind, f"IMAGETYP says {header['IMAGETYP']}"),
             mjd_obs=mjd,
             night=night_of(mjd, _LONGITUDE),
-            science=Section(0, _CHIP.shape[0], 0, _CHIP.shape[1]),
-            ra=_right_ascension(header) if pointed else None,
-            dec=_declination(header) if pointed else None,
-            airmass=card_number(header, "AIRMASS", low=1.0, high=40.0) if pointed else None,
+            science=Section.whole(_CHIP.shape),
+            ra=right_ascension(header, "OBJCTRA") if pointed else None,
+            dec=declination(header, "OBJCTDEC") if pointed else None,
+            airmass=mean_airmass(header, "AIRMASS") if pointed else None,
         )
     ]
 
 
 def _check_readout(header: Header) -> None:
-    shape = image_size(header)
-    if shape != _CHIP.shape:
-        keyword = "NAXIS1" if shape[1] != _CHIP.shape[1] else "NAXIS2"
-        refuse(keyword, header[keyword], "1024, the whole chip")
-    for keyword in ("XBINNING", "YBINNING"):
-        if card_number(header, keyword) != 1:
-            refuse(keyword, header[keyword], "1 (no binning)")
+    check_size(header, _CHIP.shape, "1024, the whole chip")
+    check_unbinned(header, "XBINNING", "YBINNING")
     gain = card_number(header, "EGAIN", low=0.0)
     if abs(gain - _CHIP.gain) > _GAINS_AGREE:
         refuse("EGAIN", gain, f"{_CHIP.gain:g} e-/adu")
 
 
 def _kind(header: Header) -> FrameKind:
-    word = card_text(header, "IMAGETYP", "one of " + ", ".join(_KINDS))
-    if word not in _KINDS:
-        refuse("IMAGETYP", word, "one of " + ", ".join(_KINDS))
+    word = card_word(header, "IMAGETYP", _KINDS)
     index, kind = _KINDS[word]
     if "PICTTYPE" in header and card_number(header, "PICTTYPE") != index:
         refuse("PICTTYPE", header["PICTTYPE"], f"{index}, since IMAGETYP says {word}")
     return kind
-
-
-def _filter(header: Header) -> str:
-    name = card_text(header, "FILTER", "a filter")
-    if name not in _BANDS:
-        refuse("FILTER", name, "one of " + ", ".join(_BANDS))
-    return name
-
-
-def _right_ascension(header: Header) -> float:
-    hours = sexagesimal(header, "OBJCTRA")
-    if not 0.0 <= hours < 24.0:  # hours of a day
-        refuse("OBJCTRA", header["OBJCTRA"], "0 to 24 hours")
-    return hours * 15.0
-
-
-def _declination(header: Header) -> float:
-    degrees = sexagesimal(header, "OBJCTDEC")
-    if not -90.0 <= degrees <= 90.0:  # the poles
-        refuse("OBJCTDEC", header["OBJCTDEC"], "-90 to 90 degrees")
-    return degrees
 
 
 _OWN_NIGHT: Final = (0.5, 0.5)
@@ -154,8 +126,7 @@ INSTRUMENT: Final = Instrument(
     # The whole chip sees light: there is no overscan.
     parameters=MappingProxyType(
         {
-            "ReadNoise": MappingProxyType({"OVERSCAN_CORRECTION": 0}),
-            "BiasFrame": MappingProxyType({"OVERSCAN_CORRECTION": 0}),
+            **NO_OVERSCAN,
             "Catalog": MappingProxyType({"APERTURE_RADIUS": 6.0}),
         }
     ),

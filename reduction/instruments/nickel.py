@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING, Final
 from reduction.cards import (
     card_number,
     card_text,
+    card_word,
+    declination,
     image_size,
+    mean_airmass,
     mjd_of,
     night_of,
+    own_header,
     refuse,
-    sexagesimal,
+    right_ascension,
 )
 from reduction.first_wcs import first_wcs
 from reduction.instruments.base import (
@@ -30,6 +34,7 @@ from reduction.instruments.base import (
     FrameKind,
     Instrument,
     Section,
+    held_for,
 )
 
 if TYPE_CHECKING:
@@ -61,10 +66,7 @@ def _recognises(header: Header) -> bool:
 
 
 def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
-    index = next((i for i, header in enumerate(headers) if _recognises(header)), None)
-    if index is None:
-        refuse("INSTRUME", None, "'Nickel Direct Camera'")
-    header = headers[index]
+    index, header = own_header(headers, _recognises, "INSTRUME", "'Nickel Direct Camera'")
     science, overscan = _sections(header)
     exptime = card_number(header, "EXPTIME", low=0.0, high=1e5)
     kind = _kind(header, exptime)
@@ -72,14 +74,14 @@ def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
     pointed = kind is FrameKind.SCIENCE
     ra, dec, wcs = None, None, {}
     if pointed:
-        ra, dec = _right_ascension(header), _declination(header)
+        ra, dec = right_ascension(header, "RA"), declination(header, "DEC")
         wcs = dict(_wcs(header, science, ra, dec))
     return [
         FrameDescription(
             hdu=index,
             kind=kind,
             chip=_CHIP.name,
-            filter="" if kind in {FrameKind.BIAS, FrameKind.DARK} else _filter(header),
+            filter=card_word(header, "FILTNAM", _BANDS) if kind.has_filter else "",
             object=card_text(header, "OBJECT"),
             exptime=exptime,
             mjd_obs=mjd,
@@ -88,7 +90,7 @@ def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
             overscan=overscan,
             ra=ra,
             dec=dec,
-            airmass=card_number(header, "AIRMASS", low=1.0, high=40.0) if pointed else None,
+            airmass=mean_airmass(header, "AIRMASS") if pointed else None,
             wcs=wcs,
         )
     ]
@@ -136,27 +138,6 @@ def _kind(header: Header, exptime: float) -> FrameKind:
     return FrameKind.SCIENCE
 
 
-def _filter(header: Header) -> str:
-    name = card_text(header, "FILTNAM", "a filter")
-    if name not in _BANDS:
-        refuse("FILTNAM", name, "one of " + ", ".join(_BANDS))
-    return name
-
-
-def _right_ascension(header: Header) -> float:
-    hours = sexagesimal(header, "RA")
-    if not 0.0 <= hours < 24.0:  # hours of a day
-        refuse("RA", header["RA"], "0 to 24 hours")
-    return hours * 15.0
-
-
-def _declination(header: Header) -> float:
-    degrees = sexagesimal(header, "DEC")
-    if not -90.0 <= degrees <= 90.0:  # the poles
-        refuse("DEC", header["DEC"], "-90 to 90 degrees")
-    return degrees
-
-
 def _wcs(header: Header, science: Section, ra: float, dec: float) -> Mapping[str, float | str]:
     """Nominal TAN WCS: 10 to 30 arcsec off, its rotation of 2.3 degrees right."""
     if str(header.get("CTYPE1", "")).strip() != "RA---TAN":
@@ -183,16 +164,5 @@ INSTRUMENT: Final = Instrument(
             "AtmosphericExtinctionCurve": MappingProxyType({"ALTITUDE": 1283.0}),
         }
     ),
-    validity=MappingProxyType(
-        {
-            "ReadNoise": (1.0, 1.0),
-            "BiasFrame": (1.0, 1.0),
-            "HotPixelMap": (1.0, 1.0),
-            "ColdPixelMap": (7.0, 7.0),
-            "GainLinearity": (7.0, 7.0),
-            "DomeFlatFrame": (7.0, 7.0),
-            "TwilightFlatFrame": (7.0, 7.0),
-            "MasterFlatFrame": (7.0, 7.0),
-        }
-    ),
+    validity=held_for(biases=1.0, flats=7.0),
 )

@@ -15,7 +15,18 @@ __all__ = ["CHIP_NAMES", "INSTRUMENT", "RAW_SHAPE", "chip_sections", "optical_ax
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from reduction.cards import card_number, card_text, image_size, night_of, refuse
+from reduction.cards import (
+    card_number,
+    card_text,
+    card_word,
+    check_distinct,
+    check_size,
+    check_unbinned,
+    exposure_time,
+    mean_airmass,
+    night_of,
+    refuse,
+)
 from reduction.first_wcs import first_wcs, middle_of
 from reduction.instruments.base import (
     Band,
@@ -24,6 +35,7 @@ from reduction.instruments.base import (
     FrameKind,
     Instrument,
     Section,
+    held_for,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +50,9 @@ _SCALE: Final = 0.214
 RAW_SHAPE: Final = (4200, 2144)
 _SHAPE: Final = (4100, 2048)
 _DARK_X: Final = 48
+
+#: At the beginning and at the end.
+_AIRMASSES: Final = ("ESO TEL AIRM START", "ESO TEL AIRM END")
 
 #: First chip of the mosaic, at its lower left as its pixels lie.
 _FIRST: Final = 65
@@ -116,20 +131,13 @@ def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
             "ESO DET CHIPS", announced, f"{len(images)}, the number of image extensions, or one"
         )
     frames = [_frame(primary, header, index) for index, header in images]
-    names = [frame.chip for frame in frames]
-    for name in names:
-        if names.count(name) > 1:
-            refuse("EXTNAME", name, "a different chip in each extension")
+    check_distinct("EXTNAME", [frame.chip for frame in frames])
     return frames
 
 
 def _frame(primary: Header, header: Header, index: int) -> FrameDescription:
     kind, word = _kind(primary)
-    exptime = card_number(primary, "EXPTIME", low=0.0, high=1e5)
-    if kind is FrameKind.BIAS and exptime > 0:
-        refuse("EXPTIME", exptime, f"0, since ESO DPR TYPE says {word}")
-    if kind is not FrameKind.BIAS and exptime == 0:
-        refuse("EXPTIME", exptime, f"more than 0, since ESO DPR TYPE says {word}")
+    exptime = exposure_time(primary, kind, f"ESO DPR TYPE says {word}")
     mjd = card_number(primary, "MJD-OBS", low=40000.0, high=100000.0)
     chip = _chip(header)
     _check_size(header, primary)
@@ -140,7 +148,7 @@ def _frame(primary: Header, header: Header, index: int) -> FrameDescription:
         hdu=index,
         kind=kind,
         chip=chip,
-        filter="" if kind in {FrameKind.BIAS, FrameKind.DARK} else _filter(primary),
+        filter=card_word(primary, "ESO INS FILT1 NAME", _BANDS) if kind.has_filter else "",
         object=card_text(primary, "OBJECT"),
         exptime=exptime,
         mjd_obs=mjd,
@@ -149,7 +157,7 @@ def _frame(primary: Header, header: Header, index: int) -> FrameDescription:
         overscan=overscan,
         ra=ra,
         dec=dec,
-        airmass=_airmass(primary) if kind is FrameKind.SCIENCE else None,
+        airmass=mean_airmass(primary, *_AIRMASSES) if kind is FrameKind.SCIENCE else None,
         wcs=wcs,
     )
 
@@ -167,18 +175,12 @@ def _kind(primary: Header) -> tuple[FrameKind, str]:
 def _chip(header: Header) -> str:
     expected = f"{CHIP_NAMES[0]} to {CHIP_NAMES[-1]}"
     keyword = "EXTNAME" if "EXTNAME" in header else "ESO DET CHIP ID"
-    name = card_text(header, keyword, expected)
-    if name not in _CHIPS:
-        refuse(keyword, name, expected)
-    return name
+    return card_word(header, keyword, _CHIPS, expected)
 
 
 def _check_size(header: Header, primary: Header) -> None:
     """Refuse a frame whose pixels are not those that the sections stand for."""
-    shape = image_size(header)
-    if shape != RAW_SHAPE:
-        keyword = "NAXIS1" if shape[1] != RAW_SHAPE[1] else "NAXIS2"
-        refuse(keyword, header[keyword], f"{RAW_SHAPE[1]} x {RAW_SHAPE[0]} pixels, the whole chip")
+    check_size(header, RAW_SHAPE, f"{RAW_SHAPE[1]} x {RAW_SHAPE[0]} pixels, the whole chip")
     for axis, size, light in (
         ("X", RAW_SHAPE[1], _SHAPE[1]),
         ("Y", RAW_SHAPE[0], _SHAPE[0]),
@@ -192,20 +194,8 @@ def _check_size(header: Header, primary: Header) -> None:
                 )
         for source in (header, primary):
             word = f"ESO DET WIN1 BIN{axis}"
-            if word in source and card_number(source, word) != 1:
-                refuse(word, source[word], "1 (no binning)")
-
-
-def _filter(primary: Header) -> str:
-    name = card_text(primary, "ESO INS FILT1 NAME", "a filter")
-    if name not in _BANDS:
-        refuse("ESO INS FILT1 NAME", name, "one of " + ", ".join(_BANDS))
-    return name
-
-
-def _airmass(primary: Header) -> float:
-    words = ("ESO TEL AIRM START", "ESO TEL AIRM END")
-    return sum(card_number(primary, word, low=1.0, high=40.0) for word in words) / 2
+            if word in source:
+                check_unbinned(source, word)
 
 
 def _wcs(primary: Header, header: Header, chip: str) -> Mapping[str, float | str]:
@@ -222,9 +212,6 @@ def _wcs(primary: Header, header: Header, chip: str) -> Mapping[str, float | str
     return cards | {"CD1_1": _SCALE / 3600.0, "CD2_2": _SCALE / 3600.0}
 
 
-_DAILY: Final = (0.5, 0.5)
-_WEEK: Final = (3.5, 3.5)
-
 INSTRUMENT: Final = Instrument(
     name="omegacam",
     title="OmegaCAM",
@@ -237,16 +224,5 @@ INSTRUMENT: Final = Instrument(
     pixel_scale=_SCALE,
     pointing_error=0.01,
     # Biases are taken daily, a master flat holds for the week about it (Astro-WISE).
-    validity=MappingProxyType(
-        {
-            "ReadNoise": _DAILY,
-            "BiasFrame": _DAILY,
-            "HotPixelMap": _DAILY,
-            "ColdPixelMap": _WEEK,
-            "GainLinearity": _WEEK,
-            "DomeFlatFrame": _WEEK,
-            "TwilightFlatFrame": _WEEK,
-            "MasterFlatFrame": _WEEK,
-        }
-    ),
+    validity=held_for(biases=0.5, flats=3.5),
 )

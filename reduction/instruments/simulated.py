@@ -11,7 +11,17 @@ __all__ = ["INSTRUMENT"]
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from reduction.cards import card_number, card_text, image_size, night_of, refuse
+from reduction.cards import (
+    card_number,
+    card_text,
+    card_word,
+    check_distinct,
+    exposure_time,
+    image_size,
+    mean_airmass,
+    night_of,
+    refuse,
+)
 from reduction.first_wcs import first_wcs, middle_of
 from reduction.instruments.base import (
     Band,
@@ -20,6 +30,7 @@ from reduction.instruments.base import (
     FrameKind,
     Instrument,
     Section,
+    held_for,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +50,9 @@ _KINDS: Final = MappingProxyType(
         "OBJECT": FrameKind.SCIENCE,
     }
 )
+
+#: At the beginning and at the end.
+_AIRMASSES: Final = ("ESO TEL AIRM START", "ESO TEL AIRM END")
 
 #: Chips of any size are taken; the nominal shape is the default simulation's.
 _CHIPS: Final = MappingProxyType(
@@ -72,23 +86,14 @@ def _describe(headers: Sequence[Header]) -> list[FrameDescription]:
     if len(extensions) != announced:
         refuse("ESO DET CHIPS", announced, f"{len(extensions)}, the number of image extensions")
     frames = [_frame(primary, header, index) for index, header in extensions]
-    names = [frame.chip for frame in frames]
-    for name in names:
-        if names.count(name) > 1:
-            refuse("ESO DET CHIP NAME", name, "a different chip in each extension")
+    check_distinct("ESO DET CHIP NAME", [frame.chip for frame in frames])
     return frames
 
 
 def _frame(primary: Header, header: Header, index: int) -> FrameDescription:
-    word = card_text(primary, "ESO DPR TYPE", "one of " + "; ".join(_KINDS))
-    if word not in _KINDS:
-        refuse("ESO DPR TYPE", word, "one of " + "; ".join(_KINDS))
+    word = card_word(primary, "ESO DPR TYPE", _KINDS, "one of " + "; ".join(_KINDS))
     kind = _KINDS[word]
-    exptime = card_number(primary, "EXPTIME", low=0.0, high=1e5)
-    if kind is FrameKind.BIAS and exptime > 0:
-        refuse("EXPTIME", exptime, "0, since ESO DPR TYPE says BIAS")
-    if kind is not FrameKind.BIAS and exptime == 0:
-        refuse("EXPTIME", exptime, f"more than 0, since ESO DPR TYPE says {word}")
+    exptime = exposure_time(primary, kind, f"ESO DPR TYPE says {word}")
     mjd = card_number(primary, "MJD-OBS", low=40000.0, high=100000.0)
     science, overscan = _sections(header)
     wcs, ra, dec = {}, None, None
@@ -98,8 +103,8 @@ def _frame(primary: Header, header: Header, index: int) -> FrameDescription:
     return FrameDescription(
         hdu=index,
         kind=kind,
-        chip=_chip(header),
-        filter="" if kind in {FrameKind.BIAS, FrameKind.DARK} else _filter(primary),
+        chip=card_word(header, "ESO DET CHIP NAME", _CHIPS, "ccd50 to ccd81"),
+        filter=card_word(primary, "ESO INS FILT1 NAME", _BANDS) if kind.has_filter else "",
         object=card_text(primary, "OBJECT"),
         exptime=exptime,
         mjd_obs=mjd,
@@ -108,28 +113,9 @@ def _frame(primary: Header, header: Header, index: int) -> FrameDescription:
         overscan=overscan,
         ra=ra,
         dec=dec,
-        airmass=_airmass(primary) if wcs else None,
+        airmass=mean_airmass(primary, *_AIRMASSES) if wcs else None,
         wcs=wcs,
     )
-
-
-def _chip(header: Header) -> str:
-    name = card_text(header, "ESO DET CHIP NAME", "ccd50 to ccd81")
-    if name not in _CHIPS:
-        refuse("ESO DET CHIP NAME", name, "ccd50 to ccd81")
-    return name
-
-
-def _filter(primary: Header) -> str:
-    name = card_text(primary, "ESO INS FILT1 NAME", "a filter")
-    if name not in _BANDS:
-        refuse("ESO INS FILT1 NAME", name, "one of " + ", ".join(_BANDS))
-    return name
-
-
-def _airmass(primary: Header) -> float:
-    words = ("ESO TEL AIRM START", "ESO TEL AIRM END")
-    return sum(card_number(primary, word, low=1.0, high=40.0) for word in words) / 2
 
 
 def _sections(header: Header) -> tuple[Section, Section | None]:
@@ -175,16 +161,5 @@ INSTRUMENT: Final = Instrument(
             },
         }
     ),
-    validity=MappingProxyType(
-        {
-            "ReadNoise": (0.5, 0.5),
-            "BiasFrame": (0.5, 0.5),
-            "HotPixelMap": (0.5, 0.5),
-            "ColdPixelMap": (5.0, 5.0),
-            "GainLinearity": (5.0, 5.0),
-            "DomeFlatFrame": (5.0, 5.0),
-            "TwilightFlatFrame": (5.0, 5.0),
-            "MasterFlatFrame": (5.0, 5.0),
-        }
-    ),
+    validity=held_for(biases=0.5, flats=5.0),
 )

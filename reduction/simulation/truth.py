@@ -141,6 +141,7 @@ def save_truth(path: Path, truth: Truth) -> None:
     arrays: dict[str, NDArray[Any]] = {}
 
     def keep(key: str, value: object) -> object:
+        """A tree of JSON in which names stand for arrays, which are kept."""
         if isinstance(value, np.ndarray):
             arrays[key] = value
             return {"array": key}
@@ -160,6 +161,7 @@ def load_truth(path: Path) -> Truth:
         arrays = {name: file[name] for name in file.files}
 
     def restore(value: Any) -> Any:  # noqa: ANN401 - the tree of a JSON document
+        """The tree with its arrays in place of their names."""
         if isinstance(value, dict):
             if value.keys() == {"array"}:
                 return arrays[value["array"]]

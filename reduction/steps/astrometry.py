@@ -170,19 +170,15 @@ def solve(  # noqa: PLR0913  # what is known of a frame and of its field
         saturate, bleed, or lie just outside).
     """
     guess = nominal or _north_up(pointing, shape, pixel_scale)
-    brightest = np.argsort(-np.nan_to_num(flux, nan=-np.inf), kind="stable")
-    brightest = brightest[(np.isfinite(x) & np.isfinite(y))[brightest]]
     stars = _in_reach((ra, dec, mag), guess, shape, pointing_error)
-    field = Field(np.stack((x, y), axis=-1), ra, dec, brightest, stars, shape)
-    variances = np.ones(len(x)) if errors is None else np.square(errors)
-    variances = np.where(np.isfinite(variances), variances, _UNKNOWN)
-    frame = _Frame(field, variances, PixelPlane.of(shape))
+    points = np.stack((x, y), axis=-1)
+    field = Field(points, ra, dec, _brightest(points, flux), stars, shape)
+    frame = _Frame.of(field, errors)
     nothing = frame.measure(_Fit.none(guess))
-    if len(stars) == 0 or len(brightest) == 0:
+    if len(stars) == 0 or len(field.sources) == 0:
         return nothing
     found = recognise(
-        field,
-        guess,
+        *(field, guess),
         pointing_error=pointing_error,
         tolerance=tolerance,
         rotation_known=rotation_known,
@@ -194,11 +190,7 @@ def solve(  # noqa: PLR0913  # what is known of a frame and of its field
         return nothing
     few = replace(frame, field=field.brightest(max_sources, max_references).on_frame(found))
     fit = few.refine(_Fit.none(found), 2.0 * tolerance, tolerance)
-    if usable is not None:
-        best = replace(field, sources=brightest[usable[brightest]])
-        if len(best.match(fit.wcs, tolerance / fit.wcs.pixel_scale)[0]) >= _AFFINE_AT_LEAST:
-            field = best
-    many = replace(frame, field=field.on_frame(fit.wcs))
+    many = frame.with_all(fit.wcs, usable, tolerance)
     fit = many.bend(many.refine(fit, tolerance, tolerance), tolerance, degree)
     return nothing if _is_skewed(fit.wcs) else many.measure(fit)
 
@@ -208,6 +200,13 @@ def _north_up(pointing: tuple[float, float], shape: tuple[int, int], pixel_scale
     ny, nx = shape
     middle = ((nx - 1) / 2.0, (ny - 1) / 2.0)
     return TanWcs(*pointing, *middle, cd=((-step, 0.0), (0.0, step)))
+
+
+def _brightest(points: Array, flux: Array) -> NDArray[np.intp]:
+    """Sources with a place, brightest first."""
+    order = np.argsort(-np.nan_to_num(flux, nan=-np.inf), kind="stable")
+    known = np.isfinite(points[:, 0]) & np.isfinite(points[:, 1])
+    return order[known[order]]
 
 
 def _in_reach(
@@ -248,6 +247,22 @@ class _Frame:
     field: Field
     variances: Array
     plane: PixelPlane
+
+    @classmethod
+    def of(cls, field: Field, errors: Array | None) -> _Frame:
+        """With the errors of the positions, pixels; equal ones where not given."""
+        variances = np.ones(len(field.points)) if errors is None else np.square(errors)
+        variances = np.where(np.isfinite(variances), variances, _UNKNOWN)
+        return cls(field, variances, PixelPlane.of(field.shape))
+
+    def with_all(self, wcs: TanWcs, usable: NDArray[np.bool_] | None, tolerance: float) -> _Frame:
+        """All good sources, or all where too few of the good are matched, and the stars there."""
+        field = self.field
+        if usable is not None:
+            best = replace(field, sources=field.sources[usable[field.sources]])
+            if len(best.match(wcs, tolerance / wcs.pixel_scale)[0]) >= _AFFINE_AT_LEAST:
+                field = best
+        return replace(self, field=field.on_frame(wcs))
 
     def refine(self, fit: _Fit, start: float, tolerance: float, degree: int = 1) -> _Fit:
         """Match and fit in turn, the radius (arcsec) shrinking with the residuals."""

@@ -94,23 +94,18 @@ def extinction_from_frames(
     of_group = np.zeros(len(used), np.intp) if group is None else group
     kinds, which = np.unique(of_group, return_inverse=True)
     design = np.hstack((np.eye(len(kinds))[which], -np.where(used, airmass, 0.0)[:, None]))
-    nothing = Extinction(math.nan, math.nan, math.nan, math.nan, used)
-    sigma = np.where(used, errors, 1.0)
-    z = np.where(used, zero_points, 0.0)
+    sigma, z = np.where(used, errors, 1.0), np.where(used, zero_points, 0.0)
     share = used.astype(np.float64)
     for step in range(_SOFT + _ROUNDS):
-        kept = share > 0
-        there = np.append(np.unique(which[kept]), len(kinds))
-        root = np.sqrt(share[kept]) / sigma[kept]
-        part = design[np.ix_(kept, there)] * root[:, None]
-        if np.linalg.matrix_rank(part) < part.shape[1]:
-            return nothing
-        covariance = np.linalg.inv(part.T @ part)
-        best = covariance @ part.T @ (z[kept] * root)
+        line = _line(design, which, z, np.sqrt(share) / sigma)
+        if line is None:
+            return Extinction(math.nan, math.nan, math.nan, math.nan, used)
+        there, best, covariance = line
         miss = np.full(len(z), np.inf)
         known = used & np.isin(which, there)
         miss[known] = np.abs(z[known] - design[np.ix_(known, there)] @ best) / sigma[known]
-        free = int(kept.sum()) - part.shape[1]
+        kept = share > 0
+        free = int(kept.sum()) - len(there)
         if free < 2:
             break
         scale = max(1.4826 * float(np.median(miss[kept])), 1.0)
@@ -120,11 +115,28 @@ def extinction_from_frames(
             before, share = share, np.where(used & (miss <= clip * scale), 1.0, 0.0)
             if (share == before).all():
                 break
-    kept = share > 0
-    chi2 = float((miss[kept] ** 2).sum()) / free if free else 1.0
-    scatter = math.sqrt(float(((miss * sigma)[kept] ** 2).sum()) / free) if free else math.nan
+    kept, chi2, scatter = share > 0, 1.0, math.nan
+    if free:
+        chi2 = float((miss[kept] ** 2).sum()) / free
+        scatter = math.sqrt(float(((miss * sigma)[kept] ** 2).sum()) / free)
     error = math.sqrt(covariance[-1, -1] * max(chi2, 1.0))
     return Extinction(float(best[-1]), error, float(best[:-1].mean()), scatter, kept)
+
+
+def _line(
+    design: Array, which: NDArray[np.intp], z: Array, root: Array
+) -> tuple[NDArray[np.intp], Array, Array] | None:
+    """Columns of the design that frames with weight have, their best values and covariance.
+
+    ``root`` is the root of the weights. None where the values cannot be told from each other.
+    """
+    kept = root > 0
+    there = np.append(np.unique(which[kept]), design.shape[1] - 1)
+    part = design[np.ix_(kept, there)] * root[kept, None]
+    if np.linalg.matrix_rank(part) < part.shape[1]:
+        return None
+    covariance = np.linalg.inv(part.T @ part)
+    return there, covariance @ part.T @ (z[kept] * root[kept]), covariance
 
 
 def extinction_from_zero_points(

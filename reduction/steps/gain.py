@@ -100,10 +100,8 @@ def pair_gain(
     if not good.any():
         message = "the pair of flats has no valid pixel: expected positive values above the bias"
         raise UnprocessableError(message)
-    ratio = low_pass(first, sigma=_ILLUMINATION, bad=~good)
-    ratio /= low_pass(second, sigma=_ILLUMINATION, bad=~good)
-    scaled = ratio[good] * second[good]
-    r, f1 = ratio[good], first[good]
+    r = _ratio(first, second, good)
+    f1, scaled = first[good], r * second[good]
     difference = f1 - scaled
     # Expected electrons of the pixel in both frames: the mean of the two estimates, so that a
     # fluctuation of one frame does not weight its own deviation.
@@ -111,14 +109,7 @@ def pair_gain(
     chi = difference / np.sqrt(light)
     left = clipped_statistics(chi, threshold=threshold, iterations=iterations)
     read = float(np.mean((1.0 + r * r) / light, dtype=np.float64)) * read_noise**2
-    inverse = left.stdev**2 - read
-    if not inverse > 0.0:
-        message = (
-            f"the flats differ by no more than the read noise of {read_noise:.2f} adu explains: "
-            "expected well exposed flats"
-        )
-        raise UnprocessableError(message)
-    gain = 1.0 / inverse
+    gain = 1.0 / _photon_noise(left.stdev**2 - read, read_noise)
     rms = clipped_statistics(difference, threshold=threshold, iterations=iterations).stdev
     return PairGain(
         gain=gain,
@@ -126,6 +117,26 @@ def pair_gain(
         median_sum=median(f1 + second[good]),
         rms_diff=rms,
     )
+
+
+def _ratio(
+    first: NDArray[np.float32], second: NDArray[np.float32], good: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Smoothed ratio of two frames' light, of the good pixels alone."""
+    ratio = low_pass(first, sigma=_ILLUMINATION, bad=~good)
+    ratio /= low_pass(second, sigma=_ILLUMINATION, bad=~good)
+    return ratio[good]
+
+
+def _photon_noise(variance: float, read_noise: float) -> float:
+    """What is left of a variance without the read noise, which has to be something."""
+    if not variance > 0.0:
+        message = (
+            f"the flats differ by no more than the read noise of {read_noise:.2f} adu explains: "
+            "expected well exposed flats"
+        )
+        raise UnprocessableError(message)
+    return variance
 
 
 def mean_gain(pairs: Sequence[PairGain]) -> tuple[float, float]:

@@ -95,27 +95,11 @@ def fit_illumination(
     corners = np.stack([np.stack(places) for places in chips.values()])
     low, high = corners.min(axis=(0, 2)), corners.max(axis=(0, 2))
     box = (*((low + high) / 2.0), *np.maximum((high - low) / 2.0, 1e-12))
-    terms = powers(degree)[1:]
     design = _design(u, v, box, degree)[:, 1:]
     groups = np.zeros((len(u), int(group.max()) + 1))
     groups[np.arange(len(u)), group] = 1.0
     whole = np.hstack((groups, design))
-    for _ in range(_ROUNDS):
-        if used.sum() <= len(terms) + len(np.unique(group[used])):
-            message = (
-                f"found {int(used.sum())} stars, expected more than the unknowns: "
-                f"{len(terms)} terms and {len(np.unique(group[used]))} zero points"
-            )
-            raise ValueError(message)
-        best = np.asarray(
-            np.linalg.lstsq(whole[used], zero_points[used], rcond=1e-10)[0], np.float64
-        )
-        miss = np.abs(zero_points - whole @ best)
-        limit = clip * max(1.4826 * float(np.median(miss[used])), 1e-6)
-        again = miss <= limit
-        if (again == used).all():
-            break
-        used = again
+    best, used = _clipped(whole, zero_points, group, used, clip)
     slopes = best[groups.shape[1] :]
     mean = _mean(corners, box, degree, slopes)
     surface = Surface((-mean, *map(float, slopes)), *map(float, box))
@@ -132,6 +116,34 @@ def fit_illumination(
         int(used.sum()),
         used,
     )
+
+
+def _clipped(
+    design: Array,
+    zero_points: Array,
+    group: NDArray[np.integer],
+    used: NDArray[np.bool_],
+    clip: float,
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Least squares of a design of groups and terms, far ones left out; and what was used."""
+    terms = design.shape[1] - (int(group.max()) + 1)
+    for _ in range(_ROUNDS):
+        offsets = len(np.unique(group[used]))
+        if used.sum() <= terms + offsets:
+            message = (
+                f"found {int(used.sum())} stars, expected more than the unknowns: "
+                f"{terms} terms and {offsets} zero points"
+            )
+            raise ValueError(message)
+        best = np.asarray(
+            np.linalg.lstsq(design[used], zero_points[used], rcond=1e-10)[0], np.float64
+        )
+        miss = np.abs(zero_points - design @ best)
+        again = miss <= clip * max(1.4826 * float(np.median(miss[used])), 1e-6)
+        if (again == used).all():
+            break
+        used = again
+    return best, used
 
 
 def illumination_frame(

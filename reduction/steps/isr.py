@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["correct_frame", "saturated_pixels"]
+__all__ = ["check_shapes", "correct_frame", "saturated_pixels"]
 
 from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +19,22 @@ if TYPE_CHECKING:
 
 #: Pixels corrected at a time: with their calibrations they stay in a core's cache.
 _PIXELS: Final = 1 << 16
+
+
+def check_shapes(science: Section, **calibrations: NDArray[Any]) -> None:
+    """See that calibrations, by what they are called, have the shape of a frame.
+
+    Raises
+    ------
+    UnprocessableError
+        If one has another; names it.
+    """
+    for name, array in calibrations.items():
+        if array.shape != science.shape:
+            message = (
+                f"{name} of shape {array.shape} for a frame of {science.shape}: expected equal"
+            )
+            raise UnprocessableError(message)
 
 
 def correct_frame(
@@ -60,12 +76,7 @@ def correct_frame(
     Each operation is done on a block of rows that is still in the cache from the one before. The
     numbers are those of the four operations on whole frames.
     """
-    for name, array in (("bias", bias), ("flat", flat)):
-        if array.shape != science.shape:
-            message = (
-                f"{name} of shape {array.shape} for a frame of {science.shape}: expected equal"
-            )
-            raise UnprocessableError(message)
+    check_shapes(science, bias=bias, flat=flat)
     level = overscan_level(raw, science, overscan=overscan, method=overscan_method)
     light = raw[science.slices]
     image = np.empty(science.shape, dtype=np.float32)

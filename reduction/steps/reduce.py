@@ -11,13 +11,12 @@ import numpy as np
 
 from reduction.steps.cosmic import find_cosmics
 from reduction.steps.fringe import fringes_of
-from reduction.steps.isr import correct_frame
+from reduction.steps.isr import check_shapes, correct_frame
 from reduction.steps.overscan import OverscanMethod
 from reduction.steps.satellite import find_satellites
 from reduction.steps.saturation import saturated_map
 from reduction.steps.weight import bit_mask, weight_image
 from schemas.deferred import deferred
-from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -152,25 +151,14 @@ def reduce_frame(  # noqa: PLR0913 - everything the step may see is named, nothi
     weight = flat x maps. Image, weight and mask come of one pass, since the steps look at the
     same pixels.
     """
-    for name, array in (("hot", hot), ("cold", cold)):
-        if array.shape != science.shape:
-            message = (
-                f"{name} of shape {array.shape} for a frame of {science.shape}: expected equal"
-            )
-            raise UnprocessableError(message)
+    check_shapes(science, hot=hot, cold=cold)
     image = correct_frame(
-        raw,
-        science,
-        bias=bias,
-        flat=flat,
-        overscan=overscan,
-        overscan_method=overscan_method,
+        *(raw, science), bias=bias, flat=flat, overscan=overscan, overscan_method=overscan_method
     )
     saturated = saturated_map(raw, science, high=limits.saturation, low=limits.dead)
     bad = (hot == 0) | (cold == 0)
     scale = _without_fringes(image, fringes, bad | saturated)
-    cosmic = trail = None
-    trails: tuple[Trail, ...] = ()
+    cosmic = None
     if limits.cosmic > 0.0:
         cosmic = find_cosmics(
             image,
@@ -180,18 +168,29 @@ def reduce_frame(  # noqa: PLR0913 - everything the step may see is named, nothi
             saturated=saturated,
             threshold=limits.cosmic,
         )
-    if limits.trail > 0.0:
-        trail, found = find_satellites(
-            image,
-            bad=bad,
-            saturated=saturated,
-            detection_threshold=limits.trail,
-            hough_threshold=limits.line,
-        )
-        trails = tuple(found)
+    trail, trails = _trails(image, bad, saturated, limits)
     mask = bit_mask(image, hot=hot, cold=cold, saturated=saturated, cosmic=cosmic, satellite=trail)
     events = 0 if cosmic is None else int(ndimage.label(cosmic, np.ones((3, 3)))[1])
     return Reduced(image, weight_image(flat, mask), mask, events, trails, scale)
+
+
+def _trails(
+    image: NDArray[np.float32],
+    bad: NDArray[np.bool_],
+    saturated: NDArray[np.bool_],
+    limits: Limits,
+) -> tuple[NDArray[np.bool_] | None, tuple[Trail, ...]]:
+    """Pixels of satellites, None where none are looked for, and the trails."""
+    if not limits.trail > 0.0:
+        return None, ()
+    trail, found = find_satellites(
+        image,
+        bad=bad,
+        saturated=saturated,
+        detection_threshold=limits.trail,
+        hough_threshold=limits.line,
+    )
+    return trail, tuple(found)
 
 
 def _without_fringes(

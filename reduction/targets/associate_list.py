@@ -11,6 +11,7 @@ import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import frames_of_field
+from reduction.field_grids import own_field
 from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key, keys_of
 from reduction.quality import QualityFlags
 from reduction.steps.associate import AssociationType, associate
@@ -93,8 +94,7 @@ class AssociateList(FieldTarget):
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Take the sources within the field together, associate, and name the lists."""
         lists: Sequence[Progenitor] = inputs.source_lists
-        field = inputs.field
-        assert field is not None  # noqa: S101  # its class is made per field
+        field = own_field(inputs)
         parts = [
             _in_field(one.rows, field, parameters.FLAG_MASK) if one["n_ref"] else _NONE
             for one in lists
@@ -117,11 +117,6 @@ class AssociateList(FieldTarget):
             kind=AssociationType(parameters.ASSOCIATION_TYPE),
             single_out_closest=parameters.SINGLE_OUT_CLOSEST_PAIRS,
         )
-        made = np.zeros(len(found), _ROW)
-        for name in ("association", "distance", "flag"):
-            made[name] = found[name]
-        made["list"] = of_list[found["source"]]
-        made["source_number"] = rows["source_number"][found["source"]]
         members = np.bincount(found["association"])
         repeated = members[found["association"]] > 1
         return Made(
@@ -133,7 +128,7 @@ class AssociateList(FieldTarget):
                 "search_distance": distance,
                 "rms_distance": _rms(found["distance"][repeated]),
             },
-            rows=made,
+            rows=_members(found, of_list, rows),
             tables={"FRAMES": np.array([frame_key(one) for one in lists], _FRAME)},
         )
 
@@ -158,6 +153,18 @@ class AssociateList(FieldTarget):
         members = np.bincount(np.bincount(rows["association"]))
         right.step(np.arange(len(members)), members, where="mid")
         right.set(xlabel="sources of an association", ylabel="associations", yscale="log")
+
+
+def _members(
+    found: NDArray[np.void], of_list: NDArray[np.intp], rows: NDArray[np.void]
+) -> NDArray[np.void]:
+    """Rows of the associations' members, each source named by its list and number."""
+    made = np.zeros(len(found), _ROW)
+    for name in ("association", "distance", "flag"):
+        made[name] = found[name]
+    made["list"] = of_list[found["source"]]
+    made["source_number"] = rows["source_number"][found["source"]]
+    return made
 
 
 def list_numbers(associations: Progenitor) -> dict[FrameKey, int]:

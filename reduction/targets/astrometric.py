@@ -206,7 +206,7 @@ class AstrometricParameters(FrameTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Draw the residuals in five panels."""
-        from reduction.residual_plots import show_residuals  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.residual_plots import show_residuals
 
         (part,) = np.ravel(figure.subfigures(1, 1, squeeze=False))
         show_residuals(part, self.tables["RESIDUALS"], title="measured minus reference")
@@ -246,46 +246,52 @@ def _best(
     clean: NDArray[np.bool_],
 ) -> tuple[str, Solution, ReferenceTable]:
     """Catalogue, solution and stars with most stars; the largest catalogues are tried first."""
-    raw, wcs, instrument = inputs.raw, inputs.raw["wcs"], inputs.instrument
-    shape = (inputs.catalog["naxis2"], inputs.catalog["naxis1"])
-
-    def solution(stars: ReferenceTable) -> Solution:
-        return solve(
-            sources["x"],
-            sources["y"],
-            sources["flux"],
-            shape,
-            ra=stars.ra,
-            dec=stars.dec,
-            mag=stars.brightness(),
-            pointing=(raw["ra"], raw["dec"]),
-            pixel_scale=instrument.pixel_scale,
-            pointing_error=instrument.pointing_error,
-            nominal=TanWcs.from_cards(wcs) if wcs else None,
-            rotation_known=instrument.rotation_known,
-            usable=clean,
-            errors=sources["pos_err"],
-            tolerance=parameters.TOLERANCE,
-            degree=parameters.PDEG,
-            scale_errors=(0.01, parameters.SCALE_ERROR),
-        )
-
     catalogues = sorted(
         inputs.reference_catalogues, key=lambda stars: (-len(stars.ra), stars.catalogue)
     )
     name, stars = "", joined([])
-    best = solution(stars)
+    best = _solution(inputs, parameters, sources, clean, stars)
     tries = [(stars.catalogue, [stars]) for stars in catalogues]
     if len(catalogues) > 1:
         tries.append((" + ".join(stars.catalogue for stars in catalogues), catalogues))
     for title, used in tries:
         table = joined(used)
-        found = solution(table)
+        found = _solution(inputs, parameters, sources, clean, table)
         if found.n_ref > best.n_ref:
             name, best, stars = title, found, table
         if best.n_ref >= _ENOUGH:
             break
     return name, best, joined(catalogues) if best.n_ref == 0 else stars
+
+
+def _solution(
+    inputs: Inputs,
+    parameters: AstrometricParameters.Parameters,
+    sources: NDArray[np.void],
+    clean: NDArray[np.bool_],
+    stars: ReferenceTable,
+) -> Solution:
+    """The frame's place by the stars of one table."""
+    raw, instrument = inputs.raw, inputs.instrument
+    return solve(
+        sources["x"],
+        sources["y"],
+        sources["flux"],
+        (inputs.catalog["naxis2"], inputs.catalog["naxis1"]),
+        ra=stars.ra,
+        dec=stars.dec,
+        mag=stars.brightness(),
+        pointing=(raw["ra"], raw["dec"]),
+        pixel_scale=instrument.pixel_scale,
+        pointing_error=instrument.pointing_error,
+        nominal=TanWcs.from_cards(raw["wcs"]) if raw["wcs"] else None,
+        rotation_known=instrument.rotation_known,
+        usable=clean,
+        errors=sources["pos_err"],
+        tolerance=parameters.TOLERANCE,
+        degree=parameters.PDEG,
+        scale_errors=(0.01, parameters.SCALE_ERROR),
+    )
 
 
 def joined(catalogues: Sequence[ReferenceStars]) -> ReferenceTable:
@@ -294,6 +300,7 @@ def joined(catalogues: Sequence[ReferenceStars]) -> ReferenceTable:
     nothing = np.empty(0)
 
     def band(name: str) -> NDArray[np.float64]:
+        """Magnitudes of all in one band, NaN where a catalogue has none."""
         parts = [
             np.asarray(stars.mags.get(name, np.full(len(stars.ra), np.nan)))
             for stars in catalogues

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reduction.attributes import attribute, imstat
-from reduction.corrected import corrected, differs
+from reduction.comparison import differs
+from reduction.corrected import corrected
 from reduction.depends import calibration, raw_frames
 from reduction.quality import QualityFlags
 from reduction.steps.combine import combine_biases
@@ -141,7 +142,7 @@ class BiasFrame(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Pixels, sub-windows, profiles, and values beside the limits of the level."""
-        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_calibration
 
         limit = self.process_params["MAXIMUM_ABS_MEAN"]
         plot_calibration(

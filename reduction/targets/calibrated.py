@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reduction.attributes import attribute
-from reduction.comparison import differs_in_part, fell, lost
-from reduction.corrected import differs
+from reduction.comparison import changed, differs_in_part, fell
 from reduction.depends import calibration, of_frame, raw_frame
 from reduction.mjd import utc_of
 from reduction.quality import QualityFlags
@@ -117,7 +116,7 @@ class CalibratedScienceFrame(FrameTarget):
         if fell(previous, "n_ref", found["n_ref"], parameters.MINIMUM_KEPT):
             flags |= self.Flags.FEWER_STARS
         zero, limit = found["zero_point"], parameters.MAXIMUM_ZERO_POINT_DIFFERENCE
-        if lost(previous, "zero_point", zero) or differs(previous, "zero_point", zero, limit):
+        if changed(previous, "zero_point", zero, limit):
             flags |= self.Flags.ZERO_POINT_CHANGED
         if differs_in_part(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_CHANGE):
             flags |= self.Flags.SEEING_CHANGED
@@ -125,8 +124,8 @@ class CalibratedScienceFrame(FrameTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """The image with the sky's directions, what the mask says, weights, and pixel values."""
-        from reduction.layouts import plot_reduced  # noqa: PLC0415  # matplotlib is slow to import
-        from reduction.source_plots import show_directions  # noqa: PLC0415  # as above
+        from reduction.layouts import plot_reduced
+        from reduction.source_plots import show_directions
 
         images = self.reduced.images
         shown = plot_reduced(figure, images)

@@ -140,7 +140,7 @@ class Catalog(FrameTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Where the sources are, and how wide."""
-        from reduction.plots import show_points  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.plots import show_points
 
         sources = self.tables["SOURCES"]
         clean = is_clean(sources)

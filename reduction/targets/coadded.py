@@ -198,7 +198,7 @@ class CoaddedRegriddedFrame(FieldTarget):
 
     def plot(self, figure: Figure) -> None:
         """Draw image, depth, number of frames, and the frames' seeing against their weight."""
-        from reduction.plots import show_image, show_points  # noqa: PLC0415  # matplotlib
+        from reduction.plots import show_image, show_points  # matplotlib
 
         axes = figure.subplots(2, 2)
         show_image(axes[0, 0], self.images["IMAGE"], title="image", unit="1/s")

@@ -6,17 +6,22 @@ __all__ = ["CoaddedSourceList"]
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.comparison import differs_in_part, fell, lost
-from reduction.corrected import differs
 from reduction.depends import in_field
 from reduction.detection import is_clean, star_width
 from reduction.field_grids import grid_of, own_field
 from reduction.quality import QualityFlags
+from reduction.source_lists import (
+    DEPTH_CHANGED,
+    DEPTH_IMPOSSIBLE,
+    FEWER_SOURCES,
+    SEEING_CHANGED,
+    SourcesTarget,
+)
 from reduction.steps.coadd_sources import Deep, detect_sources, measure_sources, sky_noise
 from reduction.steps.grid import part_of
 from reduction.steps.photometry import limiting_magnitude, magnitudes
@@ -24,9 +29,6 @@ from reduction.target import Anchor, FieldTarget, Inputs, Made
 from schemas.tables import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
     from reduction.steps.wcs import TanWcs
@@ -43,7 +45,7 @@ _ROW = np.dtype(
 )
 
 
-class CoaddedSourceList(FieldTarget):
+class CoaddedSourceList(SourcesTarget, FieldTarget):
     """Positions, fluxes and shapes of the sources of a field, measured on the coadd of one band.
 
     Dual-image mode: the sources are those of the field's DetectionFrame, the same in every band
@@ -101,19 +103,10 @@ class CoaddedSourceList(FieldTarget):
         """What can be wrong with the sources of a coadd."""
 
         STARS_TOO_WIDE = 1, "stars are wider than MAXIMUM_WIDTH diameters of the aperture"
-        DEPTH_IMPOSSIBLE = (
-            2,
-            "limiting_mag is not between MINIMUM_LIMITING_MAG and MAXIMUM_LIMITING_MAG",
-        )
-        FEWER_SOURCES = 4, "fewer sources than MINIMUM_KEPT of those before"
-        SEEING_CHANGED = (
-            8,
-            "the seeing differs from before by more than MAXIMUM_SEEING_CHANGE, a part of it",
-        )
-        DEPTH_CHANGED = (
-            16,
-            "limiting_mag is gone, or differs from before by more than MAXIMUM_DEPTH_DIFFERENCE",
-        )
+        DEPTH_IMPOSSIBLE = DEPTH_IMPOSSIBLE
+        FEWER_SOURCES = FEWER_SOURCES
+        SEEING_CHANGED = SEEING_CHANGED
+        DEPTH_CHANGED = DEPTH_CHANGED
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Measure the field's sources on the coadd."""
@@ -195,31 +188,9 @@ class CoaddedSourceList(FieldTarget):
         return rows
 
     def verify(self, made: Made, parameters: Parameters) -> int:
-        """Look whether the aperture holds the stars, and whether the depth can be."""
-        found, flags = made.attributes, self.Flags(0)
+        """Look whether the aperture holds the stars, too."""
+        found, flags = made.attributes, self.Flags(super().verify(made, parameters))
         wide = found["seeing"] > 2.0 * parameters.MAXIMUM_WIDTH * found["aperture"]
         if found["n_clean"] >= parameters.MINIMUM_CLEAN and wide:
             flags |= self.Flags.STARS_TOO_WIDE
-        low, high = parameters.MINIMUM_LIMITING_MAG, parameters.MAXIMUM_LIMITING_MAG
-        if math.isfinite(found["limiting_mag"]) and not low <= found["limiting_mag"] <= high:
-            flags |= self.Flags.DEPTH_IMPOSSIBLE
         return int(flags)
-
-    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
-        """See whether sources went missing, or seeing or depth are others."""
-        found, flags = made.attributes, self.Flags(0)
-        if fell(previous, "n_sources", found["n_sources"], parameters.MINIMUM_KEPT):
-            flags |= self.Flags.FEWER_SOURCES
-        if differs_in_part(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_CHANGE):
-            flags |= self.Flags.SEEING_CHANGED
-        depth, limit = found["limiting_mag"], parameters.MAXIMUM_DEPTH_DIFFERENCE
-        gone = lost(previous, "limiting_mag", depth)
-        if gone or differs(previous, "limiting_mag", depth, limit):
-            flags |= self.Flags.DEPTH_CHANGED
-        return int(flags)
-
-    def plot(self, figure: FigureBase) -> None:
-        """Positions, magnitudes, their errors, and widths."""
-        from reduction.layouts import plot_sources  # noqa: PLC0415  # matplotlib is slow to import
-
-        plot_sources(figure, self.rows)

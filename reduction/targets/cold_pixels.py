@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reduction.attributes import attribute
-from reduction.corrected import differs
+from reduction.comparison import differs
 from reduction.depends import calibration
 from reduction.quality import QualityFlags
 from reduction.steps.pixels import cold_pixels
@@ -91,7 +91,7 @@ class ColdPixelMap(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """The map, where cold pixels crowd, and the flat that they were found in."""
-        from reduction.layouts import plot_pixel_map  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_pixel_map
 
         flat = self.dome or self.twilight
         plot_pixel_map(

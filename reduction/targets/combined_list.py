@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.comparison import fell, lost
-from reduction.corrected import differs
+from reduction.comparison import changed, fell
 from reduction.depends import frames_of_field, in_field
 from reduction.frame_keys import frame_key
 from reduction.quality import QualityFlags
@@ -132,13 +131,13 @@ class CombinedList(FieldTarget):
         if set((previous.get("bands") or "").split()) - set(found["bands"].split()):
             flags |= self.Flags.BAND_LOST
         depth, limit = found["faintest"], parameters.MAXIMUM_DEPTH_DIFFERENCE
-        if lost(previous, "faintest", depth) or differs(previous, "faintest", depth, limit):
+        if changed(previous, "faintest", depth, limit):
             flags |= self.Flags.DEPTH_CHANGED
         return int(flags)
 
     def plot(self, figure: FigureBase) -> None:
         """Places, how often stars were seen, errors by band, and the first two bands' colour."""
-        from reduction.source_plots import plot_combined  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.source_plots import plot_combined
 
         plot_combined(figure, self.rows, (self.bands or "").split())
 

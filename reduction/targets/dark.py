@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute, imstat
-from reduction.corrected import corrected, differs
+from reduction.comparison import differs
+from reduction.corrected import corrected
 from reduction.depends import calibration, raw_frames
 from reduction.parameters import from_chip
 from reduction.quality import QualityFlags
@@ -136,7 +137,7 @@ class DarkCurrent(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Currents, sub-windows, profiles, and how often each current occurs."""
-        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_calibration
 
         lines = {"median": self.bulk} if self.bulk is not None else None
         dark = self.images["DARK"]

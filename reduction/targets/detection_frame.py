@@ -134,6 +134,6 @@ class DetectionFrame(FieldTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """The image, its depth, why pixels have none, and the sources' widths."""
-        from reduction.source_plots import plot_detection  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.source_plots import plot_detection
 
         plot_detection(figure, self.images, self.tables["SOURCES"])

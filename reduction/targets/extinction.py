@@ -54,7 +54,7 @@ class AtmosphericExtinctionCoefficient(AtmosphericExtinction):
 
     def plot(self, figure: FigureBase) -> None:
         """Draw the constant of all nights: where it changes, the instrument's module did."""
-        from reduction.layouts import plot_trend  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_trend
 
         axes = figure.subplots()
         plot_trend(axes, self, "extinction", error="extinction_err", unit="mag/airmass")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute, imstat
-from reduction.corrected import differs, measured_gain
+from reduction.comparison import differs
+from reduction.corrected import measured_gain
 from reduction.depends import calibration, raw_frames
 from reduction.night_sky import sky_frames
 from reduction.parameters import from_chip
@@ -122,7 +123,7 @@ class FringeFrame(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """The pattern, and without bad pixels sub-windows, profiles and values."""
-        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_calibration
 
         pattern = self.images["FRINGE"]
         bad = np.zeros(pattern.shape, dtype=bool)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.corrected import corrected, dark_signal, differs
+from reduction.comparison import differs
+from reduction.corrected import corrected, dark_signal
 from reduction.depends import calibration, raw_frames
 from reduction.quality import QualityFlags
 from reduction.steps.gain import linearity, mean_gain, pair_gain
@@ -135,7 +136,7 @@ class GainLinearity(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Levels of the flats over exposure time, and the gain over time."""
-        from reduction.layouts import plot_exposures, plot_trend, science_pixels  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_exposures, plot_trend, science_pixels
 
         levels, trend = figure.subplots(1, 2)
         raws = self.raw_dome_flats or self.raw_twilight_flats

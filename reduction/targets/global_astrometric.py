@@ -176,7 +176,7 @@ class GAstrometric(FieldTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Draw the residuals against the catalogue, and below those of overlaps."""
-        from reduction.residual_plots import show_residuals  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.residual_plots import show_residuals
 
         upper, lower = np.ravel(figure.subfigures(2, 1, squeeze=False))
         show_residuals(upper, self.tables["RESIDUALS_REF"], title="measured minus reference")

@@ -130,12 +130,7 @@ class GPhotometric(FieldTarget):
         lists = inputs.source_lists
         known = {frame_key(f): f for f in inputs.source_catalogues}
         found = _measurements(lists, known, parameters)
-        if not np.isfinite(found.standard).any():
-            message = (
-                f"none of the field's {len(lists)} frames in {inputs.filter} has a standard star "
-                "to tie the others to"
-            )
-            raise UnprocessableError(message)
+        _check_standards(found, len(lists), inputs.filter)
         star = _stars(found, parameters.SEARCH_DISTANCE)
         star, shift = _in_one_system(found, star)
         kept = star >= 0
@@ -152,22 +147,17 @@ class GPhotometric(FieldTarget):
             clip=parameters.SIGMA_CLIPPING_LEVEL,
         )
         table = _table(lists, found, solution)
-        tied = np.isfinite(table["zero_point"])
-        sure = np.isfinite(table["offset"]) & (
-            table["n_standards"] >= parameters.MIN_STANDARD_COUNT
-        )
-        offsets = np.abs(table["offset"][sure])
         return Made(
             tables={ZERO_POINT_TABLE: table},
             attributes={
                 "n_frames": len(lists),
-                "n_tied": int(tied.sum()),
+                "n_tied": int(np.isfinite(table["zero_point"]).sum()),
                 "n_stars": int(np.isfinite(solution.magnitudes).sum()),
                 "n_standards": int((np.isfinite(standard) & _seen(solution, star[kept])).sum()),
                 "n_measurements": int(solution.used.sum()),
                 "scatter": _median(table["scatter"]),
                 "zero_point_err": _median(table["zero_point_err"]),
-                "max_offset": float(offsets.max()) if len(offsets) else None,
+                "max_offset": _largest_offset(table, parameters.MIN_STANDARD_COUNT),
                 "chi2": solution.chi2,
                 "band": inputs.filter,
                 "flux_type": parameters.FLUX_TYPE,
@@ -258,6 +248,15 @@ def _measurements(
     return _Measurements(numbers.astype(np.intp), *columns)
 
 
+def _check_standards(found: _Measurements, frames: int, band: str) -> None:
+    if not np.isfinite(found.standard).any():
+        message = (
+            f"none of the field's {frames} frames in {band} has a standard star to tie the "
+            "others to"
+        )
+        raise UnprocessableError(message)
+
+
 def _stars(found: _Measurements, distance: float) -> NDArray[np.intp]:
     """Number of each measurement's star; standards on one frame only are stars too."""
     star = link_stars(found.ra, found.dec, found.frame, radius=distance)
@@ -325,6 +324,13 @@ def _table(
         row["airmass"] = np.nan if frame.raw["airmass"] is None else frame.raw["airmass"]
         row["aperture_radius"] = frame["aperture_radius"]
     return table
+
+
+def _largest_offset(table: NDArray[np.void], at_least: int) -> float | None:
+    """Of the frames with so many standards of their own; None where no frame has."""
+    sure = np.isfinite(table["offset"]) & (table["n_standards"] >= at_least)
+    offsets = np.abs(table["offset"][sure])
+    return float(offsets.max()) if len(offsets) else None
 
 
 def _median(values: NDArray[np.float64]) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reduction.attributes import attribute
-from reduction.corrected import differs
+from reduction.comparison import differs
 from reduction.depends import calibration
 from reduction.quality import QualityFlags
 from reduction.steps.pixels import hot_pixels
@@ -99,7 +99,7 @@ class HotPixelMap(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """The map, where hot pixels crowd, and the bias that they were found in."""
-        from reduction.layouts import plot_pixel_map  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_pixel_map
 
         plot_pixel_map(
             figure, self.images["MAP"], self.bias.images["BIAS"], title="hot pixels", unit="adu"

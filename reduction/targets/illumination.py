@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from reduction.attributes import attribute, imstat
-from reduction.corrected import differs
+from reduction.comparison import differs
 from reduction.depends import calibration, frames_of_night
 from reduction.focal_plane import ChipMap, chip_maps
 from reduction.quality import QualityFlags
@@ -237,7 +237,7 @@ class IlluminationCorrectionFrame(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Factors, sub-windows, profiles, and how often each factor occurs."""
-        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_calibration
 
         plot_calibration(figure, self.images["IMAGE"], title="illumination", unit="factor")
 

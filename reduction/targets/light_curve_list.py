@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.comparison import fell, lost
-from reduction.corrected import differs
+from reduction.comparison import changed, differs, fell
 from reduction.depends import frames_of_field, in_field
+from reduction.field_grids import own_field
 from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key
 from reduction.quality import QualityFlags
 from reduction.steps.associate import AssociateFlag, mean_position
@@ -132,7 +132,7 @@ class LightCurveList(FieldTarget):
         lists: Sequence[Progenitor] = inputs.source_lists
         seen = _gathered(lists, inputs.associations, parameters)
         if len(seen) == 0:
-            message = f"no star of field {inputs.field.name} was seen on two frames"  # type: ignore[union-attr]  # made per field
+            message = f"no star of field {own_field(inputs).name} was seen on two frames"
             raise UnprocessableError(message)
         stars, star = np.unique(seen["association"], return_inverse=True)
         found = _ensemble(seen, star, parameters)
@@ -180,7 +180,7 @@ class LightCurveList(FieldTarget):
         if differs(previous, "error_floor", floor, limit):
             flags |= self.Flags.FLOOR_CHANGED
         zero, limit = found["zero_point"], parameters.MAXIMUM_ZERO_POINT_DIFFERENCE
-        if lost(previous, "zero_point", zero) or differs(previous, "zero_point", zero, limit):
+        if changed(previous, "zero_point", zero, limit):
             flags |= self.Flags.ZERO_POINT_CHANGED
         return int(flags)
 
@@ -239,6 +239,7 @@ def _ensemble(
     """Offsets of the frames; with a plane in the stars' positions where there are enough."""
 
     def solve(along: Array | None) -> Ensemble:
+        """Offsets of the frames, with slopes along these quantities."""
         return relative_photometry(
             *(star, seen["list"], seen["instrumental"], seen["err"]),
             along=along,

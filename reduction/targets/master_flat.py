@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute, imstat
-from reduction.corrected import differs
+from reduction.comparison import differs
 from reduction.depends import calibration
 from reduction.quality import QualityFlags
 from reduction.steps.flat import CombineType, master_flat
@@ -125,7 +125,7 @@ class MasterFlatFrame(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Pixels, and without hot and cold ones sub-windows, profiles and values."""
-        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_calibration
 
         flat = self.images["FLAT"]
         bad = np.zeros(flat.shape, dtype=bool)

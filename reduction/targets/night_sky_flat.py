@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute, imstat
-from reduction.corrected import differs, measured_gain
+from reduction.comparison import differs
+from reduction.corrected import measured_gain
 from reduction.depends import calibration, raw_frames
 from reduction.night_sky import sky_frames
 from reduction.parameters import from_chip
@@ -133,7 +134,7 @@ class NightSkyFlatFrame(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Pixels, and without hot ones sub-windows, profiles and values."""
-        from reduction.layouts import plot_calibration  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_calibration
 
         bad = None if self.hot is None else self.hot.images["MAP"] == 0
         plot_calibration(figure, self.images["FLAT"], title="flat of the night sky", bad=bad)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.comparison import fell
-from reduction.corrected import differs
+from reduction.comparison import differs, fell
 from reduction.depends import of_frame, raw_frame
 from reduction.detection import is_clean, signal_to_noise
 from reduction.parameters import from_band

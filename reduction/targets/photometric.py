@@ -102,20 +102,12 @@ class PhotometricParameters(FrameTarget):
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Take off colour and illumination; clip; average; add the extinction."""
         raw, catalog = inputs.raw, inputs.source_catalog
-        stars = catalog.tables["STANDARDS"]
-        stars = stars[stars["used"] > 0]
-        term, own = catalog["color_term"], stars["of_color"]
-        if inputs.transformation is not None:
-            term = inputs.transformation["color_term"]
-            own = of_color(stars["color"], term)
-        z = stars["zero_point"] - own
-        z += 2.5 * np.log10(factors_at(inputs.illumination, stars["x"], stars["y"]))
+        z, errors, term = _standards(inputs)
         air = inputs.measured_extinction or inputs.site_extinction
         extinction, error = _extinction(air)
         airmass = 1.0 if raw["airmass"] is None else raw["airmass"]
         found = zero_point(
-            z,
-            stars["zero_point_err"],
+            *(z, errors),
             airmass=airmass,
             extinction=extinction,
             sigma_clip=parameters.SIGMA_CLIPPING_LEVEL,
@@ -178,6 +170,19 @@ class PhotometricParameters(FrameTarget):
             panel.errorbar(stars[name], z, stars["zero_point_err"], fmt=".", lw=0.5)
             panel.axhline(self.zero_point, color="k", lw=0.7)
             panel.set(xlabel=name, ylabel="zero point above the atmosphere [mag]")
+
+
+def _standards(inputs: Inputs) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Zero points of the stars, colour and illumination taken off; errors; the colour term."""
+    stars = inputs.source_catalog.tables["STANDARDS"]
+    stars = stars[stars["used"] > 0]
+    term, own = inputs.source_catalog["color_term"], stars["of_color"]
+    if inputs.transformation is not None:
+        term = inputs.transformation["color_term"]
+        own = of_color(stars["color"], term)
+    z = stars["zero_point"] - own
+    z += 2.5 * np.log10(factors_at(inputs.illumination, stars["x"], stars["y"]))
+    return z, stars["zero_point_err"], term
 
 
 def _extinction(air: Progenitor | None) -> tuple[float, float | None]:

@@ -104,6 +104,14 @@ class RawFrame(DBObject):
 class RawCalibration(RawFrame):
     """A raw frame that is combined with others of its kind."""
 
+    @dataclass(frozen=True, slots=True)
+    class Parameters(RawFrame.Parameters):
+        """Limits, which instruments may set otherwise; the SHAPE (ny, nx), None for any."""
+
+        MAX_SATURATED: float = 0.05
+        MAX_INVALID: float = 0.1
+        SHAPE: tuple[int, int] | None = from_chip("shape")
+
     class Flags(QualityFlags):
         """What can be wrong with a raw calibration."""
 

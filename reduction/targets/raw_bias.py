@@ -7,7 +7,6 @@ __all__ = ["RawBiasFrame"]
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reduction.parameters import from_chip
 from reduction.quality import QualityFlags
 from reduction.targets.raw import EMPTY, NO_NUMBERS, OTHER_SHAPE, SATURATED, RawCalibration
 
@@ -19,14 +18,9 @@ class RawBiasFrame(RawCalibration):
     """A raw bias."""
 
     @dataclass(frozen=True, slots=True)
-    class Parameters:
+    class Parameters(RawCalibration.Parameters):
         """Astro-WISE's names; adu, of the raw pixels, without outliers."""
 
-        SATURATION: float = from_chip("saturation")
-        MAX_SATURATED: float = 0.05
-        MAX_INVALID: float = 0.1
-        MIN_RANGE: float = 1.0
-        SHAPE: tuple[int, int] | None = from_chip("shape")
         MAX_BIAS_LEVEL: float = 5000.0
         MAX_BIAS_STDEV: float = 50.0
         MAX_BIAS_FLATNESS: float = 100.0

@@ -7,7 +7,6 @@ __all__ = ["RawDarkFrame"]
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reduction.parameters import from_chip
 from reduction.quality import QualityFlags
 from reduction.targets.raw import EMPTY, NO_NUMBERS, OTHER_SHAPE, SATURATED, RawCalibration
 
@@ -19,14 +18,9 @@ class RawDarkFrame(RawCalibration):
     """A raw dark."""
 
     @dataclass(frozen=True, slots=True)
-    class Parameters:
+    class Parameters(RawCalibration.Parameters):
         """In Astro-WISE's manner; adu, of the raw pixels, without outliers."""
 
-        SATURATION: float = from_chip("saturation")
-        MAX_SATURATED: float = 0.05
-        MAX_INVALID: float = 0.1
-        MIN_RANGE: float = 1.0
-        SHAPE: tuple[int, int] | None = from_chip("shape")
         MAX_DARK_LEVEL: float = 20000.0
         MAX_DARK_FLATNESS: float = 2000.0
 

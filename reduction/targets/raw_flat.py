@@ -7,7 +7,6 @@ __all__ = ["RawDomeFlatFrame", "RawFlatFrame", "RawTwilightFlatFrame"]
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reduction.parameters import from_chip
 from reduction.quality import QualityFlags
 from reduction.targets.raw import EMPTY, NO_NUMBERS, OTHER_SHAPE, SATURATED, RawCalibration
 
@@ -19,14 +18,10 @@ class RawFlatFrame(RawCalibration):
     """What raw flats have in common."""
 
     @dataclass(frozen=True, slots=True)
-    class Parameters:
+    class Parameters(RawCalibration.Parameters):
         """Astro-WISE's names; adu, of the raw pixels."""
 
-        SATURATION: float = from_chip("saturation")
         MAX_SATURATED: float = 0.1
-        MAX_INVALID: float = 0.1
-        MIN_RANGE: float = 1.0
-        SHAPE: tuple[int, int] | None = from_chip("shape")
         MIN_FLAT_MEAN: float = 1500.0
         MAX_FLAT_MEAN: float = 60000.0
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.corrected import corrected, differs
+from reduction.comparison import differs
+from reduction.corrected import corrected
 from reduction.depends import raw_frames
 from reduction.quality import QualityFlags
 from reduction.steps.read_noise import read_noise
@@ -115,8 +116,8 @@ class ReadNoise(CalibrationTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Difference of the first two biases, its scatter, and the read noise over time."""
-        from reduction.layouts import plot_trend, science_pixels  # noqa: PLC0415  # matplotlib is slow to import
-        from reduction.plots import show_histogram, show_image  # noqa: PLC0415  # as above
+        from reduction.layouts import plot_trend, science_pixels
+        from reduction.plots import show_histogram, show_image
 
         (difference, values), (trend, spare) = figure.subplots(2, 2)
         spare.axis("off")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute, imstat
-from reduction.corrected import dark_signal, differs, frame_sections, measured_gain
+from reduction.comparison import differs
+from reduction.corrected import dark_signal, frame_sections, measured_gain
 from reduction.depends import calibration, raw_frame
 from reduction.parameters import from_chip
 from reduction.quality import QualityFlags
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.figure import FigureBase
+    from numpy.typing import NDArray
 
     from reduction.progenitor import Progenitor
 
@@ -176,17 +178,19 @@ class ReducedScienceFrame(FrameTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Pixels, mask, weights, and how often each value of good pixels occurs."""
-        from reduction.layouts import plot_reduced  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_reduced
 
         plot_reduced(figure, self.images)
 
 
-def _plane(progenitor: Progenitor | None, name: str, shape: tuple[int, int], dtype: type) -> Any:  # noqa: ANN401  # array of the dtype
+def _plane(
+    progenitor: Progenitor | None, name: str, shape: tuple[int, int], dtype: type
+) -> NDArray[Any]:
     """An image of a calibration; ones where there is none."""
     return np.ones(shape, dtype=dtype) if progenitor is None else progenitor.images[name]
 
 
-def _pedestal(inputs: Inputs, shape: tuple[int, int]) -> Any:  # noqa: ANN401  # float32 array
+def _pedestal(inputs: Inputs, shape: tuple[int, int]) -> NDArray[np.float32]:
     """What is subtracted from every pixel: bias, and dark current of the exposure time; adu."""
     bias = np.zeros(shape, np.float32) if inputs.bias is None else inputs.bias.images["BIAS"]
     dark = dark_signal(inputs.dark, inputs.raw)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.comparison import differs_in_part, lost
-from reduction.corrected import differs
+from reduction.comparison import changed, differs, differs_in_part
 from reduction.depends import calibration, in_field, of_frame, raw_frame
 from reduction.detection import is_clean, signal_to_noise
 from reduction.field_grids import grid_of, own_field
@@ -159,27 +158,12 @@ class RegriddedFrame(FrameInFieldTarget):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Take the sky off, interpolate, and say how the result's scale and stars are."""
-        exptime = inputs.raw["exptime"]
-        if not exptime > 0:
-            name = inputs.raw["name"]
-            message = f"{name}: found an exposure time of {exptime:g} s, expected more than 0"
-            raise UnprocessableError(message)
+        exptime = _exposure_time(inputs)
         frame, origin = self._projection(inputs)
         grid, box = self._part(inputs, frame)
         sky = self._without_sky(inputs, parameters)
-        made = resample(
-            sky.image,
-            sky.weight,
-            inputs.reduced.images["MASK"],
-            frame=frame,
-            grid=grid,
-            box=box,
-            kernel=Kernel(parameters.RESAMPLING_TYPE),
-            limit=parameters.MAXIMUM_BAD_SHARE,
-        )
-        if not (made.weight > 0).any():
-            where = f"{inputs.raw['name']}: no pixel of the grid of {own_field(inputs).name}"
-            raise UnprocessableError(f"{where} gets a value")
+        made = self._resampled(inputs, sky, frame, (grid, box), parameters)
+        covers = made.weight > 0
         part = part_of(grid, x0=box.x0, y0=box.y0)
         stars = self._stars(inputs, sky, made, (frame, part))
         return Made(
@@ -199,12 +183,37 @@ class RegriddedFrame(FrameInFieldTarget):
                 "sky_rms": sky.rms,
                 **_widths(stars, inputs.catalog["fwhm"], frame.pixel_scale),
                 "noise_factor": made.noise_factor,
-                "weight": float(np.median(made.weight[made.weight > 0])),
-                "good_fraction": float((made.weight > 0).mean()),
+                "weight": float(np.median(made.weight[covers])),
+                "good_fraction": float(covers.mean()),
             },
             tables={"STARS": stars},
             cards=_cards(inputs, part, box),
         )
+
+    @staticmethod
+    def _resampled(
+        inputs: Inputs,
+        sky: SkySubtracted,
+        frame: TanWcs,
+        place: tuple[TanWcs, Section],
+        parameters: RegriddedFrame.Parameters,
+    ) -> Resampled:
+        """The frame on its part of the grid."""
+        grid, box = place
+        made = resample(
+            sky.image,
+            sky.weight,
+            inputs.reduced.images["MASK"],
+            frame=frame,
+            grid=grid,
+            box=box,
+            kernel=Kernel(parameters.RESAMPLING_TYPE),
+            limit=parameters.MAXIMUM_BAD_SHARE,
+        )
+        if not (made.weight > 0).any():
+            where = f"{inputs.raw['name']}: no pixel of the grid of {own_field(inputs).name}"
+            raise UnprocessableError(f"{where} gets a value")
+        return made
 
     @staticmethod
     def _part(inputs: Inputs, frame: TanWcs) -> tuple[TanWcs, Section]:
@@ -301,7 +310,7 @@ class RegriddedFrame(FrameInFieldTarget):
 
     def plot(self, figure: Figure) -> None:
         """Draw image and mask, and the stars' widths before and after."""
-        from reduction.plots import (  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.plots import (
             show_image,
             show_mask,
             show_points,
@@ -337,11 +346,20 @@ class RegriddedFrame(FrameInFieldTarget):
         if differs(previous, "good_fraction", found["good_fraction"], limit):
             flags |= self.Flags.FRACTION_DIFFERS_FROM_PREVIOUS
         zero, limit = found["zero_point"], parameters.MAXIMUM_ZERO_POINT_DIFFERENCE
-        if lost(previous, "zero_point", zero) or differs(previous, "zero_point", zero, limit):
+        if changed(previous, "zero_point", zero, limit):
             flags |= self.Flags.ZERO_POINT_CHANGED
         if differs_in_part(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_CHANGE):
             flags |= self.Flags.SEEING_CHANGED
         return int(flags)
+
+
+def _exposure_time(inputs: Inputs) -> float:
+    exptime: float = inputs.raw["exptime"]
+    if not exptime > 0:
+        name = inputs.raw["name"]
+        message = f"{name}: found an exposure time of {exptime:g} s, expected more than 0"
+        raise UnprocessableError(message)
+    return exptime
 
 
 def _widths(stars: NDArray[np.void], usual: float | None, pixel_scale: float) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reduction.attributes import attribute
-from reduction.corrected import differs
+from reduction.comparison import differs
 from reduction.depends import of_frame
 from reduction.quality import QualityFlags
 from reduction.steps.weight import MaskBit, plane
@@ -75,7 +75,7 @@ class SatelliteMap(FrameTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Where the trails are, and on what."""
-        from reduction.layouts import plot_pixel_map  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.layouts import plot_pixel_map
 
         found_in = None if self.reduced is None else self.reduced.images["IMAGE"]
         plot_pixel_map(figure, self.images["MAP"], found_in, title="satellites", unit="adu")

@@ -6,25 +6,27 @@ __all__ = ["SourceList"]
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.comparison import differs_in_part, fell, lost
-from reduction.corrected import differs
 from reduction.depends import calibration, of_frame, raw_frame
 from reduction.detection import is_clean, star_width
 from reduction.focal_plane import factors_at
 from reduction.quality import QualityFlags
+from reduction.source_lists import (
+    DEPTH_CHANGED,
+    DEPTH_IMPOSSIBLE,
+    FEWER_SOURCES,
+    SEEING_CHANGED,
+    SourcesTarget,
+)
 from reduction.steps.photometry import limiting_magnitude, magnitudes
 from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
 _FIELDS = (
@@ -35,7 +37,7 @@ _FIELDS = (
 _ROW = np.dtype([*((name, "f8") for name in _FIELDS), ("flags", "i4")])
 
 
-class SourceList(FrameTarget):
+class SourceList(SourcesTarget, FrameTarget):
     """Positions, fluxes and shapes of all sources detected on one reduced frame.
 
     Fluxes are those in the catalog's circular aperture, and by the point spread function, scaled
@@ -88,19 +90,10 @@ class SourceList(FrameTarget):
         """What can be wrong with a list of sources."""
 
         PLACES_UNKNOWN = 1, "sources have no position on the sky"
-        DEPTH_IMPOSSIBLE = (
-            2,
-            "limiting_mag is not between MINIMUM_LIMITING_MAG and MAXIMUM_LIMITING_MAG",
-        )
-        FEWER_SOURCES = 4, "fewer sources than MINIMUM_KEPT of those before"
-        SEEING_CHANGED = (
-            8,
-            "the seeing differs from before by more than MAXIMUM_SEEING_CHANGE, a part of it",
-        )
-        DEPTH_CHANGED = (
-            16,
-            "limiting_mag is gone, or differs from before by more than MAXIMUM_DEPTH_DIFFERENCE",
-        )
+        DEPTH_IMPOSSIBLE = DEPTH_IMPOSSIBLE
+        FEWER_SOURCES = FEWER_SOURCES
+        SEEING_CHANGED = SEEING_CHANGED
+        DEPTH_CHANGED = DEPTH_CHANGED
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Give each source its place and its magnitude."""
@@ -163,31 +156,8 @@ class SourceList(FrameTarget):
         return limiting_magnitude(float(noise * np.median(factor)), float(ground))
 
     def verify(self, made: Made, parameters: Parameters) -> int:
-        """Look whether all sources have a place, and whether the depth can be."""
-        flags, depth = self.Flags(0), made.attributes["limiting_mag"]
-        rows = made.rows
+        """Look whether all sources have a place, too."""
+        flags, rows = self.Flags(super().verify(made, parameters)), made.rows
         if rows is not None and not (np.isfinite(rows["ra"]) & np.isfinite(rows["dec"])).all():
             flags |= self.Flags.PLACES_UNKNOWN
-        low, high = parameters.MINIMUM_LIMITING_MAG, parameters.MAXIMUM_LIMITING_MAG
-        if math.isfinite(depth) and not low <= depth <= high:
-            flags |= self.Flags.DEPTH_IMPOSSIBLE
         return int(flags)
-
-    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
-        """See whether sources went missing, or seeing or depth are others."""
-        found, flags = made.attributes, self.Flags(0)
-        if fell(previous, "n_sources", found["n_sources"], parameters.MINIMUM_KEPT):
-            flags |= self.Flags.FEWER_SOURCES
-        if differs_in_part(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_CHANGE):
-            flags |= self.Flags.SEEING_CHANGED
-        depth, limit = found["limiting_mag"], parameters.MAXIMUM_DEPTH_DIFFERENCE
-        gone = lost(previous, "limiting_mag", depth)
-        if gone or differs(previous, "limiting_mag", depth, limit):
-            flags |= self.Flags.DEPTH_CHANGED
-        return int(flags)
-
-    def plot(self, figure: FigureBase) -> None:
-        """Positions, magnitudes, their errors, and widths."""
-        from reduction.layouts import plot_sources  # noqa: PLC0415  # matplotlib is slow to import
-
-        plot_sources(figure, self.rows)

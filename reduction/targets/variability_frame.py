@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.comparison import fell
-from reduction.corrected import differs
+from reduction.comparison import differs, fell
 from reduction.depends import in_field
 from reduction.quality import QualityFlags
 from reduction.steps.variability import light_curve_statistics

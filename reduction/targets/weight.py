@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute, imstat
-from reduction.corrected import differs
+from reduction.comparison import differs
 from reduction.depends import of_frame
 from reduction.quality import QualityFlags
 from reduction.steps.statistics import image_statistics
@@ -85,7 +85,7 @@ class WeightFrame(FrameTarget):
 
     def plot(self, figure: FigureBase) -> None:
         """Weights, why pixels have none, profiles, and how often each weight occurs."""
-        from reduction.plots import (  # noqa: PLC0415  # matplotlib is slow to import
+        from reduction.plots import (
             show_histogram,
             show_image,
             show_mask,

@@ -189,7 +189,7 @@ def _around(
         mine = _aliases(place[0])
         used = {*_aliases(centre[0]), *_aliases(centre[1]), *_aliases(radius)}
         if is_position(place) and used and not used & mine:
-            yield Around(place, centre, radius, operator)  # type: ignore[arg-type]  # a position
+            yield Around(place, centre, radius, operator)
 
 
 def _in_circle(call: typed.Apply) -> Iterator[Around]:
@@ -217,7 +217,7 @@ def _near(call: typed.Apply) -> Iterator[Near]:
         if is_footprint(one):
             yield Near(one, other)
         elif kind_of(one.column) is Kind.POINT and len(place) == 2 and is_position(place):
-            yield Near(place, other)  # type: ignore[arg-type]  # two columns
+            yield Near(place, other)
 
 
 def _points(arguments: Iterable[typed.Expr]) -> tuple[_Pair, _Pair]:

@@ -253,7 +253,9 @@ class Regions:
         return written if kind_of(part.column) is Kind.DOUBLE else f"{written}::float8"
 
 
-def is_position(place: Sequence[typed.Expr | str]) -> bool:
+def is_position(
+    place: Sequence[typed.Expr | str],
+) -> TypeGuard[tuple[typed.Reference, typed.Reference]]:
     """Whether two coordinates are the position of one stored table, for which it has an index."""
     ra, dec = place
     return (
@@ -267,7 +269,7 @@ def is_position(place: Sequence[typed.Expr | str]) -> bool:
 
 def is_published(place: Sequence[typed.Expr | str]) -> bool:
     """Whether they are the position of a published table, right ascensions within 0 to 360."""
-    return is_position(place) and not (isinstance(place[0], typed.Reference) and place[0].uploaded)
+    return is_position(place) and not place[0].uploaded
 
 
 def _cap(numbers: tuple[float, ...]) -> sphere.Cap | None:

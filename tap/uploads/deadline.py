@@ -99,6 +99,7 @@ def resolved(host: str, port: int, deadline: Deadline) -> list[str]:
     answers: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
 
     def ask() -> None:
+        """Put addresses, or why there are none, into the queue."""
         try:
             found: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             answers.put([str(each[4][0]) for each in found])

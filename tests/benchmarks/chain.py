@@ -28,12 +28,11 @@ from typing import Final
 from astropy.io import fits
 from distributed import Client
 
-from reduction.archive import Archive
-from reduction.operate import initialise, sync_recipes
 from reduction.scope import Scope
 from reduction.simulate import simulate
 from reduction.simulation.config import SimulationConfig, cameras
-from schemas.settings import EngineSettings, LimitSettings, Settings, StorageSettings
+from schemas.settings import EngineSettings, LimitSettings
+from tests.support.archives import opened_archive
 from tests.support.clusters import Databases, throw_away_cluster
 from vo_service.supervise import free_port
 
@@ -84,19 +83,16 @@ def mosaic(single, folder, chips):
 @contextmanager
 def archive_of(databases, files, address="inline"):
     """An empty archive on a database of its own."""
-    with databases.fresh() as database, tempfile.TemporaryDirectory(dir=files) as folder:
-        settings = Settings(
-            database=database,
-            storage=StorageSettings(root=Path(folder)),
-            engine=EngineSettings(address=address),
-            limits=LimitSettings(make_budget_s=7200.0),
-        )
-        archive = Archive(settings)
-        initialise(settings, archive.registry)
-        sync_recipes(archive)
-        Archive.use(archive)
+    sections = {
+        "engine": EngineSettings(address=address),
+        "limits": LimitSettings(make_budget_s=7200.0),
+    }
+    with (
+        databases.fresh() as database,
+        tempfile.TemporaryDirectory(dir=files) as folder,
+        opened_archive(database, Path(folder), **sections) as archive,
+    ):
         yield archive
-        archive.close()
 
 
 @contextmanager

@@ -10,8 +10,8 @@ import pytest
 
 from reduction.archive import Archive
 from reduction.instruments.base import FrameKind
-from reduction.operate import initialise, sync_recipes
-from schemas.settings import ReductionSettings, Settings, StorageSettings
+from schemas.settings import ReductionSettings
+from tests.support.archives import opened_archive
 from tests.support.toy import write_frame
 
 if TYPE_CHECKING:
@@ -34,17 +34,9 @@ def work_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def archive(fresh_database: DatabaseSettings, tmp_path: Path) -> Iterator[Archive]:
     """An empty archive that knows the toy camera."""
-    settings = Settings(
-        database=fresh_database,
-        storage=StorageSettings(root=tmp_path / "files"),
-        reduction=ReductionSettings(plugins=(PLUGIN,)),
-    )
-    opened = Archive(settings)
-    initialise(settings, opened.registry)
-    sync_recipes(opened)
-    Archive.use(opened)
-    yield opened
-    opened.close()
+    toy = ReductionSettings(plugins=(PLUGIN,))
+    with opened_archive(fresh_database, tmp_path / "files", reduction=toy) as made:
+        yield made
 
 
 @pytest.fixture

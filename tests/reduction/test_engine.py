@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,19 +21,15 @@ from reduction.scope import Scope
 from schemas.errors import BusyError, StorageError
 from schemas.settings import EngineSettings, LimitSettings
 from tests.reduction.test_single_flight import environment
+from tests.support.serving import kill_tree
 from tests.support.toy import ToyBias, work_done
+from vo_service.supervise import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 IMAGES = Scope(classes=frozenset({"ToyImage"}))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start_engine(env: dict[str, str], port: int) -> subprocess.Popen[bytes]:
@@ -50,20 +46,6 @@ def start_engine(env: dict[str, str], port: int) -> subprocess.Popen[bytes]:
     )
 
 
-def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    try:
-        family = [*psutil.Process(process.pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        family = []
-    process.kill()
-    for child in family:
-        try:
-            child.kill()
-        except psutil.NoSuchProcess:
-            continue
-    process.wait()
-
-
 @contextmanager
 def asking(archive: Archive, port: int, budget_s: float = 60) -> Iterator[Archive]:
     changed = {
@@ -75,6 +57,20 @@ def asking(archive: Archive, port: int, budget_s: float = 60) -> Iterator[Archiv
         yield opened
     finally:
         opened.close()
+
+
+@contextmanager
+def working(
+    archive: Archive, work_log: Path, *, budget_s: float = 60, **env: str
+) -> Iterator[tuple[Archive, subprocess.Popen[bytes]]]:
+    """An archive that asks an engine of its own, and the engine."""
+    port = free_port("127.0.0.1")
+    engine = start_engine(environment(archive, work_log, **env), port)
+    try:
+        with asking(archive, port, budget_s) as asker:
+            yield asker, engine
+    finally:
+        kill_tree(engine)
 
 
 def ask(archive: Archive) -> tuple[list[tuple[float]], int]:
@@ -94,58 +90,45 @@ def wait_for_work(work_log: Path, word: str) -> None:
 
 
 def test_a_plan_runs_on_the_workers(archive: Archive, night: Path, work_log: Path) -> None:
-    port = free_port()
-    engine = start_engine(environment(archive, work_log), port)
-    try:
-        with asking(archive, port) as asker:
-            assert ask(asker) == ([(20.0,)], 4)
-            assert ask(asker) == ([(20.0,)], 0)
-            assert work_done(work_log) == ["ToyBias", "ToyFlat", "ToyImage", "ToyMap"]
-            edit(archive, ToyBias.get().raw_bias_frames[0].object_id, "is_valid", 0, why="x")
-            rows, remade = ask(asker)
-            assert rows == [(round(100 * 199 / 999, 4),)]
-            assert remade == 4
-    finally:
-        kill_tree(engine)
+    with working(archive, work_log) as (asker, _):
+        assert ask(asker) == ([(20.0,)], 4)
+        assert ask(asker) == ([(20.0,)], 0)
+        assert work_done(work_log) == ["ToyBias", "ToyFlat", "ToyImage", "ToyMap"]
+        edit(archive, ToyBias.get().raw_bias_frames[0].object_id, "is_valid", 0, why="x")
+        rows, remade = ask(asker)
+        assert rows == [(round(100 * 199 / 999, 4),)]
+        assert remade == 4
 
 
 def test_a_killed_worker_does_not_lose_the_question(
     archive: Archive, night: Path, work_log: Path
 ) -> None:
-    port = free_port()
-    engine = start_engine(environment(archive, work_log, VO_TOY_SLEEP="0.7"), port)
-    try:
-        with asking(archive, port) as asker:
-            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # this test alone
-
-            with ThreadPoolExecutor(1) as pool:
-                answer = pool.submit(ask, asker)
-                wait_for_work(work_log, "ToyBias")
-                for worker in psutil.Process(engine.pid).children(recursive=True):
-                    if "spawn_main" in " ".join(worker.cmdline()):
-                        os.kill(worker.pid, signal.SIGKILL)
-                assert answer.result(timeout=90) == ([(20.0,)], 4)
-    finally:
-        kill_tree(engine)
+    with (
+        working(archive, work_log, VO_TOY_SLEEP="0.7") as (asker, engine),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        answer = pool.submit(ask, asker)
+        wait_for_work(work_log, "ToyBias")
+        for worker in psutil.Process(engine.pid).children(recursive=True):
+            if "spawn_main" in " ".join(worker.cmdline()):
+                os.kill(worker.pid, signal.SIGKILL)
+        assert answer.result(timeout=90) == ([(20.0,)], 4)
 
 
 def test_a_killed_scheduler_that_comes_back_does_not_lose_the_question(
     archive: Archive, night: Path, work_log: Path
 ) -> None:
-    port = free_port()
+    port = free_port("127.0.0.1")
     env = environment(archive, work_log, VO_TOY_SLEEP="0.7")
     engine = start_engine(env, port)
     try:
-        with asking(archive, port) as asker:
-            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # this test alone
-
-            with ThreadPoolExecutor(1) as pool:
-                answer = pool.submit(ask, asker)
-                wait_for_work(work_log, "ToyBias")
-                kill_tree(engine)
-                engine = start_engine(env, port)
-                rows, _ = answer.result(timeout=90)
-                assert rows == [(20.0,)]
+        with asking(archive, port) as asker, ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(ask, asker)
+            wait_for_work(work_log, "ToyBias")
+            kill_tree(engine)
+            engine = start_engine(env, port)
+            rows, _ = answer.result(timeout=90)
+            assert rows == [(20.0,)]
     finally:
         kill_tree(engine)
 
@@ -154,7 +137,7 @@ def test_without_an_engine_the_question_is_told_so(
     archive: Archive, night: Path, work_log: Path
 ) -> None:
     with (
-        asking(archive, free_port(), budget_s=2) as asker,
+        asking(archive, free_port("127.0.0.1"), budget_s=2) as asker,
         pytest.raises(BusyError, match="engine that makes targets is not there"),
     ):
         ask(asker)
@@ -167,30 +150,20 @@ def test_a_failure_that_passes_does_not_stay_with_the_engine(
         location = session.scalar(text("SELECT location FROM vo.file WHERE name = 'bias0.fits'"))
     path = archive.storage.path(str(location))
     away = path.with_suffix(".away")
-    port = free_port()
-    engine = start_engine(environment(archive, work_log), port)
-    try:
-        with asking(archive, port) as asker:
-            path.rename(away)
-            with pytest.raises(StorageError, match="cannot be read"):
-                ask(asker)
-            away.rename(path)
-            assert ask(asker)[0] == [(20.0,)]
-    finally:
-        kill_tree(engine)
+    with working(archive, work_log) as (asker, _):
+        path.rename(away)
+        with pytest.raises(StorageError, match="cannot be read"):
+            ask(asker)
+        away.rename(path)
+        assert ask(asker)[0] == [(20.0,)]
 
 
 def test_a_recipe_that_ends_its_workers_fails_alone(
     archive: Archive, night: Path, work_log: Path
 ) -> None:
-    port = free_port()
-    engine = start_engine(environment(archive, work_log, VO_TOY_KILL="ToyFlat"), port)
-    try:
-        with asking(archive, port, budget_s=90) as asker:
-            assert ask(asker)[0] == []
-        failed = find_target(archive, "ToyFlat")
-        assert failed.state == "failed"
-        assert "ended the engine's workers" in failed.reasons[0]["text"]
-        assert find_target(archive, "ToyMap").state == "fresh"
-    finally:
-        kill_tree(engine)
+    with working(archive, work_log, budget_s=90, VO_TOY_KILL="ToyFlat") as (asker, _):
+        assert ask(asker)[0] == []
+    failed = find_target(archive, "ToyFlat")
+    assert failed.state == "failed"
+    assert "ended the engine's workers" in failed.reasons[0]["text"]
+    assert find_target(archive, "ToyMap").state == "fresh"

@@ -13,7 +13,8 @@ from reduction.fields import FieldSpec, close_field, declare_field
 from reduction.instruments.base import FrameKind
 from reduction.operate import edit, find_target, initialise, sync_recipes, targets_matching
 from schemas.errors import NotFoundError, ParameterError, ReductionError
-from schemas.settings import ReductionSettings, Settings, StorageSettings
+from schemas.settings import ReductionSettings
+from tests.support.archives import opened_archive
 from tests.support.toy import ToyImage, work_done, write_frame
 from tests.support.toy_field import ToyCoadd, ToyDeep, ToyNight, ToyPair
 
@@ -30,17 +31,9 @@ FIELD = FieldSpec("deep", 10.0, 20.0, 0.05, pixel_scale=0.5)
 def archive(fresh_database: DatabaseSettings, tmp_path: Path) -> Iterator[Archive]:
     """An empty archive that knows the toy camera and its classes of fields."""
     plugins = ("tests.support.toy", "tests.support.toy_field")
-    settings = Settings(
-        database=fresh_database,
-        storage=StorageSettings(root=tmp_path / "files"),
-        reduction=ReductionSettings(plugins=plugins),
-    )
-    opened = Archive(settings)
-    initialise(settings, opened.registry)
-    sync_recipes(opened)
-    Archive.use(opened)
-    yield opened
-    opened.close()
+    toy = ReductionSettings(plugins=plugins)
+    with opened_archive(fresh_database, tmp_path / "files", reduction=toy) as made:
+        yield made
 
 
 def add(archive: Archive, folder: Path, name: str, level: float = 402, hour: float = 2.0) -> None:
@@ -209,24 +202,16 @@ def test_an_archive_opens_without_a_camera_that_it_has_frames_and_fields_of(
 def test_classes_that_come_later_find_the_frames_that_are_there(
     fresh_database: DatabaseSettings, tmp_path: Path, work_log: Path
 ) -> None:
-    settings = Settings(
-        database=fresh_database,
-        storage=StorageSettings(root=tmp_path / "files"),
-        reduction=ReductionSettings(plugins=("tests.support.toy",)),
-    )
-    before = Archive(settings)
-    initialise(settings, before.registry)
-    sync_recipes(before)
-    Archive.use(before)
-    for number, level in enumerate((100, 102)):
-        write_frame(tmp_path, f"bias{number}", FrameKind.BIAS, level, hour=number / 100)
-    write_frame(tmp_path, "flat", FrameKind.DOME_FLAT, 1102, hour=1)
-    write_frame(tmp_path, "science", FrameKind.SCIENCE, 302, hour=2)
-    assert before.ingest([tmp_path]).refused == []
-    declare_field(before, FIELD)
-    before.close()
+    toy = ReductionSettings(plugins=("tests.support.toy",))
+    with opened_archive(fresh_database, tmp_path / "files", reduction=toy) as before:
+        for number, level in enumerate((100, 102)):
+            write_frame(tmp_path, f"bias{number}", FrameKind.BIAS, level, hour=number / 100)
+        write_frame(tmp_path, "flat", FrameKind.DOME_FLAT, 1102, hour=1)
+        write_frame(tmp_path, "science", FrameKind.SCIENCE, 302, hour=2)
+        assert before.ingest([tmp_path]).refused == []
+        declare_field(before, FIELD)
     plugins = ("tests.support.toy", "tests.support.toy_field")
-    later = settings.model_copy(update={"reduction": ReductionSettings(plugins=plugins)})
+    later = before.settings.model_copy(update={"reduction": ReductionSettings(plugins=plugins)})
     after = Archive(later)
     initialise(later, after.registry)
     said = sync_recipes(after)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from reduction.archive import Archive
 from reduction.inspection import facts, save
-from reduction.operate import initialise, sync_recipes, targets_matching
+from reduction.operate import targets_matching
 from reduction.plots import (
     show_histogram,
     show_image,
@@ -30,7 +30,8 @@ from reduction.targets.bias import BiasFrame
 from reduction.targets.hot_pixels import HotPixelMap
 from reduction.targets.reduced import ReducedScienceFrame
 from schemas.errors import NotFoundError, StorageError
-from schemas.settings import ReductionSettings, Settings, StorageSettings
+from schemas.settings import ReductionSettings
+from tests.support.archives import opened_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,21 +52,13 @@ def night(
     """A simulated night, its lists of sources made, that lets allowed scripts run."""
     folder = tmp_path_factory.mktemp("night")
     simulate(folder, config=CONFIG)
-    settings = Settings(
-        database=database,
-        storage=StorageSettings(root=folder / "files"),
-        reduction=ReductionSettings(scripts="allowed"),
-    )
-    opened = Archive(settings)
-    initialise(settings, opened.registry)
-    sync_recipes(opened)
-    Archive.use(opened)
-    opened.ingest([folder / "raw"])
-    opened.load_references(folder / "reference.csv", "simulated")
-    for name in (*DRAWN, "SourceList", "CalibratedScienceFrame"):
-        opened.make([t.target_id for t in targets_matching(opened, name)])
-    yield opened
-    opened.close()
+    scripts = ReductionSettings(scripts="allowed")
+    with opened_archive(database, folder / "files", reduction=scripts) as archive:
+        archive.ingest([folder / "raw"])
+        archive.load_references(folder / "reference.csv", "simulated")
+        for name in (*DRAWN, "SourceList", "CalibratedScienceFrame"):
+            archive.make([t.target_id for t in targets_matching(archive, name)])
+        yield archive
 
 
 def test_every_class_of_the_night_can_be_drawn(night: Archive, tmp_path: Path) -> None:

@@ -1,20 +1,15 @@
-"""Geometry on the sphere: known answers, and agreement with pgsphere where that is installed.
-
-``VO_TEST_PAIRS=100000 pytest tests/schemas/test_sphere.py`` compares so many pairs of each kind.
-"""
+"""Geometry on the sphere: known answers."""
 
 from __future__ import annotations
 
 import math
-import os
 
 import numpy as np
 import psycopg2
 import pytest
 
 from schemas import sphere
-
-PAIRS = int(os.environ.get("VO_TEST_PAIRS", "4000"))
+from tests.support.sphere_shapes import near, positions, star
 
 
 @pytest.fixture(scope="module")
@@ -31,240 +26,6 @@ def ask(database):
 
         yield ask
     connection.close()
-
-
-@pytest.fixture(scope="module")
-def pgsphere(databases, cluster):
-    with databases.fresh() as settings:
-        name = psycopg2.extensions.parse_dsn(settings.owner_url)["dbname"]
-        connection = psycopg2.connect(cluster.url("postgres", name))
-        connection.autocommit = True
-        cursor = connection.cursor()
-        try:
-            cursor.execute("CREATE EXTENSION pg_sphere")
-        except psycopg2.Error:
-            connection.close()
-            pytest.skip("needs pgsphere in the server: Debian package postgresql-15-pgsphere")
-        for statement in sphere.FUNCTIONS:
-            cursor.execute(statement)
-        yield cursor
-        connection.close()
-
-
-def positions(random, count):
-    """Anywhere, and often near a pole or near right ascension 0."""
-    ra = random.uniform(0, 360, count)
-    dec = np.degrees(np.arcsin(random.uniform(-1, 1, count)))
-    special = random.integers(0, 4, count)
-    ra = np.where(special == 1, random.uniform(-2, 2, count) % 360, ra)
-    dec = np.where(special == 2, 90 - random.exponential(2, count), dec)
-    dec = np.where(special == 3, -90 + random.exponential(2, count), dec)
-    return ra, np.clip(dec, -90, 90)
-
-
-def star(random, ra, dec, size):
-    """A simple polygon around a position: corners at growing angles, any distance."""
-    count = random.integers(3, 9)
-    angles = np.sort(random.uniform(0, 2 * math.pi, count))
-    while np.diff(np.append(angles, angles[0] + 2 * math.pi)).max() > 0.95 * math.pi:
-        angles = np.sort(random.uniform(0, 2 * math.pi, count))
-    if random.random() < 0.5:
-        angles = angles[::-1]
-    reach = np.radians(size * random.uniform(0.2, 1, count))
-    lon, lat = np.radians(ra), np.radians(dec)
-    centre = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
-    east = np.array([-np.sin(lon), np.cos(lon), 0])
-    north = np.cross(centre, east)
-    side = np.cos(angles)[:, None] * east + np.sin(angles)[:, None] * north
-    corners = np.cos(reach)[:, None] * centre + np.sin(reach)[:, None] * side
-    ras = np.degrees(np.arctan2(corners[:, 1], corners[:, 0])) % 360
-    decs = np.degrees(np.arcsin(np.clip(corners[:, 2], -1, 1)))
-    return [float(x) for x in np.column_stack([ras, decs]).ravel()]
-
-
-def near(random, ra, dec, reach):
-    """A position not far from another."""
-    angle, distance = random.uniform(0, 2 * math.pi), math.radians(reach * random.uniform(0, 1.5))
-    lat = math.radians(dec)
-    z = math.sin(lat) * math.cos(distance) + math.cos(lat) * math.sin(distance) * math.cos(angle)
-    y = math.sin(angle) * math.sin(distance) * math.cos(lat)
-    x = math.cos(distance) - math.sin(lat) * z
-    other = math.degrees(math.asin(max(-1.0, min(1.0, z))))
-    return float((ra + math.degrees(math.atan2(y, x))) % 360), float(other)
-
-
-def as_spoly(polygon):
-    pairs = zip(polygon[::2], polygon[1::2], strict=True)
-    return "{" + ",".join(f"({ra!r}d,{dec!r}d)" for ra, dec in pairs) + "}"
-
-
-def disagreements(cursor, ours, theirs, margin, rows):
-    """Pairs on which the two say something else, farther from the border than its 1e-9 rad."""
-    cursor.execute("DROP TABLE IF EXISTS pair")
-    cursor.execute("CREATE TABLE pair (a float8[], b float8[], sa text, sb text)")
-    for start in range(0, len(rows), 2000):
-        block = rows[start : start + 2000]
-        values = b",".join(cursor.mogrify("(%s, %s, %s, %s)", row) for row in block)
-        cursor.execute(b"INSERT INTO pair VALUES " + values)
-    cursor.execute(f"""
-        SELECT count(*) FILTER (WHERE mine), count(*) FILTER (WHERE NOT mine),
-               count(*) FILTER (WHERE mine <> other AND margin > 1e-7)
-        FROM (SELECT {ours} AS mine, {theirs} AS other, {margin} AS margin FROM pair) AS q""")
-    return cursor.fetchone()
-
-
-def test_points_in_polygons_agree_with_pgsphere(pgsphere):
-    random = np.random.default_rng(1)
-    rows = []
-    for ra, dec in zip(*positions(random, PAIRS), strict=True):
-        size = 10 ** random.uniform(-3, 1.8)
-        polygon = star(random, ra, dec, size)
-        point = near(random, ra, dec, size)
-        rows.append(([*map(float, point)], polygon, "", as_spoly(polygon)))
-    inside, outside, wrong = disagreements(
-        pgsphere,
-        "vo.contains(a, b)",
-        "spoint(radians(a[1]), radians(a[2])) <@ sb::spoly",
-        "vo.outline_distance(vo.outline(b), a[1], a[2])",
-        rows,
-    )
-    assert min(inside, outside) > PAIRS / 10
-    assert wrong == 0
-
-
-def test_points_in_circles_agree_with_pgsphere(pgsphere):
-    random = np.random.default_rng(2)
-    rows = []
-    for ra, dec in zip(*positions(random, PAIRS), strict=True):
-        size = 10 ** random.uniform(-4, 2)
-        point = near(random, ra, dec, size)
-        circle = [float(ra), float(dec), min(size, 90.0)]
-        rows.append(([*map(float, point)], circle, "", f"<({ra!r}d,{dec!r}d),{circle[2]!r}d>"))
-    rows = [(a, b, c, d.replace("np.float64(", "").replace(")d", "d")) for a, b, c, d in rows]
-    inside, outside, wrong = disagreements(
-        pgsphere,
-        "vo.contains(a, b)",
-        "spoint(radians(a[1]), radians(a[2])) <@ "
-        "scircle(spoint(radians(b[1]), radians(b[2])), radians(b[3]))",
-        "abs(vo.distance(a[1], a[2], b[1], b[2]) - b[3])",
-        rows,
-    )
-    assert min(inside, outside) > PAIRS / 10
-    assert wrong == 0
-
-
-@pytest.mark.parametrize("operator", ["intersects", "contains"])
-def test_circles_and_polygons_agree_with_pgsphere(pgsphere, operator):
-    random = np.random.default_rng(3)
-    rows = []
-    for ra, dec in zip(*positions(random, PAIRS), strict=True):
-        size = 10 ** random.uniform(-3, 1.6)
-        polygon = star(random, ra, dec, size)
-        point = near(random, ra, dec, size)
-        radius = size * random.uniform(0, 0.6)
-        rows.append(([*map(float, point), radius], polygon, "", as_spoly(polygon)))
-    theirs = {"intersects": "&&", "contains": "<@"}[operator]
-    inside, outside, wrong = disagreements(
-        pgsphere,
-        f"vo.{operator}(a, b)",
-        f"scircle(spoint(radians(a[1]), radians(a[2])), radians(a[3])) {theirs} sb::spoly",
-        "abs(vo.outline_distance(vo.outline(b), a[1], a[2]) - a[3])",
-        rows,
-    )
-    assert min(inside, outside) > PAIRS / 20
-    assert wrong == 0
-
-
-@pytest.mark.parametrize("operator", ["intersects", "contains"])
-def test_polygons_and_polygons_agree_with_pgsphere(pgsphere, operator):
-    random = np.random.default_rng(4)
-    rows = []
-    for ra, dec in zip(*positions(random, PAIRS), strict=True):
-        size = 10 ** random.uniform(-2, 1.5)
-        one = star(random, *near(random, ra, dec, size / 2), size * random.uniform(0.05, 1))
-        other = star(random, ra, dec, size)
-        rows.append((one, other, as_spoly(one), as_spoly(other)))
-    theirs = {"intersects": "&&", "contains": "<@"}[operator]
-    inside, outside, wrong = disagreements(
-        pgsphere, f"vo.{operator}(a, b)", f"sa::spoly {theirs} sb::spoly", "1", rows
-    )
-    assert min(inside, outside) > PAIRS / 50
-    assert wrong == 0
-
-
-def as_circle(ra, dec, radius):
-    return f"<({ra!r}d,{dec!r}d),{radius!r}d>"
-
-
-@pytest.mark.parametrize("operator", ["intersects", "contains"])
-def test_circles_and_circles_agree_with_pgsphere(pgsphere, operator):
-    random = np.random.default_rng(9)
-    rows = []
-    for ra, dec in zip(*positions(random, PAIRS), strict=True):
-        size = float(10 ** random.uniform(-4, 1.9))
-        other = [*near(random, ra, dec, size), size * float(random.uniform(0.01, 1))]
-        one = [float(ra), float(dec), size]
-        rows.append((other, one, as_circle(*other), as_circle(*one)))
-    theirs = {"intersects": "&&", "contains": "<@"}[operator]
-    sign = {"intersects": "+", "contains": "-"}[operator]
-    inside, outside, wrong = disagreements(
-        pgsphere,
-        f"vo.{operator}(a, b)",
-        f"sa::scircle {theirs} sb::scircle",
-        f"abs(vo.distance(a[1], a[2], b[1], b[2]) - (b[3] {sign} a[3]))",
-        rows,
-    )
-    assert min(inside, outside) > PAIRS / 20
-    assert wrong == 0
-
-
-def test_polygons_in_circles_agree_with_pgsphere(pgsphere):
-    random = np.random.default_rng(10)
-    rows = []
-    for ra, dec in zip(*positions(random, PAIRS), strict=True):
-        size = 10 ** random.uniform(-3, 1.6)
-        polygon = star(random, ra, dec, size)
-        circle = [*near(random, ra, dec, size / 2), float(size * random.uniform(0.1, 2))]
-        rows.append((polygon, circle, as_spoly(polygon), as_circle(*circle)))
-    farthest = "(SELECT max(vo.distance(b[1], b[2], a[n], a[n + 1]))"
-    farthest += " FROM generate_series(1, cardinality(a), 2) AS n)"
-    inside, outside, wrong = disagreements(
-        pgsphere, "vo.contains(a, b)", "sa::spoly <@ sb::scircle", f"abs({farthest} - b[3])", rows
-    )
-    assert min(inside, outside) > PAIRS / 20
-    assert wrong == 0
-
-
-def test_points_in_boxes_agree_with_pgsphere(pgsphere):
-    random = np.random.default_rng(11)
-    rows = []
-    for ra, dec in zip(*positions(random, PAIRS), strict=True):
-        width, height = (10 ** random.uniform(-3, 1.8, 2)).tolist()
-        corners = list(sphere.box_corners(float(ra), float(dec), width, height))
-        point = [*near(random, ra, dec, max(width, height))]
-        rows.append((point, corners, "", as_spoly(corners)))
-    inside, outside, wrong = disagreements(
-        pgsphere,
-        "vo.contains(a, b)",
-        "spoint(radians(a[1]), radians(a[2])) <@ sb::spoly",
-        "vo.outline_distance(vo.outline(b), a[1], a[2])",
-        rows,
-    )
-    assert min(inside, outside) > PAIRS / 20
-    assert wrong == 0
-
-
-def test_distances_agree_with_pgsphere(pgsphere):
-    random = np.random.default_rng(12)
-    rows = [
-        ([float(ra), float(dec)], [*near(random, ra, dec, 10 ** random.uniform(-4, 2))], "", "")
-        for ra, dec in zip(*positions(random, PAIRS), strict=True)
-    ]
-    place = "spoint(radians({0}[1]), radians({0}[2]))"
-    gap = f"degrees({place.format('a')} <-> {place.format('b')})"
-    # pgsphere takes the cosine of small distances: right to some 1e-6 degrees
-    ours = f"abs(vo.distance(a[1], a[2], b[1], b[2]) - {gap}) < 1e-5"
-    assert disagreements(pgsphere, "true", ours, "1", rows)[2] == 0
 
 
 def test_the_centroid_is_the_mean_of_the_places_inside(ask):
@@ -294,23 +55,6 @@ def test_the_centroid_is_the_mean_of_the_places_inside(ask):
         )
         sql = "SELECT vo.distance(%s, %s, c[1], c[2]) FROM vo.centroid(%s::float8[]) AS c"
         assert ask(sql, *place, polygon)[0] < 0.6
-
-
-def test_areas_agree_with_pgsphere(pgsphere):
-    random = np.random.default_rng(5)
-    polygons = [
-        star(random, ra, dec, 10 ** random.uniform(-1, 1.7))
-        for ra, dec in zip(*positions(random, 2000), strict=True)
-    ]
-    rows = [(polygon, polygon, "", as_spoly(polygon)) for polygon in polygons]
-    _, _, wrong = disagreements(
-        pgsphere,
-        "true",
-        "abs(vo.area(b) - area(sb::spoly) * degrees(1)^2) < 1e-6 * vo.area(b) + 1e-7",
-        "1",
-        rows,
-    )
-    assert wrong == 0
 
 
 def test_the_statements_can_be_run_by_any_driver_and_again(ask):

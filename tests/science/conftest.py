@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reduction.archive import Archive
-from reduction.operate import initialise, sync_recipes
 from reduction.scope import Scope
-from schemas.settings import LimitSettings, Settings, StorageSettings
+from schemas.settings import LimitSettings
+from tests.support.archives import opened_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,27 +28,18 @@ def real_sky(
     databases: Databases, shared: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Archive]:
     """An archive with the Nickel's standard fields and all of CAFOS, made."""
-    with databases.fresh() as database:
-        settings = Settings(
-            database=database,
-            storage=StorageSettings(root=tmp_path_factory.mktemp("sky")),
-            limits=LimitSettings(make_budget_s=900.0),
-        )
-        opened = Archive(settings)
-        initialise(settings, opened.registry)
-        sync_recipes(opened)
-        Archive.use(opened)
+    files, limits = tmp_path_factory.mktemp("sky"), LimitSettings(make_budget_s=900.0)
+    with databases.fresh() as database, opened_archive(database, files, limits=limits) as made:
         nickel = shared / "data" / "nickel_2024-05-13"
         galaxy = nickel / "science" / "d1048.fits.fz"
         folders = [nickel / "bias", nickel / "flat", nickel / "standard", galaxy]
-        report = opened.ingest([*folders, shared / "data" / "cafos_ngc2420_2021-03"])
+        report = made.ingest([*folders, shared / "data" / "cafos_ngc2420_2021-03"])
         assert report.refused == []
         for name in CATALOGUES:
-            opened.load_references(shared / "data" / "reference_catalogues" / name, name)
-        with opened.snapshot(Scope(classes=frozenset(CLASSES)), timeout_s=60.0) as answering:
+            made.load_references(shared / "data" / "reference_catalogues" / name, name)
+        with made.snapshot(Scope(classes=frozenset(CLASSES)), timeout_s=60.0) as answering:
             assert answering.report.failed == 0, answering.report.outcomes
-        yield opened
-        opened.close()
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -57,21 +48,13 @@ def small_telescopes(
 ) -> Iterator[Archive]:
     """An archive with MIT's two nights and a night of MicroObservatory, unmade."""
     data = shared / "data"
-    with databases.fresh() as database:
-        settings = Settings(
-            database=database,
-            storage=StorageSettings(root=tmp_path_factory.mktemp("small")),
-            limits=LimitSettings(make_budget_s=900.0),
-        )
-        opened = Archive(settings)
-        initialise(settings, opened.registry)
-        sync_recipes(opened)
+    files, limits = tmp_path_factory.mktemp("small"), LimitSettings(make_budget_s=900.0)
+    with databases.fresh() as database, opened_archive(database, files, limits=limits) as made:
         frames = sorted((data / "microobservatory_hatp32_2017-12-20" / "science").iterdir())
-        report = opened.ingest([data / "mit_wallace_2713_2018-10", *frames[::4]])
+        report = made.ingest([data / "mit_wallace_2713_2018-10", *frames[::4]])
         assert (report.frames, report.refused) == (47 + 8, [])
-        opened.load_references(data / "reference_catalogues" / "tycho2_fields.csv", "tycho2")
-        yield opened
-        opened.close()
+        made.load_references(data / "reference_catalogues" / "tycho2_fields.csv", "tycho2")
+        yield made
 
 
 @pytest.fixture

@@ -12,15 +12,13 @@ import pytest
 
 from reduction.archive import Archive
 from reduction.fields import FieldSpec, declare_field
-from reduction.operate import initialise, sync_recipes
-from reduction.simulate import simulate
 from reduction.simulation.config import SimulationConfig
 from reduction.solutions import SOLUTION_DTYPE, pos_err_of, wcs_of
 from reduction.steps.wcs import TanWcs
 from reduction.target import Progenitor
 from reduction.targets.astrometric import AstrometricParameters, wcs_from_attributes
 from reduction.targets.global_astrometric import GAstrometric
-from schemas.settings import LimitSettings, Settings, StorageSettings
+from tests.support.archives import simulated_archive
 from tests.support.mosaic import separation
 
 if TYPE_CHECKING:
@@ -41,21 +39,9 @@ SHAPE = CONFIG.shape
 def truth(tmp_path_factory: pytest.TempPathFactory, database: DatabaseSettings) -> Iterator[Truth]:
     """Two simulated nights of one field, ingested, and the field declared."""
     folder = tmp_path_factory.mktemp("mosaic")
-    made = simulate(folder, config=CONFIG)
-    settings = Settings(
-        database=database,
-        storage=StorageSettings(root=folder / "files"),
-        limits=LimitSettings(make_budget_s=300.0),
-    )
-    archive = Archive(settings)
-    initialise(settings, archive.registry)
-    sync_recipes(archive)
-    Archive.use(archive)
-    assert archive.ingest([folder / "raw"]).refused == []
-    assert archive.load_references(folder / made.reference, "simulated") > 0
-    declare_field(archive, FieldSpec("deep", CONFIG.ra, CONFIG.dec, 0.03))
-    yield made
-    archive.close()
+    with simulated_archive(database, folder, CONFIG) as made:
+        declare_field(Archive.current(), FieldSpec("deep", CONFIG.ra, CONFIG.dec, 0.03))
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,8 @@ from reduction.archive import Archive
 from reduction.collection.source_collection import SourceCollection
 from reduction.fields import FieldSpec, declare_field
 from reduction.freshness import Fresh
-from reduction.operate import edit, initialise, sync_recipes
+from reduction.operate import edit
 from reduction.scope import Scope
-from reduction.simulate import simulate
 from reduction.simulation.config import SimulationConfig
 from reduction.steps.sources import SourceFlag
 from reduction.targets.associate_list import AssociateList
@@ -27,9 +26,9 @@ from reduction.targets.photometric import PhotometricParameters
 from reduction.targets.source_list import SourceList
 from reduction.targets.twilight_flat import TwilightFlatFrame
 from reduction.targets.variability_frame import VariabilityFrame, VariableFlag
-from schemas.settings import LimitSettings, Settings, StorageSettings
 from tap.adql import Catalogue, check, parse, translate
 from tap.scope import scope_of
+from tests.support.archives import simulated_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,21 +48,9 @@ FIELD = FieldSpec("field", CONFIG.ra, CONFIG.dec, 0.05)
 def truth(tmp_path_factory: pytest.TempPathFactory, database: DatabaseSettings) -> Iterator[Truth]:
     """A simulated night in two bands with a field on it; nothing is made yet."""
     folder = tmp_path_factory.mktemp("mosaic")
-    made = simulate(folder, config=CONFIG)
-    settings = Settings(
-        database=database,
-        storage=StorageSettings(root=folder / "files"),
-        limits=LimitSettings(make_budget_s=300.0),
-    )
-    archive = Archive(settings)
-    initialise(settings, archive.registry)
-    sync_recipes(archive)
-    Archive.use(archive)
-    assert archive.ingest([folder / "raw"]).refused == []
-    assert archive.load_references(folder / made.reference, "simulated") > 0
-    declare_field(archive, FIELD)
-    yield made
-    archive.close()
+    with simulated_archive(database, folder, CONFIG) as made:
+        declare_field(Archive.current(), FIELD)
+        yield made
 
 
 def ask(query: str, fresh: Fresh = Fresh.MAKE) -> tuple[list[tuple], int]:

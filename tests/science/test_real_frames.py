@@ -20,10 +20,8 @@ import requests
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from schemas.settings import EngineSettings, WebSettings
-from tests.support.serving import served
-from vo_service.opening import prepare_database
-from vo_service.supervise import free_port
+from tests.support.asking import records
+from tests.support.serving import served_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,24 +37,12 @@ SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "examples" / "colour_mag
 @pytest.fixture(scope="module")
 def url(real_sky: Archive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Base URL of a server in front of the real frames."""
-    settings = real_sky.settings.model_copy(
-        update={
-            "web": WebSettings(port=free_port("127.0.0.1"), workers=1),
-            "engine": EngineSettings(address="inline"),
-        }
-    )
-    prepare_database(settings)
-    with served(settings, tmp_path_factory.mktemp("web") / "server.log") as base:
+    with served_archive(real_sky, tmp_path_factory.mktemp("web")) as base:
         yield base
 
 
-def ask(url: str, query: str) -> list[dict]:
-    table = pyvo.dal.TAPService(f"{url}/tap").search(query).to_table()
-    return [dict(zip(table.colnames, row, strict=True)) for row in table]
-
-
 def test_tap_tells_the_read_noise_of_both_cameras(url: str) -> None:
-    rows = ask(url, "SELECT instrument, read_noise FROM archive.read_noise")
+    rows = records(url, "SELECT instrument, read_noise FROM archive.read_noise")
     found = {row["instrument"]: row["read_noise"] for row in rows}
     assert found["nickel"] == pytest.approx(5.8, rel=0.05)
     assert found["cafos"] == pytest.approx(10.5, rel=0.05)
@@ -66,7 +52,7 @@ def test_tap_tells_the_read_noise_of_both_cameras(url: str) -> None:
 def test_tap_tells_the_zero_points_of_the_standard_fields(
     url: str, file: str, expected: float
 ) -> None:
-    (row,) = ask(
+    (row,) = records(
         url,
         "SELECT p.zero_point - p.extinction * p.airmass AS ground "
         "FROM archive.photometric_parameters AS p "
@@ -78,7 +64,7 @@ def test_tap_tells_the_zero_points_of_the_standard_fields(
 
 
 def test_tap_tells_that_cafos_is_placed_within_0_15_arcsec(url: str) -> None:
-    rows = ask(
+    rows = records(
         url,
         "SELECT rms, n_ref FROM archive.astrometric_parameters WHERE instrument = 'cafos'",
     )
@@ -104,7 +90,7 @@ def test_the_script_of_the_guide_draws_the_cluster_over_tap(url: str, tmp_path: 
 def test_the_clusters_turn_off_and_red_clump_are_where_they_are_known_to_be(url: str) -> None:
     query = re.search(r'QUERY = """(.*?)"""', SCRIPT.read_text(), re.DOTALL)
     assert query is not None
-    rows = ask(url, query.group(1))
+    rows = records(url, query.group(1))
     v = np.array([row["v"] for row in rows], dtype=float)
     colour = np.array([row["b_v"] for row in rows], dtype=float)
     clump = (v > 12.4) & (v < 12.9) & (colour > 0.7)
@@ -120,7 +106,7 @@ def test_the_clusters_turn_off_and_red_clump_are_where_they_are_known_to_be(url:
 
 
 def test_colours_of_the_cluster_agree_with_those_of_sdss(url: str) -> None:
-    rows = ask(
+    rows = records(
         url,
         "SELECT AVG(b.mag) AS b, AVG(v.mag) AS v, MIN(r.mag_b) AS ref_b, MIN(r.mag_v) AS ref_v "
         "FROM archive.reference_stars AS r "
@@ -139,7 +125,7 @@ def test_colours_of_the_cluster_agree_with_those_of_sdss(url: str) -> None:
 
 
 def test_a_cone_finds_each_bright_star_on_every_frame_of_its_band(url: str) -> None:
-    rows = ask(
+    rows = records(
         url,
         "SELECT ra, dec, mag, filter FROM archive.sources WHERE instrument_name = 'cafos' "
         f"AND 1 = CONTAINS(POINT(ra, dec), CIRCLE({NGC2420[0]}, {NGC2420[1]}, 0.05)) "
@@ -165,7 +151,7 @@ def test_sia_finds_the_frames_and_soda_cuts_out_the_star_where_the_catalogue_has
     assert len(images) == 11
     image = next(i for i in images if i["t_exptime"] == 60)
     did = str(image["obs_publisher_did"])
-    rows = ask(
+    rows = records(
         url,
         "SELECT TOP 1 ra, dec, flux FROM archive.sources WHERE flags = 0 "
         f"AND obs_publisher_did = '{did}' ORDER BY flux DESC",
@@ -185,7 +171,7 @@ def test_sia_finds_the_frames_and_soda_cuts_out_the_star_where_the_catalogue_has
 
 
 def test_the_lineage_of_a_published_image_ends_at_raw_frames(url: str) -> None:
-    rows = ask(
+    rows = records(
         url,
         "SELECT a.ancestor_class, COUNT(*) AS n FROM archive.calibrated_science_frame AS c "
         "JOIN archive.ancestors AS a ON a.object_id = c.object_id "

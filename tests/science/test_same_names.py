@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from reduction.archive import Archive
 from reduction.fields import FieldSpec, declare_field
-from reduction.operate import initialise, sync_recipes
 from reduction.simulate import simulate
 from reduction.simulation.config import SimulationConfig
 from reduction.targets.coadded import CoaddedRegriddedFrame
 from reduction.targets.global_astrometric import GAstrometric
 from reduction.targets.variability_frame import VariabilityFrame
-from schemas.settings import LimitSettings, Settings, StorageSettings
+from schemas.settings import LimitSettings
+from tests.support.archives import opened_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,20 +46,12 @@ def nights(tmp_path: Path, database: DatabaseSettings) -> Iterator[None]:
     names = sorted(truth.exposures)
     for first, second in zip(names[:2], names[2:], strict=True):
         (tmp_path / "raw" / second).rename(other / first)
-    settings = Settings(
-        database=database,
-        storage=StorageSettings(root=tmp_path / "files"),
-        limits=LimitSettings(make_budget_s=300.0),
-    )
-    archive = Archive(settings)
-    initialise(settings, archive.registry)
-    sync_recipes(archive)
-    Archive.use(archive)
-    assert archive.ingest([tmp_path / "raw", other]).refused == []
-    archive.load_references(tmp_path / truth.reference, "simulated")
-    declare_field(archive, FieldSpec("deep", CONFIG.ra, CONFIG.dec, 0.03))
-    yield
-    archive.close()
+    limits = LimitSettings(make_budget_s=300.0)
+    with opened_archive(database, tmp_path / "files", limits=limits) as archive:
+        assert archive.ingest([tmp_path / "raw", other]).refused == []
+        archive.load_references(tmp_path / truth.reference, "simulated")
+        declare_field(archive, FieldSpec("deep", CONFIG.ra, CONFIG.dec, 0.03))
+        yield
 
 
 @pytest.mark.usefixtures("nights")

@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 
 from reduction.archive import Archive
-from reduction.operate import initialise, sync_recipes
 from reduction.scope import Scope
-from reduction.simulate import simulate
 from reduction.simulation.config import SimulationConfig
 from reduction.steps.wcs import TanWcs
 from reduction.targets.astrometric import wcs_from_attributes
-from schemas.settings import LimitSettings, Settings, StorageSettings
+from tests.support.archives import simulated_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,22 +32,11 @@ ERROR_FLOOR_MAG = 0.01
 def truth(tmp_path_factory: pytest.TempPathFactory, database: DatabaseSettings) -> Iterator[Truth]:
     """A simulated night, ingested and made."""
     folder = tmp_path_factory.mktemp("mosaic")
-    made = simulate(folder, config=CONFIG)
-    settings = Settings(
-        database=database,
-        storage=StorageSettings(root=folder / "files"),
-        limits=LimitSettings(make_budget_s=300.0),
-    )
-    archive = Archive(settings)
-    initialise(settings, archive.registry)
-    sync_recipes(archive)
-    Archive.use(archive)
-    assert archive.ingest([folder / "raw"]).refused == []
-    assert archive.load_references(folder / made.reference, "simulated") > 0
-    with archive.snapshot(Scope(classes=frozenset({"SourceList"})), timeout_s=60.0) as answering:
-        assert answering.report.failed == 0
-    yield made
-    archive.close()
+    scope = Scope(classes=frozenset({"SourceList"}))
+    with simulated_archive(database, folder, CONFIG) as made:
+        with Archive.current().snapshot(scope, timeout_s=60.0) as answering:
+            assert answering.report.failed == 0
+        yield made
 
 
 def made(class_name: str) -> list:

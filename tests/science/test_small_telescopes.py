@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import pyvo
 
 from reduction.archive import Archive
 from reduction.scope import Scope
-from schemas.settings import EngineSettings, WebSettings
-from tests.support.serving import served
-from vo_service.opening import prepare_database
-from vo_service.supervise import free_port
+from tests.support.asking import records
+from tests.support.serving import served_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,24 +39,12 @@ def url(small_telescopes: Archive, tmp_path_factory: pytest.TempPathFactory) -> 
         scope = Scope(classes=frozenset({name}), instruments=frozenset({instrument}))
         with small_telescopes.snapshot(scope, timeout_s=60.0) as answering:
             assert answering.report.failed == 0
-    settings = small_telescopes.settings.model_copy(
-        update={
-            "web": WebSettings(port=free_port("127.0.0.1"), workers=1),
-            "engine": EngineSettings(address="inline"),
-        }
-    )
-    prepare_database(settings)
-    with served(settings, tmp_path_factory.mktemp("web") / "server.log") as base:
+    with served_archive(small_telescopes, tmp_path_factory.mktemp("web")) as base:
         yield base
 
 
-def ask(url: str, query: str) -> list[dict]:
-    table = pyvo.dal.TAPService(f"{url}/tap").search(query).to_table()
-    return [dict(zip(table.colnames, row, strict=True)) for row in table]
-
-
 def test_each_night_of_mit_is_reduced_with_its_own_raw_calibrations(url: str) -> None:
-    rows = ask(
+    rows = records(
         url,
         "SELECT p.night AS light, r.night AS calibration, r.class_name, r.object_id "
         "FROM archive.products AS p JOIN archive.ancestors AS a ON a.object_id = p.object_id "
@@ -75,7 +60,7 @@ def test_each_night_of_mit_is_reduced_with_its_own_raw_calibrations(url: str) ->
 
 
 def test_bias_dark_and_hot_pixels_that_were_chosen_are_the_nights(url: str) -> None:
-    rows = ask(
+    rows = records(
         url,
         "SELECT p.night AS light, q.night AS made_of, l.role, l.progenitor_id "
         "FROM archive.products AS p JOIN archive.lineage AS l ON l.object_id = p.object_id "
@@ -91,7 +76,7 @@ def test_bias_dark_and_hot_pixels_that_were_chosen_are_the_nights(url: str) -> N
 
 
 def test_hot_pixels_of_mit_are_as_many_as_were_counted(url: str) -> None:
-    rows = ask(
+    rows = records(
         url,
         "SELECT night, \"count\" FROM archive.hot_pixel_map WHERE instrument = 'mit_wallace'",
     )
@@ -102,7 +87,7 @@ def test_hot_pixels_of_mit_are_as_many_as_were_counted(url: str) -> None:
 
 
 def test_a_drifting_wide_field_is_placed_on_every_frame(url: str) -> None:
-    rows = ask(
+    rows = records(
         url,
         "SELECT rms, n_ref, quality_flags FROM archive.astrometric_parameters "
         "WHERE instrument = 'microobservatory'",
@@ -115,7 +100,7 @@ def test_a_drifting_wide_field_is_placed_on_every_frame(url: str) -> None:
 
 
 def test_bright_stars_of_the_wide_field_keep_their_brightness_through_the_night(url: str) -> None:
-    rows = ask(
+    rows = records(
         url,
         "SELECT r.name, s.t_mid, s.mag FROM archive.reference_stars AS r "
         "JOIN archive.sources AS s ON DISTANCE(s.ra, s.dec, r.ra, r.dec) < 2.5 / 3600 "

@@ -9,7 +9,9 @@ __all__ = [
     "cutout",
     "get",
     "half_published",
+    "records",
     "rows_of",
+    "texts_of",
     "until_answered",
 ]
 
@@ -25,6 +27,8 @@ import pyvo
 from astropy.io import fits
 from pyvo.dal.adhoc import SodaQuery
 from sqlalchemy import text
+
+from schemas.cells import text_cells
 
 CATALOGUE = "SELECT ra, dec, flux FROM archive.sources ORDER BY ra, dec, flux"
 _PATIENCE_S = 120
@@ -47,6 +51,12 @@ def ask(stage, query, **more):
     return result.to_table(), {info.name: info.value for info in resource.infos}
 
 
+def records(url, query):
+    """Rows of an ADQL answer, each by the names of its columns."""
+    table = pyvo.dal.TAPService(f"{url}/tap").search(query).to_table()
+    return [dict(zip(table.colnames, row, strict=True)) for row in table]
+
+
 def rows_of(stage):
     """Ask by ADQL for rows of plain Python values."""
 
@@ -58,6 +68,23 @@ def rows_of(stage):
         ]
 
     return rows
+
+
+def texts_of(result):
+    """Rows of an answer that was had without a server, as texts."""
+    return [
+        row
+        for block in result.rows
+        for row in zip(
+            *(
+                text_cells(column, cells)
+                for column, cells in zip(
+                    result.columns, block.block(result.columns).fields, strict=True
+                )
+            ),
+            strict=True,
+        )
+    ]
 
 
 def catalogue(rows):

@@ -9,6 +9,7 @@ __all__ = [
     "observed",
     "running_engine",
     "served",
+    "served_archive",
     "working",
 ]
 
@@ -121,6 +122,20 @@ def served(settings: Settings, log: Path) -> Iterator[str]:
                 process.wait(_ENDING_S)
             except subprocess.TimeoutExpired:
                 kill_tree(process)
+
+
+@contextmanager
+def served_archive(archive: Archive, folder: Path) -> Iterator[str]:
+    """Serve an archive that has its frames, made in the server itself; the base URL."""
+    settings = archive.settings.model_copy(
+        update={
+            "web": WebSettings(port=free_port("127.0.0.1"), workers=1),
+            "engine": EngineSettings(address="inline"),
+        }
+    )
+    prepare_database(settings)
+    with served(settings, folder / "server.log") as url:
+        yield url
 
 
 @contextmanager

@@ -13,12 +13,12 @@ from reduction.archive import Archive
 from reduction.freshness import Fresh
 from reduction.operate import edit, targets_matching
 from reduction.simulate import SimulationConfig, simulate
-from schemas.cells import text_cells
 from schemas.dali import parse_params
 from schemas.settings import LimitSettings, Settings, StorageSettings
 from tap.adql.catalogue import Catalogue
 from tap.protocol import PARAMS
 from tap.service import Context, run
+from tests.support.asking import texts_of
 from vo_service.opening import prepare_database
 
 if TYPE_CHECKING:
@@ -58,19 +58,7 @@ def answer(context: Context, query: str, fresh: Fresh) -> tuple[list[tuple], int
     pairs = [("LANG", "ADQL"), ("QUERY", query), ("FRESH", fresh.value), ("MAXREC", "100000")]
     result = run(parse_params(PARAMS, pairs), context)
     try:
-        rows = [
-            row
-            for block in result.rows
-            for row in zip(
-                *(
-                    text_cells(c, f)
-                    for c, f in zip(
-                        result.columns, block.block(result.columns).fields, strict=True
-                    )
-                ),
-                strict=True,
-            )
-        ]
+        rows = texts_of(result)
         infos = {info.name: info.value for info in result.infos}
         return sorted(rows, key=repr), int(infos["TARGETS_REMADE"])
     finally:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import pyvo
 from astropy.io import fits
 
 from reduction.archive import Archive
@@ -22,6 +21,7 @@ from schemas.settings import (
     StorageSettings,
     WebSettings,
 )
+from tests.support.asking import records
 from tests.support.bad_frames import REFUSED, SPOILED, spoil_calibrations, spoil_science
 from tests.support.serving import served
 from vo_service.opening import prepare_database
@@ -62,8 +62,7 @@ class Night:
 
     def ask(self, query: str) -> list[dict[str, Any]]:
         """Rows of an ADQL answer."""
-        table = pyvo.dal.TAPService(f"{self.url}/tap").search(query).to_table()
-        return [dict(zip(table.colnames, row, strict=True)) for row in table]
+        return records(self.url, query)
 
 
 def kinds(raw: Path) -> dict[str, Path]:

@@ -216,6 +216,7 @@ class JobService:
         replaced: list[str] = []
 
         def change(now: Job) -> dict[str, Any]:
+            """What changes of the job as it is now, locked."""
             uploads, old = merged(now.uploads, fresh)
             replaced.extend(old)
             self._uploads.check(total(uploads))
@@ -245,6 +246,7 @@ class JobService:
         values = self._expected(job.parameters)
 
         def change(now: Job) -> dict[str, Any]:
+            """The estimate, if it is still that of what is asked."""
             return values if now.parameters == job.parameters else {}
 
         return self._store.change_pending(job.job_id, change) or self.get(job.job_id, whole=True)

@@ -169,6 +169,7 @@ def _app(conninfo: str, run: Callable[[str, int | None], None]) -> procrastinate
 
     @app.task(name=TASK, pass_context=True)
     def run_job(context: procrastinate.JobContext, job_id: str) -> None:
+        """Run a job that the queue gives; nothing that happens stops the worker."""
         try:
             run(job_id, context.job.id)
         except (VOError, SQLAlchemyError) as error:

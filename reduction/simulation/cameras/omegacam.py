@@ -50,7 +50,7 @@ def _primary(exposure: Exposure, chips: int) -> Cards:
             ("EQUINOX", 2000.0, "Standard FK5 (years)"),
             ("RADECSYS", "FK5", "FK5"),
         ]
-    detector, system = "HIERARCH ESO DET", "HIERARCH ESO"
+    system = "HIERARCH ESO"
     category = _CATEGORY.get(exposure.dpr_type, "CALIB")
     return [
         *cards,
@@ -65,6 +65,14 @@ def _primary(exposure: Exposure, chips: int) -> Cards:
         (f"{system} DPR TECH", "IMAGE", "Observation technique"),
         (f"{system} DPR TYPE", exposure.dpr_type, "Observation type"),
         (f"{system} OBS NAME", f"OMEGACAM_{exposure.object}", "OB name"),
+        *_set_up(exposure, chips),
+    ]
+
+
+def _set_up(exposure: Exposure, chips: int) -> Cards:
+    """Cards of instrument, detector and telescope."""
+    detector, system = "HIERARCH ESO DET", "HIERARCH ESO"
+    return [
         (f"{system} INS MODE", "NORMAL", "Instrument mode used."),
         (f"{system} INS FILT1 NAME", exposure.filter, "Filter name."),
         (f"{system} INS FILT1 TYPE", "FILTER", "Element type."),

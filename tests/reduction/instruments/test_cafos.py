@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from astropy.io.fits import Header
 
 from reduction.frames import read_headers, read_raw
 from reduction.instruments.base import FrameKind, Section
 from reduction.instruments.cafos import INSTRUMENT
 from schemas.errors import IngestError
+from tests.support.samples import SAMPLES
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from astropy.io.fits import Header
 
 SET_RA = "HIERARCH CAHA TEL POS SET RA"
 KIND = "HIERARCH CAHA DET EXP TYPE"
@@ -25,33 +27,7 @@ KIND = "HIERARCH CAHA DET EXP TYPE"
 @pytest.fixture
 def header() -> Header:
     """Header of a science frame, as the camera writes it."""
-    made = Header()
-    for keyword, value in {
-        "NAXIS": 2,
-        "NAXIS1": 1024,
-        "NAXIS2": 1024,
-        "INSTRUME": "CAFOS 2.2",
-        "OBJECT": "NCG2420 B",
-        "EXPTIME": 2.0,
-        "RA": 114.915783,
-        "DEC": 21.52591,
-        "AIRMASS": 1.56581,
-        "MJD-OBS": 59301.9629,
-        "DATE-OBS": "2021-03-28T23:06:34",
-        "IMAGETYP": "science ",
-        "CAMID": "CCD15",
-        "CCDBINX": 1,
-        "CCDBINY": 1,
-        "INSFLNAM": "JohnsonB  ",
-        KIND: "science ",
-        "HIERARCH CAHA DET CCD1 WIN1 NX": 1024,
-        "HIERARCH CAHA DET CCD1 WIN1 NY": 1024,
-        "HIERARCH CAHA INS FILT1 NAME": "JohnsonB",
-        SET_RA: 1719.0,
-        "HIERARCH CAHA TEL POS SET DEC": 21.57417,
-    }.items():
-        made[keyword] = value
-    return made
+    return SAMPLES["cafos"][0].headers()[0]
 
 
 def test_pointing_is_the_preset_one_fifteen_times_too_large_in_ra(header: Header) -> None:

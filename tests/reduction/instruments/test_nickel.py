@@ -7,48 +7,23 @@ __all__: list[str] = []
 from typing import TYPE_CHECKING
 
 import pytest
-from astropy.io.fits import Header
 
 from reduction.frames import read_headers
 from reduction.instruments.base import FrameKind, Section
 from reduction.instruments.nickel import INSTRUMENT
 from schemas.errors import IngestError
+from tests.support.samples import SAMPLES
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from astropy.io.fits import Header
 
 
 @pytest.fixture
 def header() -> Header:
     """Header of a science frame, as the camera writes it."""
-    return Header(
-        {
-            "NAXIS": 2,
-            "NAXIS1": 1056,
-            "NAXIS2": 1024,
-            "INSTRUME": "Nickel Direct Camera",
-            "OBJECT": "PG1323-085        ",
-            "OBSTYPE": "OBJECT",
-            "EXPTIME": 60,
-            "FILTNAM": "V                 ",
-            "DATE-BEG": "2024-05-13T04:32:47.12",
-            "DATASEC": "[1:1024,1:1024]",
-            "COVER": 32,
-            "RA": "13:25:39.63       ",
-            "DEC": "-8:49:28.5        ",
-            "AIRMASS": 1.594,
-            "CTYPE1": "RA---TAN          ",
-            "CTYPE2": "DEC--TAN          ",
-            "CRPIX1": 512,
-            "CRPIX2": 512,
-            "CRVAL1": 201.4152832031,
-            "CRVAL2": -8.824473381042,
-            "CD1_1": -0.0001027,
-            "CD1_2": -3.946e-06,
-            "CD2_1": 3.946e-06,
-            "CD2_2": -0.0001027,
-        }
-    )
+    return SAMPLES["nickel"][0].headers()[0]
 
 
 def test_science_frame_has_pointing_filter_overscan_and_nominal_wcs(header: Header) -> None:

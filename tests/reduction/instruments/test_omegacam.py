@@ -16,6 +16,7 @@ from reduction.instruments.base import FrameKind, Section
 from reduction.instruments.omegacam import CHIP_NAMES, INSTRUMENT
 from reduction.simulate import SimulationConfig, Truth, simulate
 from schemas.errors import IngestError
+from tests.support.samples import SAMPLES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,30 +36,11 @@ CONFIG = SimulationConfig(
 @pytest.fixture
 def headers() -> list[Header]:
     """Headers of a science exposure, as the camera writes them."""
-    primary = Header()
-    for keyword, value in {
-        "NAXIS": 0,
-        "INSTRUME": "OMEGACAM",
-        "OBJECT": "KIDS_129.0_-0.5_r",
-        "RA": 129.0,
-        "DEC": -0.5,
-        "EXPTIME": 360.0,
-        "MJD-OBS": 55923.25,
-        "HIERARCH ESO DPR CATG": "SCIENCE",
-        "HIERARCH ESO DPR TECH": "IMAGE",
-        "HIERARCH ESO DPR TYPE": "OBJECT",
-        "HIERARCH ESO INS FILT1 NAME": "r_SDSS",
-        "HIERARCH ESO DET CHIPS": 32,
-        "HIERARCH ESO TEL AIRM START": 1.2,
-        "HIERARCH ESO TEL AIRM END": 1.3,
-    }.items():
-        primary[keyword] = value
+    primary, chip = SAMPLES["omegacam"][0].headers()
     found = [primary]
     for name in CHIP_NAMES:
-        extension = Header({"NAXIS": 2, "NAXIS1": 2144, "NAXIS2": 4200, "EXTNAME": name})
-        extension["HIERARCH ESO DET OUT1 PRSCX"] = 48
-        extension["HIERARCH ESO DET OUT1 OVSCX"] = 48
-        found.append(extension)
+        found.append(chip.copy())
+        found[-1]["EXTNAME"] = name
     return found
 
 

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 
 from reduction.archive import Archive
 from reduction.fields import FieldSpec, declare_field
-from reduction.operate import edit, find_target, initialise, sync_recipes, targets_matching
+from reduction.operate import edit, find_target, targets_matching
 from reduction.scope import Scope
 from reduction.simulate import SimulationConfig, Truth, simulate
 from reduction.targets.calibrated import CalibratedScienceFrame
@@ -24,14 +24,15 @@ from reduction.targets.coadded_source_list import CoaddedSourceList
 from reduction.targets.detection_frame import DetectionFrame
 from reduction.targets.regridded import RegriddedFrame
 from reduction.targets.source_list import SourceList
-from schemas.cells import text_cells
 from schemas.dali import parse_params
-from schemas.settings import LimitSettings, Settings, StorageSettings
+from schemas.settings import LimitSettings
 from sia import datalink, protocol, query, soda
 from tap.adql import Catalogue
 from tap.protocol import PARAMS as TAP_PARAMS
 from tap.service import Context
 from tap.service import run as run_tap
+from tests.support.archives import opened_archive
+from tests.support.asking import texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,21 +63,12 @@ def truth(folder: Path) -> Truth:
 @pytest.fixture(scope="module")
 def archive(databases: Databases, truth: Truth, folder: Path) -> Iterator[Archive]:
     """An archive with the night in it, and a declared field."""
-    with databases.fresh() as database:
-        settings = Settings(
-            database=database,
-            storage=StorageSettings(root=folder / "files"),
-            limits=LimitSettings(make_budget_s=900.0),
-        )
-        opened = Archive(settings)
-        initialise(settings, opened.registry)
-        sync_recipes(opened)
-        Archive.use(opened)
-        assert opened.ingest([folder / "raw"]).refused == []
-        opened.load_references(folder / truth.reference, "simulated")
-        declare_field(opened, FIELD)
-        yield opened
-        opened.close()
+    files, limits = folder / "files", LimitSettings(make_budget_s=900.0)
+    with databases.fresh() as database, opened_archive(database, files, limits=limits) as made:
+        assert made.ingest([folder / "raw"]).refused == []
+        made.load_references(folder / truth.reference, "simulated")
+        declare_field(made, FIELD)
+        yield made
 
 
 @pytest.fixture
@@ -93,20 +85,7 @@ def adql(archive: Archive, text: str) -> tuple[list[tuple], dict[str, str]]:
     pairs = [("QUERY", text), ("LANG", "ADQL")]
     result = run_tap(parse_params(TAP_PARAMS, pairs), context)
     try:
-        rows = [
-            row
-            for block in result.rows
-            for row in zip(
-                *(
-                    text_cells(column, cells)
-                    for column, cells in zip(
-                        result.columns, block.block(result.columns).fields, strict=True
-                    )
-                ),
-                strict=True,
-            )
-        ]
-        return rows, {info.name: str(info.value) for info in result.infos}
+        return texts_of(result), {info.name: str(info.value) for info in result.infos}
     finally:
         result.close()
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from reduction.comparison import differs_in_part, fell, lost
-from reduction.corrected import differs
+from reduction.comparison import differs, differs_in_part, fell, lost
 from reduction.quality import flags_of
 from reduction.registry import Registry
 from reduction.source_plots import plot_combined, plot_detection, show_directions

@@ -11,11 +11,10 @@ import pytest
 
 from reduction.archive import Archive
 from reduction.edits import set_parameter
-from reduction.operate import initialise, sync_recipes
 from reduction.simulate import SimulationConfig, simulate
 from reduction.targets.reduced import ReducedScienceFrame
 from schemas.errors import ReductionError
-from schemas.settings import Settings, StorageSettings
+from tests.support.archives import opened_archive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,30 +46,24 @@ def test_another_method_is_taken_by_all_calibrations_and_frames_or_by_none(
     fresh_database: DatabaseSettings, tmp_path: Path
 ) -> None:
     simulate(tmp_path, config=CONFIG)
-    settings = Settings(database=fresh_database, storage=StorageSettings(root=tmp_path / "files"))
-    archive = Archive(settings)
-    initialise(settings, archive.registry)
-    sync_recipes(archive)
-    Archive.use(archive)
-    archive.ingest([tmp_path / "raw"])
+    with opened_archive(fresh_database, tmp_path / "files") as archive:
+        archive.ingest([tmp_path / "raw"])
+        name = max(path.name for path in (tmp_path / "raw").iterdir())  # science comes last
 
-    name = max(path.name for path in (tmp_path / "raw").iterdir())  # science comes last
+        def get() -> Any:
+            return ReducedScienceFrame.get(raw=name)
 
-    def get() -> Any:
-        return ReducedScienceFrame.get(raw=name)
-
-    first = get()
-    assert methods(first) == {6}
-    choose(archive, "BiasFrame", method=1)
-    with pytest.raises(ReductionError, match=r"set ReadNoise\.OVERSCAN_CORRECTION, too"):
-        get()
-    choose(archive, "ReadNoise", method=1)
-    second = get()
-    assert methods(second) == {1}
-    assert second.corrections.startswith("overscan 1")
-    # The rows' drift is left in: the sky is the same, but for its level.
-    difference = second.images["IMAGE"] - first.images["IMAGE"]
-    assert abs(np.nanmedian(difference)) < 10.0
-    choose(archive, "ReadNoise", "BiasFrame", method=6)
-    assert get().object_id == first.object_id  # made before, with the same inputs
-    archive.close()
+        first = get()
+        assert methods(first) == {6}
+        choose(archive, "BiasFrame", method=1)
+        with pytest.raises(ReductionError, match=r"set ReadNoise\.OVERSCAN_CORRECTION, too"):
+            get()
+        choose(archive, "ReadNoise", method=1)
+        second = get()
+        assert methods(second) == {1}
+        assert second.corrections.startswith("overscan 1")
+        # The rows' drift is left in: the sky is the same, but for its level.
+        difference = second.images["IMAGE"] - first.images["IMAGE"]
+        assert abs(np.nanmedian(difference)) < 10.0
+        choose(archive, "ReadNoise", "BiasFrame", method=6)
+        assert get().object_id == first.object_id  # made before, with the same inputs

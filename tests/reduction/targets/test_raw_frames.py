@@ -15,7 +15,6 @@ from reduction.archive import Archive
 from reduction.edits import edit
 from reduction.instruments.base import Section
 from reduction.instruments.simulated import INSTRUMENT
-from reduction.operate import initialise, sync_recipes
 from reduction.simulate import SimulationConfig, simulate
 from reduction.steps.raw_statistics import raw_statistics
 from reduction.targets.bias import BiasFrame
@@ -26,7 +25,7 @@ from reduction.targets.raw_flat import RawDomeFlatFrame, RawTwilightFlatFrame
 from reduction.targets.raw_science import RawScienceFrame
 from reduction.targets.reduced import ReducedScienceFrame
 from schemas.errors import ReductionError
-from schemas.settings import Settings, StorageSettings
+from tests.support.archives import opened_archive
 from tests.support.recipes import resolved
 
 if TYPE_CHECKING:
@@ -115,17 +114,9 @@ def archive(
     spoil(names["FLAT,DOME"][1], lambda pixels: np.full_like(pixels, 65535))
     spoil(names["FLAT,SKY"][0], lambda pixels: pixels // 60)
     spoil(names["OBJECT"][1], lambda pixels: np.full_like(pixels, 300))
-    with databases.fresh() as database:
-        root = tmp_path_factory.mktemp("files")
-        settings = Settings(database=database, storage=StorageSettings(root=root))
-        opened = Archive(settings)
-        initialise(settings, opened.registry)
-        sync_recipes(opened)
-        Archive.use(opened)
-        report = opened.ingest([folder / "raw"])
-        assert report.refused == []
-        yield opened, names
-        opened.close()
+    with databases.fresh() as database, opened_archive(database, folder / "files") as made:
+        assert made.ingest([folder / "raw"]).refused == []
+        yield made, names
 
 
 def rows(archive: Archive, sql: str) -> list[Any]:

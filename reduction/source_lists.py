@@ -1,0 +1,75 @@
+"""What the lists of the sources of frames and of coadds have in common: depth and comparison."""
+
+from __future__ import annotations
+
+__all__ = ["DEPTH_CHANGED", "DEPTH_IMPOSSIBLE", "FEWER_SOURCES", "SEEING_CHANGED", "SourcesTarget"]
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+from reduction.comparison import changed, differs_in_part, fell
+from reduction.quality import QualityFlags
+from reduction.target import Made, ProcessTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.figure import FigureBase
+
+DEPTH_IMPOSSIBLE: Final = (
+    2,
+    "limiting_mag is not between MINIMUM_LIMITING_MAG and MAXIMUM_LIMITING_MAG",
+)
+"""Bit and sentence that both lists have."""
+
+FEWER_SOURCES: Final = (4, "fewer sources than MINIMUM_KEPT of those before")
+"""Bit and sentence that both lists have."""
+
+SEEING_CHANGED: Final = (
+    8,
+    "the seeing differs from before by more than MAXIMUM_SEEING_CHANGE, a part of it",
+)
+"""Bit and sentence that both lists have."""
+
+DEPTH_CHANGED: Final = (
+    16,
+    "limiting_mag is gone, or differs from before by more than MAXIMUM_DEPTH_DIFFERENCE",
+)
+"""Bit and sentence that both lists have."""
+
+
+class SourcesTarget(ProcessTarget):
+    """A list of sources with the attributes n_sources, seeing and limiting_mag."""
+
+    class Flags(QualityFlags):
+        """What can be wrong with a list of sources."""
+
+        DEPTH_IMPOSSIBLE = DEPTH_IMPOSSIBLE
+        FEWER_SOURCES = FEWER_SOURCES
+        SEEING_CHANGED = SEEING_CHANGED
+        DEPTH_CHANGED = DEPTH_CHANGED
+
+    def verify(self, made: Made, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
+        """Look whether the depth can be; without magnitudes, or sources, there is none."""
+        depth = made.attributes["limiting_mag"]
+        low, high = parameters.MINIMUM_LIMITING_MAG, parameters.MAXIMUM_LIMITING_MAG
+        impossible = math.isfinite(depth) and not low <= depth <= high
+        return int(self.Flags.DEPTH_IMPOSSIBLE) if impossible else 0
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Any) -> int:  # noqa: ANN401  # as verify
+        """See whether sources went missing, or seeing or depth are others."""
+        found, flags = made.attributes, self.Flags(0)
+        if fell(previous, "n_sources", found["n_sources"], parameters.MINIMUM_KEPT):
+            flags |= self.Flags.FEWER_SOURCES
+        if differs_in_part(previous, "seeing", found["seeing"], parameters.MAXIMUM_SEEING_CHANGE):
+            flags |= self.Flags.SEEING_CHANGED
+        depth, limit = found["limiting_mag"], parameters.MAXIMUM_DEPTH_DIFFERENCE
+        if changed(previous, "limiting_mag", depth, limit):
+            flags |= self.Flags.DEPTH_CHANGED
+        return int(flags)
+
+    def plot(self, figure: FigureBase) -> None:
+        """Positions, magnitudes, their errors, and widths."""
+        from reduction.layouts import plot_sources  # noqa: PLC0415  # matplotlib is slow to import
+
+        plot_sources(figure, self.rows)
