@@ -87,11 +87,12 @@ def _columns(
 def load_reference(
     context: click.Context, path: Path, name: str | None, columns: dict[str, str]
 ) -> None:
-    """Bring a catalogue of reference stars into the archive: all of it, or nothing.
+    """Bring a catalogue of reference stars into the archive.
 
-    PATH is a CSV table, a FITS table or a VOTable (each may be gzipped): name, ra, dec (ICRS
-    degrees), and magnitudes by band with their errors (V, e_V, ...). Usual names (RAJ2000, Vmag
-    with e_Vmag) and some published forms are understood too; --column says what is not.
+    All of it, or nothing. PATH is a CSV table, a FITS table or a VOTable (each may be
+    gzipped): name, ra, dec (ICRS degrees), and magnitudes by band with their errors (V, e_V,
+    ...). Usual names (RAJ2000, Vmag with e_Vmag) and some published forms are understood too;
+    --column says what is not.
     """
     with opened(context, new=True) as archive:
         word = name or path.name.split(".")[0]
