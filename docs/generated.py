@@ -101,7 +101,8 @@ class TargetsDirective(_Generated):
             yield from (*inspect.cleandoc(cls.__doc__ or "").splitlines(), "")
             words = cls.ANCHOR.value.replace("_", " ")
             yield f"One for each {words}, wherever there is a {' or '.join(cls.ANCHOR_CLASSES)}."
-            yield f"Recipe version {cls.VERSION}."
+            yield f"Recipe version {cls.VERSION}. Expected to take {cls.COST_S:g} s per million"
+            yield "pixels, until the archive has made some and knows better."
             yield ""
             yield from _table("input", "of class", "", map(_slot, cls.SLOTS.values()))
             yield from _table("attribute", "unit", "", map(_attribute, cls.ATTRIBUTES))

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from reduction.costs import Costs
 from reduction.fill import Filler, is_composite
 from reduction.instruments.composite import whole
 from reduction.keys import hash_of
 from reduction.parameters import resolve_parameters
+from reduction.quality import unfit
 from reduction.select import usable
 from reduction.verdicts import Plan, Reason, ReasonKind, Step, Verdict, VerdictKind
 from schemas.errors import BusyError, ParameterError
@@ -46,6 +48,7 @@ class Examiner:
     def __init__(self, session: Session, registry: Registry) -> None:
         self._session, self._registry = session, registry
         self._filler = Filler(session, registry, self.verdict)
+        self._costs = Costs(session, registry)
         self._recipes: dict[tuple[str, str], Recipe] = {}
         self.verdicts: dict[int, Verdict] = {}
 
@@ -78,7 +81,7 @@ class Examiner:
             target.identity,
             verdict.reasons,
             verdict.needs,
-            target.cost_s or 1.0,
+            self._costs.of(target),
         )
 
     def _trusted(self, target: Target) -> Verdict | None:
@@ -289,7 +292,8 @@ class Examiner:
         cls = self._registry.target(verdict.target.class_name)
         reasons: list[Reason] = []
         for name, slot in cls.SLOTS.items():
-            reasons += _compare(slot, before.get(name, []), verdict.inputs.get(name, []))
+            now = verdict.inputs.get(name, [])
+            reasons += _compare(self._registry.classes, slot, before.get(name, []), now)
         return reasons
 
 
@@ -303,7 +307,9 @@ def _newcomer(slot: Slot, product: Product, gone: Sequence[Product]) -> Reason:
     return Reason(ReasonKind.NEW_RAW_DATA, slot.name, f"{name} is new")
 
 
-def _compare(slot: Slot, before: list[Product], now: list[Product]) -> list[Reason]:
+def _compare(
+    classes: Mapping[str, type], slot: Slot, before: list[Product], now: list[Product]
+) -> list[Reason]:
     """Reasons for which an input differs from what the product was made from."""
     old, new = ({p.product_id: p for p in products} for products in (before, now))
     gone = [p for number, p in old.items() if number not in new]
@@ -312,7 +318,7 @@ def _compare(slot: Slot, before: list[Product], now: list[Product]) -> list[Reas
         Reason(
             ReasonKind.PROGENITOR_INVALIDATED,
             slot.name,
-            f"{p.class_name} object {p.product_id} was rejected",
+            f"{p.class_name} object {p.product_id} {unfit(classes, p)}",
         )
         for p in gone
         if not usable(p)

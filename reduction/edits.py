@@ -246,8 +246,10 @@ def edit(
     NotFoundError
         If there is no such object.
     ParameterError
-        If the field may not be changed or the value is out of range.
+        If the field may not be changed, the value is out of range or the reason is blank.
     """
+    if not why.strip():
+        raise ParameterError("why", why, "the reason, in words for those who read it years later")
     if field not in EDITABLE:
         raise ParameterError("field", field, "one of " + ", ".join(EDITABLE))
     if field == "timestamp_start":

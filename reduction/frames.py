@@ -22,16 +22,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.io import fits
-from astropy.io.fits.verify import VerifyWarning
 
 from reduction.pixel_cache import PIXELS
 from reduction.steps.tile_noise import tile_noise
+from schemas.deferred import deferred
 from schemas.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from astropy.io import fits
+else:
+    fits = deferred("astropy.io.fits")
 
 Array = np.ndarray[Any, Any]
 
@@ -49,7 +52,7 @@ def read_headers(path: Path) -> list[fits.Header]:
         If the file is no FITS file or is cut off.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VerifyWarning)
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
         with fits.open(path, memmap=False, ignore_blank=True) as hdus:
             return [hdu.header.copy() for hdu in hdus]
 
@@ -116,7 +119,7 @@ def write_images(
     for keyword, (value, comment) in cards.items():
         hdus[1].header[keyword] = (value, comment)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VerifyWarning)
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
         hdus.writeto(path, checksum=True)
 
 

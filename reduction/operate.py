@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import parse_dsn
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.declare import declare_again, declare_in_field, raw_frames_of
@@ -317,6 +317,8 @@ def _fingerprint(
 def status(archive: Archive) -> dict[str, dict[str, int]]:
     """Number of targets by class and state, and of raw frames by class.
 
+    Targets of a closed field are withdrawn, whatever their state.
+
     Returns
     -------
     dict
@@ -324,10 +326,10 @@ def status(archive: Archive) -> dict[str, dict[str, int]]:
     """
     counted: dict[str, dict[str, int]] = {}
     with archive.transaction() as session:
+        closed = select(Field.field_id).where(Field.is_valid < 1)
+        state = case((Target.field_id.in_(closed), "withdrawn"), else_=Target.state)
         rows = session.execute(
-            select(Target.class_name, Target.state, func.count()).group_by(
-                Target.class_name, Target.state
-            )
+            select(Target.class_name, state, func.count()).group_by(Target.class_name, state)
         ).all()
         raws = session.execute(
             select(Product.class_name, func.count())

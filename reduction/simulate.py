@@ -21,6 +21,7 @@ from reduction.simulation.config import SimulationConfig, stream
 from reduction.simulation.detector import FRINGED, cosmic_rays, dome_lamp, expose, simulate_chip
 from reduction.simulation.files import RawFile, write_reference
 from reduction.simulation.geometry import PIXEL_SCALE, chip_layout, project, wcs_cards
+from reduction.simulation.size import check_room
 from reduction.simulation.sky import render, simulate_sky
 from reduction.simulation.truth import ExposureTruth, Truth, load_truth, save_truth
 
@@ -73,10 +74,16 @@ def simulate(out_dir: Path, *, config: SimulationConfig, keep_chips: bool = True
     Truth
         What :func:`load_truth` reads from ``truth.npz``.
 
+    Raises
+    ------
+    StorageError
+        If the disk has no room for it; nothing is written then.
+
     Notes
     -----
     Everything is determined by the configuration: a second call writes the same bytes.
     """
+    check_room(out_dir, config, keep_chips=keep_chips)
     raw = out_dir / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     run = _Run(raw, config)

@@ -9,18 +9,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import sep
 
 from reduction.steps.gaussian import gaussian
+from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import sep
     from numpy.typing import NDArray
 
     Index = NDArray[np.intp]
     Mesh = NDArray[np.float64]
+else:
+    sep = deferred("sep")
 
 #: Ellipses that count as covered by a source, in units of its area above the threshold.
 _COVER = 2.0

@@ -9,19 +9,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import sep
 
 from reduction.steps.background import background_behind, estimate_background
 from reduction.steps.correlated_noise import SkyNoise, sky_level_error
 from reduction.steps.source_fluxes import Frame, aperture_fluxes, point_source_fluxes
 from reduction.steps.sources import SOURCE_DTYPE, SourceFlag, extract, flag_merged, mend
 from reduction.steps.weight import MaskBit
+from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
+    import sep
     from numpy.typing import NDArray
 
     from reduction.steps.background import Background
+else:
+    sep = deferred("sep")
 
 _GUESSED: Final = 0.03
 _MISSING: Final = 0.2

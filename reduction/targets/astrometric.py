@@ -64,6 +64,7 @@ class AstrometricParameters(FrameTarget):
     """
 
     VERSION = 3
+    COST_S = 0.03
 
     raw = raw_frame("RawScienceFrame")
     catalog = of_frame("Catalog")

@@ -33,6 +33,7 @@ class BiasFrame(CalibrationTarget):
     """Mean of a night's raw biases, outliers left out by the measured read noise."""
 
     VERSION = 2
+    COST_S = 0.04
     ANCHOR_CLASSES = ("RawBiasFrame",)
 
     raw_bias_frames = raw_frames("RawBiasFrame", at_least=2)

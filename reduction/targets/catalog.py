@@ -31,6 +31,7 @@ class Catalog(FrameTarget):
     """
 
     VERSION = 3
+    COST_S = 0.2
     TABLE = "frame_catalog"
 
     reduced = of_frame("ReducedScienceFrame")

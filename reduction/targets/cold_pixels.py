@@ -30,6 +30,7 @@ class ColdPixelMap(CalibrationTarget):
     """
 
     VERSION = 2
+    COST_S = 0.15
     ANCHOR = Anchor.NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame", "RawScienceFrame")
 

@@ -35,6 +35,7 @@ class AtmosphericExtinctionCoefficient(AtmosphericExtinction):
     """A constant: the filter's extinction at the site, as the instrument's module has it."""
 
     VERSION = 2
+    COST_S = 0.001
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
     @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class AtmosphericExtinctionCurve(AtmosphericExtinction):
     """The clear sky's extinction curve at the site, integrated over the filter."""
 
     VERSION = 1
+    COST_S = 0.001
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
     @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class GainLinearity(CalibrationTarget):
     """Gain from pairs of flats: dome flats of equal exposure time, else twilight flats."""
 
     VERSION = 2
+    COST_S = 0.2
     ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame")
 
     raw_dome_flats = raw_frames("RawDomeFlatFrame", at_least=0)

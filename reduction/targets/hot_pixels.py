@@ -29,6 +29,7 @@ class HotPixelMap(CalibrationTarget):
     """
 
     VERSION = 2
+    COST_S = 0.2
     ANCHOR_CLASSES = ("RawBiasFrame",)
 
     bias = calibration("BiasFrame")

@@ -33,6 +33,7 @@ class MasterFlatFrame(CalibrationTarget):
     """
 
     VERSION = 2
+    COST_S = 0.2
     ANCHOR = Anchor.NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame", "RawScienceFrame")
 

@@ -44,6 +44,7 @@ class PhotRefCatalog(FrameTarget):
     """
 
     VERSION = 1
+    COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")
     reference_catalogues = references(at_least=1)

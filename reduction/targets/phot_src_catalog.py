@@ -58,6 +58,7 @@ class PhotSrcCatalog(FrameTarget):
     """
 
     VERSION = 2
+    COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")
     catalog = of_frame("Catalog")

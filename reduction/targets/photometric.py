@@ -42,6 +42,7 @@ class PhotometricParameters(FrameTarget):
     """
 
     VERSION = 4
+    COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")
     source_catalog = of_frame("PhotSrcCatalog")

@@ -30,6 +30,7 @@ class ReadNoise(CalibrationTarget):
     """Noise of the amplifier, from the differences of a night's raw biases."""
 
     VERSION = 2
+    COST_S = 0.05
     ANCHOR_CLASSES = ("RawBiasFrame",)
 
     raw_bias_frames = raw_frames("RawBiasFrame", at_least=2)

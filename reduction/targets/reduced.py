@@ -40,6 +40,7 @@ class ReducedScienceFrame(FrameTarget):
     """
 
     VERSION = 3
+    COST_S = 0.15
 
     raw = raw_frame("RawScienceFrame")
     bias = calibration("BiasFrame", when="!uncalibrated")

@@ -47,6 +47,7 @@ class SourceList(SourcesTarget, FrameTarget):
     """
 
     VERSION = 4
+    COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")
     catalog = of_frame("Catalog")

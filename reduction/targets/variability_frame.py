@@ -9,7 +9,6 @@ from enum import IntFlag
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy.stats import chi2
 
 from reduction.attributes import attribute
 from reduction.comparison import differs, fell
@@ -18,6 +17,7 @@ from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.variability import light_curve_statistics
 from reduction.target import Anchor, FieldTarget, Inputs, Made
+from schemas.deferred import deferred
 from schemas.list_tables import Variable
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
+    from scipy import stats
+else:
+    stats = deferred("scipy.stats")
 
 _STATISTICS: Final = (
     *("n_epochs", "mag", "mag_err", "median", "rms", "mad", "chi2", "amplitude", "stetson"),
@@ -163,7 +166,7 @@ def _flags(
     freedom = np.maximum(found["n_epochs"] - 1, 1)
     with np.errstate(invalid="ignore"):
         rest = np.maximum(found["chi2"] * freedom - found["worst"] ** 2, 0.0)
-        varies = chi2.sf(rest, np.maximum(freedom - 1, 1)) < parameters.FALSE_ALARM
+        varies = stats.chi2.sf(rest, np.maximum(freedom - 1, 1)) < parameters.FALSE_ALARM
         varies &= freedom > 1
         alike = found["stetson"] > parameters.MIN_STETSON
     flags = np.where(varies, int(VariableFlag.VARIABLE), 0)

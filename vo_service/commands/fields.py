@@ -7,7 +7,6 @@ __all__ = ["COMMANDS"]
 from typing import Any
 
 import click
-from rich.table import Table
 
 from vo_service.commands.common import CONSOLE, opened
 from vo_service.commands.words import WHO, WHY, parameters
@@ -91,7 +90,9 @@ def close(context: click.Context, name: str, why: str, who: str) -> None:
 @click.pass_context
 def list_fields(context: click.Context) -> None:
     """List the fields."""
-    from reduction.fields import all_fields  # noqa: PLC0415  # --help stays fast
+    from rich.table import Table  # noqa: PLC0415  # --help stays fast
+
+    from reduction.fields import all_fields  # noqa: PLC0415
 
     table = Table("field", "ra", "dec", "radius", "pixel", "instruments", "")
     with opened(context) as archive:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.markup import escape
-from rich.tree import Tree
 
 from vo_service.commands.common import CONSOLE, opened
 from vo_service.commands.words import parameters
 
 if TYPE_CHECKING:
+    from rich.tree import Tree
+
     from reduction.pars import Branch, Setting
 
 
@@ -59,6 +59,9 @@ def pars(
 
 
 def _grown(branch: Branch) -> Tree:
+    from rich.markup import escape  # noqa: PLC0415  # --help stays fast
+    from rich.tree import Tree  # noqa: PLC0415
+
     through = f" [dim]({', '.join(branch.inputs)})[/dim]" if branch.inputs else ""
     again = " [dim]see above[/dim]" if branch.again else ""
     tree = Tree(f"[bold]{escape(branch.class_name)}[/bold]{through}{again}")
@@ -70,6 +73,8 @@ def _grown(branch: Branch) -> Tree:
 
 
 def _said(setting: Setting) -> str:
+    from rich.markup import escape  # noqa: PLC0415  # as above
+
     meaning = f"\n[dim]{escape(setting.meaning)}[/dim]" if setting.meaning else ""
     return f"{escape(setting.said)}{meaning}"
 
