@@ -394,7 +394,8 @@ class Archive:
             row, file = objects.with_file(session, object_id)
         if file is None or row.class_name == "ReferenceCatalogue":
             return {}
-        return dict(StoredImages(self.storage.path(file.location), row.hdu))
+        path = self.storage.path(file.location)
+        return dict(StoredImages(path, row.hdu, self.storage.planes))
 
     def tables(self, object_id: int) -> dict[str, np.ndarray[Any, Any]]:
         """Tables of a product's file by extension name; empty if it has none."""

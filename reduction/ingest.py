@@ -334,6 +334,11 @@ def _star_rows(catalogue: Product, table: ReferenceTable) -> Iterator[dict[str, 
             if array[star] == array[star]
         }
 
+    def number_at(values: Any, star: int) -> float | None:  # noqa: ANN401  # an array
+        """A star's value; None where it is not known."""
+        value = float(values[star])
+        return value if value == value else None  # noqa: PLR0124  # NaN
+
     for star, (ra, dec) in enumerate(zip(table.ra.tolist(), table.dec.tolist(), strict=True)):
         yield {
             "product_id": catalogue.product_id,
@@ -343,4 +348,5 @@ def _star_rows(catalogue: Product, table: ReferenceTable) -> Iterator[dict[str, 
             "dec": dec,
             "mags": known(table.mags, star),
             "mag_errs": known(table.mag_errs, star),
+            **{name: number_at(array, star) for name, array in table.motion.items()},
         }

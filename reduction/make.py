@@ -263,7 +263,7 @@ def _store(
         except (*_NO_FORM, fits.verify.VerifyError) as error:
             message = f"what it made cannot be stored as FITS: {error!r}"
             raise RecipeFailedError(message) from error
-        images, tables = read_images(path), read_tables(path)
+        images, tables = read_images(path, archive.storage.planes), read_tables(path)
         stored = archive.storage.keep(path, "product", ".fits")
     for name, image in images.items():
         PIXELS.put(archive.storage.path(stored.location), name, image)

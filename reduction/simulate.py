@@ -208,7 +208,8 @@ class _Run:
         )
         seeing = config.seeing * float(rng.uniform(0.95, 1.05))
         pointing = (float(ra), float(dec))
-        light = self._field(pointing, band, seeing, self._lines(night, band, number))
+        dimmed = (self._lines(night, band, number), self._clouds(night, number))
+        light = self._field(pointing, band, seeing, *dimmed)
         file = RawFile(self._folder, config.camera, exposure, config.chips)
         return _Shot(file, exposure, night, band, number, light, pointing)
 
@@ -245,12 +246,20 @@ class _Run:
             return 0.0
         return float(stream(self._config, "lines", night, number).uniform(*_LINES))
 
+    def _clouds(self, night: str, number: int) -> float:
+        """Magnitudes that clouds take from an exposure."""
+        config = self._config
+        if not config.clouds:
+            return 0.0
+        earlier = config.nights.index(night) * config.n_science
+        return config.clouds[(earlier + number) % len(config.clouds)]
+
     def _field(
-        self, pointing: tuple[float, float], band: str, seeing: float, lines: float
+        self, pointing: tuple[float, float], band: str, seeing: float, lines: float, clouds: float
     ) -> _Light:
         def light(_index: int, chip: ChipTruth, layout: Layout) -> NDArray[np.float64]:
             """The light of sky, stars and galaxies."""
-            zero_point = chip.zero_point[band]
+            zero_point = chip.zero_point[band] - clouds
             mags = self.sky.mags[band]
             flux = self._config.science_exptime * 10.0 ** (-0.4 * (mags - zero_point))
             x, y = project(layout, pointing, self.sky.ra, self.sky.dec)

@@ -54,6 +54,8 @@ RESIDUAL_DTYPE: Final = np.dtype(
 class AstrometricParameters(FrameTarget):
     """Projection of a reduced frame with its distortion, fitted to stars of the catalogues.
 
+    Stars of known proper motion are taken where they are when the frame is exposed.
+
     Where no star is recognised the telescope's own pointing stands, ``model`` is ``nominal`` and
     ``pos_err`` what the instrument's pointing is good for. Where no stars were to be expected such
     a frame is published, with a flag of its CalibratedScienceFrame, and has no part in a
@@ -266,9 +268,8 @@ def _best(
     clean: NDArray[np.bool_],
 ) -> tuple[str, Solution, ReferenceTable]:
     """Catalogue, solution and stars with most stars; the largest catalogues are tried first."""
-    catalogues = sorted(
-        inputs.reference_catalogues, key=lambda stars: (-len(stars.ra), stars.catalogue)
-    )
+    known = [stars.at(inputs.raw["mjd_obs"]) for stars in inputs.reference_catalogues]
+    catalogues = sorted(known, key=lambda stars: (-len(stars.ra), stars.catalogue))
     name, stars = "", joined([])
     best = _solution(inputs, parameters, sources, clean, stars)
     tries = [(stars.catalogue, [stars]) for stars in catalogues]

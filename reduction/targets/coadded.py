@@ -36,10 +36,11 @@ class CoaddedRegriddedFrame(FieldTarget):
     (one row an origin), "MEMBERS" (origin, frame): from any pixel one gets to its frames; and
     "DETECTORS" (the stars' widths by chip).
 
-    Frames without a zero point are left out where others have one.
+    Frames without a zero point are left out where others have one. The zero points are those of
+    the field's GPhotometric, and of their nights for frames that it does not tie.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.FIELD_AND_FILTER
     PUBLISHED = True
 
@@ -68,6 +69,9 @@ class CoaddedRegriddedFrame(FieldTarget):
         "its error, taken as common to all frames",
         unit="mag",
         ucd="stat.error;phot.mag;arith.zp",
+    )
+    photometry = attribute(
+        str, "classes that the frames' zero points come from, joined by +", ucd="meta.code.class"
     )
     pos_err = attribute(float, "error of positions, one axis", unit="arcsec", ucd="stat.error;pos")
     aperture = attribute(
@@ -189,6 +193,9 @@ class CoaddedRegriddedFrame(FieldTarget):
             "exptime_total": float(sum(exposures.values())),
             "zero_point": coadded.zero_point,
             "zero_point_err": coadded.zero_point_error(),
+            "photometry": "+".join(
+                sorted({inputs.regridded[n]["photometry"] or "" for n in used["frame"]} - {""})
+            ),
             "pos_err": coadded.position_error(),
             "aperture": coadded.aperture,
             "effective_gain": coadded.median_of_sets("gain"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reduction.attributes import attribute
+from reduction.coadd_tables import gains_of_origins
 from reduction.depends import in_field
 from reduction.detection import is_clean, star_width
 from reduction.field_grids import grid_of, own_field
@@ -54,7 +55,8 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
     where the field has no DetectionFrame, they are detected on the coadd itself.
 
     Fluxes are per second on the scale of the coadd's zero point, in the circle that the frames'
-    zero points are for.
+    zero points are for. Their errors know which frames a source's pixels are of: photons of
+    cameras and exposures that differ have their own gains.
     """
 
     VERSION = 2
@@ -65,6 +67,9 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
 
     detection = attribute(
         str, "bands that the sources were detected in", ucd="meta.id;instr.bandpass"
+    )
+    photometry = attribute(
+        str, "classes that the frames' zero points come from, joined by +", ucd="meta.code.class"
     )
     n_sources = attribute(int, "number of sources", ucd="meta.number")
     n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
@@ -165,6 +170,8 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
             frame.images["WEIGHT"],
             frame.images["MASK"],
             float(frame["effective_gain"]),
+            frame.images["ORIGIN"],
+            gains_of_origins(frame.tables["SETS"]),
         )
         found, offset, bands = self._detected(inputs, parameters, deep, radius)
         box = parameters.BACKGROUND_SIZE
@@ -185,6 +192,7 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
         return Made(
             attributes={
                 "detection": bands,
+                "photometry": frame["photometry"],
                 "n_sources": len(rows),
                 "n_clean": int(clean.sum()),
                 "aperture": aperture,

@@ -19,6 +19,7 @@ from reduction.steps.combine_sources import CombineMethod, combine_magnitudes, c
 from reduction.steps.sources import SourceFlag
 from reduction.target import FieldTarget, Inputs, Made
 from reduction.targets.associate_list import list_numbers
+from reduction.zero_points import field_magnitudes, is_tied
 from schemas.list_tables import BAND_COLUMNS, CombinedSource
 
 if TYPE_CHECKING:
@@ -47,16 +48,23 @@ _BLEMISHED: Final = (
 class CombinedList(FieldTarget):
     """One source for each association of a field: mean position, magnitude in each band.
 
+    Magnitudes are on the scale of the field's GPhotometric of their band, as those of coadds and
+    light curves; of frames that it does not tie, by their night's zero point.
+
     A magnitude with one of the flags of FLAG_MASK is used only where the star has no better one
     in its band.
     """
 
-    VERSION = 1
+    VERSION = 2
     ROWS = CombinedSource
 
     associations = in_field("AssociateList")
     source_lists = frames_of_field("SourceList")
+    gphotometric = frames_of_field("GPhotometric", at_least=0)
 
+    n_tied = attribute(
+        int, "source lists by the zero points of the field's GPhotometric", ucd="meta.number;obs"
+    )
     n_sources = attribute(int, "stars", ucd="meta.number")
     bands = attribute(str, "bands with magnitudes", ucd="meta.id;instr.bandpass")
     faintest = attribute(
@@ -112,8 +120,14 @@ class CombinedList(FieldTarget):
         """Gather the members of each association and combine them."""
         members, numbers = inputs.associations.rows, list_numbers(inputs.associations)
         bands = sorted({source_list.band for source_list in inputs.source_lists})
+        scales = {scale.filter: scale for scale in inputs.gphotometric}
         parts = [
-            _seen(one, members[members["list"] == numbers.get(frame_key(one), -1)], bands)
+            _seen(
+                one,
+                members[members["list"] == numbers.get(frame_key(one), -1)],
+                bands,
+                scales.get(one.band),
+            )
             for one in inputs.source_lists
         ]
         seen = np.concatenate(parts)
@@ -130,7 +144,8 @@ class CombinedList(FieldTarget):
         )
         np.bitwise_or.at(rows["flags"], star, seen["flags"])
         _magnitudes(rows, seen, star, bands, parameters)
-        return Made(attributes=_attributes(rows, bands), rows=rows)
+        tied = sum(is_tied(scales.get(one.band), one) for one in inputs.source_lists)
+        return Made(attributes={**_attributes(rows, bands), "n_tied": tied}, rows=rows)
 
     def verify(self, made: Made, parameters: Parameters) -> int:
         """Look whether all stars have a place, and whether their magnitudes can be."""
@@ -160,12 +175,18 @@ class CombinedList(FieldTarget):
         plot_combined(figure, self.rows, (self.bands or "").split())
 
 
-def _seen(source_list: Progenitor, members: NDArray[Any], bands: Sequence[str]) -> NDArray[Any]:
+def _seen(
+    source_list: Progenitor,
+    members: NDArray[Any],
+    bands: Sequence[str],
+    scale: Progenitor | None,
+) -> NDArray[Any]:
     """The members' sources; a list's rows are in the order of their numbers."""
     rows = source_list.rows[members["source_number"]]
     seen = np.zeros(len(rows), _SEEN)
     for name in _TAKEN:
         seen[name] = rows[name]
+    seen["mag"], seen["mag_err"] = field_magnitudes(scale, source_list, rows)
     seen["association"] = members["association"]
     seen["band"] = bands.index(source_list.band)
     return seen

@@ -7,8 +7,6 @@ __all__ = ["DetectionFrame"]
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from reduction.attributes import attribute
 from reduction.coadd_bands import combine_bands
 from reduction.comparison import differs_in_part, fell
@@ -16,6 +14,7 @@ from reduction.depends import frames_of_field
 from reduction.detection import is_clean, star_width
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
+from reduction.steps.blocks import count_positive
 from reduction.steps.coadd import CombineType
 from reduction.steps.coadd_sources import Deep, detect_sources
 from reduction.target import FieldTarget, Inputs, Made
@@ -157,7 +156,7 @@ class DetectionFrame(FieldTarget):
 
     def verify(self, made: Made, parameters: Parameters) -> int:
         """Look whether sources are sources."""
-        seen = int(np.count_nonzero(made.images["WEIGHT"] > 0))
+        seen = count_positive(made.images["WEIGHT"])
         many = made.attributes["n_sources"] > parameters.MAXIMUM_DENSITY * seen
         return int(self.Flags.TOO_MANY) if many else 0
 

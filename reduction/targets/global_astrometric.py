@@ -47,7 +47,8 @@ class GAstrometric(FieldTarget):
     Chips' distortions are shared by the exposures of a run in the same filter, each exposure has a
     shift and a small linear map of its own, and a star seen on several exposures is one star,
     whether or not a catalogue has it. Frames whose own AstrometricParameters recognised no star
-    are left out.
+    are left out. Stars of known proper motion are taken where they are at the mean moment of the
+    frames.
 
     Tables: "SOLUTIONS" (see :mod:`reduction.solutions`); "RESIDUALS_REF", measured minus
     catalogue, and "RESIDUALS_OVERLAP", measured minus the star's mean over its exposures (arcsec).
@@ -153,7 +154,8 @@ class GAstrometric(FieldTarget):
         ]
         catalogue = _catalogue([own for _, own in pairs])
         names = catalogue.split(" + ")
-        stars = joined([s for s in inputs.reference_catalogues if s.catalogue in names])
+        moment = float(np.mean([catalog.raw["mjd_obs"] for catalog, _ in pairs]))
+        stars = joined([s.at(moment) for s in inputs.reference_catalogues if s.catalogue in names])
         found = solve_field(
             frames, ra=stars.ra, dec=stars.dec, radius=parameters.TOLERANCE, degree=parameters.PDEG
         )

@@ -22,6 +22,7 @@ from reduction.steps.groups import group_mean, group_quantile
 from reduction.steps.sources import SourceFlag
 from reduction.target import Anchor, FieldTarget, Inputs, Made
 from reduction.targets.associate_list import list_numbers
+from reduction.zero_points import field_magnitudes, is_tied
 from schemas.errors import UnprocessableError
 from schemas.list_tables import LightCurvePoint
 
@@ -63,19 +64,24 @@ class LightCurveList(FieldTarget):
 
     What the constant stars of a frame have in common - clouds, extinction, a zero point that is
     wrong or not there - is taken off. Where frames have zero points the level is theirs on
-    average; where none has, magnitudes are instrumental: only differences mean something.
+    average: those of the field's GPhotometric, as for coadds, or of the night where it does not
+    tie a frame. Where none has, magnitudes are instrumental: only differences mean something.
 
     Chips or nights without constant stars in common are parts, with a level each, that of their
     own frames' zero points; a part without one has no magnitudes where another has.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.FIELD_AND_FILTER
     ROWS = LightCurvePoint
 
     associations = in_field("AssociateList")
     source_lists = frames_of_field("SourceList", at_least=2)
+    gphotometric = in_field("GPhotometric", required=False)
 
+    n_tied = attribute(
+        int, "source lists by the zero points of the field's GPhotometric", ucd="meta.number;obs"
+    )
     n_stars = attribute(int, "light curves", ucd="meta.number")
     n_epochs = attribute(int, "frames with an offset", ucd="meta.number")
     n_constant = attribute(int, "stars that served as constant ones", ucd="meta.number")
@@ -158,7 +164,8 @@ class LightCurveList(FieldTarget):
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Gather each star's magnitudes, find the frames' offsets, take them off."""
         lists: Sequence[Progenitor] = inputs.source_lists
-        seen = _gathered(lists, inputs.associations, parameters)
+        scale: Progenitor | None = inputs.gphotometric
+        seen = _gathered(lists, inputs.associations, scale, parameters)
         if len(seen) == 0:
             message = f"no star of field {own_field(inputs).name} was seen on two frames"
             raise UnprocessableError(message)
@@ -176,6 +183,7 @@ class LightCurveList(FieldTarget):
         known = np.isfinite(found.offset)
         return Made(
             attributes={
+                "n_tied": sum(is_tied(scale, one) for one in lists),
                 "n_stars": len(stars),
                 "n_epochs": int(known.sum()),
                 "n_constant": int(found.constant.sum()),
@@ -228,7 +236,10 @@ class LightCurveList(FieldTarget):
 
 
 def _gathered(
-    lists: Sequence[Progenitor], associations: Progenitor, parameters: LightCurveList.Parameters
+    lists: Sequence[Progenitor],
+    associations: Progenitor,
+    scale: Progenitor | None,
+    parameters: LightCurveList.Parameters,
 ) -> NDArray[Any]:
     """All good magnitudes of the stars that have enough of them."""
     members, numbers = associations.rows, list_numbers(associations)
@@ -236,7 +247,7 @@ def _gathered(
     parts = []
     for number, one in enumerate(lists):
         mine = members[members["list"] == numbers.get(frame_key(one), -1)]
-        parts.append(_seen(number, one, mine))
+        parts.append(_seen(number, one, mine, scale))
     seen = np.concatenate(parts)
     good = (seen["flags"] & parameters.FLAG_MASK) == 0
     good &= np.isfinite(seen["instrumental"]) & (seen["err"] > 0)
@@ -246,11 +257,14 @@ def _gathered(
     return kept
 
 
-def _seen(number: int, one: Progenitor, members: NDArray[Any]) -> NDArray[Any]:
+def _seen(
+    number: int, one: Progenitor, members: NDArray[Any], scale: Progenitor | None
+) -> NDArray[Any]:
     rows = one.rows[members["source_number"]]
     seen = np.zeros(len(rows), _SEEN)
-    for name in ("ra", "dec", "mag", "flags"):
+    for name in ("ra", "dec", "flags"):
         seen[name] = rows[name]
+    seen["mag"], _ = field_magnitudes(scale, one, rows)
     with np.errstate(invalid="ignore", divide="ignore"):
         seen["instrumental"] = np.where(rows["flux"] > 0, -2.5 * np.log10(rows["flux"]), np.nan)
         seen["err"] = np.where(rows["flux"] > 0, _MAG * rows["flux_err"] / rows["flux"], np.nan)

@@ -93,7 +93,8 @@ class PhotRefCatalog(FrameTarget):
         parts: list[NDArray[np.void]] = []
         used: list[str] = []
         for stars in inputs.reference_catalogues:
-            found = _standards(stars, band, parameters.MAX_REFERENCE_ERROR)
+            there = stars.at(inputs.raw["mjd_obs"])
+            found = _standards(there, band, parameters.MAX_REFERENCE_ERROR)
             if parts:
                 found = _others(found, np.concatenate(parts), parameters.MATCH_RADIUS)
             if len(found):
