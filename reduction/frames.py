@@ -2,7 +2,7 @@
 
 Products are tile compressed: floats by RICE on values quantised at a sixteenth of the noise of the
 image's quiet parts, with subtractive dithering that keeps zeros (the file *is* the product),
-integers without loss.
+integers without loss. RICE knows none of 64 bits: those are not compressed.
 """
 
 from __future__ import annotations
@@ -23,19 +23,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.io import fits
-from astropy.io.fits.verify import VerifyWarning
 
 from reduction.large_images import append_hdu, append_image, read_image, strip_rows
 from reduction.pixel_cache import PIXELS
 from reduction.scratch import Scratch
 from reduction.steps.blocks import release
 from reduction.steps.tile_noise import tile_noise
+from schemas.deferred import deferred
 from schemas.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from astropy.io import fits
+else:
+    fits = deferred("astropy.io.fits")
 
 Array = np.ndarray[Any, Any]
 
@@ -44,6 +47,8 @@ _QUANTISATION = 16.0
 _QUIET = 10.0
 #: Pixels of the largest image that is compressed, or read, as a whole.
 _WHOLE = 32_000_000
+#: Bytes of the largest integers that FITS compresses.
+_PACKED = 4
 
 
 def read_headers(path: Path) -> list[fits.Header]:
@@ -55,7 +60,7 @@ def read_headers(path: Path) -> list[fits.Header]:
         If the file is no FITS file or is cut off.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VerifyWarning)
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
         with fits.open(path, memmap=False, ignore_blank=True) as hdus:
             return [hdu.header.copy() for hdu in hdus]
 
@@ -98,30 +103,47 @@ def write_images(
     cards: Mapping[str, tuple[Any, str]],
     tables: Mapping[str, Array] | None = None,
 ) -> None:
-    """Write a product file: a compressed image extension for each image, then the tables.
+    """Write a product file: an image extension for each image, then the tables.
 
     Parameters
     ----------
     path
         A scratch file.
     images
-        Pixels by EXTNAME, shape (ny, nx), float32 or integers.
+        Pixels by EXTNAME, shape (ny, nx), floats (stored as float32) or integers of any size.
     cards
         Keyword -> (value, comment) for the first extension.
     tables
-        Structured arrays by EXTNAME.
+        Structured arrays by EXTNAME; signed bytes, which FITS' columns do not know, become int16.
+
+    Raises
+    ------
+    TypeError
+        If an image has pixels of another kind, as bool or complex.
     """
     if any(data.size > _WHOLE for data in images.values()):
         _write_in_parts(path, images, cards, tables or {})
         return
     hdus = fits.HDUList([fits.PrimaryHDU()])
-    hdus += [_compressed(name, data) for name, data in images.items()]
-    hdus += [fits.BinTableHDU(rows, name=name) for name, rows in (tables or {}).items()]
+    hdus += [_extension(name, data) for name, data in images.items()]
+    hdus += [fits.BinTableHDU(_columned(rows), name=name) for name, rows in (tables or {}).items()]
     for keyword, (value, comment) in cards.items():
         hdus[1].header[keyword] = (value, comment)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VerifyWarning)
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
         hdus.writeto(path, checksum=True)
+
+
+def _columned(rows: Array) -> Array:
+    """Rows without columns of signed bytes: astropy would store those as truth values."""
+    fields = [(name, rows.dtype[name]) for name in rows.dtype.names or ()]
+    if all(kind.base != np.int8 for _, kind in fields):
+        return rows
+    wide = [
+        (name, np.dtype((np.int16, kind.shape)) if kind.base == np.int8 else kind)
+        for name, kind in fields
+    ]
+    return rows.astype(wide)
 
 
 def _write_in_parts(
@@ -135,22 +157,28 @@ def _write_in_parts(
     for number, (name, data) in enumerate(images.items()):
         own = {} if number else cards
         level = _quantisation(data) if data.dtype.kind == "f" else None
-        if data.size > _WHOLE:
-            compress = partial(_compressed, name, level=level)
+        plain = data.dtype.kind != "f" and data.dtype.itemsize > _PACKED
+        if data.size > _WHOLE and not plain:
+            compress = partial(_extension, name, level=level)
             append_image(path, data, compress, tile=_TILE, cards=own)
         else:
-            hdu = _compressed(name, data, level=level)
+            hdu = _extension(name, data, level=level)
             for keyword, (value, comment) in own.items():
                 hdu.header[keyword] = (value, comment)
             append_hdu(path, hdu)
     for name, rows in tables.items():
-        append_hdu(path, fits.BinTableHDU(rows, name=name))
+        append_hdu(path, fits.BinTableHDU(_columned(rows), name=name))
 
 
-def _compressed(
+def _extension(
     name: str, data: Array, seed: int = 1, *, level: float | None = None
-) -> fits.CompImageHDU:
+) -> fits.ImageHDU | fits.CompImageHDU:
     """An image's HDU; of a strip with the seed of its first tile and the whole image's level."""
+    if data.dtype.kind not in "fiu":
+        message = f"image {name} has pixels of {data.dtype}: expected floats or integers"
+        raise TypeError(message)
+    if data.dtype.kind != "f" and data.dtype.itemsize > _PACKED:
+        return fits.ImageHDU(data, name=name)
     tile = tuple(min(_TILE, n) for n in data.shape)
     if data.dtype.kind == "f":
         pixels = np.asarray(data, dtype=np.float32)

@@ -108,8 +108,8 @@ SOURCES: Final = Table(
             "int",
             "",
             "meta.code.qual",
-            "bits: 1 deblended, 2 at the edge, 4 saturated, 8 bad pixels in the aperture, "
-            "16 place is the barycentre, 32 a flux is missing; 0: no problem",
+            "bits: 1 neighbours' light in the aperture, 2 at the edge, 4 saturated, 8 bad pixels "
+            "in the aperture, 16 place is the barycentre, 32 a flux is missing; 0: no problem",
         ),
         FILTER,
         text("instrument_name", "meta.id;instr", "camera"),

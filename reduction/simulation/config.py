@@ -44,8 +44,8 @@ class SimulationConfig:
     nights
         Dates ``YYYY-MM-DD`` on which the nights begin.
     filters
-        Bands, "V" or "B", which headers call by the camera's names: flats and science frames are
-        made in each.
+        Bands, "V", "B" or "I", which headers call by the camera's names: flats and science frames
+        are made in each. The sky of "I" has fringes.
     n_bias, n_dome, n_twilight, n_science
         Frames a night (and filter).
     science_exptime
@@ -119,9 +119,10 @@ class SimulationConfig:
         if min(self.shape) < 64:
             message = f"shape: found {self.shape}, expected at least 64 pixels a side"
             raise ValueError(message)
-        unknown = set(self.filters) - {"V", "B"}
+        unknown = set(self.filters) - set(self.camera.filters)
         if unknown:
-            message = f"filters: found {sorted(unknown)}, expected V or B"
+            known = " or ".join(self.camera.filters)
+            message = f"filters: found {sorted(unknown)}, expected {known} of {self.instrument}"
             raise ValueError(message)
 
     @property

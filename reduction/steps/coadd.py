@@ -10,23 +10,26 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy.ndimage import maximum_filter
-from scipy.optimize import brentq
 
 from reduction.instruments.base import Section
 from reduction.steps.blocks import release
 from reduction.steps.weight import MaskBit
+from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+    from scipy import ndimage, optimize
 
     from reduction.scratch import Scratch
 
     Image = NDArray[np.float32]
     Planes = tuple[Image, Image, NDArray[np.uint8]]
+else:
+    ndimage = deferred("scipy.ndimage")
+    optimize = deferred("scipy.optimize")
 
 #: Grid pixels (rows, columns) that are combined at a time: 9 bytes a pixel and frame.
 _TILE: Final = (256, 1024)
@@ -266,7 +269,9 @@ class _Stack:
             own = np.float32(math.pi / 2.0) / sharpness**2
             light = np.abs(middle) - np.float32(_LIGHT_SIGMA) * np.sqrt(own)
             light = np.where(np.isfinite(light), np.maximum(light, np.float32(0)), np.float32(0))
-            allowed = np.float32(fraction) * maximum_filter(light, 2 * reach + 1, mode="nearest")
+            allowed = np.float32(fraction) * ndimage.maximum_filter(
+                light, 2 * reach + 1, mode="nearest"
+            )
             for i in range(n):
                 limit = np.float32(sigma) * np.sqrt(1.0 / self.weight[i] + own) + allowed
                 far = enough & self.used[i] & (np.abs(self.value[i] - middle) > limit)
@@ -366,4 +371,4 @@ def summed_width(widths: Sequence[float], weights: Sequence[float]) -> float:
 
     if np.ptp(sigma) < 1e-9 * sigma.max():
         return float(fwhm[known][0])
-    return 2.0 * float(brentq(missing, 0.0, 3.0 * float(sigma.max())))
+    return 2.0 * float(optimize.brentq(missing, 0.0, 3.0 * float(sigma.max())))

@@ -5,32 +5,36 @@ from __future__ import annotations
 __all__ = ["Deep", "detect_sources", "measure_sources", "sky_noise"]
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import sep
-from scipy.spatial import cKDTree
 
-from reduction.steps.background import Background, background_behind, estimate_background
+from reduction.steps.background import background_behind, estimate_background
 from reduction.steps.blocks import copied, positive_median
-from reduction.steps.correlated_noise import noise_correlation, sky_level_error
+from reduction.steps.correlated_noise import SkyNoise, sky_level_error
 from reduction.steps.source_fluxes import (
     Frame,
     aperture_fluxes,
     gain_of_sources,
     point_source_fluxes,
 )
-from reduction.steps.sources import SOURCE_DTYPE, SourceFlag, extract, mend
+from reduction.steps.sources import SOURCE_DTYPE, SourceFlag, extract, flag_merged, mend
 from reduction.steps.tiles import tiles_of
 from reduction.steps.weight import MaskBit
+from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
+    import sep
     from numpy.typing import NDArray
+    from scipy import spatial
 
     from reduction.instruments.base import Section
+    from reduction.steps.background import Background
     from reduction.steps.tiles import Tile
+else:
+    sep, spatial = deferred("sep"), deferred("scipy.spatial")
 
 _GUESSED: Final = 0.03
 _MISSING: Final = 0.2
@@ -39,7 +43,7 @@ _CORE: Final = 2.0
 _JITTER: Final = 0.5
 _WEIGHTLESS: Final = "no pixel of the combined image has weight: expected some that can be used"
 #: Flags of a detection that hold for its measurement on another image as well.
-_KEPT: Final = SourceFlag.MERGED | SourceFlag.TRUNCATED | SourceFlag.NO_CENTROID
+_KEPT: Final = SourceFlag.TRUNCATED | SourceFlag.NO_CENTROID
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,8 @@ def _sky(deep: Deep, box: int) -> tuple[Background, float]:
     factor = float(np.median((behind.rms / says)[used]))
     noise = says * np.float32(factor)
     middle = float(np.median(noise[used]))
-    return Background(behind.level, noise, behind.global_level, middle), factor
+    whole = replace(behind, rms=noise, global_rms=middle)
+    return whole, factor
 
 
 def sky_noise(weight: NDArray[np.float32], radius: float) -> float:
@@ -200,7 +205,7 @@ def _once(sources: NDArray[np.void], tiles: NDArray[np.intp]) -> NDArray[np.bool
     """Leaves out what two tiles have found at one place, on the seam between them."""
     kept = np.ones(len(sources), np.bool_)
     places = np.column_stack((sources["x"], sources["y"]))
-    pairs = cKDTree(places).query_pairs(2.0 * _JITTER, output_type="ndarray")
+    pairs = spatial.cKDTree(places).query_pairs(2.0 * _JITTER, output_type="ndarray")
     pairs = pairs[tiles[pairs[:, 0]] != tiles[pairs[:, 1]]]
     kept[pairs[:, 1]] = False  # the later one: pairs are in order
     return kept
@@ -303,25 +308,28 @@ def _fluxes(
     near = bad.astype(np.uint8)
     theta = np.clip(np.radians(rows["theta"]), -np.pi / 2, np.pi / 2)
     sep.mask_ellipse(near, rows["x"], rows["y"], rows["a"], rows["b"], theta, r=6.0)
-    correlation = noise_correlation(pixels, noise, near != 0)
+    shared = SkyNoise.of(
+        pixels, noise, near != 0, share=sky.share, level_variance=sky.level_variance
+    )
     mended = mend(pixels, bad)
     frame = Frame(
         mended,
         bad,
         noise,
         _gain(deep, rows, radius),
-        sky_level_error(sky.global_rms, box=box),
-        max(correlation, 1.0),
+        sky.level_error or sky_level_error(sky.global_rms, box=box),
+        shared,
     )
     aperture_fluxes(frame, rows, aperture_radius=radius, lost_flag=int(SourceFlag.NO_FLUX))
     _flag(rows, deep, (mended, bad), radius)
-    point_source_fluxes(
+    psf = point_source_fluxes(
         frame,
         rows,
         aperture_radius=radius,
         forgiven=int(SourceFlag.MERGED),
         found_here=found_here,
     )
+    flag_merged(rows, psf, aperture_radius=radius)
 
 
 def _gain(deep: Deep, rows: NDArray[np.void], radius: float) -> float | NDArray[np.float64]:

@@ -13,6 +13,7 @@ from reduction.attributes import attribute
 from reduction.comparison import changed, fell
 from reduction.depends import frames_of_field, in_field
 from reduction.frame_keys import frame_key
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.combine_sources import CombineMethod, combine_magnitudes, combine_positions
 from reduction.steps.sources import SourceFlag
@@ -79,19 +80,36 @@ class CombinedList(FieldTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Astro-WISE's CombineMethod; fewest sources of a star; which magnitudes are poor.
+        """How measurements of a star are combined, and limits.
 
         MAXIMUM_FAINTEST is the magnitude that nothing on the ground reaches with an error of
         0.1: magnitudes beyond are of no zero point. A field without stars, or without any
-        magnitudes, is sound. MINIMUM_KEPT and MAXIMUM_DEPTH_DIFFERENCE compare with before.
+        magnitudes, is sound.
         """
 
-        COMBINE_METHOD: str = CombineMethod.WEIGHTED.value
-        MIN_SOURCES: int = 1
-        FLAG_MASK: int = int(_BLEMISHED)
-        MAXIMUM_FAINTEST: float = 30.0
-        MINIMUM_KEPT: float = 0.5
-        MAXIMUM_DEPTH_DIFFERENCE: float = 0.5
+        COMBINE_METHOD: str = parameter(
+            CombineMethod.WEIGHTED.value, "Astro-WISE's CombineMethod", choices=CombineMethod
+        )
+        MIN_SOURCES: int = parameter(1, "fewest sources of a star", at_least=1)
+        FLAG_MASK: int = parameter(
+            int(_BLEMISHED),
+            "bits of SourceFlag with which a magnitude is poor",
+            at_least=0,
+            at_most=int(~SourceFlag(0)),
+        )
+        MAXIMUM_FAINTEST: float = parameter(
+            30.0,
+            "a magnitude above this, with an error of 0.1, is of no zero point",
+            unit="mag",
+            at_least=0.0,
+            at_most=50.0,
+        )
+        MINIMUM_KEPT: float = parameter(
+            0.5, "least part of the stars of before that is no loss", at_least=0.0, at_most=1.0
+        )
+        MAXIMUM_DEPTH_DIFFERENCE: float = parameter(
+            0.5, "largest loss of depth against before", unit="mag", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with the stars of a field."""

@@ -14,6 +14,7 @@ from reduction.attributes import attribute
 from reduction.depends import frames_of_field, references
 from reduction.detection import is_clean, signal_to_noise
 from reduction.frame_keys import frame_key
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.solutions import SOLUTION_DTYPE, solution_row
 from reduction.steps.astrometry import SolutionModel
@@ -98,22 +99,35 @@ class GAstrometric(FieldTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Which stars, how they are matched, and Astro-WISE's limits.
+        """Which stars, how they are matched, and Astro-WISE's limits."""
 
-        MAX_SOURCES are the brightest used of each frame, TOLERANCE (arcsec) is that within which
-        the frames' own solutions agree, PDEG the degree of the chips' polynomials, RUN_GAP (days)
-        the pause after which a camera may have changed. Limits: arcsec, and stars.
-        """
-
-        MIN_SIGNAL_TO_NOISE: float = 10.0
-        MAX_SOURCES: int = 500
-        TOLERANCE: float = 1.5
-        PDEG: int = 3
-        RUN_GAP: float = 15.0
-        MAX_RMS: float = 0.5
-        MAX_RMS_OVERLAP: float = 0.3
-        MAX_SIGMA_OVERLAP: float = 0.5
-        MIN_NOVERLAP: int = 0
+        MIN_SIGNAL_TO_NOISE: float = parameter(
+            10.0, "sources take part above this signal-to-noise ratio", at_least=0.0
+        )
+        MAX_SOURCES: int = parameter(
+            500, "the brightest so many of each frame are used", at_least=1
+        )
+        TOLERANCE: float = parameter(
+            1.5,
+            "the frames' own solutions agree within it",
+            unit="arcsec",
+            above=0.0,
+            at_most=3600.0,
+        )
+        PDEG: int = parameter(3, "highest degree of the chips' polynomials", at_least=1, at_most=3)
+        RUN_GAP: float = parameter(
+            15.0, "after such a pause a camera may have changed", unit="d", above=0.0
+        )
+        MAX_RMS: float = parameter(
+            0.5, "largest rms residual against the catalogue", unit="arcsec", at_least=0.0
+        )
+        MAX_RMS_OVERLAP: float = parameter(
+            0.3, "largest rms residual between frames", unit="arcsec", at_least=0.0
+        )
+        MAX_SIGMA_OVERLAP: float = parameter(
+            0.5, "largest scatter of one coordinate between frames", unit="arcsec", at_least=0.0
+        )
+        MIN_NOVERLAP: int = parameter(0, "fewest pairs between frames", at_least=0)
 
     class Flags(QualityFlags):
         """What can be wrong with a solution."""

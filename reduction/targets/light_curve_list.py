@@ -14,6 +14,7 @@ from reduction.comparison import changed, differs, fell
 from reduction.depends import frames_of_field, in_field
 from reduction.field_grids import own_field
 from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.associate import AssociateFlag, mean_position
 from reduction.steps.ensemble import Ensemble, relative_photometry
@@ -101,22 +102,49 @@ class LightCurveList(FieldTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Which magnitudes take part, and how frames are compared.
+        """Which magnitudes take part, how frames are compared, and limits."""
 
-        ERROR_FLOOR None finds it, and a factor of the errors, from the stars; SPATIAL_ORDER 1
-        lets the offset slope across the field where a frame has 30 constant stars, 0 does not.
-        MINIMUM_KEPT (a part of stars and frames) and differences in mag compare with before.
-        """
-
-        FLAG_MASK: int = int(_BLEMISHED)
-        MIN_EPOCHS: int = 2
-        SIGMA_CLIP: float = 4.0
-        ERROR_FLOOR: float | None = None
-        SPATIAL_ORDER: int = 1
-        MIN_CONSTANT: int = 5
-        MINIMUM_KEPT: float = 0.5
-        MAXIMUM_FLOOR_DIFFERENCE: float = 0.01
-        MAXIMUM_ZERO_POINT_DIFFERENCE: float = 0.05
+        FLAG_MASK: int = parameter(
+            int(_BLEMISHED),
+            "bits of SourceFlag with which a source takes no part",
+            at_least=0,
+            at_most=int(~SourceFlag(0)),
+        )
+        MIN_EPOCHS: int = parameter(2, "fewest frames of a star", at_least=2)
+        SIGMA_CLIP: float = parameter(
+            4.0,
+            "magnitudes further than this from a star's mean are left out",
+            unit="sigma",
+            above=0.0,
+        )
+        ERROR_FLOOR: float | None = parameter(
+            None,
+            "added to each error, squared; none finds it, and a factor of the errors, "
+            "from the stars",
+            unit="mag",
+            at_least=0.0,
+            at_most=1.0,
+        )
+        SPATIAL_ORDER: int = parameter(
+            1,
+            "1 lets the offset slope across the field where a frame has 30 constant "
+            "stars, 0 does not",
+            at_least=0,
+            at_most=1,
+        )
+        MIN_CONSTANT: int = parameter(5, "fewest constant stars", at_least=1)
+        MINIMUM_KEPT: float = parameter(
+            0.5,
+            "least part of the stars and frames of before that is no loss",
+            at_least=0.0,
+            at_most=1.0,
+        )
+        MAXIMUM_FLOOR_DIFFERENCE: float = parameter(
+            0.01, "largest change of the floor from before", unit="mag", at_least=0.0
+        )
+        MAXIMUM_ZERO_POINT_DIFFERENCE: float = parameter(
+            0.05, "largest change of the zero point from before", unit="mag", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with light curves."""

@@ -16,10 +16,12 @@ from reduction.coadd_bands import combine_bands
 from reduction.coadd_tables import gains_of_origins
 from reduction.coadding import CoaddedFrames, combine_frames
 from reduction.fields import FieldSpec
+from reduction.instruments.base import Section
 from reduction.progenitor import Progenitor
 from reduction.scratch import Scratch
 from reduction.steps.coadd import CombineType
 from reduction.steps.coadd_sources import Deep, detect_sources, measure_sources
+from reduction.strips import Strips
 from reduction.target import Inputs
 from reduction.targets.regridded import STAR_DTYPE, RegriddedFrame
 from schemas.errors import FatalError, UnprocessableError
@@ -150,6 +152,27 @@ def test_pieces_from_files_are_the_same_as_frames_in_memory(
     pieces = combined(frames, combine=CombineType.CLIPPED)
     for name, plane in whole.images.items():
         assert np.array_equal(plane, pieces.images[name], equal_nan=True)
+
+
+def test_strips_are_read_once_and_no_more_of_them_are_kept_than_there_is_room_for() -> None:
+    asked = []
+
+    class Counted(dict[str, np.ndarray]):
+        def __getitem__(self, name: str) -> np.ndarray:
+            asked.append(name)
+            return super().__getitem__(name)
+
+    rng = np.random.default_rng(1)
+    planes = Counted({name: rng.random((700, 90)) for name in ("IMAGE", "WEIGHT", "MASK")})
+    frame = replace(regridded(0, grid_nx=90, grid_ny=700), images=planes)
+    for limit, reads in ((10**9, 9), (1, 15)):  # the last one is there in any case
+        strips = Strips(limit)
+        asked.clear()
+        for part in (Section(0, 300, 5, 50), Section(250, 260, 0, 90), Section(500, 700, 40, 41)):
+            found = strips.read(frame, part)
+            for plane, name in zip(found, planes, strict=True):
+                assert np.array_equal(plane, dict.__getitem__(planes, name)[part.slices])
+        assert len(asked) == reads
 
 
 def test_planes_in_files_are_the_same_as_planes_in_memory(tmp_path: Path) -> None:

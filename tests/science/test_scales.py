@@ -11,8 +11,6 @@ import pytest
 
 from reduction.archive import Archive
 from reduction.fields import FieldSpec, declare_field
-from reduction.operate import initialise, sync_recipes
-from reduction.simulate import simulate
 from reduction.simulation.config import SimulationConfig
 from reduction.steps.matching import match_nearest
 from reduction.targets.coadded import CoaddedRegriddedFrame
@@ -20,7 +18,7 @@ from reduction.targets.coadded_source_list import CoaddedSourceList
 from reduction.targets.combined_list import CombinedList
 from reduction.targets.gphotometric import GPhotometric
 from reduction.targets.variability_frame import VariabilityFrame
-from schemas.settings import LimitSettings, Settings, StorageSettings
+from tests.support.archives import simulated_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,21 +46,9 @@ FIELD = FieldSpec("clouds", CONFIG.ra, CONFIG.dec, 0.012)
 def truth(tmp_path_factory: pytest.TempPathFactory, database: DatabaseSettings) -> Iterator[Truth]:
     """Two nights and a field; nothing is made yet."""
     folder = tmp_path_factory.mktemp("clouds")
-    made = simulate(folder, config=CONFIG)
-    settings = Settings(
-        database=database,
-        storage=StorageSettings(root=folder / "files"),
-        limits=LimitSettings(make_budget_s=300.0),
-    )
-    archive = Archive(settings)
-    initialise(settings, archive.registry)
-    sync_recipes(archive)
-    Archive.use(archive)
-    assert archive.ingest([folder / "raw"]).refused == []
-    assert archive.load_references(folder / made.reference, "simulated") > 0
-    declare_field(archive, FIELD)
-    yield made
-    archive.close()
+    with simulated_archive(database, folder, CONFIG) as made:
+        declare_field(Archive.current(), FIELD)
+        yield made
 
 
 def same_stars(rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
