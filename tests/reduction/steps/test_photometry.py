@@ -67,6 +67,18 @@ def test_a_star_on_many_frames_is_one_star_of_a_colour_term() -> None:
     assert np.std(pulls) == pytest.approx(1.1, abs=0.2)
 
 
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_a_few_stars_that_agree_by_chance_have_the_error_of_their_own(count: int) -> None:
+    rng = np.random.default_rng(6)
+    z = 20.0 + rng.normal(0.0, 0.02, (600, count))
+    found = [zero_point(row, np.full(count, 0.02)) for row in z]
+    pulls = np.array([(one.value - 20.0) / one.error for one in found])
+    # 600 normal pulls: 5 expected beyond 2.6. Errors from the scatter alone: 4 % beyond 5
+    assert np.abs(pulls).max() < 4.5
+    assert np.std(pulls) < 1.1
+    assert min(one.error * math.sqrt(one.n_stars) for one in found) >= 0.0199
+
+
 def test_faint_stars_do_not_spoil_the_bright_ones() -> None:
     made = stars(60, scatter=0.0)
     generator = np.random.default_rng(5)
