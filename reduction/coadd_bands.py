@@ -11,6 +11,7 @@ from reduction.coadding import combine_frames, frame_box, rectangle_around
 from reduction.steps.blocks import copied
 from reduction.steps.coadd import CombineType, Contribution, coadd
 from reduction.steps.grid import part_of
+from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +36,7 @@ class CoaddedBands:
     gain
         Electrons per unit, mean of the bands'.
     bands, n_frames
-        What has a part.
+        What has a part: bands with weight, and their frames.
     """
 
     box: Section
@@ -69,29 +70,32 @@ def combine_bands(
     Raises
     ------
     UnprocessableError
-        If no frame has a pixel with weight.
+        If no band has a frame with a pixel with weight; one that has none has no part.
     """
     calibrated = any(frame["flux_scale"] is not None for frame in frames)
     usable = [f for f in frames if f["zero_point"] is not None or not calibrated]
     box = rectangle_around([frame_box(frame) for frame in usable])
-    bands = tuple(sorted({str(frame["band"]) for frame in usable}))
-    contributions, gains, wcs = [], [], None
-    for band in bands:
-        made = combine_frames(
-            inputs,
-            [frame for frame in usable if frame["band"] == band],
-            combine=combine,
-            clip=clip,
-            zero_point=zero_point,
-        )
+    contributions, gains, bands, n_frames, wcs = [], [], [], 0, None
+    nothing: UnprocessableError | None = None
+    for band in sorted({str(frame["band"]) for frame in usable}):
+        mine = [frame for frame in usable if frame["band"] == band]
+        try:
+            made = combine_frames(inputs, mine, combine=combine, clip=clip, zero_point=zero_point)
+        except UnprocessableError as error:  # the other bands are no worse for it
+            nothing = error
+            continue
+        bands.append(band)
+        n_frames += len(mine)
         planes = (made.images["IMAGE"], made.images["WEIGHT"], made.images["MASK"])
         contributions.append(Contribution(made.box, _cut(planes)))
         gains.append(made.median_of_sets("gain"))
         wcs = part_of(made.wcs, x0=box.x0 - made.box.x0, y0=box.y0 - made.box.y0)
-    assert wcs is not None  # noqa: S101  # there is at least one band
+    if wcs is None:
+        assert nothing is not None  # noqa: S101  # there is at least one band
+        raise nothing
     total = coadd(contributions, box, combine=CombineType.WEIGHTED, scratch=inputs.scratch)
     return CoaddedBands(
-        box, wcs, total.image, total.weight, total.mask, sum(gains), bands, len(usable)
+        box, wcs, total.image, total.weight, total.mask, sum(gains), tuple(bands), n_frames
     )
 
 

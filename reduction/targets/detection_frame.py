@@ -18,11 +18,14 @@ from reduction.steps.blocks import count_positive
 from reduction.steps.coadd import CombineType
 from reduction.steps.coadd_sources import Deep, detect_sources
 from reduction.target import FieldTarget, Inputs, Made
+from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.figure import FigureBase
+
+    from reduction.progenitor import Progenitor
 
 
 class DetectionFrame(FieldTarget):
@@ -34,7 +37,7 @@ class DetectionFrame(FieldTarget):
     numbers of the field in every band.
     """
 
-    VERSION = 2
+    VERSION = 3
 
     regridded = frames_of_field("RegriddedFrame")
 
@@ -125,10 +128,10 @@ class DetectionFrame(FieldTarget):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Combine bands, and detect."""
-        frames = [frame for frame in inputs.regridded if parameters.BAND in ("", frame["band"])]
+        frames = _of_band(inputs.regridded, parameters.BAND)
         made = combine_bands(
             inputs,
-            frames or inputs.regridded,
+            frames,
             combine=CombineType(parameters.COMBINE_TYPE),
             clip=(parameters.CLIP_SIGMA, parameters.CLIP_AMPFRAC),
             zero_point=parameters.ZERO_POINT,
@@ -178,3 +181,13 @@ class DetectionFrame(FieldTarget):
         from reduction.source_plots import plot_detection
 
         plot_detection(figure, self.images, self.tables["SOURCES"])
+
+
+def _of_band(frames: Sequence[Progenitor], band: str) -> Sequence[Progenitor]:
+    """Frames of a band; of all where none is named."""
+    found = [frame for frame in frames if band in ("", frame["band"])]
+    if not found:
+        known = ", ".join(sorted({str(frame["band"]) for frame in frames}))
+        message = f"BAND is {band!r}, of which the field has no frames: it has {known}"
+        raise UnprocessableError(message)
+    return found

@@ -23,6 +23,7 @@ from reduction.steps.coadd import CombineType
 from reduction.steps.coadd_sources import Deep, detect_sources, measure_sources
 from reduction.strips import Strips
 from reduction.target import Inputs
+from reduction.targets.detection_frame import DetectionFrame
 from reduction.targets.regridded import STAR_DTYPE, RegriddedFrame
 from schemas.errors import FatalError, UnprocessableError
 from tests.support.sky_frames import draw
@@ -35,9 +36,11 @@ FIELD = FieldSpec("here", 150.0, 20.0, 0.01, pixel_scale=0.5, instruments=("a", 
 SHAPE = (60, 80)
 
 
+CAMERA: Any = SimpleNamespace(bands={})
+
+
 def inputs(field: FieldSpec | None = FIELD, scratch: Scratch | None = None) -> Inputs:
-    camera: Any = SimpleNamespace(bands={})
-    return Inputs("Test", {}, instrument=camera, chip="", filter="V", field=field, scratch=scratch)
+    return Inputs("Test", {}, instrument=CAMERA, chip="", filter="V", field=field, scratch=scratch)
 
 
 def regridded(number: int, **facts: Any) -> Progenitor:
@@ -248,6 +251,23 @@ def test_bands_are_clipped_each_for_itself_and_added() -> None:
     both = made.image[30, 60]
     assert both == pytest.approx((1.0 + 10.0) / 2)
     assert made.gain == pytest.approx(120.0)
+
+
+def test_a_band_without_weight_has_no_part_and_the_others_are_detected_on() -> None:
+    settings = {"combine": CombineType.CLIPPED, "clip": (4.0, 1.5), "zero_point": 25.0}
+    dark = [regridded(n, band="B", weight=0.0) for n in (0, 0)]
+    made = combine_bands(inputs(), [*dark, regridded(9, band="R")], **settings)
+    assert (made.bands, made.n_frames) == (("R",), 1)
+    assert np.nanmax(made.image[made.weight > 0]) == pytest.approx(10.0)
+    with pytest.raises(UnprocessableError, match="no pixel of field here"):
+        combine_bands(inputs(), dark, **settings)
+
+
+def test_a_band_to_detect_on_that_no_frame_has_is_refused_by_name() -> None:
+    frames = [regridded(0), regridded(1, band="R")]
+    given = Inputs("DetectionFrame", {"regridded": frames}, instrument=CAMERA, chip="", filter="V")
+    with pytest.raises(UnprocessableError, match=r"BAND is 'B'.* it has R, V"):
+        DetectionFrame().compute(given, DetectionFrame.Parameters(BAND="B"))
 
 
 def test_frames_without_weight_and_classes_without_field_are_refused() -> None:
