@@ -10,12 +10,13 @@ from __future__ import annotations
 
 __all__ = ["GlobalSolution", "solve_field"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from reduction.steps.distortion import DEGREE
+from reduction.steps.field_axes import FieldAxes
 from reduction.steps.mosaic import Exposures, FrameSources, arrange
 from reduction.steps.overlaps import match_exposures, match_sky
 from schemas.deferred import deferred
@@ -41,6 +42,7 @@ _CLIP: Final = 3.5
 _MEDIAN_CHI2: Final = 0.4549
 _LEAST_ERROR: Final = 1e-3
 _LOOSE: Final = 0.5
+_RADIUS: Final = 1.5
 _CHUNK: Final = 4096
 _TERMS: Final = 10
 _OWN: Final = 3
@@ -68,8 +70,8 @@ class GlobalSolution:
     ra, dec
         Where the solution puts it, degrees ICRS.
     dra, ddec
-        From its star's mean over all exposures (and the catalogue), arcsec, on the great circle;
-        NaN for stars of one exposure.
+        From its star's mean over all exposures (and the catalogue), arcsec, along the field's
+        axes: east and north in its middle; NaN for stars of one exposure.
     reference
         Index of its star in the catalogue, -1 for none.
     ref_dra, ref_ddec
@@ -103,7 +105,7 @@ def solve_field(
     *,
     ra: Array,
     dec: Array,
-    radius: float = 1.5,
+    radius: float | None = None,
     degree: int = DEGREE,
 ) -> GlobalSolution:
     """Solve for all frames at once.
@@ -115,7 +117,8 @@ def solve_field(
     ra, dec
         Reference stars, degrees ICRS, shape (m,).
     radius
-        Arcsec within which the frames' own solutions agree.
+        Arcsec within which the frames' own solutions agree; None: the frames' median pixel, at
+        least 1.5 arcsec.
     degree
         Of the chips' polynomials, 1 to 3; less for a chip with few stars.
 
@@ -124,15 +127,27 @@ def solve_field(
     GlobalSolution
         Without any reference star the field keeps the place that its frames' own solutions have in
         the mean.
+
+    Notes
+    -----
+    Solved in coordinates in which the field is on the equator: differences of coordinates are
+    then those in a plane, and north is the same for all exposures, for a field at the pole too.
     """
-    state = arrange(frames)
-    solver = _Solver(frames, state, degree)
-    solver.match(ra, dec, radius)
+    if radius is None:
+        radius = max(_RADIUS, float(np.median([frame.wcs.pixel_scale for frame in frames])))
+    axes = FieldAxes.of(frames)
+    turned = [replace(f, wcs=axes.of_field(f.wcs, f.shape)) for f in frames]
+    state = arrange(turned)
+    solver = _Solver(turned, state, degree)
+    solver.match(*axes.to_field(ra, dec), radius)
     for number in range(_ROUNDS):
         solver.step()
         solver.weigh(clip=number > 0)
     solver.step()
-    return solver.solution()
+    found = solver.solution()
+    right, declination = axes.to_sky(found.ra, found.dec)
+    wcs = [axes.of_sky(one, f.shape) for one, f in zip(found.wcs, frames, strict=True)]
+    return replace(found, wcs=wcs, ra=right, dec=declination)
 
 
 class _Solver:

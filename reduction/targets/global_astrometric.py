@@ -54,7 +54,7 @@ class GAstrometric(FieldTarget):
     catalogue, and "RESIDUALS_OVERLAP", measured minus the star's mean over its exposures (arcsec).
     """
 
-    VERSION = 1
+    VERSION = 2
 
     catalogs = frames_of_field("Catalog")
     astrometric = frames_of_field("AstrometricParameters")
@@ -108,10 +108,10 @@ class GAstrometric(FieldTarget):
             500, "the brightest so many of each frame are used", at_least=1
         )
         TOLERANCE: float = parameter(
-            1.5,
-            "the frames' own solutions agree within it",
+            0.0,
+            "the frames' own solutions agree within it; 0: a pixel, at least 1.5 arcsec",
             unit="arcsec",
-            above=0.0,
+            at_least=0.0,
             at_most=3600.0,
         )
         PDEG: int = parameter(3, "highest degree of the chips' polynomials", at_least=1, at_most=3)
@@ -156,8 +156,9 @@ class GAstrometric(FieldTarget):
         names = catalogue.split(" + ")
         moment = float(np.mean([catalog.raw["mjd_obs"] for catalog, _ in pairs]))
         stars = joined([s.at(moment) for s in inputs.reference_catalogues if s.catalogue in names])
+        radius = parameters.TOLERANCE or None
         found = solve_field(
-            frames, ra=stars.ra, dec=stars.dec, radius=parameters.TOLERANCE, degree=parameters.PDEG
+            frames, ra=stars.ra, dec=stars.dec, radius=radius, degree=parameters.PDEG
         )
         tables = {
             "SOLUTIONS": _solutions([catalog for catalog, _ in pairs], found),

@@ -6,7 +6,7 @@ __all__ = ["GPhotometric"]
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -42,6 +42,8 @@ _FAINTEST = 0.5
 
 #: Errors of a median of normal values, 1.25 sigma over the root of their number, that are chance.
 _BY_CHANCE = 3.0 * 1.25
+#: Search distance where the seeing is better than twice it, arcsec.
+_NEAREST: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -124,7 +126,11 @@ class GPhotometric(FieldTarget):
             choices=("flux", "flux_psf"),
         )
         SEARCH_DISTANCE: float = parameter(
-            1.0, "sources within it are one star", unit="arcsec", above=0.0, at_most=3600.0
+            0.0,
+            "sources within it are one star; 0: half of the median seeing, at least 1 arcsec",
+            unit="arcsec",
+            at_least=0.0,
+            at_most=3600.0,
         )
         MIN_SIGNAL_TO_NOISE: float = parameter(
             20.0, "sources take part above this signal-to-noise ratio", at_least=0.0
@@ -169,7 +175,7 @@ class GPhotometric(FieldTarget):
         known = {frame_key(f): f for f in inputs.source_catalogues}
         found = _measurements(lists, known, parameters)
         _check_standards(found, len(lists), inputs.filter)
-        star = _stars(found, parameters.SEARCH_DISTANCE)
+        star = _stars(found, parameters.SEARCH_DISTANCE or _distance(lists))
         star, shift = _in_one_system(found, star)
         kept = star >= 0
         standard, error = _standards(found, star, shift)
@@ -290,6 +296,12 @@ def _check_standards(found: _Measurements, frames: int, band: str) -> None:
             "others to"
         )
         raise UnprocessableError(message)
+
+
+def _distance(lists: list[Progenitor]) -> float:
+    """Within which sources are one star: what tells stars apart, if positions are no worse."""
+    seeing = _median(np.array([one["seeing"] or np.nan for one in lists], np.float64))
+    return max(_NEAREST, 0.5 * seeing)
 
 
 def _stars(found: _Measurements, distance: float) -> NDArray[np.intp]:

@@ -13,7 +13,7 @@ from reduction.steps.astrometry import SolutionModel, solve
 from reduction.steps.global_solution import GlobalSolution, solve_field
 from reduction.steps.mosaic import FrameSources
 from reduction.steps.overlaps import match_exposures, match_sky
-from reduction.steps.wcs import TanWcs, project
+from reduction.steps.wcs import TanWcs, angular_distance, deproject, project
 from tests.support.mosaic import SCALE, Camera, Sky, separation
 
 NOTHING = np.empty(0)
@@ -181,3 +181,50 @@ def test_a_star_has_one_detection_of_each_exposure() -> None:
     here, there = match_sky(ra, np.zeros(5), np.array([0.00001]), np.zeros(1), 1.0)
     assert (here.tolist(), there.tolist()) == ([4], [0])
     assert len(match_exposures(NOTHING, NOTHING, np.empty(0, int), 1.0)) == 0
+
+
+def around(ra0: float, dec0: float, *, pixel: float = 1.0, off: float = 0.36) -> dict:
+    """Six exposures about a place, each with north at its own middle; guesses off, arcsec."""
+    rng, size, scale = np.random.default_rng(4), 1800, pixel / 3600.0
+    half = 0.4 * pixel
+    ra, dec = deproject(*rng.uniform(-half, half, (2, 1200)), ra0, dec0)
+    frames, truth = [], []
+    for exposure in range(6):
+        a, b = (float(v) for v in deproject(*(rng.uniform(-0.1, 0.1, 2) * pixel), ra0, dec0))
+        middle = (size - 1) / 2.0
+        wcs = TanWcs(a, b, middle, middle, ((-scale, 0.0), (0.0, scale)))
+        x, y = wcs.to_pixel(ra, dec)
+        seen = (x > 0) & (x < size) & (y > 0) & (y < size)
+        x, y = (v[seen] + rng.normal(0.0, 0.03, seen.sum()) for v in (x, y))
+        guess = replace(wcs, x0=middle + 0.6 * off / pixel, y0=middle + 0.8 * off / pixel)
+        frames.append(
+            FrameSources(
+                x, y, np.full(len(x), 0.03), (size, size), guess, f"e{exposure}", "c", "1"
+            )
+        )
+        truth.append(wcs)
+    known = rng.random(len(ra)) < 0.5
+    noise = rng.normal(0.0, 0.05 / 3600.0, (2, known.sum()))
+    xi, eta = project(ra[known], dec[known], ra0, dec0)
+    ref_ra, ref_dec = deproject(xi + noise[0], eta + noise[1], ra0, dec0)
+    return {"frames": frames, "ra": ref_ra, "dec": ref_dec, "truth": truth}
+
+
+@pytest.mark.parametrize("dec0", [0.0, 60.0, 89.7, 89.95, -90.0])
+def test_a_field_at_the_pole_is_solved_as_well_as_one_at_the_equator(dec0: float) -> None:
+    made = around(10.0, dec0)
+    found = solve_field(made["frames"], ra=made["ra"], dec=made["dec"])
+    grid = np.meshgrid(np.linspace(150, 1650, 7), np.linspace(150, 1650, 7))
+    off = [
+        angular_distance(*wcs.to_sky(*grid), *true.to_sky(*grid)) * 3600.0
+        for wcs, true in zip(found.wcs, made["truth"], strict=True)
+    ]
+    # both axes of what is claimed for one, and polynomials are worse where few stars are
+    assert np.sqrt(np.mean(np.square(off))) < 2.0 * np.sqrt(2.0) * np.mean(found.pos_err)
+    assert np.mean(found.pos_err) < 0.01
+
+
+def test_frames_of_wide_pixels_are_matched_within_a_pixel() -> None:
+    made = around(10.0, 20.0, pixel=5.0, off=3.0)
+    found = solve_field(made["frames"], ra=made["ra"], dec=made["dec"])
+    assert len(np.unique(found.reference[found.reference >= 0])) > 300

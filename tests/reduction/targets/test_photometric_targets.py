@@ -468,7 +468,13 @@ def test_illumination_needs_more_stars_than_unknowns() -> None:
 
 
 def source_list(
-    found: Progenitor, chip: str, name: str, dither: float, *, n_ref: int = 30
+    found: Progenitor,
+    chip: str,
+    name: str,
+    dither: float,
+    *,
+    n_ref: int = 30,
+    seeing: float = 0.9,
 ) -> Progenitor:
     """A SourceList as a global solution sees it, from the frame's catalogue."""
     sources = found.tables["SOURCES"]
@@ -482,7 +488,7 @@ def source_list(
         next(NUMBERS),
         "SourceList",
         "V",
-        {"aperture_radius": 4.0, "n_ref": n_ref, "color_term": 0.0},
+        {"aperture_radius": 4.0, "n_ref": n_ref, "color_term": 0.0, "seeing": seeing},
         {},
         chip=chip,
         raw=raw(name).attributes,
@@ -540,6 +546,21 @@ def test_frames_under_clouds_and_without_standards_are_tied_by_their_overlaps() 
     assert later is not None
     assert later.origin == "PhotometricParameters"
     assert zero_point_of(None, None, frame("g.fits"), airmass=None) is None
+
+
+@pytest.mark.parametrize(("seeing", "tied"), [(0.9, 1), (6.0, 2)])
+def test_stars_of_wide_images_are_looked_for_further_off(seeing: float, tied: int) -> None:
+    # the second frame's places are 2 arcsec off, a third of the seeing, or twice it
+    stars, name = sky(60), ("f0.fits", "f1.fits")
+    frames = [catalog("ccd50", stars, seed=seed) for seed in (0, 1)]
+    lists = [
+        source_list(frames[n], "ccd50", name[n], n * 2.0 / 0.214, seeing=seeing) for n in (0, 1)
+    ]
+    standards = replace(
+        measured("ccd50", name[0], stars=stars, seed=0), raw=raw(name[0]).attributes
+    )
+    _, made, _ = run(GPhotometric, source_lists=lists, source_catalogues=[standards])
+    assert made.attributes["n_tied"] == tied
 
 
 def test_cameras_of_different_colour_terms_are_tied_by_stars_of_known_colour() -> None:
