@@ -38,6 +38,9 @@ _ENOUGH = 0.3
 #: Squared deviation of a mesh, in units of its noise, beyond which it counts no more.
 _OUTLIER = 100.0
 
+#: Standard deviations of chance from which on meshes differ: few of them always do a little.
+_CERTAIN = 3.0
+
 
 @dataclass(frozen=True, slots=True)
 class Background:
@@ -210,8 +213,10 @@ def _kept(  # sums over meshes
     own = own & (noise > 0)
     if not own.any():
         return 0.0
-    chi2 = (total / share - offset)[own] ** 2 / noise[own]
-    return max(0.0, 1.0 - 1.0 / max(float(np.mean(np.minimum(chi2, _OUTLIER))), 1e-9))
+    chi2 = np.minimum((total / share - offset)[own] ** 2 / noise[own], _OUTLIER)
+    ratio = float(np.mean(chi2))
+    by_chance = 1.0 + _CERTAIN * math.sqrt(2.0 / len(chi2))
+    return 1.0 - 1.0 / ratio if ratio > by_chance else 0.0
 
 
 def _mesh_sums(values: NDArray[np.float32], starts: Sequence[Index]) -> Mesh:
