@@ -21,6 +21,7 @@ from reduction.simulation.config import SimulationConfig, stream
 from reduction.simulation.detector import FRINGED, cosmic_rays, dome_lamp, expose, simulate_chip
 from reduction.simulation.files import RawFile, write_reference
 from reduction.simulation.geometry import PIXEL_SCALE, chip_layout, project, wcs_cards
+from reduction.simulation.size import check_room
 from reduction.simulation.sky import render, simulate_sky
 from reduction.simulation.truth import ExposureTruth, Truth, load_truth, save_truth
 
@@ -73,10 +74,16 @@ def simulate(out_dir: Path, *, config: SimulationConfig, keep_chips: bool = True
     Truth
         What :func:`load_truth` reads from ``truth.npz``.
 
+    Raises
+    ------
+    StorageError
+        If the disk has no room for it; nothing is written then.
+
     Notes
     -----
     Everything is determined by the configuration: a second call writes the same bytes.
     """
+    check_room(out_dir, config, keep_chips=keep_chips)
     raw = out_dir / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     run = _Run(raw, config)
@@ -201,7 +208,8 @@ class _Run:
         )
         seeing = config.seeing * float(rng.uniform(0.95, 1.05))
         pointing = (float(ra), float(dec))
-        light = self._field(pointing, band, seeing, self._lines(night, band, number))
+        dimmed = (self._lines(night, band, number), self._clouds(night, number))
+        light = self._field(pointing, band, seeing, *dimmed)
         file = RawFile(self._folder, config.camera, exposure, config.chips)
         return _Shot(file, exposure, night, band, number, light, pointing)
 
@@ -238,12 +246,20 @@ class _Run:
             return 0.0
         return float(stream(self._config, "lines", night, number).uniform(*_LINES))
 
+    def _clouds(self, night: str, number: int) -> float:
+        """Magnitudes that clouds take from an exposure."""
+        config = self._config
+        if not config.clouds:
+            return 0.0
+        earlier = config.nights.index(night) * config.n_science
+        return config.clouds[(earlier + number) % len(config.clouds)]
+
     def _field(
-        self, pointing: tuple[float, float], band: str, seeing: float, lines: float
+        self, pointing: tuple[float, float], band: str, seeing: float, lines: float, clouds: float
     ) -> _Light:
         def light(_index: int, chip: ChipTruth, layout: Layout) -> NDArray[np.float64]:
             """The light of sky, stars and galaxies."""
-            zero_point = chip.zero_point[band]
+            zero_point = chip.zero_point[band] - clouds
             mags = self.sky.mags[band]
             flux = self._config.science_exptime * 10.0 ** (-0.4 * (mags - zero_point))
             x, y = project(layout, pointing, self.sky.ra, self.sky.dec)

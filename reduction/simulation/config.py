@@ -54,6 +54,9 @@ class SimulationConfig:
         Centre of the field, ICRS degrees.
     dither
         Largest offset of an exposure from the centre in each coordinate, arcsec.
+    clouds
+        Magnitudes that clouds take from the science exposures of a band, in the order in which
+        they are taken over all nights, again from the start when used up; empty for clear nights.
     seeing
         Full width at half maximum of stars, pixels.
     stars, galaxies, cosmics
@@ -83,6 +86,7 @@ class SimulationConfig:
     ra: float = 150.1
     dec: float = 2.2
     dither: float = 6.0
+    clouds: tuple[float, ...] = ()
     seeing: float = 3.8
     stars: float = 30.0
     galaxies: float = 5.0

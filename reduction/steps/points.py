@@ -9,14 +9,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import sep
-from scipy import ndimage
+
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
+    import sep
     from numpy.typing import NDArray
+    from scipy import ndimage
 
     Image = NDArray[np.float32]
     Mask = NDArray[np.bool_]
+else:
+    sep = deferred("sep")
+    ndimage = deferred("scipy.ndimage")
 
 #: From more binning than this on two rows of those that make one will do.
 _SMALL_BINNING: Final = 4

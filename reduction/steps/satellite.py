@@ -9,18 +9,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy import ndimage
 
 from reduction.steps.hough import HoughTransform, Line
 from reduction.steps.points import Frame, standing_out
 from reduction.steps.strip import REACH, Strip
 from reduction.steps.trail import Trail, aligned, draw, measured
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import ndimage
 
     Image = NDArray[np.float32]
     Mask = NDArray[np.bool_]
+else:
+    ndimage = deferred("scipy.ndimage")
 
 #: Pixels a side of the image that lines are looked for in, at least, and how many pixels of the
 #: frame make one of it, at most.
