@@ -5,14 +5,14 @@ from __future__ import annotations
 __all__ = ["Deep", "detect_sources", "measure_sources", "sky_noise"]
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import sep
 
-from reduction.steps.background import Background, background_behind, estimate_background
-from reduction.steps.correlated_noise import noise_correlation, sky_level_error
+from reduction.steps.background import background_behind, estimate_background
+from reduction.steps.correlated_noise import SkyNoise, sky_level_error
 from reduction.steps.source_fluxes import Frame, aperture_fluxes, point_source_fluxes
 from reduction.steps.sources import SOURCE_DTYPE, SourceFlag, extract, flag_merged, mend
 from reduction.steps.weight import MaskBit
@@ -20,6 +20,8 @@ from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from reduction.steps.background import Background
 
 _GUESSED: Final = 0.03
 _MISSING: Final = 0.2
@@ -85,7 +87,8 @@ def _sky(deep: Deep, box: int) -> tuple[Background, float]:
     factor = float(np.median((behind.rms / says)[used]))
     noise = says * np.float32(factor)
     middle = float(np.median(noise[used]))
-    return Background(behind.level, noise, behind.global_level, middle), factor
+    whole = replace(behind, rms=noise, global_rms=middle)
+    return whole, factor
 
 
 def sky_noise(weight: NDArray[np.float32], radius: float) -> float:
@@ -209,15 +212,17 @@ def _fluxes(
     near = bad.astype(np.uint8)
     theta = np.clip(np.radians(rows["theta"]), -np.pi / 2, np.pi / 2)
     sep.mask_ellipse(near, rows["x"], rows["y"], rows["a"], rows["b"], theta, r=6.0)
-    correlation = noise_correlation(pixels, noise, near != 0)
+    shared = SkyNoise.of(
+        pixels, noise, near != 0, share=sky.share, level_variance=sky.level_variance
+    )
     mended = mend(pixels, bad)
     frame = Frame(
         mended,
         bad,
         noise,
         deep.gain,
-        sky_level_error(sky.global_rms, box=box),
-        max(correlation, 1.0),
+        sky.level_error or sky_level_error(sky.global_rms, box=box),
+        shared,
     )
     aperture_fluxes(frame, rows, aperture_radius=radius, lost_flag=int(SourceFlag.NO_FLUX))
     _flag(rows, deep, (mended, bad), radius)

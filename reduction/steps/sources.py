@@ -18,7 +18,7 @@ from reduction.steps.background import (
     unusable,
 )
 from reduction.steps.centroids import position_errors
-from reduction.steps.correlated_noise import noise_correlation, sky_level_error
+from reduction.steps.correlated_noise import SkyNoise, sky_level_error
 from reduction.steps.gaussian import gaussian
 from reduction.steps.neighbours import light_of_neighbours
 from reduction.steps.source_fluxes import (
@@ -142,19 +142,25 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     if len(found) == 0:
         return sources
     _shapes(sources, found)
-    error = sky_level_error(sky.global_rms, box=box)
     if background is None:
         sky = background_behind(image, found, sky, mask=bad, box=box)
         pixels = np.ascontiguousarray(np.where(bad, 0, image - sky.level), dtype=np.float32)
         noise = np.ascontiguousarray(np.maximum(sky.rms, 1e-6), dtype=np.float32)
     mended = mend(pixels, bad)
     _centroids(sources, found, mended, (segments, number))
-    correlation = noise_correlation(pixels, noise, covered(found, bad))
+    error = sky.level_error or sky_level_error(sky.global_rms, box=box)
+    shared = SkyNoise.of(
+        pixels,
+        noise,
+        covered(found, bad),
+        share=sky.share,
+        level_variance=sky.level_variance,
+    )
     x, y = sources["x"], sources["y"]
     gains: float | NDArray[np.float64] = gain
     if response is not None:
         gains = gain_of_sources(gain, response, x, y, radius=aperture_radius)
-    frame = Frame(mended, bad, noise, gains, error, max(correlation, 1.0), flux_floor)
+    frame = Frame(mended, bad, noise, gains, error, shared, flux_floor)
     aperture_fluxes(
         frame, sources, aperture_radius=aperture_radius, lost_flag=int(SourceFlag.NO_FLUX)
     )

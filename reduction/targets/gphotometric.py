@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["GPhotometric"]
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from reduction.depends import frames_of_field
 from reduction.frame_keys import frame_key
 from reduction.quality import QualityFlags
 from reduction.steps.global_photometry import link_stars, solve_zero_points
+from reduction.steps.photometry import expected_errors
 from reduction.steps.sources import SourceFlag
 from reduction.steps.transformation import PIVOT
 from reduction.target import Anchor, FieldTarget, Inputs, Made
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
     from reduction.target import Progenitor
 
 _CHANGED_MAG = 0.01
+_SANE = 0.5
+_POGSON = 2.5 / math.log(10.0)
+
+#: Part of the signal to noise that is asked of the flux measured: noise may have lowered it.
+_FAINTEST = 0.5
 
 #: Errors of a median of normal values, 1.25 sigma over the root of their number, that are chance.
 _BY_CHANCE = 3.0 * 1.25
@@ -106,6 +113,7 @@ class GPhotometric(FieldTarget):
     class Parameters:
         """FLUX_TYPE is a column of the SourceList; SEARCH_DISTANCE in arcsec; limits.
 
+        MIN_SIGNAL_TO_NOISE is that of the flux which a star's magnitude on all frames promises.
         MAX_OFFSET, mag, is for what the standards' scatter and number do not explain. ERROR_FLOOR,
         mag, is added to each measurement's error: flat field, colours.
         """
@@ -140,16 +148,14 @@ class GPhotometric(FieldTarget):
         star, shift = _in_one_system(found, star)
         kept = star >= 0
         standard, error = _standards(found, star, shift)
-        solution = solve_zero_points(
+        solution = _solved(
             found.frame[kept],
             star[kept],
             (found.magnitude + shift)[kept],
             found.error[kept],
-            n_frames=len(lists),
-            standard=standard,
-            standard_error=error,
-            floor=parameters.ERROR_FLOOR,
-            clip=parameters.SIGMA_CLIPPING_LEVEL,
+            (standard, error),
+            len(lists),
+            parameters,
         )
         table = _table(lists, found, solution)
         return Made(
@@ -233,7 +239,7 @@ def _measurements(
             term = float(catalogue["color_term"])
         safe = np.where(flux > 0, flux, np.nan)
         good = (rows["flags"] & ~int(SourceFlag.MERGED)) == 0
-        good &= safe > parameters.MIN_SIGNAL_TO_NOISE * error
+        good &= safe > _FAINTEST * parameters.MIN_SIGNAL_TO_NOISE * error
         good &= np.isfinite(rows["ra"]) & np.isfinite(rows["dec"]) & bool(frame["n_ref"])
         parts.append(
             (
@@ -292,6 +298,40 @@ def _in_one_system(
     alone = np.bincount(number)[number] == 1
     numbers[linked[alone & ~np.isfinite(found.standard[linked])]] = -1
     return numbers, np.where(known, shift, 0.0)
+
+
+def _solved(  # what is solved for
+    frame: NDArray[np.intp],
+    star: NDArray[np.intp],
+    magnitude: NDArray[np.float64],
+    error: NDArray[np.float64],
+    standards: tuple[NDArray[np.float64], NDArray[np.float64]],
+    n_frames: int,
+    parameters: GPhotometric.Parameters,
+) -> GlobalZeroPoints:
+    """Solve twice: the second time with errors, and limits, at the brightness of the first.
+
+    See :func:`reduction.steps.photometry.expected_errors`.
+    """
+    limit = _POGSON / parameters.MIN_SIGNAL_TO_NOISE
+
+    def solve(errors: NDArray[np.float64]) -> GlobalZeroPoints:
+        return solve_zero_points(
+            frame,
+            star,
+            np.where(errors < limit, magnitude, np.nan),
+            errors,
+            n_frames=n_frames,
+            standard=standards[0],
+            standard_error=standards[1],
+            floor=parameters.ERROR_FLOOR,
+            clip=parameters.SIGMA_CLIPPING_LEVEL,
+        )
+
+    first = solve(error)
+    excess = first.magnitudes[star] - first.zero_points[frame] - magnitude
+    sane = np.abs(excess) < _SANE
+    return solve(np.where(sane, expected_errors(error, np.where(sane, excess, 0.0)), error))
 
 
 def _standards(

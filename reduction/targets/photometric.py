@@ -40,7 +40,7 @@ class PhotometricParameters(FrameTarget):
     the night's standards give; of several kinds the first of Astro-WISE's that can be had.
     """
 
-    VERSION = 3
+    VERSION = 4
 
     raw = raw_frame("RawScienceFrame")
     source_catalog = of_frame("PhotSrcCatalog")
@@ -67,6 +67,12 @@ class PhotometricParameters(FrameTarget):
     )
     zero_point_err = attribute(float, "its error", unit="mag", ucd="stat.error;phot.mag;arith.zp")
     scatter = attribute(float, "standard deviation of the stars", unit="mag", ucd="stat.stdev")
+    excess_scatter = attribute(
+        float,
+        "what it is beyond the stars' own errors: of colours, flat field, clouds",
+        unit="mag",
+        ucd="stat.stdev",
+    )
     n_stars = attribute(int, "standard stars used", ucd="meta.number")
     extinction = attribute(
         float, "extinction taken off, mag per airmass", unit="mag", ucd="obs.atmos.extinction"
@@ -122,6 +128,7 @@ class PhotometricParameters(FrameTarget):
                 "zero_point": found.value,
                 "zero_point_err": found.error,
                 "scatter": found.scatter,
+                "excess_scatter": found.excess,
                 "n_stars": found.n_stars,
                 "extinction": extinction,
                 "extinction_err": error,
