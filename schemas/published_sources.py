@@ -86,7 +86,14 @@ SOURCES: Final = Table(
             indexed=True,
         ),
         number("pos_err", "float", "deg", "stat.error;pos.eq", "position error, one axis"),
-        number("mag", "float", "mag", "phot.mag", "magnitude", principal=True),
+        number(
+            "mag",
+            "float",
+            "mag",
+            "phot.mag",
+            "magnitude, on a frame by its night's zero point, on a coadd by its field's solution",
+            principal=True,
+        ),
         number(
             "mag_err", "float", "mag", "stat.error;phot.mag", "error of mag, without zero point's"
         ),

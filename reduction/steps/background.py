@@ -9,17 +9,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import sep
 
+from reduction.steps.gaussian import gaussian
+from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import sep
     from numpy.typing import NDArray
 
     Index = NDArray[np.intp]
     Mesh = NDArray[np.float64]
+else:
+    sep = deferred("sep")
 
 #: Ellipses that count as covered by a source, in units of its area above the threshold.
 _COVER = 2.0
@@ -30,6 +34,13 @@ _CROWDED = 0.6
 #: Clipping of sky pixels in units of the noise, and the part of a normal variance that it keeps.
 _CLIP = 3.5
 _KEPT_VARIANCE = 0.9939
+
+#: Width of what stars too faint to be detected are looked for with, pixels (standard deviation),
+#: and by how many standard deviations of the sky so smoothed they stand out; fewest pixels that
+#: tell those.
+_STAR = 1.5
+_STANDS_OUT = 2.0
+_SOME = 100
 
 #: Part of the pixels of nine meshes that has to be sky; of a mesh, for it to count by itself.
 _FEWEST = 0.05
@@ -148,7 +159,10 @@ def background_behind(
 
     The mode among the sources is off by some hundredths of the noise, because their wings raise
     it and the skewness of Poisson's distribution lowers it: nothing for a pixel, but several
-    percent of a faint flux in a wide circle.
+    percent of a faint flux in a wide circle. Stars too faint to be detected raise the mean: pixels
+    that stand out of the smoothed sky are left out as well, those below it as those above, so
+    that noise alone shifts nothing. The noise is that of all the sky: what such stars make is
+    noise to others.
 
     Parameters
     ----------
@@ -174,22 +188,20 @@ def background_behind(
     near |= ~(np.abs(rest) < np.float32(_CLIP) * first.rms)
     rest[near] = 0
     starts = [np.arange(0, max(size - mesh // 2, 1), mesh) for size in image.shape]
-    count = _mesh_sums((~near).astype(np.float32), starts)
-    total, square = _mesh_sums(rest, starts), _mesh_sums(rest * rest, starts)
-    all_of_it = total.sum() / max(count.sum(), 1.0), square.sum() / max(count.sum(), 1.0)
-    around = np.maximum(_around(count), 1.0)
-    offset = _around(total) / around
-    variance = np.maximum(_around(square) / around - offset**2, 0.0) / _KEPT_VARIANCE
-    few = _around(count) < _FEWEST * 9 * mesh**2
-    own = ~few & (count >= _ENOUGH * mesh**2)
-    kept = _kept(own, count, total, around, offset, variance)
-    offset = np.where(own, offset + kept * (total / np.maximum(count, 1.0) - offset), offset)
-    offset = np.where(few, all_of_it[0], offset)
-    noise = np.sqrt(np.where(few, all_of_it[1], variance))
+    sky = _Meshes.of(rest, near, starts)
+    noise = np.sqrt(np.where(sky.few(mesh), sky.whole[1], sky.variance))
+    near |= _standing_out(rest, near)
+    rest[near] = 0
+    sky = _Meshes.of(rest, near, starts)
+    few = sky.few(mesh)
+    own = ~few & (sky.count >= _ENOUGH * mesh**2)
+    kept = _kept(own, sky)
+    offset = np.where(own, sky.offset + kept * (sky.mean - sky.offset), sky.offset)
+    offset = np.where(few, sky.whole[0], offset)
     level = np.add(first.level, _between(offset, starts, image.shape), dtype=np.float32)
     rms = _between(noise, starts, image.shape)
     alone, together = (
-        float(np.median(1.0 / part[own])) if own.any() else 0.0 for part in (count, around)
+        float(np.median(1.0 / part[own])) if own.any() else 0.0 for part in (sky.count, sky.around)
     )
     return Background(
         level,
@@ -201,17 +213,62 @@ def background_behind(
     )
 
 
-def _kept(  # sums over meshes
-    own: NDArray[np.bool_], count: Mesh, total: Mesh, around: Mesh, offset: Mesh, variance: Mesh
-) -> float:
+@dataclass(frozen=True, slots=True)
+class _Meshes:
+    """Sky on meshes.
+
+    ``count`` and ``mean`` are each mesh's number of pixels and mean; ``around``, ``offset`` and
+    ``variance`` number, mean and variance of the pixels of it and its neighbours; ``whole`` has
+    mean and mean square of all pixels.
+    """
+
+    count: Mesh
+    mean: Mesh
+    around: Mesh
+    offset: Mesh
+    variance: Mesh
+    whole: tuple[float, float]
+
+    @classmethod
+    def of(
+        cls, rest: NDArray[np.float32], near: NDArray[np.bool_], starts: Sequence[Index]
+    ) -> _Meshes:
+        """Sums of the sky, which is 0 where it is ``near``."""
+        count = _mesh_sums((~near).astype(np.float32), starts)
+        total, square = _mesh_sums(rest, starts), _mesh_sums(rest * rest, starts)
+        around = np.maximum(_around(count), 1.0)
+        offset = _around(total) / around
+        variance = np.maximum(_around(square) / around - offset**2, 0.0) / _KEPT_VARIANCE
+        pixels = max(count.sum(), 1.0)
+        whole = float(total.sum() / pixels), float(square.sum() / pixels)
+        return cls(count, total / np.maximum(count, 1.0), around, offset, variance, whole)
+
+    def few(self, mesh: int) -> NDArray[np.bool_]:
+        """Where nine meshes of a size have too little sky."""
+        return np.asarray(_around(self.count) < _FEWEST * 9 * mesh**2)
+
+
+def _kept(own: NDArray[np.bool_], sky: _Meshes) -> float:
     """Part of the meshes' differences from those around them that is structure, not noise."""
-    share = np.maximum(count, 1.0)
-    noise = variance * np.maximum(1.0 / share - 1.0 / around, 0.0)
+    share = np.maximum(sky.count, 1.0)
+    noise = sky.variance * np.maximum(1.0 / share - 1.0 / sky.around, 0.0)
     own = own & (noise > 0)
     if not own.any():
         return 0.0
-    chi2 = (total / share - offset)[own] ** 2 / noise[own]
+    chi2 = (sky.mean - sky.offset)[own] ** 2 / noise[own]
     return max(0.0, 1.0 - 1.0 / max(float(np.mean(np.minimum(chi2, _OUTLIER))), 1e-9))
+
+
+def _standing_out(rest: NDArray[np.float32], near: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels where the smoothed sky is far from its middle; ``rest`` is 0 where ``near``."""
+    smooth = gaussian(rest, _STAR)
+    some = smooth[::5, ::7][~near[::5, ::7]]
+    if some.size < _SOME:
+        return np.zeros(near.shape, dtype=np.bool_)
+    middle = np.median(some)
+    below = middle - some[some < middle]
+    limit = np.float32(_STANDS_OUT * 1.4826) * np.median(below)
+    return np.asarray(np.abs(smooth - middle) > limit)
 
 
 def _mesh_sums(values: NDArray[np.float32], starts: Sequence[Index]) -> Mesh:

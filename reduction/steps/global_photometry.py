@@ -9,18 +9,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array, diags_array
-from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import splu
-from scipy.spatial import cKDTree
 
 from reduction.steps.photometry import intrinsic_scatter
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import sparse, spatial
+    from scipy.sparse import csgraph, linalg
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
+else:
+    sparse = deferred("scipy.sparse")
+    csgraph = deferred("scipy.sparse.csgraph")
+    linalg = deferred("scipy.sparse.linalg")
+    spatial = deferred("scipy.spatial")
 
 #: Rounds with weights that fall off softly, then rounds with outliers left out.
 _SOFT: Final = 12
@@ -91,9 +95,11 @@ def link_stars(ra: Array, dec: Array, frame: Index, *, radius: float) -> Index:
         (np.cos(delta) * np.cos(alpha), np.cos(delta) * np.sin(alpha), np.sin(delta)), axis=1
     )
     chord = 2.0 * math.sin(math.radians(radius / 3600.0) / 2.0)
-    pairs = cKDTree(points).query_pairs(chord, output_type="ndarray")
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    groups, label = connected_components(graph, directed=False)
+    pairs = spatial.cKDTree(points).query_pairs(chord, output_type="ndarray")
+    graph = sparse.coo_array(
+        (np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count)
+    )
+    groups, label = csgraph.connected_components(graph, directed=False)
     size = np.bincount(label, minlength=groups)
     order = np.lexsort((frame, label))
     twice = np.zeros(groups, np.bool_)
@@ -259,12 +265,12 @@ def _solve(
     """Zero points, magnitudes and the zero points' errors; NaN where not tied."""
     tie, value = anchor
     n_stars = len(tie)
-    links = csr_array(coo_array((weight, (frame, star)), shape=(n_frames, n_stars)))
+    links = sparse.csr_array(sparse.coo_array((weight, (frame, star)), shape=(n_frames, n_stars)))
     of_star = np.asarray(links.sum(axis=0)).ravel() + tie
     of_frame = np.asarray(links.sum(axis=1)).ravel()
     tied = _tied(links, tie > 0)
     inverse = np.where(of_star > 0, 1.0 / np.where(of_star > 0, of_star, 1.0), 0.0)
-    matrix = diags_array(of_frame) - links @ diags_array(inverse) @ links.T
+    matrix = sparse.diags_array(of_frame) - links @ sparse.diags_array(inverse) @ links.T
     observed = np.where(weight > 0, weight * np.nan_to_num(magnitude), 0.0)
     right_star = np.bincount(star, weights=observed, minlength=n_stars) + tie * value
     right_frame = -np.bincount(frame, weights=observed, minlength=n_frames)
@@ -272,8 +278,8 @@ def _solve(
     index = np.flatnonzero(tied)
     zero, errors = np.full(n_frames, np.nan), np.full(n_frames, np.nan)
     if len(index):
-        part = csr_array(matrix)[index][:, index].tocsc()
-        factors = splu(part)
+        part = sparse.csr_array(matrix)[index][:, index].tocsc()
+        factors = linalg.splu(part)
         zero[index] = factors.solve(right[index])
         if len(index) <= _DENSE:
             variance = np.diagonal(factors.solve(np.eye(len(index))))
@@ -287,13 +293,13 @@ def _solve(
     return zero, mags, errors
 
 
-def _tied(links: csr_array, held: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _tied(links: sparse.csr_array, held: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Frames that a chain of common stars connects to a standard star."""
     n_frames, n_stars = links.shape
     pairs = links.tocoo()
     there = pairs.data > 0
     rows, columns = pairs.coords[0][there], pairs.coords[1][there] + n_frames
     size = n_frames + n_stars
-    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size))
-    _, label = connected_components(graph, directed=False)
+    graph = sparse.coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size))
+    _, label = csgraph.connected_components(graph, directed=False)
     return np.isin(label[:n_frames], label[n_frames:][held])

@@ -7,14 +7,18 @@ __all__ = ["light_of_neighbours"]
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.spatial import cKDTree
+
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import spatial
 
     from reduction.steps.psf import PsfModel
 
     Array = NDArray[np.float64]
+else:
+    spatial = deferred("scipy.spatial")
 
 #: Full widths beyond the aperture from which on a neighbour's light in it is not counted.
 _REACH: Final = 3.0
@@ -42,7 +46,7 @@ def light_of_neighbours(x: Array, y: Array, flux: Array, *, psf: PsfModel, radiu
     light = np.where(flux > 0, flux, 0.0)
     width = float(np.median(psf.fwhm(x, y))) if len(x) else 1.0
     farthest = radius + _REACH * width
-    tree = cKDTree(np.column_stack((x, y)))
+    tree = spatial.cKDTree(np.column_stack((x, y)))
     pairs = tree.query_pairs(farthest, output_type="ndarray")
     if len(pairs) == 0:
         return found

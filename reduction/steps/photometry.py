@@ -19,12 +19,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
+
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import spatial
 
     Array = NDArray[np.float64]
+else:
+    spatial = deferred("scipy.spatial")
 
 _POGSON = 2.5 / math.log(10.0)
 _LIMIT_SIGMA = 5.0
@@ -259,7 +263,7 @@ def isolated(
         Pixels.
     """
     alone = np.ones(len(x), np.bool_)
-    pairs = cKDTree(np.column_stack((x, y))).query_pairs(radius, output_type="ndarray")
+    pairs = spatial.cKDTree(np.column_stack((x, y))).query_pairs(radius, output_type="ndarray")
     for one, two in ((pairs[:, 0], pairs[:, 1]), (pairs[:, 1], pairs[:, 0])):
         alone[one[flux[two] > fraction * flux[one]]] = False
     return alone

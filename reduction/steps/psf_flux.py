@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.linalg import spsolve
-from scipy.spatial import cKDTree
 
 from reduction.steps.psf import stamps, usable_pixels
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import sparse, spatial
+    from scipy.sparse import linalg
 
     from reduction.steps.correlated_noise import SkyNoise
     from reduction.steps.psf import PsfModel
 
     Array = NDArray[np.float64]
+else:
+    sparse = deferred("scipy.sparse")
+    linalg = deferred("scipy.sparse.linalg")
+    spatial = deferred("scipy.spatial")
 
 #: Neighbours nearer than this part of the width are one source: no fit can part them.
 _INSEPARABLE: Final = 0.5
@@ -175,7 +179,7 @@ def _together(
     count = len(x)
     if count < 2:
         return alone, np.ones(count)
-    tree = cKDTree(np.column_stack((x, y)))
+    tree = spatial.cKDTree(np.column_stack((x, y)))
     pairs = tree.query_pairs(2.0 * psf.half, output_type="ndarray")
     apart = np.hypot(x[pairs[:, 0]] - x[pairs[:, 1]], y[pairs[:, 0]] - y[pairs[:, 1]])
     pairs = pairs[apart > _INSEPARABLE * psf.fwhm(x[pairs[:, 0]], y[pairs[:, 0]])]
@@ -190,14 +194,14 @@ def _together(
         overlap[part] = _overlap(bad, x, y, psf, here[part], there[part])
     overlap /= square[here]
     diagonal = np.arange(count)
-    matrix = coo_array(
+    matrix = sparse.coo_array(
         (
             np.concatenate((np.ones(count), overlap)),
             (np.concatenate((diagonal, here)), np.concatenate((diagonal, there))),
         ),
         shape=(count, count),
     )
-    flux = np.asarray(spsolve(matrix.tocsc(), alone), dtype=np.float64)
+    flux = np.asarray(linalg.spsolve(matrix.tocsc(), alone), dtype=np.float64)
     shared = np.bincount(here, weights=overlap**2, minlength=count)
     return flux, 1.0 / np.maximum(1.0 - shared, 0.1)
 

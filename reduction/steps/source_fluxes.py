@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import sep
 
 from reduction.steps.photometry import intrinsic_scatter, isolated
 from reduction.steps.psf import fit_psf
 from reduction.steps.psf_flux import psf_fluxes
 from reduction.steps.surface import Surface, fit_surface, needed_degree
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
+    import sep
     from numpy.typing import NDArray
 
     from reduction.steps.correlated_noise import SkyNoise
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
     Sources = NDArray[np.void]
+else:
+    sep = deferred("sep")
 
 _KRON_FACTOR: Final = 2.5
 _KRON_MINIMUM: Final = 3.5

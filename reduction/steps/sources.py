@@ -7,7 +7,6 @@ __all__ = ["SOURCE_DTYPE", "SourceFlag", "extract", "flag_merged", "mend"]
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import sep
 
 from reduction.quality import QualityFlags
 from reduction.steps.background import (
@@ -27,11 +26,15 @@ from reduction.steps.source_fluxes import (
     gain_of_sources,
     point_source_fluxes,
 )
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
+    import sep
     from numpy.typing import NDArray
 
     from reduction.steps.psf import PsfModel
+else:
+    sep = deferred("sep")
 
 
 class SourceFlag(QualityFlags):

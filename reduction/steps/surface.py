@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from scipy.special import fdtrc
+
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+    from scipy import special
 
     Array = NDArray[np.float64]
+else:
+    special = deferred("scipy.special")
 
 _ROUNDS = 10
 
@@ -187,7 +191,7 @@ def needed_degree(
         more = len(quantities) * (terms - len(powers(best)))
         free = len(quantities) * (count - terms)
         better = (before - chi2) / more / max(chi2 / free, 1e-300)
-        if fdtrc(more, free, better) < _CHANCE:
+        if special.fdtrc(more, free, better) < _CHANCE:
             best, before = degree, chi2
     return best
 

@@ -13,6 +13,7 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import frames_of_field
 from reduction.frame_keys import frame_key
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.global_photometry import link_stars, solve_zero_points
 from reduction.steps.photometry import expected_errors
@@ -111,22 +112,46 @@ class GPhotometric(FieldTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """FLUX_TYPE is a column of the SourceList; SEARCH_DISTANCE in arcsec; limits.
+        """Which stars, how they are matched, and limits.
 
         MIN_SIGNAL_TO_NOISE is that of the flux which a star's magnitude on all frames promises.
-        MAX_OFFSET, mag, is for what the standards' scatter and number do not explain. ERROR_FLOOR,
-        mag, is added to each measurement's error: flat field, colours.
+        MAX_OFFSET is for what the standards' scatter and number do not explain.
         """
 
-        FLUX_TYPE: str = "flux_psf"
-        SEARCH_DISTANCE: float = 1.0
-        MIN_SIGNAL_TO_NOISE: float = 20.0
-        SIGMA_CLIPPING_LEVEL: float = 4.0
-        ERROR_FLOOR: float = 0.01
-        MAX_ERROR: float = 0.05
-        MAX_SCATTER: float = 0.1
-        MAX_OFFSET: float = 0.05
-        MIN_STANDARD_COUNT: int = 3
+        FLUX_TYPE: str = parameter(
+            "flux_psf",
+            "column of the SourceList that is measured with",
+            choices=("flux", "flux_psf"),
+        )
+        SEARCH_DISTANCE: float = parameter(
+            1.0, "sources within it are one star", unit="arcsec", above=0.0, at_most=3600.0
+        )
+        MIN_SIGNAL_TO_NOISE: float = parameter(
+            20.0, "sources take part above this signal-to-noise ratio", at_least=0.0
+        )
+        SIGMA_CLIPPING_LEVEL: float = parameter(
+            4.0, "stars further than this from the fit are left out", unit="sigma", above=0.0
+        )
+        ERROR_FLOOR: float = parameter(
+            0.01,
+            "added to each measurement's error, squared: flat field, colours",
+            unit="mag",
+            at_least=0.0,
+            at_most=1.0,
+        )
+        MAX_ERROR: float = parameter(
+            0.05, "largest error of the zero point", unit="mag", at_least=0.0
+        )
+        MAX_SCATTER: float = parameter(
+            0.1, "largest scatter of the stars", unit="mag", at_least=0.0
+        )
+        MAX_OFFSET: float = parameter(
+            0.05,
+            "largest offset of a frame that scatter does not explain",
+            unit="mag",
+            at_least=0.0,
+        )
+        MIN_STANDARD_COUNT: int = parameter(3, "fewest standard stars", at_least=1)
 
     class Flags(QualityFlags):
         """What can be wrong with a global solution."""

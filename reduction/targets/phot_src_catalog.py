@@ -13,7 +13,7 @@ from reduction.attributes import attribute
 from reduction.comparison import differs, fell
 from reduction.depends import of_frame, raw_frame
 from reduction.detection import is_clean, signal_to_noise
-from reduction.parameters import from_band
+from reduction.parameters import from_band, parameter
 from reduction.quality import QualityFlags
 from reduction.steps.matching import match_nearest
 from reduction.steps.photometry import expected_errors, isolated, star_zero_points
@@ -58,6 +58,7 @@ class PhotSrcCatalog(FrameTarget):
     """
 
     VERSION = 2
+    COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")
     catalog = of_frame("Catalog")
@@ -83,30 +84,59 @@ class PhotSrcCatalog(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """FLUX_TYPE is a column of the Catalog; MATCH_RADIUS in arcsec, MAX_MAG_DIFF in mag.
+        """Which stars are used, and limits.
 
         MIN_SIGNAL_TO_NOISE is that of the flux which the catalogue's magnitude promises: fainter
         stars are found where noise makes them brighter, and lost where it does not.
-        MAX_SPREAD in units of the spread's error: more has light that is not the star's alone. For
-        the colour 0.5 magnitudes are the standard system's; for another they are the camera's own,
-        off by COLOR_TERM for each mag of it.
-
-        Where fewer than MINIMUM_USED (a part) of the stars are within MAX_MAG_DIFF of their
-        median, most are matched by chance, and the median is nobody's. Compared with before:
-        MINIMUM_KEPT is a part of the number used, and MAXIMUM_ZERO_POINT_DIFFERENCE in mag what
-        two good fields of a night may differ by.
+        A star with more than MAX_SPREAD has light that is not its own alone. For the colour 0.5
+        magnitudes are the standard system's; for another they are the camera's own, off by
+        COLOR_TERM for each mag of it. Where fewer than MINIMUM_USED of the stars are within
+        MAX_MAG_DIFF of their median, most are matched by chance, and the median is nobody's.
+        MAXIMUM_ZERO_POINT_DIFFERENCE is what two good fields of a night may differ by.
         """
 
-        FLUX_TYPE: str = "flux_psf"
-        MATCH_RADIUS: float = 2.0
-        MAX_MAG_DIFF: float = 0.5
-        MIN_SIGNAL_TO_NOISE: float = 12.0
-        MAX_NEIGHBOUR_FLUX: float = 0.05
-        MAX_SPREAD: float = 3.0
-        COLOR_TERM: float = from_band("color_term")
-        MINIMUM_USED: float = 0.5
-        MINIMUM_KEPT: float = 0.5
-        MAXIMUM_ZERO_POINT_DIFFERENCE: float = 0.05
+        FLUX_TYPE: str = parameter(
+            "flux_psf",
+            "column of the Catalog that is measured with",
+            choices=("flux", "flux_aper", "flux_psf"),
+        )
+        MATCH_RADIUS: float = parameter(
+            2.0,
+            "a source and a standard within it are the same",
+            unit="arcsec",
+            above=0.0,
+            at_most=3600.0,
+        )
+        MAX_MAG_DIFF: float = parameter(
+            0.5,
+            "stars further than this from the median zero point are not used",
+            unit="mag",
+            above=0.0,
+        )
+        MIN_SIGNAL_TO_NOISE: float = parameter(
+            12.0, "sources take part above this signal-to-noise ratio", at_least=0.0
+        )
+        MAX_NEIGHBOUR_FLUX: float = parameter(
+            0.05, "most light of neighbours in the aperture, a part of the star's", at_least=0.0
+        )
+        MAX_SPREAD: float = parameter(
+            3.0, "largest spread of a star's image", unit="sigma", at_least=0.0
+        )
+        COLOR_TERM: float = parameter(
+            from_band("color_term"),
+            "by how much the standard magnitude is greater for each mag of colour",
+            at_least=-2.0,
+            at_most=2.0,
+        )
+        MINIMUM_USED: float = parameter(
+            0.5, "least part of the stars that is used", at_least=0.0, at_most=1.0
+        )
+        MINIMUM_KEPT: float = parameter(
+            0.5, "least part of the stars of before that is no loss", at_least=0.0, at_most=1.0
+        )
+        MAXIMUM_ZERO_POINT_DIFFERENCE: float = parameter(
+            0.05, "largest change of the zero point from before", unit="mag", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with them; whether they are enough is asked by who uses them."""

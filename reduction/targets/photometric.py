@@ -12,6 +12,7 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import calibration, of_frame, raw_frame
 from reduction.focal_plane import factors_at
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.photometry import zero_point
 from reduction.steps.transformation import of_color
@@ -41,6 +42,7 @@ class PhotometricParameters(FrameTarget):
     """
 
     VERSION = 4
+    COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")
     source_catalog = of_frame("PhotSrcCatalog")
@@ -92,10 +94,16 @@ class PhotometricParameters(FrameTarget):
     class Parameters:
         """Clipping, and Astro-WISE's limits."""
 
-        SIGMA_CLIPPING_LEVEL: float = 3.0
-        MIN_SOURCE_COUNT: int = 3
-        MAX_ERROR: float = 0.1
-        MAX_SCATTER: float = 0.25
+        SIGMA_CLIPPING_LEVEL: float = parameter(
+            3.0, "stars further than this from the fit are left out", unit="sigma", above=0.0
+        )
+        MIN_SOURCE_COUNT: int = parameter(3, "fewest standard stars", at_least=1)
+        MAX_ERROR: float = parameter(
+            0.1, "largest error of the zero point", unit="mag", at_least=0.0
+        )
+        MAX_SCATTER: float = parameter(
+            0.25, "largest scatter of the stars", unit="mag", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a zero point."""
