@@ -193,8 +193,9 @@ def test_tiles_give_the_sources_of_the_whole_each_once_and_those_on_seams_too(
         # which is good to half a percent
         assert np.median(np.abs(off)) < 0.1
         assert np.percentile(np.abs(off), 95) < 0.5
+        # how pixels share noise is measured in each tile, by a few hundred circles of sky in these
         ratio = again[name + "_err"] / measured[name + "_err"]
-        assert np.median(ratio) == pytest.approx(1.0, abs=0.01)
+        assert np.median(ratio) == pytest.approx(1.0, abs=0.08)
 
 
 def test_tiles_without_weight_have_no_sources_and_those_given_there_no_flux(
