@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class ColdPixelMap(CalibrationTarget):
-    """Pixels whose response differs from that around them: 1 good, 0 bad.
+    """Pixels whose response differs from that around them, or is hardly any: 1 good, 0 bad.
 
     From the dome flat, or where there is none from the twilight flat, else from that of the
     night sky; made per filter, since flats are.
     """
 
-    VERSION = 2
+    VERSION = 3
     ANCHOR = Anchor.NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame", "RawScienceFrame")
 
@@ -45,6 +45,7 @@ class ColdPixelMap(CalibrationTarget):
         THRESHOLD_HIGH: float = 1.06
         SMOOTHING: float = 6.0
         MAXIMUM_ITERATIONS: int = 3
+        MINIMUM_RESPONSE: float = 0.1
         MAXIMUM_COLD_PIXEL_COUNT: int = 100_000
         MAXIMUM_COLD_PIXEL_COUNT_DIFFERENCE: int = 50_000
 
@@ -69,11 +70,12 @@ class ColdPixelMap(CalibrationTarget):
             threshold_high=parameters.THRESHOLD_HIGH,
             smoothing=parameters.SMOOTHING,
             iterations=parameters.MAXIMUM_ITERATIONS,
+            least=parameters.MINIMUM_RESPONSE,
         )
         return Made(images={"MAP": good}, attributes={"count": int((good == 0).sum())})
 
     def verify(self, made: Made, parameters: Parameters) -> int:
-        """Compare the number with its limit and with the previous map's."""
+        """Compare the number with its limit."""
         count = made.attributes["count"]
         flags = self.Flags(0)
         if count > parameters.MAXIMUM_COLD_PIXEL_COUNT:
