@@ -13,6 +13,7 @@ import sep
 
 from reduction.steps.background import Background, background_behind, estimate_background
 from reduction.steps.correlated_noise import noise_correlation, sky_level_error
+from reduction.steps.detect import detect
 from reduction.steps.source_fluxes import Frame, aperture_fluxes, point_source_fluxes
 from reduction.steps.sources import SOURCE_DTYPE, SourceFlag, extract, mend
 from reduction.steps.weight import MaskBit
@@ -79,7 +80,7 @@ def _sky(deep: Deep, box: int) -> tuple[Background, float]:
     factor = float(np.median((first.rms / says)[used]))
     noise = says * np.float32(factor)
     pixels = np.ascontiguousarray(np.where(unused, 0, deep.image - first.level), np.float32)
-    found = sep.extract(pixels, 3.0 / min(factor, 1.0), err=noise, mask=unused)
+    found = detect(pixels, 3.0 / min(factor, 1.0), err=noise, mask=unused)
     found = found[(found["a"] > 0) & (found["b"] > 0)]
     behind = background_behind(deep.image, found, first, mask=unused | ~used, box=box)
     factor = float(np.median((behind.rms / says)[used]))

@@ -246,7 +246,7 @@ def _design(u: Array, v: Array, box: tuple[float, float, float, float], degree: 
 
 
 def _grids(corners: Array, box: tuple[float, float, float, float], degree: int) -> Array:
-    """Terms but the constant on a grid between each chip's corners, shape (chips, places, terms)."""
+    """Terms but the constant on a grid over each chip, shape (chips, places, terms)."""
     s, t = np.meshgrid(np.linspace(0, 1, _GRID), np.linspace(0, 1, _GRID))
     weights = np.stack([(1 - s) * (1 - t), s * (1 - t), s * t, (1 - s) * t]).reshape(4, -1)
     u, v = (corners[:, axis] @ weights for axis in (0, 1))

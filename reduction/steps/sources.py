@@ -19,6 +19,7 @@ from reduction.steps.background import (
 )
 from reduction.steps.centroids import position_errors
 from reduction.steps.correlated_noise import noise_correlation, sky_level_error
+from reduction.steps.detect import detect
 from reduction.steps.gaussian import gaussian
 from reduction.steps.source_fluxes import (
     Frame,
@@ -124,7 +125,7 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     sky = background or estimate_background(image, mask=mask, box=box)
     pixels = np.ascontiguousarray(np.where(bad, 0, image - sky.level), dtype=np.float32)
     noise = np.ascontiguousarray(np.maximum(sky.rms, 1e-6), dtype=np.float32)
-    found = sep.extract(
+    found = detect(
         pixels, threshold, err=noise, mask=bad, minarea=min_area, gain=gain, segmentation_map=False
     )
     found = found[(found["a"] > 0) & (found["b"] > 0)]

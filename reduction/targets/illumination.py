@@ -82,7 +82,7 @@ class IlluminationCorrection(CalibrationTarget):
         MIN_SOURCE_COUNT: int = 50
         MAX_SCATTER: float = 0.1
         MAX_AMPLITUDE: float = 0.5
-        MAX_SURFACE_ERROR: float = 0.02
+        MAX_SURFACE_ERROR: float = 0.01
 
     class Flags(QualityFlags):
         """What can be wrong with an illumination correction."""
