@@ -6,7 +6,16 @@ the archive would, but they differ between archives, and with them what is made 
 
 from __future__ import annotations
 
-__all__ = ["FRAME_KEY_FIELDS", "SUFFIX", "FrameKey", "file_stem", "frame_key", "keys_of"]
+__all__ = [
+    "FRAME_KEY_FIELDS",
+    "SUFFIX",
+    "ExposureKey",
+    "FrameKey",
+    "exposure_key",
+    "file_stem",
+    "frame_key",
+    "keys_of",
+]
 
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +29,9 @@ if TYPE_CHECKING:
 
 #: Camera, chip, name of the raw file, start of the exposure (MJD, UTC).
 FrameKey = tuple[str, str, str, float]
+
+#: The same without the chip: what the chips of one exposure share.
+ExposureKey = tuple[str, str, float]
 
 #: The key's columns, in its order. File systems have names of up to 255 bytes: none is cut.
 FRAME_KEY_FIELDS: Final = (
@@ -43,6 +55,12 @@ def frame_key(product: Progenitor) -> FrameKey:
         str(raw.get("name", "")),
         0.0 if moment is None else float(moment),
     )
+
+
+def exposure_key(product: Progenitor) -> ExposureKey:
+    """Key of the exposure that a frame, or a product made per frame, belongs to."""
+    instrument, _, name, moment = frame_key(product)
+    return instrument, name, moment
 
 
 def keys_of(table: NDArray[Any]) -> list[FrameKey]:

@@ -116,7 +116,7 @@ class AtmosphericExtinctionFrames(MeasuredExtinction):
     its zero points.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
     @dataclass(frozen=True, slots=True)
@@ -131,9 +131,8 @@ class AtmosphericExtinctionFrames(MeasuredExtinction):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Fit."""
-        z, error, airmass, chip = night_zero_points(
-            inputs.source_catalogues, parameters.MIN_SOURCE_COUNT
-        )
+        night = night_zero_points(inputs.source_catalogues, parameters.MIN_SOURCE_COUNT)
+        airmass = night.airmass
         if len(airmass) < 2 or np.ptp(airmass) < parameters.MIN_AIRMASS_RANGE:
             span = float(np.ptp(airmass)) if len(airmass) else 0.0
             message = (
@@ -142,9 +141,13 @@ class AtmosphericExtinctionFrames(MeasuredExtinction):
             )
             raise UnprocessableError(message)
         found = extinction_from_frames(
-            z, error, airmass, group=chip, clip=parameters.SIGCLIP_LEVEL
+            night.zero_points,
+            night.errors,
+            airmass,
+            group=night.group,
+            clip=parameters.SIGCLIP_LEVEL,
         )
-        return self.made(found, airmass)
+        return self.made(found, night.airmass)
 
 
 class AtmosphericExtinctionZeropoint(MeasuredExtinction):
@@ -153,12 +156,16 @@ class AtmosphericExtinctionZeropoint(MeasuredExtinction):
     Made only where the corrections have the word ``extinction_frames`` and ZERO_POINT is set.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """ZERO_POINT above the atmosphere (None: not known) and its error, mag."""
+        """ZERO_POINT above the atmosphere (None: not known) and its error, mag.
+
+        It is the mean of the zero points of the chips that have standards, as ``zero_point`` of
+        an AtmosphericExtinctionFrames is.
+        """
 
         ZERO_POINT: float | None = None
         ZERO_POINT_ERROR: float = 0.02
@@ -169,16 +176,14 @@ class AtmosphericExtinctionZeropoint(MeasuredExtinction):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Average."""
-        z, error, airmass, _ = night_zero_points(
-            inputs.source_catalogues, parameters.MIN_SOURCE_COUNT
-        )
+        night = night_zero_points(inputs.source_catalogues, parameters.MIN_SOURCE_COUNT)
         known = parameters.ZERO_POINT
         found = extinction_from_zero_points(
             math.nan if known is None else known,
             parameters.ZERO_POINT_ERROR,
-            z if known is not None else np.full(len(z), np.nan),
-            error,
-            airmass,
+            night.zero_points if known is not None else np.full(len(night.airmass), np.nan),
+            night.errors,
+            night.airmass,
             clip=parameters.SIGCLIP_LEVEL,
         )
-        return self.made(found, airmass)
+        return self.made(found, night.airmass)

@@ -271,7 +271,7 @@ def test_extinction_of_a_night_is_the_slope_of_its_zero_points() -> None:
     assert flags == 0
     assert product["extinction"] == pytest.approx(K, abs=4 * product["extinction_err"])
     assert product["extinction_err"] < 0.01
-    assert product["n_frames"] == 10
+    assert product["n_frames"] == 5  # exposures, of both chips each
     assert made.attributes["zero_point"] == pytest.approx(ZERO + 0.15, abs=0.02)
 
 
@@ -289,6 +289,17 @@ def test_extinction_from_a_zero_point_known_otherwise() -> None:
     assert product["extinction"] == pytest.approx(K, abs=0.01)
     _, _, flags = run(AtmosphericExtinctionZeropoint, source_catalogues=frames)
     assert flags == AtmosphericExtinctionZeropoint.Flags.UNKNOWN
+
+
+def test_a_zero_point_known_otherwise_is_that_of_the_chips_mean() -> None:
+    product, _, flags = run(
+        AtmosphericExtinctionZeropoint,
+        source_catalogues=night_of_frames(),
+        params={"ZERO_POINT": ZERO + 0.15},
+    )
+    assert flags == 0
+    assert product["extinction"] == pytest.approx(K, abs=0.005)
+    assert product["n_frames"] == 6
 
 
 def test_extinction_that_nobody_knows_is_flagged_and_a_known_one_handed_on() -> None:
