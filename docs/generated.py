@@ -17,15 +17,11 @@ from docutils.statemachine import StringList
 from pydantic import BaseModel
 from sphinx.util.docutils import SphinxDirective
 
-from reduction.parameters import (
-    BandConstant,
-    ChipConstant,
-    default_parameters,
-    parameter_types,
-)
+from reduction.declared import declared_parameters
 from reduction.published import flagged_classes
 from reduction.quality import flags_of
 from reduction.registry import Registry
+from reduction.steps.sources import SourceFlag
 from schemas.settings import Settings
 from tap.adql.functions import USER_DEFINED
 
@@ -35,6 +31,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
     from reduction.attributes import Attribute
+    from reduction.declared import Declared
     from reduction.depends import Slot
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -104,13 +101,28 @@ class TargetsDirective(_Generated):
             yield from (*inspect.cleandoc(cls.__doc__ or "").splitlines(), "")
             words = cls.ANCHOR.value.replace("_", " ")
             yield f"One for each {words}, wherever there is a {' or '.join(cls.ANCHOR_CLASSES)}."
-            yield f"Recipe version {cls.VERSION}."
+            yield f"Recipe version {cls.VERSION}. Expected to take {cls.COST_S:g} s per million"
+            yield "pixels, until the archive has made some and knows better."
             yield ""
             yield from _table("input", "of class", "", map(_slot, cls.SLOTS.values()))
             yield from _table("attribute", "unit", "", map(_attribute, cls.ATTRIBUTES))
-            yield from _table("parameter", "type", "default", _parameters(cls.Parameters))
+            known = declared_parameters(cls.Parameters).values()
+            yield from _table("parameter", "default", "", map(_parameter, known))
             flags = ((f.name, str(f.bit), f.sentence) for f in flags_of(cls.Flags))
             yield from _table("flag", "bit", "", flags)
+
+
+class ParametersDirective(_Generated):
+    """Every process parameter of every class, those of raw frames too."""
+
+    def lines(self) -> Iterator[str]:
+        for name, cls in sorted(Registry.load().classes.items()):
+            parameters = getattr(cls, "Parameters", None)
+            if parameters is not None and declared_parameters(parameters):
+                yield from _heading(name)
+                yield from (*inspect.cleandoc(parameters.__doc__ or "").splitlines(), "")
+                for item in declared_parameters(parameters).values():
+                    yield from _told(item)
 
 
 class FlagsDirective(_Generated):
@@ -121,6 +133,14 @@ class FlagsDirective(_Generated):
             yield from _heading(cls.__name__)
             flags = ((f.name, str(f.bit), f.sentence) for f in flags_of(cls.Flags))
             yield from _table("flag", "bit", "", flags)
+
+
+class SourceFlagsDirective(_Generated):
+    """Every bit of the flags of sources."""
+
+    def lines(self) -> Iterator[str]:
+        flags = ((f.name, str(f.bit), f.sentence) for f in flags_of(SourceFlag))
+        yield from _table("flag", "bit", "", flags)
 
 
 def _heading(title: str) -> tuple[str, ...]:
@@ -156,15 +176,21 @@ def _attribute(item: Attribute) -> tuple[str, str, str]:
     return item.name, item.unit, item.description
 
 
-def _parameters(parameters: type[Any]) -> Iterator[tuple[str, str, str]]:
-    types = parameter_types(parameters)
-    for name, default in default_parameters(parameters).items():
-        said = repr(default)
-        if isinstance(default, ChipConstant):
-            said = f"the chip's {default.name}"
-        elif isinstance(default, BandConstant):
-            said = f"the filter's {default.name}"
-        yield name, types[name], said
+def _parameter(item: Declared) -> tuple[str, str, str]:
+    unit = f" {item.limits.unit}" if item.limits.unit else ""
+    return item.name, item.default_words + unit, item.limits.description
+
+
+def _told(item: Declared) -> Iterator[str]:
+    """A parameter as an entry of a list: type, unit, meaning, default and range."""
+    kind = ", ".join(words for words in (item.type, item.limits.unit) if words)
+    yield f"``{item.name}`` ({_cell(kind)})"
+    said = [f"Default: {item.default_words}."]
+    said += (
+        [f"{'Choices' if item.limits.choices else 'Range'}: {item.range}."] if item.range else []
+    )
+    yield f"    {_cell(item.limits.description)}. {_cell(' '.join(said))}"
+    yield ""
 
 
 class LicencesDirective(_Generated):
@@ -207,5 +233,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("vo-functions", FunctionsDirective)
     app.add_directive("vo-licences", LicencesDirective)
     app.add_directive("vo-targets", TargetsDirective)
+    app.add_directive("vo-parameters", ParametersDirective)
     app.add_directive("vo-flags", FlagsDirective)
+    app.add_directive("vo-source-flags", SourceFlagsDirective)
     return {"parallel_read_safe": True}

@@ -29,6 +29,11 @@ class Anchor(StrEnum):
         return self in (Anchor.FRAME_AND_FIELD, Anchor.FIELD, Anchor.FIELD_AND_FILTER)
 
     @property
+    def of_whole_field(self) -> bool:
+        """Whether a target is made of all frames of a field, of whatever camera."""
+        return self in (Anchor.FIELD, Anchor.FIELD_AND_FILTER)
+
+    @property
     def by_filter(self) -> bool:
         """Whether targets of different filters are different ones."""
         return self not in (Anchor.NIGHT, Anchor.FIELD)

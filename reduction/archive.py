@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -87,9 +88,13 @@ class Archive:
         self.settings = settings
         self.database = Database(settings.database, snapshots=settings.web.threads)
         self.storage = Storage(settings.storage.root)
-        self.registry = Registry.load(settings.reduction.plugins)
         self.engine = open_engine(self, settings.engine.address)
         self._process = os.getpid()
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Classes and instruments; looked for when they are first asked for."""
+        return Registry.load(self.settings.reduction.plugins)
 
     @classmethod
     def current(cls) -> Archive:
@@ -290,9 +295,14 @@ class Archive:
         """Take raw files and folders of them into the archive; see :mod:`reduction.ingest`."""
         return ingest_files(self, raw_files(paths), progress)
 
-    def load_references(self, path: Path, name: str) -> int:
-        """Take a reference catalogue into the archive; number of its stars, 0 if known."""
-        return ingest_references(self, path, name)
+    def load_references(
+        self, path: Path, name: str, *, columns: Mapping[str, str] | None = None
+    ) -> int:
+        """Take a reference catalogue into the archive; number of its stars, 0 if known.
+
+        ``columns`` has the file's names by ours: see :func:`reduction.reference_columns.named`.
+        """
+        return ingest_references(self, path, name, columns)
 
     def mark_catalogue(self, session: Session, stars: Sequence[Any]) -> int:
         """Mark the frames that a reference catalogue covers; see :mod:`reduction.events`."""
@@ -384,7 +394,8 @@ class Archive:
             row, file = objects.with_file(session, object_id)
         if file is None or row.class_name == "ReferenceCatalogue":
             return {}
-        return dict(StoredImages(self.storage.path(file.location), row.hdu))
+        path = self.storage.path(file.location)
+        return dict(StoredImages(path, row.hdu, self.storage.planes))
 
     def tables(self, object_id: int) -> dict[str, np.ndarray[Any, Any]]:
         """Tables of a product's file by extension name; empty if it has none."""

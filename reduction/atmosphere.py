@@ -61,7 +61,8 @@ class AtmosphericExtinction(CalibrationTarget):
             return int(self.Flags.UNKNOWN)
         flags = self.Flags(0)
         limit = getattr(parameters, "MAX_ERROR", math.inf)
-        if not error <= max(limit * abs(value), _NO_ERROR):
+        most = limit * abs(value) if math.isfinite(limit) else math.inf  # of 0, too
+        if not error <= max(most, _NO_ERROR):
             flags |= self.Flags.ERROR_TOO_LARGE
         if not -2.0 * error <= value <= getattr(parameters, "MAX_EXTINCTION", math.inf):
             flags |= self.Flags.NOT_PHYSICAL

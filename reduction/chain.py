@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from reduction.costs import Costs
 from reduction.fill import Filler, is_composite
 from reduction.instruments.composite import whole
 from reduction.keys import hash_of
 from reduction.parameters import resolve_parameters
+from reduction.quality import unfit
 from reduction.select import usable
 from reduction.verdicts import Plan, Reason, ReasonKind, Step, Verdict, VerdictKind
-from schemas.errors import BusyError
+from schemas.errors import BusyError, ParameterError
 from schemas.tables import Lineage, Product, Recipe, Target, TargetState
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from reduction.depends import Slot
+    from reduction.instruments.base import Chip, Instrument
     from reduction.registry import Registry
     from reduction.target import ProcessTarget
 
@@ -45,6 +48,7 @@ class Examiner:
     def __init__(self, session: Session, registry: Registry) -> None:
         self._session, self._registry = session, registry
         self._filler = Filler(session, registry, self.verdict)
+        self._costs = Costs(session, registry)
         self._recipes: dict[tuple[str, str], Recipe] = {}
         self.verdicts: dict[int, Verdict] = {}
 
@@ -77,7 +81,7 @@ class Examiner:
             target.identity,
             verdict.reasons,
             verdict.needs,
-            target.cost_s or 1.0,
+            self._costs.of(target),
         )
 
     def _trusted(self, target: Target) -> Verdict | None:
@@ -104,15 +108,21 @@ class Examiner:
             for name, f in filled.items()
             if f.failure
         )
+        inputs = {name: f.products for name, f in filled.items()}
+        try:
+            values = self._parameters(target)
+        except ParameterError as error:
+            text = f"{target.identity}: {error}{self._set_by(target, error)}"
+            failures = (*failures, Reason(ReasonKind.WRONG_PARAMETER, "", text))
         if failures:
-            inputs = {name: f.products for name, f in filled.items()}
             return Verdict(
                 target, VerdictKind.UNMAKEABLE, failures, inputs=inputs, considered=considered
             )
         verdict = Verdict(
             target,
             VerdictKind.STALE,
-            inputs={name: f.products for name, f in filled.items()},
+            inputs=inputs,
+            parameters=values,
             needs=tuple(dict.fromkeys(n for f in filled.values() for n in f.pending)),
             considered=considered,
             providers={t: p for f in filled.values() for t, p in f.providers.items()},
@@ -135,16 +145,7 @@ class Examiner:
         recipe = self._recipe(target.class_name, target.instrument)
         verdict.recipe_version = self._version(cls, recipe)
         field = self._filler.field_of(target)
-        own = {} if field is None else field.parameters.get(target.class_name, {})
-        camera = self._registry.camera(target.instrument, composite=is_composite(target))
-        chip = camera.chips.get(target.chip) or whole(camera)
-        verdict.parameters = resolve_parameters(
-            target.class_name,
-            cls.Parameters,
-            {**recipe.parameters, **recipe.overrides, **own, **self._asked(target)},
-            chip,
-            camera.bands.get(target.filter),
-        )
+        camera, chip = self._made_with(target)
         if verdict.needs:
             return
         made_by: list[Any] = [target.class_name, verdict.recipe_version, verdict.parameters]
@@ -163,6 +164,46 @@ class Examiner:
         verdict.input_hash = hash_of(
             [*made_by, *made_for, [[r, n, p.content_hash] for r, n, p in roles]]
         )
+
+    def _made_with(self, target: Target) -> tuple[Instrument, Chip]:
+        camera = self._registry.camera(target.instrument, composite=is_composite(target))
+        return camera, camera.chips.get(target.chip) or whole(camera)
+
+    def _parameters(self, target: Target) -> dict[str, Any]:
+        """Value of each process parameter.
+
+        Raises
+        ------
+        ParameterError
+            If what was said of one before cannot be used by the class as it is now.
+        BusyError
+            If the archive knows another version of the class than this process.
+        """
+        cls = self._registry.target(target.class_name)
+        recipe = self._recipe(target.class_name, target.instrument)
+        self._version(cls, recipe)
+        camera, chip = self._made_with(target)
+        return resolve_parameters(
+            target.class_name,
+            cls.Parameters,
+            {**recipe.parameters, **recipe.overrides, **self._own(target), **self._asked(target)},
+            chip,
+            camera.bands.get(target.filter),
+        )
+
+    def _own(self, target: Target) -> Mapping[str, Any]:
+        """Process parameters that a target's field has of its own."""
+        field = self._filler.field_of(target)
+        return {} if field is None else field.parameters.get(target.class_name, {})
+
+    def _set_by(self, target: Target, error: ParameterError) -> str:
+        """Who said what cannot be used, as the end of a sentence; empty for others."""
+        name = error.name.rpartition(".")[2]
+        if name in self._own(target):
+            return " (set for the field)"
+        if name in self._recipe(target.class_name, target.instrument).overrides:
+            return f" (set by an operator for {target.instrument})"
+        return ""
 
     def _version(self, cls: type[ProcessTarget], recipe: Recipe) -> str:
         if recipe.version != cls.VERSION:
@@ -251,7 +292,8 @@ class Examiner:
         cls = self._registry.target(verdict.target.class_name)
         reasons: list[Reason] = []
         for name, slot in cls.SLOTS.items():
-            reasons += _compare(slot, before.get(name, []), verdict.inputs.get(name, []))
+            now = verdict.inputs.get(name, [])
+            reasons += _compare(self._registry.classes, slot, before.get(name, []), now)
         return reasons
 
 
@@ -265,7 +307,9 @@ def _newcomer(slot: Slot, product: Product, gone: Sequence[Product]) -> Reason:
     return Reason(ReasonKind.NEW_RAW_DATA, slot.name, f"{name} is new")
 
 
-def _compare(slot: Slot, before: list[Product], now: list[Product]) -> list[Reason]:
+def _compare(
+    classes: Mapping[str, type], slot: Slot, before: list[Product], now: list[Product]
+) -> list[Reason]:
     """Reasons for which an input differs from what the product was made from."""
     old, new = ({p.product_id: p for p in products} for products in (before, now))
     gone = [p for number, p in old.items() if number not in new]
@@ -274,7 +318,7 @@ def _compare(slot: Slot, before: list[Product], now: list[Product]) -> list[Reas
         Reason(
             ReasonKind.PROGENITOR_INVALIDATED,
             slot.name,
-            f"{p.class_name} object {p.product_id} was rejected",
+            f"{p.class_name} object {p.product_id} {unfit(classes, p)}",
         )
         for p in gone
         if not usable(p)

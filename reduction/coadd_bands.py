@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reduction.coadding import combine_frames, frame_box, rectangle_around
+from reduction.steps.blocks import copied
 from reduction.steps.coadd import CombineType, Contribution, coadd
 from reduction.steps.grid import part_of
 
@@ -88,7 +89,7 @@ def combine_bands(
         gains.append(made.median_of_sets("gain"))
         wcs = part_of(made.wcs, x0=box.x0 - made.box.x0, y0=box.y0 - made.box.y0)
     assert wcs is not None  # noqa: S101  # there is at least one band
-    total = coadd(contributions, box, combine=CombineType.WEIGHTED)
+    total = coadd(contributions, box, combine=CombineType.WEIGHTED, scratch=inputs.scratch)
     return CoaddedBands(
         box, wcs, total.image, total.weight, total.mask, sum(gains), bands, len(usable)
     )
@@ -96,8 +97,8 @@ def combine_bands(
 
 def _cut(planes: Planes) -> Callable[[Section], Planes]:
     def read(part: Section) -> Planes:
-        """A part of the planes, which are in memory."""
-        image, weight, mask = planes
-        return image[part.slices], weight[part.slices], mask[part.slices]
+        """A part of the planes, in memory of its own."""
+        image, weight, mask = (copied(plane, *part.slices) for plane in planes)
+        return image, weight, mask
 
     return read

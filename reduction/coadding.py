@@ -17,14 +17,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from reduction.coadd_tables import FRAME_DTYPE, detectors_of, sets_of
 from reduction.field_grids import grid_of, own_field
-from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key
+from reduction.frame_keys import frame_key
 from reduction.instruments.base import Section
+from reduction.steps.blocks import copied, row_blocks
 from reduction.steps.coadd import CombineType, Contribution, coadd, summed_width
 from reduction.steps.coadd_sources import sky_noise
 from reduction.steps.grid import part_of
 from reduction.steps.photometry import limiting_magnitude
 from reduction.steps.star_widths import star_widths
+from reduction.steps.tiles import tiles_of
+from reduction.strips import Strips
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
@@ -33,35 +37,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reduction.fields import FieldSpec
+    from reduction.scratch import Scratch
     from reduction.steps.coadd import Coadd, Planes
     from reduction.steps.wcs import TanWcs
     from reduction.target import Inputs, Progenitor
-
-#: One row a regridded frame; ``frame`` is its position in the lineage. ``flux_scale`` is 0 for
-#: frames that were left out, ``weight`` the median inverse variance on the coadd's scale.
-_FRAME_DTYPE: Final = np.dtype(
-    [
-        *(("frame", "i4"), *FRAME_KEY_FIELDS),
-        *(("filter", "U64"), ("night", "U10"), ("exptime", "f8")),
-        *(("seeing", "f8"), ("pos_err", "f8"), ("zero_point", "f8"), ("zero_point_err", "f8")),
-        *(("flux_scale", "f8"), ("weight", "f8"), ("gain", "f8"), ("noise_factor", "f8")),
-        *(("pixels", "i8"), ("clipped", "i8")),
-    ]
-)
-
-#: One row an origin: how many frames and pixels it has, their exposure time (s), electrons per
-#: unit.
-_SET_DTYPE: Final = np.dtype(
-    [("origin", "i4"), ("frames", "i4"), ("pixels", "i8"), ("exptime", "f8"), ("gain", "f8")]
-)
-
-#: One row a detector: its frames, and the widths of stars on them (arcsec).
-_DETECTOR_DTYPE: Final = np.dtype(
-    [
-        *(*FRAME_KEY_FIELDS[:2], ("frames", "i4")),
-        *(("seeing", "f8"), ("seeing_best", "f8"), ("seeing_worst", "f8")),
-    ]
-)
 
 #: Bright stars of a frame: places (degrees) and widths (arcsec).
 _STAR_DTYPE: Final = np.dtype([("frame", "i4"), ("ra", "f8"), ("dec", "f8"), ("fwhm", "f8")])
@@ -175,12 +154,13 @@ class CoaddedFrames:
         """Part of the field's circle that has weight."""
         weight = self.images["WEIGHT"]
         radius = 3600.0 * field.radius / self.wcs.pixel_scale
-        ny, nx = weight.shape
+        nx = weight.shape[1]
         inside = 0
         across = (np.arange(nx) - self.wcs.x0) ** 2
-        for row in range(ny):
-            near = across <= radius**2 - (row - self.wcs.y0) ** 2
-            inside += int(np.count_nonzero(near & (weight[row] > 0)))
+        for rows in row_blocks(weight):
+            for row in range(rows.start, rows.stop):
+                near = across <= radius**2 - (row - self.wcs.y0) ** 2
+                inside += int(np.count_nonzero(near & (weight[row] > 0)))
         return min(inside / (math.pi * radius**2), 1.0)
 
 
@@ -210,11 +190,11 @@ def combine_frames(
     """
     calibrated = any(frame["flux_scale"] is not None for frame in frames)
     rows = [_row(i, frame, zero_point, calibrated=calibrated) for i, frame in enumerate(frames)]
-    table = np.array(rows, _FRAME_DTYPE)
+    table = np.array(rows, FRAME_DTYPE)
     chosen: list[int] = np.flatnonzero(table["flux_scale"] > 0).tolist()
     reach = _reach(table, own_field(inputs).pixel_scale)
-    made, box = _combined(frames, table, combine, (*clip, reach))
-    if made is None or not (made.weight > 0).any():
+    made, box = _combined(frames, table, combine, (*clip, reach), inputs.scratch)
+    if made is None or not len(made.members):
         name = own_field(inputs).name
         message = f"no pixel of field {name} has weight in any of {len(frames)} frames"
         raise UnprocessableError(message)
@@ -223,9 +203,9 @@ def combine_frames(
     members["frame"] = np.array(chosen)[members["frame"]]
     tables = {
         "FRAMES": table,
-        "SETS": _sets(made.origin, members, table),
+        "SETS": sets_of(made.origin, members, table),
         "MEMBERS": members,
-        "DETECTORS": _detectors(table[chosen]),
+        "DETECTORS": detectors_of(table[chosen]),
     }
     images: dict[str, NDArray[Any]] = {"IMAGE": made.image, "WEIGHT": made.weight}
     images |= {"MASK": made.mask, "NUMBER": made.number, "ORIGIN": made.origin}
@@ -247,6 +227,7 @@ def _combined(
     table: NDArray[np.void],
     combine: CombineType,
     clip: tuple[float, float, int],
+    scratch: Scratch,
 ) -> tuple[Coadd | None, Section]:
     """Combine what has a scale, and the rectangle that this is; None where nothing has one."""
     scales = {i: float(scale) for i, scale in enumerate(table["flux_scale"]) if scale > 0}
@@ -254,14 +235,19 @@ def _combined(
         return None, Section(0, 0, 0, 0)
     boxes = {i: frame_box(frames[i]) for i in scales}
     whole = sum(box.shape[0] * box.shape[1] for box in boxes.values()) <= _IN_MEMORY
+    strips = None if whole else Strips()
     parts = [
-        Contribution(boxes[i], _reader(frames[i], whole=whole), scale)
-        for i, scale in scales.items()
+        Contribution(boxes[i], _reader(frames[i], strips), scale) for i, scale in scales.items()
     ]
     box = rectangle_around(list(boxes.values()))
     sigma, fraction, reach = clip
     made = coadd(
-        parts, box, combine=combine, clip_sigma=sigma, clip_fraction=fraction, reach=reach
+        *(parts, box),
+        combine=combine,
+        clip_sigma=sigma,
+        clip_fraction=fraction,
+        reach=reach,
+        scratch=scratch,
     )
     for frame in frames:
         frame.forget()
@@ -332,49 +318,19 @@ def rectangle_around(boxes: Sequence[Section]) -> Section:
     )
 
 
-def _reader(frame: Progenitor, *, whole: bool) -> Callable[[Section], Planes]:
-    """How pieces of a frame are read: from memory, or each from the file."""
+def _reader(frame: Progenitor, strips: Strips | None) -> Callable[[Section], Planes]:
+    """How pieces of a frame are read: from memory, or from the strips of its file."""
 
     def read(part: Section) -> Planes:
-        names = ("IMAGE", "WEIGHT", "MASK")
-        if whole:
-            image, weight, mask = (frame.images[name][part.slices] for name in names)
-        else:
-            image, weight, mask = (frame.section(name, part.slices) for name in names)
+        """A piece of the frame."""
+        if strips is not None:
+            return strips.read(frame, part)
+        image, weight, mask = (
+            frame.images[name][part.slices] for name in ("IMAGE", "WEIGHT", "MASK")
+        )
         return image, weight, mask
 
     return read
-
-
-def _sets(
-    origin: NDArray[np.int32], members: NDArray[np.void], table: NDArray[np.void]
-) -> NDArray[np.void]:
-    """What each set of frames amounts to."""
-    pixels = np.bincount(origin.ravel())
-    n, which, frame = len(pixels), members["origin"], members["frame"]
-    weight, gain = table["weight"][frame], table["gain"][frame]
-    total = np.bincount(which, weight, n)
-    photons = np.bincount(which, weight**2 / gain, n)
-    sets = np.zeros(n - 1, _SET_DTYPE)
-    sets["origin"] = np.arange(1, n)
-    sets["frames"] = np.bincount(which, minlength=n)[1:]
-    sets["pixels"] = pixels[1:]
-    sets["exptime"] = np.bincount(which, table["exptime"][frame], n)[1:]
-    sets["gain"] = total[1:] ** 2 / photons[1:]
-    return sets
-
-
-def _detectors(used: NDArray[np.void]) -> NDArray[np.void]:
-    """Seeing by detector, in the order of their names."""
-    names = sorted({(str(row["instrument"]), str(row["chip"])) for row in used})
-    detectors = np.zeros(len(names), _DETECTOR_DTYPE)
-    for row, (instrument, chip) in zip(detectors, names, strict=True):
-        own = used["seeing"][(used["instrument"] == instrument) & (used["chip"] == chip)]
-        known = own[np.isfinite(own)] if np.isfinite(own).any() else np.array([math.nan])
-        row["instrument"], row["chip"], row["frames"] = instrument, chip, len(own)
-        row["seeing"] = np.median(known)
-        row["seeing_best"], row["seeing_worst"] = known.min(), known.max()
-    return detectors
 
 
 def _stars(frames: Sequence[Progenitor], chosen: Sequence[int]) -> NDArray[np.void]:
@@ -394,7 +350,13 @@ def _widths(made: Coadd, wcs: TanWcs, stars: NDArray[np.void], table: NDArray[np
         return Widths(math.nan, math.nan, 0)
     x, y = wcs.to_pixel(stars["ra"], stars["dec"])
     expected = float(np.median(stars["fwhm"])) / wcs.pixel_scale
-    widths = star_widths(made.image, made.weight, x, y, fwhm=expected) * wcs.pixel_scale
+    widths = np.full(len(x), np.nan)
+    for tile in tiles_of(made.image.shape):
+        own, part = tile.owns(x, y), tile.outer
+        if own.any():
+            image, weight = (copied(plane, *part.slices) for plane in (made.image, made.weight))
+            places = x[own] - part.x0, y[own] - part.y0
+            widths[own] = star_widths(image, weight, *places, fwhm=expected) * wcs.pixel_scale
     known = np.isfinite(widths)
     if not known.any():
         return Widths(math.nan, math.nan, 0)

@@ -13,7 +13,7 @@ from reduction.attributes import attribute, imstat
 from reduction.comparison import differs
 from reduction.corrected import corrected, dark_signal, measured_gain
 from reduction.depends import calibration
-from reduction.parameters import from_chip
+from reduction.parameters import from_chip, parameter
 from reduction.quality import QualityFlags
 from reduction.steps.flat import combine_flats
 from reduction.steps.statistics import image_statistics, median_level, sub_window_statistics
@@ -60,14 +60,29 @@ class CombinedFlat(CalibrationTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Astro-WISE's names; GAIN (e-/adu) counts where no gain was measured."""
+        """Astro-WISE's names."""
 
-        SIGMA_CLIP: float = 5.0
-        GAIN: float = from_chip("gain")
-        MIN_FLAT_MEAN: float = 1000.0
-        MAX_FLAT_MEAN: float = 60000.0
-        MAXIMUM_SUBWIN_FLATNESS: float = 1.0
-        MAXIMUM_SUBWIN_DIFF: float = 0.2
+        SIGMA_CLIP: float = parameter(
+            5.0,
+            "values further than this from the median of a pixel are left out",
+            unit="sigma",
+            above=0.0,
+        )
+        GAIN: float = parameter(
+            from_chip("gain"), "gain where none was measured", unit="electron/adu", above=0.0
+        )
+        MIN_FLAT_MEAN: float = parameter(
+            1000.0, "flats with a lower level are left out", unit="adu", at_least=0.0
+        )
+        MAX_FLAT_MEAN: float = parameter(
+            60000.0, "flats with a higher level are left out", unit="adu", above=0.0
+        )
+        MAXIMUM_SUBWIN_FLATNESS: float = parameter(
+            1.0, "largest difference between levels of sub-windows", at_least=0.0
+        )
+        MAXIMUM_SUBWIN_DIFF: float = parameter(
+            0.2, "largest change from before of the difference of sub-windows", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a flat."""

@@ -67,7 +67,7 @@ def detect(
 
 
 def is_clean(sources: NDArray[np.void], *, masked: bool = False) -> NDArray[np.bool_]:
-    """Whether nothing but deblending is to be minded about a source.
+    """Whether nothing but neighbours is to be minded about a source.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ __all__ = [
     "edit",
     "edit_validity",
     "enter_edit",
+    "forget_parameter",
     "mark_class",
     "set_parameter",
 ]
@@ -26,10 +27,12 @@ from schemas.tables import Edit, Product, Publication, Recipe, ReferenceSource, 
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Mapping
 
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
+    from reduction.registry import Registry
 
 EDITABLE: Final = ("is_valid", "timestamp_start", "timestamp_end")
 """What may be changed of a product (Astro-WISE's rule)."""
@@ -110,7 +113,13 @@ def set_parameter(
     why: str,
     who: str = "",
 ) -> int:
-    """Set a process parameter of a class for one instrument.
+    """Set a process parameter of a class for one instrument, or for several together.
+
+    Parameters
+    ----------
+    instrument
+        A camera; for a class that is made of a whole field also several, joined by "+", as the
+        fields are filed under that have all of them.
 
     Returns
     -------
@@ -120,25 +129,93 @@ def set_parameter(
     Raises
     ------
     NotFoundError, ParameterError
-        If there is no such class, instrument or parameter, or the value is of another type.
+        If there is no such class, instrument or parameter, the class is made for each camera
+        alone, or the value cannot be used.
     """
     cls = archive.registry.target(class_name)
-    if instrument not in archive.registry.instruments:
-        known = ", ".join(sorted(archive.registry.instruments))
-        raise NotFoundError(f"there is no instrument {instrument!r}; there are {known}")
     value = check_parameters(class_name, cls.Parameters, {name: value})[name]
+    return _change(archive, class_name, name, {name: value}, instrument, (who, why))
+
+
+def forget_parameter(
+    archive: Archive, class_name: str, name: str, *, instrument: str, why: str, who: str = ""
+) -> int:
+    """Take back what operators set of a process parameter: class, instrument and settings hold.
+
+    The class need not know the parameter any longer.
+
+    Returns
+    -------
+    int
+        Number of suspect targets; 0 where nothing was set.
+
+    Raises
+    ------
+    NotFoundError, ParameterError
+        If there is no such class or instrument, or the class is made for each camera alone.
+    """
+    return _change(archive, class_name, name, {}, instrument, (who, why))
+
+
+def _change(
+    archive: Archive,
+    class_name: str,
+    name: str,
+    values: Mapping[str, Any],
+    instrument: str,
+    said: tuple[str, str],
+) -> int:
+    """Put what an operator says of a parameter in the place of what was said before."""
+    owner = owner_of(archive.registry, class_name, instrument)
+    who, why = said
 
     def work(session: Session) -> int:
-        """Set the parameter in one transaction, and mark what it concerns."""
-        row = session.get_one(Recipe, (class_name, instrument))
+        """Set or forget the parameter in one transaction, and mark what it concerns."""
+        row = _recipe(session, class_name, owner)
+        if not values and name not in row.overrides:
+            return 0
         old = {**row.parameters, **row.overrides}.get(name)
-        row.overrides = {**row.overrides, name: value}
-        subject = f"{class_name}.{name} ({instrument})"
-        values = (None if old is None else canonical_json(old), canonical_json(value))
-        enter_edit(session, subject, "process parameter", values, who=who, why=why)
-        return mark_class(session, class_name, instrument)
+        row.overrides = {n: v for n, v in row.overrides.items() if n != name} | dict(values)
+        new = {**row.parameters, **row.overrides}.get(name)
+        subject = f"{class_name}.{name} ({owner})"
+        changed = (None if old is None else canonical_json(old), canonical_json(new))
+        enter_edit(session, subject, "process parameter", changed, who=who, why=why)
+        return mark_class(session, class_name, owner)
 
     return archive.transact(work)
+
+
+def owner_of(registry: Registry, class_name: str, instrument: str) -> str:
+    """Name that parameters of a class are kept under for an instrument, or several joined by "+".
+
+    Raises
+    ------
+    NotFoundError, ParameterError
+        If there is no such instrument, or the class is made for each camera alone.
+    """
+    owner = registry.owner(instrument)
+    if "+" in owner and not registry.target(class_name).ANCHOR.of_whole_field:
+        expected = f"one of {', '.join(owner.split('+'))}: {class_name} is made for each camera"
+        raise ParameterError("instrument", instrument, expected)
+    return owner
+
+
+def _recipe(session: Session, class_name: str, owner: str) -> Recipe:
+    """Recipe of a class; of several cameras as of any, where nothing was said of them before."""
+    row = session.get(Recipe, (class_name, owner))
+    if row is None:
+        common = session.get_one(Recipe, (class_name, ""))
+        row = Recipe(
+            class_name=class_name,
+            instrument=owner,
+            version=common.version,
+            revision=common.revision,
+            fingerprint=common.fingerprint,
+            parameters=common.parameters,
+            overrides={},
+        )
+        session.add(row)
+    return row
 
 
 def edit(
@@ -169,8 +246,10 @@ def edit(
     NotFoundError
         If there is no such object.
     ParameterError
-        If the field may not be changed or the value is out of range.
+        If the field may not be changed, the value is out of range or the reason is blank.
     """
+    if not why.strip():
+        raise ParameterError("why", why, "the reason, in words for those who read it years later")
     if field not in EDITABLE:
         raise ParameterError("field", field, "one of " + ", ".join(EDITABLE))
     if field == "timestamp_start":

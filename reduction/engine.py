@@ -11,12 +11,10 @@ from asyncio import CancelledError as AsyncCancelledError
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
-from distributed import Client, Future, KilledWorker, fire_and_forget
-from distributed import TimeoutError as DaskTimeoutError
-
 from reduction.make import give_up, make_target
 from reduction.outcomes import Outcome, OutcomeKind, flattened
 from schemas import errors
+from schemas.deferred import deferred
 from schemas.errors import (
     BusyError,
     FatalError,
@@ -29,8 +27,12 @@ from schemas.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import distributed
+
     from reduction.archive import Archive
     from reduction.verdicts import Plan
+else:
+    distributed = deferred("distributed")
 
 _LOG = logging.getLogger(__name__)
 _RECONNECT_S = 1.0
@@ -128,7 +130,7 @@ class DaskEngine:
     def __init__(self, archive: Archive, address: str) -> None:
         self._archive, self._address = archive, address
         self._lock = threading.Lock()
-        self._client: Client | None = None
+        self._client: distributed.Client | None = None
 
     def run(
         self, plan: Plan, *, budget_s: float, progress: Callable[[Outcome], None] | None = None
@@ -162,7 +164,7 @@ class DaskEngine:
             if progress is not None:
                 futures[step.target_id].add_done_callback(lambda f: progress(f.result()))
         for future in futures.values():
-            fire_and_forget(future)
+            distributed.fire_and_forget(future)
         try:
             outcomes = [
                 self._outcome(plan, number, future, deadline) for number, future in futures.items()
@@ -176,19 +178,19 @@ class DaskEngine:
         return outcomes
 
     def _outcome(
-        self, plan: Plan, target_id: int, future: Future[Outcome], deadline: float
+        self, plan: Plan, target_id: int, future: distributed.Future[Outcome], deadline: float
     ) -> Outcome:
         left = deadline - time.monotonic()
         try:
             outcome: Outcome = future.result(timeout=max(left, 0.01))
-        except DaskTimeoutError as error:
+        except distributed.TimeoutError as error:
             raise _not_yet(plan) from error
-        except KilledWorker:
+        except distributed.KilledWorker:
             return self._alone(plan, target_id, future, deadline)
         return outcome
 
     def _alone(
-        self, plan: Plan, target_id: int, killed: Future[Outcome], deadline: float
+        self, plan: Plan, target_id: int, killed: distributed.Future[Outcome], deadline: float
     ) -> Outcome:
         """Try a step by itself that ended with its workers: it may only have been beside another.
 
@@ -200,23 +202,23 @@ class DaskEngine:
         )
         try:
             outcome: Outcome = future.result(timeout=max(deadline - time.monotonic(), 0.01))
-        except DaskTimeoutError as error:
+        except distributed.TimeoutError as error:
             raise _not_yet(plan) from error
-        except KilledWorker:
+        except distributed.KilledWorker:
             message = "its making ended the engine's workers, several times"
             return give_up(self._archive, target_id, message)
         return outcome
 
-    def _connect(self, deadline: float) -> Client:
+    def _connect(self, deadline: float) -> distributed.Client:
         with self._lock:
             if self._client is None:
                 left = max(min(deadline - time.monotonic(), 10.0), 1.0)
-                self._client = Client(
+                self._client = distributed.Client(
                     self._address, timeout=left, set_as_default=False, name="vo-service"
                 )
             return self._client
 
-    def _forget(self, lost: Client) -> None:
+    def _forget(self, lost: distributed.Client) -> None:
         """Close a client that lost its scheduler, unless another thread has done so."""
         with self._lock:
             if self._client is not lost:

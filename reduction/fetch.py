@@ -6,7 +6,7 @@ __all__ = ["fetch"]
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from sqlalchemy import select
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from reduction.archive import Archive
     from reduction.verdicts import Verdict
     from schemas.tables import Base
+
+#: Columns of what moves, NULL where it is not known.
+_MOTION: Final = ("pm_ra", "pm_dec", "epoch")
 
 
 def fetch(
@@ -52,6 +55,7 @@ def fetch(
         chip=target.chip,
         filter=target.filter,
         field=field,
+        scratch=archive.storage.planes,
     )
 
 
@@ -60,7 +64,7 @@ def _progenitor(archive: Archive, session: Session, product: Product) -> Progeni
     tables: Mapping[str, np.ndarray[Any, Any]] = {}
     if product.file_id is not None:
         path = archive.storage.path(session.get_one(File, product.file_id).location)
-        images = StoredImages(path, product.hdu)
+        images = StoredImages(path, product.hdu, archive.storage.planes)
         tables = StoredTables(path) if product.hdu is None else {}
     return Progenitor(
         product.product_id,
@@ -134,4 +138,5 @@ def _stars(session: Session, verdict: Verdict, product: Product) -> ReferenceSta
         np.array([row.dec for row in near]),
         {b: np.array([row.mags.get(b, np.nan) for row in near], dtype=float) for b in bands},
         {b: np.array([row.mag_errs.get(b, np.nan) for row in near], dtype=float) for b in bands},
+        *(np.array([getattr(row, n) for row in near], dtype=float) for n in _MOTION),
     )

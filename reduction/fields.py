@@ -184,7 +184,8 @@ def find_field(session: Session, name: str) -> Field:
     row = session.scalars(select(Field).where(Field.name == name)).one_or_none()
     if row is None:
         known = session.scalars(select(Field.name).order_by(Field.name).limit(20)).all()
-        message = f"there is no field {name!r}; there are {', '.join(known) or 'none at all'}"
+        there = ", ".join(known) or "none yet, `vo-service field add` declares one"
+        message = f"there is no field {name!r}; there are {there}"
         raise NotFoundError(message)
     return row
 

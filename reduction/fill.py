@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from reduction.depends import Slot, SlotKind
 from reduction.fields import band_filters, field_spec
-from reduction.quality import QualityFlags, describe_flags
+from reduction.quality import unfit
 from reduction.select import (
     calibrations_of_day,
     eligible,
@@ -159,8 +159,7 @@ class Filler:
         return filled
 
     def _raw_frames(self, target: Target, slot: Slot) -> Filled:
-        by_filter = bool(target.filter) and slot.classes[0] not in ("RawBiasFrame", "RawDarkFrame")
-        return Filled(list(raw_products(self._session, target, slot, by_filter=by_filter)))
+        return Filled(list(raw_products(self._session, target, slot)))
 
     def _references(self, target: Target, slot: Slot) -> Filled:
         del slot
@@ -177,11 +176,7 @@ class Filler:
         raw = self.product(target.raw_id)
         if usable(raw):
             return Filled([raw])
-        name, flags = raw.attributes.get("name"), raw.quality_flags
-        said = "was rejected"
-        if raw.is_valid and flags:
-            known = getattr(self._registry.classes[raw.class_name], "Flags", QualityFlags)
-            said = f"has quality_flags={flags} ({describe_flags(known, flags)})"
+        name, said = raw.attributes.get("name"), unfit(self._registry.classes, raw)
         return Filled(failure=f"raw frame {name} (object {raw.product_id}) {said}")
 
     def _of_frame(self, target: Target, slot: Slot) -> Filled:
@@ -269,7 +264,8 @@ class Filler:
                     filled.products.append(product)
                     filled.providers[candidate.target_id] = product.product_id
                     return filled
-                refusals.append(f"{candidate.identity} has quality_flags={product.quality_flags}")
+                said = unfit(self._registry.classes, product)
+                refusals.append(f"{candidate.identity} (object {product.product_id}) {said}")
             else:
                 refusals.append(verdict.reasons[0].text)
         if refusals and slot.at_least:

@@ -7,16 +7,18 @@ __all__ = ["first_wcs", "middle_of"]
 import math
 from typing import TYPE_CHECKING, Final
 
-from astropy.wcs import WCS
-
 from reduction.cards import card_number, card_text, refuse
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from astropy import wcs
     from astropy.io.fits import Header
 
     from reduction.instruments.base import Section
+else:
+    wcs = deferred("astropy.wcs")
 
 _TYPES: Final = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"}
 _MATRIX: Final = ("CD1_1", "CD1_2", "CD2_1", "CD2_2")
@@ -104,5 +106,5 @@ def middle_of(cards: Mapping[str, float | str], shape: tuple[int, int]) -> tuple
         Of the science pixels, (ny, nx).
     """
     ny, nx = shape
-    ra, dec = WCS(dict(cards)).all_pix2world((nx - 1) / 2, (ny - 1) / 2, 0)
+    ra, dec = wcs.WCS(dict(cards)).all_pix2world((nx - 1) / 2, (ny - 1) / 2, 0)
     return float(ra), float(dec)

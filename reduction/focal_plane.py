@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from reduction.frame_keys import ExposureKey
     from reduction.steps.wcs import TanWcs
     from reduction.target import Progenitor
 
@@ -52,15 +53,15 @@ class ChipMap:
 
 
 def chip_maps(
-    solutions: Mapping[tuple[str, str], TanWcs], shapes: Mapping[str, tuple[int, int]]
+    solutions: Mapping[tuple[ExposureKey, str], TanWcs], shapes: Mapping[str, tuple[int, int]]
 ) -> dict[str, ChipMap]:
     """Maps of chips from the projections of their exposures.
 
     Parameters
     ----------
     solutions
-        By exposure and chip. Chips are placed by exposures that they share with others; a chip
-        that shares none is left out.
+        By exposure (:func:`reduction.frame_keys.exposure_key`) and chip. Chips are placed by
+        exposures that they share with others; a chip that shares none is left out.
     shapes
         (ny, nx) by chip.
 
@@ -68,7 +69,7 @@ def chip_maps(
     -----
     Linear: the distortion of a camera moves a star by much less than illumination varies over.
     """
-    by_exposure: dict[str, dict[str, TanWcs]] = {}
+    by_exposure: dict[ExposureKey, dict[str, TanWcs]] = {}
     for (exposure, chip), wcs in sorted(solutions.items()):
         by_exposure.setdefault(exposure, {})[chip] = wcs
     if not by_exposure:

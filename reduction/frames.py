@@ -2,7 +2,7 @@
 
 Products are tile compressed: floats by RICE on values quantised at a sixteenth of the noise of the
 image's quiet parts, with subtractive dithering that keeps zeros (the file *is* the product),
-integers without loss.
+integers without loss. RICE knows none of 64 bits: those are not compressed.
 """
 
 from __future__ import annotations
@@ -19,25 +19,36 @@ __all__ = [
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.io import fits
-from astropy.io.fits.verify import VerifyWarning
 
+from reduction.large_images import append_hdu, append_image, read_image, strip_rows
 from reduction.pixel_cache import PIXELS
+from reduction.scratch import Scratch
+from reduction.steps.blocks import release
 from reduction.steps.tile_noise import tile_noise
+from schemas.deferred import deferred
 from schemas.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from astropy.io import fits
+else:
+    fits = deferred("astropy.io.fits")
+
 Array = np.ndarray[Any, Any]
 
 _TILE = 256
 _QUANTISATION = 16.0
 _QUIET = 10.0
+#: Pixels of the largest image that is compressed, or read, as a whole.
+_WHOLE = 32_000_000
+#: Bytes of the largest integers that FITS compresses.
+_PACKED = 4
 
 
 def read_headers(path: Path) -> list[fits.Header]:
@@ -49,7 +60,7 @@ def read_headers(path: Path) -> list[fits.Header]:
         If the file is no FITS file or is cut off.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VerifyWarning)
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
         with fits.open(path, memmap=False, ignore_blank=True) as hdus:
             return [hdu.header.copy() for hdu in hdus]
 
@@ -92,30 +103,82 @@ def write_images(
     cards: Mapping[str, tuple[Any, str]],
     tables: Mapping[str, Array] | None = None,
 ) -> None:
-    """Write a product file: a compressed image extension for each image, then the tables.
+    """Write a product file: an image extension for each image, then the tables.
 
     Parameters
     ----------
     path
         A scratch file.
     images
-        Pixels by EXTNAME, shape (ny, nx), float32 or integers.
+        Pixels by EXTNAME, shape (ny, nx), floats (stored as float32) or integers of any size.
     cards
         Keyword -> (value, comment) for the first extension.
     tables
-        Structured arrays by EXTNAME.
+        Structured arrays by EXTNAME; signed bytes, which FITS' columns do not know, become int16.
+
+    Raises
+    ------
+    TypeError
+        If an image has pixels of another kind, as bool or complex.
     """
+    if any(data.size > _WHOLE for data in images.values()):
+        _write_in_parts(path, images, cards, tables or {})
+        return
     hdus = fits.HDUList([fits.PrimaryHDU()])
-    hdus += [_compressed(name, data) for name, data in images.items()]
-    hdus += [fits.BinTableHDU(rows, name=name) for name, rows in (tables or {}).items()]
+    hdus += [_extension(name, data) for name, data in images.items()]
+    hdus += [fits.BinTableHDU(_columned(rows), name=name) for name, rows in (tables or {}).items()]
     for keyword, (value, comment) in cards.items():
         hdus[1].header[keyword] = (value, comment)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VerifyWarning)
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
         hdus.writeto(path, checksum=True)
 
 
-def _compressed(name: str, data: Array) -> fits.CompImageHDU:
+def _columned(rows: Array) -> Array:
+    """Rows without columns of signed bytes: astropy would store those as truth values."""
+    fields = [(name, rows.dtype[name]) for name in rows.dtype.names or ()]
+    if all(kind.base != np.int8 for _, kind in fields):
+        return rows
+    wide = [
+        (name, np.dtype((np.int16, kind.shape)) if kind.base == np.int8 else kind)
+        for name, kind in fields
+    ]
+    return rows.astype(wide)
+
+
+def _write_in_parts(
+    path: Path,
+    images: Mapping[str, Array],
+    cards: Mapping[str, tuple[Any, str]],
+    tables: Mapping[str, Array],
+) -> None:
+    """The same, one HDU after the other, and large images strip by strip."""
+    fits.PrimaryHDU().writeto(path, checksum=True)
+    for number, (name, data) in enumerate(images.items()):
+        own = {} if number else cards
+        level = _quantisation(data) if data.dtype.kind == "f" else None
+        plain = data.dtype.kind != "f" and data.dtype.itemsize > _PACKED
+        if data.size > _WHOLE and not plain:
+            compress = partial(_extension, name, level=level)
+            append_image(path, data, compress, tile=_TILE, cards=own)
+        else:
+            hdu = _extension(name, data, level=level)
+            for keyword, (value, comment) in own.items():
+                hdu.header[keyword] = (value, comment)
+            append_hdu(path, hdu)
+    for name, rows in tables.items():
+        append_hdu(path, fits.BinTableHDU(_columned(rows), name=name))
+
+
+def _extension(
+    name: str, data: Array, seed: int = 1, *, level: float | None = None
+) -> fits.ImageHDU | fits.CompImageHDU:
+    """An image's HDU; of a strip with the seed of its first tile and the whole image's level."""
+    if data.dtype.kind not in "fiu":
+        message = f"image {name} has pixels of {data.dtype}: expected floats or integers"
+        raise TypeError(message)
+    if data.dtype.kind != "f" and data.dtype.itemsize > _PACKED:
+        return fits.ImageHDU(data, name=name)
     tile = tuple(min(_TILE, n) for n in data.shape)
     if data.dtype.kind == "f":
         pixels = np.asarray(data, dtype=np.float32)
@@ -124,9 +187,9 @@ def _compressed(name: str, data: Array) -> fits.CompImageHDU:
             name=name,
             compression_type="RICE_1",
             tile_shape=tile,
-            quantize_level=_quantisation(pixels),
+            quantize_level=_quantisation(pixels) if level is None else level,
             quantize_method=2,
-            dither_seed=1,
+            dither_seed=seed,
         )
     return fits.CompImageHDU(data, name=name, compression_type="RICE_1", tile_shape=tile)
 
@@ -137,15 +200,26 @@ def _quantisation(pixels: Array) -> float:
     Positive, so that each tile's own noise is measured, where most tiles have none, as in made up
     images: a tile without noise is kept as it is. Measuring takes twice as long as all the rest.
     """
-    noise = tile_noise(pixels, size=_TILE)
+    noises = []
+    for strip in strip_rows(pixels.shape, _TILE):
+        noises.append(tile_noise(pixels[strip], size=_TILE))
+        release(pixels)
+    noise = np.concatenate(noises)
     noisy = noise[noise > 0.0]
     if 2 * noisy.size <= noise.size:
         return _QUANTISATION
     return -float(np.percentile(noisy, _QUIET)) / _QUANTISATION
 
 
-def read_images(path: Path) -> dict[str, Array]:
+def read_images(path: Path, scratch: Scratch | None = None) -> dict[str, Array]:
     """Pixels of a product by EXTNAME, native byte order, read anew from its file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    scratch
+        Room for what is large.
 
     Raises
     ------
@@ -154,7 +228,8 @@ def read_images(path: Path) -> dict[str, Array]:
     """
     try:
         with fits.open(path, memmap=False) as hdus:
-            return {hdu.name: _native(hdu.data) for hdu in hdus[1:] if hdu.is_image}
+            room = scratch or Scratch()
+            return {hdu.name: _pixels(hdu, room) for hdu in hdus[1:] if hdu.is_image}
     except OSError as error:
         message = f"{path.name}: the product cannot be read ({error})"
         raise StorageError(message) from error
@@ -226,11 +301,14 @@ class StoredImages(_Stored):
         The file.
     hdu
         Index of a raw frame's HDU; None for a product.
+    scratch
+        Room for what is large.
     """
 
-    def __init__(self, path: Path, hdu: int | None = None) -> None:
+    def __init__(self, path: Path, hdu: int | None = None, scratch: Scratch | None = None) -> None:
         super().__init__(path)
         self._hdu = hdu
+        self._scratch = scratch or Scratch()
         if hdu is not None:
             self._names = ("RAW",)
 
@@ -253,7 +331,8 @@ class StoredImages(_Stored):
         with self._opened(plain=True) as hdus:
             hdu = hdus[name]
             compressed = isinstance(hdu, fits.BinTableHDU)
-            pixels = _native((fits.CompImageHDU(bintable=hdu) if compressed else hdu).data)
+            image = fits.CompImageHDU(bintable=hdu) if compressed else hdu
+            pixels = _pixels(image, self._scratch)
         PIXELS.put(self._path, name, pixels, copy=True)
         return pixels
 
@@ -272,6 +351,13 @@ class StoredTables(_Stored):
             for column in rows.names:
                 table[column] = rows[column]
             return table
+
+
+def _pixels(hdu: Any, scratch: Scratch) -> Array:  # noqa: ANN401  # an image's HDU
+    """Pixels of an image."""
+    if isinstance(hdu, fits.CompImageHDU) and np.prod(hdu.shape) > _WHOLE:
+        return read_image(hdu, scratch)
+    return _native(hdu.data)
 
 
 def _native(data: Array) -> Array:

@@ -119,10 +119,18 @@ _NEAR: Final = sql.SQL(
 )
 
 
+#: Targets of a closed field are withdrawn, once their publications have ended.
+_NOT_WITHDRAWN: Final = sql.SQL(
+    "NOT (state = 'failed' AND field_id IS NOT NULL AND field_id IN"
+    " (SELECT field_id FROM vo.field WHERE is_valid < 1))"
+)
+
+
 def _conditions(scope: Scope) -> Iterator[tuple[sql.Composable, dict[str, Any]]]:
     """What is true of a target in scope that is not known to be right, and values for it."""
     yield sql.SQL("class_name = ANY(%(classes)s)"), {"classes": sorted(scope.classes)}
     yield sql.SQL("state <> 'fresh'"), {}
+    yield _NOT_WITHDRAWN, {}
     for column, wanted in (
         ("instrument", scope.instruments),
         ("chip", scope.chips),

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.io import fits
 from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -24,8 +23,9 @@ from reduction.events import mark_users_of_catalogue, mark_users_of_raw
 from reduction.fields import joined_fields
 from reduction.keys import hash_of
 from reduction.raw_quality import judge
-from reduction.reference import load_reference
+from reduction.reference import load_reference, media_type
 from reduction.storage import checksum
+from schemas.deferred import deferred
 from schemas.errors import IngestError
 from schemas.tables import File, Product, ReferenceSource
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from astropy.io import fits
     from numpy.typing import NDArray
     from sqlalchemy.orm import Session
 
@@ -41,10 +42,13 @@ if TYPE_CHECKING:
     from reduction.raw_quality import RawQuality
     from reduction.steps.reference import ReferenceTable
     from reduction.storage import StoredFile
+else:
+    fits = deferred("astropy.io.fits")
 
 _LOG = logging.getLogger(__name__)
 _SUFFIXES = (".fits", ".fit", ".fts")
 _PACKED = ("", ".gz", ".fz")
+_HEAD = 1000
 
 
 @dataclass(slots=True)
@@ -263,7 +267,9 @@ def _raw_attributes(description: FrameDescription, path: Path) -> dict[str, Any]
     }
 
 
-def ingest_references(archive: Archive, path: Path, name: str) -> int:
+def ingest_references(
+    archive: Archive, path: Path, name: str, columns: Mapping[str, str] | None = None
+) -> int:
     """Take a reference catalogue into the archive.
 
     Parameters
@@ -272,6 +278,8 @@ def ingest_references(archive: Archive, path: Path, name: str) -> int:
         As :func:`reduction.reference.load_reference` reads it.
     name
         Name of the catalogue in the archive.
+    columns
+        The file's names of columns by ours, where they are not those that are usual.
 
     Returns
     -------
@@ -285,13 +293,17 @@ def ingest_references(archive: Archive, path: Path, name: str) -> int:
     """
     digest = checksum(path)
     with archive.transaction() as session:
-        if session.scalar(select(File.file_id).where(File.sha256 == digest)) is not None:
+        known = select(Product.product_id).join(File, File.file_id == Product.file_id)
+        known = known.where(Product.class_name == "ReferenceCatalogue", File.sha256 == digest)
+        if session.scalar(known) is not None:
             return 0
-    table = load_reference(path)
+    table = load_reference(path, columns or {})
+    with path.open("rb") as stream:
+        form = media_type(stream.read(_HEAD))
     stored = archive.storage.copy_in(path, "reference", "".join(path.suffixes[-2:]))
     key = hash_of(["ReferenceCatalogue", stored.sha256])
     with archive.transaction() as session:
-        number = _register_file(session, stored, path, "text/csv")
+        number = _register_file(session, stored, path, form)
         if number is None:
             return 0
         catalogue = Product(
@@ -322,6 +334,11 @@ def _star_rows(catalogue: Product, table: ReferenceTable) -> Iterator[dict[str, 
             if array[star] == array[star]
         }
 
+    def number_at(values: Any, star: int) -> float | None:  # noqa: ANN401  # an array
+        """A star's value; None where it is not known."""
+        value = float(values[star])
+        return value if value == value else None  # noqa: PLR0124  # NaN
+
     for star, (ra, dec) in enumerate(zip(table.ra.tolist(), table.dec.tolist(), strict=True)):
         yield {
             "product_id": catalogue.product_id,
@@ -331,4 +348,5 @@ def _star_rows(catalogue: Product, table: ReferenceTable) -> Iterator[dict[str, 
             "dec": dec,
             "mags": known(table.mags, star),
             "mag_errs": known(table.mag_errs, star),
+            **{name: number_at(array, star) for name, array in table.motion.items()},
         }

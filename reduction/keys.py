@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reduction.steps.blocks import row_blocks
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -76,4 +78,8 @@ def content_hash(
 def _add(digest: Any, name: str, array: np.ndarray[Any, Any]) -> None:  # noqa: ANN401  # hashlib's type is private
     data = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     digest.update(f"{name}:{data.dtype.str}:{data.shape};".encode())
-    digest.update(data.tobytes() if data.dtype.kind in "OU" else data.data)
+    if data.dtype.kind in "OU" or data.ndim == 0 or data.size == 0:
+        digest.update(data.tobytes())
+        return
+    for rows in row_blocks(data):
+        digest.update(data[rows].data)

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from reduction.fields import find_field
 from reduction.frame_keys import SUFFIX, file_stem
+from reduction.instead import said_instead
 from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Product, Target
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from reduction.archive import Archive
 
 _MJD_EPOCH: Final = dt.datetime(1858, 11, 17, tzinfo=dt.UTC)
+_SHOWN: Final = 8
 
 
 def find_target(
@@ -46,12 +48,14 @@ def find_target(
     found = everything if date is None else _of_day(everything, date)
     if len(found) == 1:
         return found[0]
-    known = ", ".join(t.identity for t in (found or everything)[:8]) or "none at all"
-    what = "no" if not found else f"{len(found)}"
     words = {"date": date} | names
-    asked = ", ".join(f"{name}={word!r}" for name, word in words.items() if word is not None)
-    message = f"{what} {class_name} for {asked or 'no restriction'}: there are {known}"
-    raise NotFoundError(message)
+    asked = {word: value for word, value in words.items() if value is not None}
+    said = ", ".join(f"{word}={value!r}" for word, value in asked.items()) or "no restriction"
+    if not found:
+        instead = said_instead(archive, class_name, asked)
+        raise NotFoundError(f"no {class_name} for {said}: {instead}")
+    known = ", ".join(target.identity for target in found[:_SHOWN])
+    raise NotFoundError(f"{len(found)} {class_name} for {said}: there are {known}")
 
 
 def _of_day(targets: Sequence[Target], date: str) -> Sequence[Target]:

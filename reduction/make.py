@@ -19,7 +19,6 @@ from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.io.fits import VerifyError
 from sqlalchemy.exc import StatementError
 
 from reduction.fetch import fetch
@@ -41,12 +40,14 @@ from reduction.publish import (
 )
 from reduction.settle import settle
 from reduction.verdicts import Reason, ReasonKind, Verdict, VerdictKind
+from schemas.deferred import deferred
 from schemas.errors import FatalError, NotMadeYetError, ReductionError, StorageError, VOError
 from schemas.tables import Product
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from astropy.io import fits
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
@@ -54,11 +55,13 @@ if TYPE_CHECKING:
     from reduction.target import Inputs, Made, ProcessTarget
 
     _Arrays = dict[str, np.ndarray[Any, Any]]
+else:
+    fits = deferred("astropy.io.fits")
 
 _LOG = logging.getLogger(__name__)
 _ROUNDS = 16
 #: What the writer of files says of arrays and cards that FITS has no form for.
-_NO_FORM = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, VerifyError)
+_NO_FORM = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def make_target(archive: Archive, target_id: int) -> Outcome:
@@ -257,10 +260,10 @@ def _store(
         except OSError as error:
             message = f"a product cannot be written: {error.strerror or error}"
             raise StorageError(message) from error
-        except _NO_FORM as error:
+        except (*_NO_FORM, fits.verify.VerifyError) as error:
             message = f"what it made cannot be stored as FITS: {error!r}"
             raise RecipeFailedError(message) from error
-        images, tables = read_images(path), read_tables(path)
+        images, tables = read_images(path, archive.storage.planes), read_tables(path)
         stored = archive.storage.keep(path, "product", ".fits")
     for name, image in images.items():
         PIXELS.put(archive.storage.path(stored.location), name, image)

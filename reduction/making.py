@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reduction.scratch import Scratch
 from schemas.errors import FatalError
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class Inputs:
     ``inputs.bias`` is a :class:`Progenitor` (None where an optional slot is empty), or a list of
     them for slots of many; ``inputs.references`` is a list of :class:`ReferenceStars`. The context
     of the making is in ``instrument``, ``chip``, ``filter``, ``band`` and, for a class made per
-    field, ``field`` (:class:`reduction.fields.FieldSpec`, else None).
+    field, ``field`` (:class:`reduction.fields.FieldSpec`, else None). ``scratch`` makes planes
+    that may be too large for memory (:class:`reduction.scratch.Scratch`).
     """
 
     def __init__(
@@ -38,10 +40,12 @@ class Inputs:
         chip: str,
         filter: str,
         field: FieldSpec | None = None,
+        scratch: Scratch | None = None,
     ) -> None:
         self._owner, self._slots = owner, dict(slots)
         self.instrument, self.chip, self.filter = instrument, chip, filter
         self.field = field
+        self.scratch = scratch or Scratch()
 
     @property
     def band(self) -> Any:  # noqa: ANN401  # Band or None

@@ -8,6 +8,7 @@ __all__ = [
     "edit",
     "edit_validity",
     "find_target",
+    "forget_parameter",
     "initialise",
     "set_parameter",
     "status",
@@ -20,11 +21,19 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import parse_dsn
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.declare import declare_again, declare_in_field, raw_frames_of
-from reduction.edits import EDITABLE, bump, edit, edit_validity, mark_class, set_parameter
+from reduction.edits import (
+    EDITABLE,
+    bump,
+    edit,
+    edit_validity,
+    forget_parameter,
+    mark_class,
+    set_parameter,
+)
 from reduction.events import mark_suspect
 from reduction.fields import field_spec
 from reduction.keys import hash_of
@@ -33,14 +42,16 @@ from reduction.moments import MOMENT
 from reduction.parameters import (
     BandConstant,
     ChipConstant,
+    check_defaults,
     check_parameters,
     default_parameters,
     near_names,
 )
 from reduction.published import class_views
+from reduction.stored_parameters import look_again
 from reduction.verdicts import ReasonKind
 from schemas.database import grant, migrate
-from schemas.errors import ParameterError, SettingsError
+from schemas.errors import NotFoundError, ParameterError, SettingsError
 from schemas.tables import (
     Field,
     Product,
@@ -51,7 +62,7 @@ from schemas.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -148,10 +159,12 @@ def sync_recipes(archive: Archive) -> list[str]:
     with archive.transaction() as session:
         session.execute(select(func.pg_advisory_xact_lock(7230127)))
         other = []
+        several = _several(archive, session)
         for cls in archive.registry.targets():
             before = len(said), session.scalar(_RECIPES.where(Recipe.class_name == cls.__name__))
-            for camera in (*archive.registry.instruments.values(), None):
-                said += _sync_one(archive, session, cls, camera)
+            together = several if cls.ANCHOR.of_whole_field else []
+            for owner in (*archive.registry.instruments, "", *together):
+                said += _sync_one(archive, session, cls, owner)
             if len(said) > before[0] or not before[1]:
                 other.append(cls)
         said += _declare_what_is_new(archive, session, other)
@@ -164,7 +177,16 @@ def sync_recipes(archive: Archive) -> list[str]:
         if broken:
             mark_suspect(session, broken)
             said.append(f"{len(broken)} targets whose recipe had failed will be tried again")
+        said += look_again(archive.registry, session)
     return said
+
+
+def _several(archive: Archive, session: Session) -> list[str]:
+    """Cameras, joined by "+", of which settings or an operator say something together."""
+    known = set(session.scalars(select(Recipe.instrument).distinct()))
+    names = {name for name in known | archive.settings.reduction.parameters.keys() if "+" in name}
+    cameras = archive.registry.instruments.keys()
+    return sorted(name for name in names if cameras >= set(name.split("+")))
 
 
 def _declare_what_is_new(
@@ -185,36 +207,69 @@ def _declare_what_is_new(
 
 
 def check_settings(settings: Settings, registry: Registry) -> None:
-    """See that the process parameters of the settings are parameters of classes that there are.
+    """See that process parameters of classes, instruments and settings can be used.
 
     Raises
     ------
     SettingsError
-        If an instrument, a class or a parameter is unknown, or a value is of another type; names
-        the key, and the names that look like it.
+        If an instrument, a class or a parameter is unknown, or a value cannot be used: names
+        where it is said, and the names that look like it or the values that can be used.
     """
     declared = {name: getattr(cls, "Parameters", None) for name, cls in registry.classes.items()}
     classes = {name: parameters for name, parameters in declared.items() if parameters is not None}
+    for name, parameters in classes.items():
+        try:
+            check_defaults(name, parameters)
+        except ParameterError as error:
+            raise SettingsError(f"the class {name}: {error}") from error
+    for camera in registry.instruments.values():
+        _check_said(f"the instrument {camera.name}", camera.parameters, classes)
     for owner, by_class in settings.reduction.parameters.items():
         key = f"reduction.parameters.{owner}"
-        if owner not in {"*", *registry.instruments}:
-            known = near_names(owner, {"*", *registry.instruments})
-            raise SettingsError(f"{key}: there is no such instrument, expected {known}")
-        for name, values in by_class.items():
-            if name not in classes:
-                known = near_names(name, classes)
-                raise SettingsError(f"{key}.{name}: there is no such class, expected {known}")
-            try:
-                check_parameters(name, classes[name], values)
-            except ParameterError as error:
-                raise SettingsError(f"{key}: {error}") from error
+        if owner != "*":
+            _check_owner(registry, key, owner, by_class)
+        _check_said(key, by_class, classes)
+
+
+def _check_said(
+    where: str, by_class: Mapping[str, Mapping[str, Any]], classes: Mapping[str, type[Any]]
+) -> None:
+    for name, values in by_class.items():
+        if name not in classes:
+            known = near_names(name, classes)
+            raise SettingsError(f"{where}.{name}: there is no such class, expected {known}")
+        try:
+            check_parameters(name, classes[name], values)
+        except ParameterError as error:
+            raise SettingsError(f"{where}: {error}") from error
+
+
+def _check_owner(registry: Registry, key: str, owner: str, by_class: Iterable[str]) -> None:
+    """See that there are such instruments, and of several, that classes are of whole fields."""
+    try:
+        known = registry.owner(owner)
+    except NotFoundError as error:
+        near = near_names(owner, {"*", *registry.instruments})
+        raise SettingsError(f"{key}: {error}" if "+" in owner else _no_such(key, near)) from error
+    if owner != known:
+        raise SettingsError(_no_such(key, known))
+    for name in by_class:
+        cls = registry.classes.get(name)
+        anchor = getattr(cls, "ANCHOR", None)
+        if "+" in owner and cls is not None and (anchor is None or not anchor.of_whole_field):
+            message = f"{key}.{name}: it is made for each camera, expected it under "
+            raise SettingsError(message + " or ".join(owner.split("+")))
+
+
+def _no_such(key: str, expected: str) -> str:
+    return f"{key}: there is no such instrument, expected {expected}"
 
 
 def _sync_one(
-    archive: Archive, session: Session, cls: type[ProcessTarget], camera: Instrument | None
+    archive: Archive, session: Session, cls: type[ProcessTarget], owner: str
 ) -> list[str]:
-    """For one camera; None stands for several together, whose recipes are filed under ""."""
-    name, owner = cls.__name__, "" if camera is None else camera.name
+    """For one camera, for several joined by "+", or, under "", for all others of several."""
+    name, camera = cls.__name__, archive.registry.instruments.get(owner)
     overlay: dict[str, Any] = {} if camera is None else dict(camera.parameters.get(name, {}))
     for level in ("*", owner):
         overlay |= archive.settings.reduction.parameters.get(level, {}).get(name, {})
@@ -223,20 +278,19 @@ def _sync_one(
     row = session.get(Recipe, (name, owner))
     if row is not None and (row.version, row.fingerprint) == (cls.VERSION, fingerprint):
         return []
+    common = session.get(Recipe, (name, "")) if "+" in owner and row is None else None
+    values = {"version": cls.VERSION, "fingerprint": fingerprint, "parameters": overlay}
     statement = upsert(Recipe).values(
         class_name=name,
         instrument=owner,
-        version=cls.VERSION,
-        fingerprint=fingerprint,
-        parameters=overlay,
+        revision=0 if common is None else common.revision,
+        **values,
     )
     session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["class_name", "instrument"],
-            set_={"version": cls.VERSION, "fingerprint": fingerprint, "parameters": overlay},
-        )
+        statement.on_conflict_do_update(index_elements=["class_name", "instrument"], set_=values)
     )
-    if row is None:
+    before = row or common
+    if before is None or (before is common and before.fingerprint == fingerprint):
         return []
     count = mark_class(session, name, owner or None)
     return [f"the recipe of {name} for {owner or 'several'} changed: {count} targets are suspect"]
@@ -263,6 +317,8 @@ def _fingerprint(
 def status(archive: Archive) -> dict[str, dict[str, int]]:
     """Number of targets by class and state, and of raw frames by class.
 
+    Targets of a closed field are withdrawn, whatever their state.
+
     Returns
     -------
     dict
@@ -270,10 +326,10 @@ def status(archive: Archive) -> dict[str, dict[str, int]]:
     """
     counted: dict[str, dict[str, int]] = {}
     with archive.transaction() as session:
+        closed = select(Field.field_id).where(Field.is_valid < 1)
+        state = case((Target.field_id.in_(closed), "withdrawn"), else_=Target.state)
         rows = session.execute(
-            select(Target.class_name, Target.state, func.count()).group_by(
-                Target.class_name, Target.state
-            )
+            select(Target.class_name, state, func.count()).group_by(Target.class_name, state)
         ).all()
         raws = session.execute(
             select(Product.class_name, func.count())

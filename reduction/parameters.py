@@ -1,81 +1,52 @@
-"""Process parameters: typed defaults, chip constants, overrides; checked where they are set."""
+"""Process parameters: defaults, chip constants, overrides; checked where they are set."""
 
 from __future__ import annotations
 
 __all__ = [
     "BandConstant",
     "ChipConstant",
+    "check_defaults",
     "check_parameters",
+    "declared_parameters",
     "default_parameters",
     "from_band",
     "from_chip",
     "near_names",
-    "parameter_types",
+    "parameter",
     "resolve_parameters",
 ]
 
 import json
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from schemas.errors import ParameterError
+from reduction.declared import (
+    BandConstant,
+    ChipConstant,
+    declared_parameters,
+    from_band,
+    from_chip,
+    parameter,
+)
+from schemas.errors import MissingParameterError, ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from reduction.declared import Declared
     from reduction.instruments.base import Band, Chip
 
-
-@dataclass(frozen=True, slots=True)
-class ChipConstant:
-    """Marks a parameter whose default is a constant of the chip ("gain", "saturation" ...)."""
-
-    name: str
-
-
-def from_chip(name: str) -> Any:  # noqa: ANN401  # stands in for a value of the field's type
-    """Use a constant of the chip as default of a process parameter."""
-    return ChipConstant(name)
-
-
-@dataclass(frozen=True, slots=True)
-class BandConstant:
-    """Marks a parameter whose default is a constant of the filter ("extinction" ...)."""
-
-    name: str
-
-
-def from_band(name: str) -> Any:  # noqa: ANN401  # stands in for a value of the field's type
-    """Use a constant of the filter as default of a process parameter; None where unknown."""
-    return BandConstant(name)
+_MARKS: Final = (ChipConstant, BandConstant)
 
 
 def default_parameters(parameters: type[Any]) -> dict[str, Any]:
     """Name -> default of a class's process parameters; chip constants are still marks."""
-    return {item.name: item.default for item in fields(parameters) if item.default is not MISSING}
-
-
-@lru_cache(maxsize=1024)
-def _adapters(parameters: type[Any]) -> Mapping[str, tuple[str, TypeAdapter[Any]]]:
-    types = get_type_hints(parameters)
-    strict = ConfigDict(strict=True, allow_inf_nan=False)
-    return {
-        item.name: (_words(item.type), TypeAdapter(types[item.name], config=strict))
-        for item in fields(parameters)
-    }
-
-
-def _words(declared: Any) -> str:  # noqa: ANN401  # text under postponed annotations, else a type
-    return declared if isinstance(declared, str) else getattr(declared, "__name__", str(declared))
-
-
-def parameter_types(parameters: type[Any]) -> dict[str, str]:
-    """Name -> type of a class's process parameters, as they are declared ("float")."""
-    return {name: declared for name, (declared, _) in _adapters(parameters).items()}  # type: ignore[arg-type]  # classes are hashable
+    known = declared_parameters(parameters)
+    return {name: item.default for name, item in known.items() if item.default is not MISSING}
 
 
 def near_names(name: str, known: Iterable[str]) -> str:
@@ -91,10 +62,11 @@ def near_names(name: str, known: Iterable[str]) -> str:
 def check_parameters(
     class_name: str, parameters: type[Any], values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """See that a class has parameters of these names, and that the values are of their types.
+    """See that a class has parameters of these names, and that the values are values of theirs.
 
     A whole number will do for a float, and becomes one; nothing else is converted: the text "5"
-    is no number, 5.5 is no whole number, 1 is no boolean. NaN and infinities are refused.
+    is no number, 5.5 is no whole number, 1 is no boolean. NaN and infinities are refused, and so
+    is what is outside the range, or not among the choices, that the class declares.
 
     Parameters
     ----------
@@ -113,21 +85,48 @@ def check_parameters(
     Raises
     ------
     ParameterError
-        If a name is unknown, with the names that look like it; or a value is of another type.
+        If a name is unknown, with the names that look like it; or a value cannot be used, with
+        the values that can.
     """
-    adapters = _adapters(parameters)  # type: ignore[arg-type]  # classes are hashable
+    known = declared_parameters(parameters)
     checked = {}
     for name, value in values.items():
-        if name not in adapters:
-            raise ParameterError(f"{class_name}.{name}", value, near_names(name, adapters))
-        declared, adapter = adapters[name]
-        try:
-            found = adapter.validate_json(json.dumps(value, allow_nan=False))
-        except (ValidationError, TypeError, ValueError) as error:
-            expected = f"a value of type {declared}"
-            raise ParameterError(f"{class_name}.{name}", value, expected) from error
-        checked[name] = adapter.dump_python(found, mode="json")
+        if name not in known:
+            raise ParameterError(f"{class_name}.{name}", value, near_names(name, known))
+        checked[name] = _checked(class_name, known[name], value)
     return checked
+
+
+def _checked(class_name: str, declared: Declared, value: Any) -> Any:  # noqa: ANN401  # any JSON value
+    try:
+        found = declared.adapter.validate_json(json.dumps(value, allow_nan=False))
+    except (ValidationError, TypeError, ValueError, RecursionError) as error:
+        expected = declared.expected
+        if declared.expected == "text" and isinstance(value, (bool, int, float)):
+            expected += f', such as "{json.dumps(value)}" with its quotes'
+        raise ParameterError(f"{class_name}.{declared.name}", value, expected) from error
+    if isinstance(found, float):
+        found += 0.0  # -0 is 0, and gives its key
+    return declared.adapter.dump_python(found, mode="json")
+
+
+def check_defaults(class_name: str, parameters: type[Any]) -> None:
+    """See that a class's own defaults are values of its parameters.
+
+    Raises
+    ------
+    ParameterError
+        If one is of another type, out of its range or not among its choices.
+    """
+    _checked_defaults(class_name, parameters)  # type: ignore[arg-type]  # classes are hashable
+
+
+@lru_cache(maxsize=1024)
+def _checked_defaults(class_name: str, parameters: type[Any]) -> Mapping[str, Any]:
+    """Defaults as they go into a key; constants of chip and filter are still marks."""
+    given = default_parameters(parameters)
+    values = {name: value for name, value in given.items() if not isinstance(value, _MARKS)}
+    return given | check_parameters(class_name, parameters, values)
 
 
 def resolve_parameters(
@@ -147,16 +146,26 @@ def resolve_parameters(
     Raises
     ------
     ParameterError
-        If an override names a parameter that the class does not have, or has another type.
+        If an override names a parameter that the class does not have; or a value, a default or a
+        constant of the chip cannot be used; or a parameter without a default is not set.
     """
-    values = default_parameters(parameters) | check_parameters(class_name, parameters, overrides)
-    return {name: _value(value, chip, band) for name, value in values.items()}
+    given = dict(_checked_defaults(class_name, parameters))  # type: ignore[arg-type]  # classes are hashable
+    values = {name: _value(value, chip, band) for name, value in given.items()}
+    unknown = {n for n, v in given.items() if isinstance(v, BandConstant) and values[n] is None}
+    marks = {name for name, value in given.items() if isinstance(value, _MARKS)} - unknown
+    said = {name: values[name] for name in marks} | dict(overrides)
+    known = declared_parameters(parameters)
+    said = {name: said[name] for name in known if name in said} | said  # names of no use last
+    values |= check_parameters(class_name, parameters, said)
+    for name, item in known.items():
+        if name not in values:
+            raise MissingParameterError(f"{class_name}.{name}", f"{item.expected}: no default")
+    return values
 
 
 def _value(value: Any, chip: Chip, band: Band | None) -> Any:  # noqa: ANN401  # any JSON value
     if isinstance(value, ChipConstant):
         return getattr(chip, value.name)
     if isinstance(value, BandConstant):
-        found = getattr(band, value.name, None)
-        return list(found) if isinstance(found, tuple) else found
+        return getattr(band, value.name, None)
     return value

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-__all__ = ["Branch", "Layer", "Pars", "Setting", "chain_of", "check_overrides"]
+__all__ = ["Branch", "Layer", "Pars", "Setting", "chain_of", "check_overrides", "split_key"]
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
-
-from reduction.fields import find_field
 from reduction.parameters import (
     BandConstant,
     ChipConstant,
     check_parameters,
-    default_parameters,
+    declared_parameters,
     near_names,
-    parameter_types,
 )
+from reduction.speakers import Speakers
 from reduction.target import ProcessTarget
-from schemas.errors import NotFoundError, ParameterError
-from schemas.tables import Recipe
+from schemas.errors import ParameterError
 
 if TYPE_CHECKING:
     from reduction.archive import Archive
-    from reduction.depends import Slot
+    from reduction.declared import Declared
     from reduction.registry import Registry
+    from reduction.speakers import View
     from reduction.target import DBObject
 
 _MIDDLE = "process_params"
@@ -34,10 +31,14 @@ _MIDDLE = "process_params"
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A value of a parameter, and who said it: the class, its instrument, the settings ..."""
+    """A value of a parameter, and who said it: the class, its instrument, the settings ...
+
+    ``wrong`` is empty, or says why the class, as it is now, cannot be made with the value.
+    """
 
     origin: str
     value: Any
+    wrong: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +47,47 @@ class Setting:
 
     Attributes
     ----------
-    class_name, name, type
-        ``BiasFrame``, ``SIGMA_CLIP``, ``float``.
+    class_name
+        ``BiasFrame``.
+    declared
+        Its name, type, range, unit and meaning.
     layers
         All that was said of it, the class's default first; the last one counts.
     """
 
     class_name: str
-    name: str
-    type: str
+    declared: Declared
     layers: tuple[Layer, ...]
+
+    @property
+    def name(self) -> str:
+        """``SIGMA_CLIP``."""
+        return self.declared.name
+
+    @property
+    def type(self) -> str:
+        """As it is written: ``float``."""
+        return self.declared.type
+
+    @property
+    def range(self) -> str:
+        """Which values there are: ``above 0``, ``WEIGHTED, CLIPPED``; empty for all."""
+        return self.declared.range
+
+    @property
+    def unit(self) -> str:
+        """Its unit; empty for none."""
+        return self.declared.limits.unit
+
+    @property
+    def description(self) -> str:
+        """What it means, in one line."""
+        return self.declared.limits.description
+
+    @property
+    def wrong(self) -> str:
+        """Why the value that counts cannot be used; empty if it can."""
+        return self.layers[-1].wrong
 
     @property
     def value(self) -> Any:  # noqa: ANN401  # of the parameter's type
@@ -71,6 +103,38 @@ class Setting:
     def key(self) -> str:
         """``BiasFrame.process_params.SIGMA_CLIP``, as Astro-WISE writes it."""
         return f"{self.class_name}.{_MIDDLE}.{self.name}"
+
+    @property
+    def said(self) -> str:
+        """Name, value and unit; and who said so and what held before, but for a default alone."""
+        said = f"{self.name} = {self.value!r}" + (f" {self.unit}" if self.unit else "")
+        before = ", ".join(f"{x.origin} {x.value!r}" for x in reversed(self.layers[:-1]))
+        if before or self.origin != "default":
+            said += f"  [{self.origin}{'; ' if before else ''}{before}]"
+        return f"{said}  {self.wrong}" if self.wrong else said
+
+    @property
+    def meaning(self) -> str:
+        """What it means, and its range or choices, in one line."""
+        words = (self.description, f"({self.range})" if self.range else "")
+        return " ".join(word for word in words if word)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, of JSON types."""
+        limits = self.declared.limits
+        return {
+            "class": self.class_name,
+            "name": self.name,
+            "value": self.value,
+            "unit": self.unit,
+            "type": self.type,
+            "range": self.range,
+            "choices": list(limits.choices),
+            "description": self.description,
+            "origin": self.origin,
+            "wrong": self.wrong,
+            "layers": [{"origin": x.origin, "value": x.value} for x in self.layers],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +172,13 @@ class Pars(Mapping[str, Any]):
         A class of targets, or its name.
     instrument, chip
         Whose values are wanted: without an instrument those of the classes and of the settings
-        for all instruments; without a chip, constants of the chip have no value.
+        for all instruments; without a chip, constants of the chip have no value. Several
+        instruments joined by "+" are those of a field: what is made of the field as a whole has
+        parameters of its own for them, all other classes for each camera.
     filter
         Leaves out what the filter does not need; without it constants of the filter have no value.
     field
-        A field whose own parameters count too.
+        A field whose own parameters count too; its instruments are taken where none is named.
     parameters
         Parameters of a call, by key: ``{"BiasFrame.process_params.SIGMA_CLIP": 5.0}``.
     archive
@@ -145,41 +211,23 @@ class Pars(Mapping[str, Any]):
         registry = self._archive.registry
         if not self._has_parameters(name):
             registry.target(name)
-        self._camera = _known(instrument, registry.instruments, "instrument")
-        chips = {} if self._camera is None else self._camera.chips
-        self._chip = _known(chip, chips, "chip")
-        bands = {} if self._camera is None else self._camera.bands
-        self._band = _known(filter, bands, "filter")
-        self._operator = self._operator_parameters()
-        self._field = field or ""
-        self._of_field = self._field_parameters()
+        self._speakers = Speakers(
+            self._archive, instrument=instrument, chip=chip, filter=filter, field=field
+        )
         self._call = check_overrides(registry, name, parameters or {})
         self._seen: set[str] = set()
         self.tree = self._branch(name, ())
         self.settings = {s.key: s for s in _settings(self.tree)}
-
-    def _operator_parameters(self) -> Mapping[str, Mapping[str, Any]]:
-        if self._camera is None:
-            return {}
-        query = select(Recipe).where(Recipe.instrument == self._camera.name)
-        with self._archive.transaction() as session:
-            return {row.class_name: row.overrides for row in session.scalars(query)}
-
-    def _field_parameters(self) -> Mapping[str, Mapping[str, Any]]:
-        if not self._field:
-            return {}
-        with self._archive.transaction() as session:
-            return find_field(session, self._field).parameters
 
     def _branch(self, name: str, inputs: tuple[str, ...]) -> Branch:
         cls = self._archive.registry.classes[name]
         if name in self._seen:
             return Branch(name, inputs, (), (), again=True)
         self._seen.add(name)
-        below: dict[str, list[str]] = {}
+        view, below = self._speakers.view(cls), dict[str, list[str]]()
         for slot in cls.SLOTS.values():
             for progenitor in slot.classes:
-                if self._has_parameters(progenitor) and self._is_wanted(slot):
+                if self._has_parameters(progenitor) and view.wants(slot):
                     below.setdefault(progenitor, []).append(slot.name)
         settings = tuple(self._settings_of(cls))
         branches = tuple(self._branch(n, tuple(slots)) for n, slots in below.items())
@@ -189,48 +237,30 @@ class Pars(Mapping[str, Any]):
         """Whether a class is made, or is one of raw frames that are verified by limits."""
         return hasattr(self._archive.registry.classes.get(name), "Parameters")
 
-    def _is_wanted(self, slot: Slot) -> bool:
-        """Whether a slot is looked at; without an instrument, or a filter, all may be."""
-        if not slot.when or self._camera is None:
-            return True
-        if self._band is None:
-            bands = self._camera.bands
-            return any(self._camera.wants(slot.when, name) for name in ("", *bands))
-        return bool(self._camera.wants(slot.when, self._band.name))
+    def _settings_of(self, cls: type[DBObject]) -> Iterator[Setting]:
+        parameters: Any = cls.Parameters
+        view = self._speakers.view(cls)
+        layers = {n: [_first(item, view)] for n, item in declared_parameters(parameters).items()}
+        for origin, values in self._said(cls, parameters):
+            for name, value in values.items():
+                wrong = _wrong(cls.__name__, parameters, name, value)
+                if name in layers:
+                    layers[name].append(Layer(origin, value, wrong))
+        for name, item in declared_parameters(parameters).items():
+            yield Setting(cls.__name__, item, tuple(layers[name]))
 
-    def _settings_of(self, cls: Any) -> Iterator[Setting]:  # noqa: ANN401  # a class with Parameters
-        name, types = cls.__name__, parameter_types(cls.Parameters)
-        said = [(origin, values) for origin, values in self._said(name) if values]
-        checked = [(o, check_parameters(name, cls.Parameters, v)) for o, v in said]
-        for parameter, default in default_parameters(cls.Parameters).items():
-            first = Layer("default", default)
-            if isinstance(default, ChipConstant):
-                value = None if self._chip is None else getattr(self._chip, default.name)
-                first = Layer(f"the chip's {default.name}", value)
-            if isinstance(default, BandConstant):
-                value = None if self._band is None else getattr(self._band, default.name)
-                first = Layer(f"the filter's {default.name}", value)
-            layers = [Layer(o, values[parameter]) for o, values in checked if parameter in values]
-            yield Setting(name, parameter, types[parameter], (first, *layers))
-
-    def _said(self, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def _said(
+        self, cls: type[DBObject], parameters: type[Any]
+    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Who says what of a class's parameters; later ones count."""
-        by_owner = self._archive.settings.reduction.parameters
-        if self._camera is not None:
-            camera = self._camera.name
-            yield f"instrument {camera}", self._camera.parameters.get(name, {})
-        yield "settings for all instruments", by_owner.get("*", {}).get(name, {})
-        if self._camera is not None:
-            yield f"settings for {camera}", by_owner.get(camera, {}).get(name, {})
-            yield "operator", self._operator.get(name, {})
-        cls = self._archive.registry.classes[name]
-        if issubclass(cls, ProcessTarget) and cls.ANCHOR.per_field:
-            yield f"field {self._field}", self._of_field.get(name, {})
-        yield "call", self._call.get(name, {})
+        for origin, values in self._speakers.configured(cls):
+            yield origin, check_parameters(cls.__name__, parameters, values)
+        yield from self._speakers.stored(cls)
+        yield "call", self._call.get(cls.__name__, {})
 
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401  # of the parameter's type
         """Value that counts; ``BiasFrame.SIGMA_CLIP`` will do as key."""
-        class_name, name = _split(key)
+        class_name, name = split_key(key)
         found = self.settings.get(f"{class_name}.{_MIDDLE}.{name}")
         if found is None:
             raise KeyError(f"there is no {key}, expected {near_names(key, self.settings)}")
@@ -285,24 +315,43 @@ def check_overrides(
     Raises
     ------
     ParameterError
-        If a key is none, or a class is not in the chain or a name unknown, with the names that
-        look like it; or a value is of another type.
+        If a key is none or said twice, or a class is not in the chain or a name unknown, with the
+        names that look like it; or a value cannot be used.
     """
     chain = chain_of(registry, class_name)
     asked: dict[str, dict[str, Any]] = {}
     for key, value in parameters.items():
-        owner, name = _split(key)
+        owner, name = split_key(key)
         if owner not in chain:
-            expected = f"{near_names(owner, chain)}: {class_name} is made from these"
-            raise ParameterError(key, owner, expected)
-        asked.setdefault(owner, {})[name] = value
+            raise ParameterError(key, owner, _members(registry, class_name, owner, chain))
+        if name in asked.setdefault(owner, {}):
+            raise ParameterError(key, value, f"one value of {owner}.{name}: it is set twice")
+        asked[owner][name] = value
     return {
         owner: check_parameters(owner, chain[owner].Parameters, values)
         for owner, values in asked.items()
     }
 
 
-def _split(key: str) -> tuple[str, str]:
+def _members(registry: Registry, class_name: str, owner: str, chain: Mapping[str, Any]) -> str:
+    """Which classes would be right in the place of one that is not in the chain."""
+    known = registry.classes.get(owner)
+    if known is None:
+        return f"{near_names(owner, chain)}: {class_name} is made from these"
+    if not issubclass(known, ProcessTarget) and hasattr(known, "Parameters"):
+        return "a class that is made: raw frames are judged when they come in, by the settings"
+    with_some = sorted(n for n, cls in chain.items() if declared_parameters(cls.Parameters))
+    return f"{class_name} or a class that it is made from: {', '.join(with_some)}"
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """Class and name of a parameter's key.
+
+    Raises
+    ------
+    ParameterError
+        If it has another form.
+    """
     words = key.split(".")
     if len(words) == 3 and words[1] == _MIDDLE:
         return words[0], words[2]
@@ -312,12 +361,21 @@ def _split(key: str) -> tuple[str, str]:
     return words[0], words[1]
 
 
-def _known(name: str | None, known: Mapping[str, Any], what: str) -> Any:  # noqa: ANN401  # one of the values
-    if name is None:
-        return None
-    if name not in known:
-        raise NotFoundError(f"there is no {what} {name!r}, expected {near_names(name, known)}")
-    return known[name]
+def _first(item: Declared, view: View) -> Layer:
+    """What the class says itself, or leaves to the chip or the filter."""
+    if isinstance(item.default, ChipConstant):
+        return Layer(item.default_words, getattr(view.chip, item.default.name, None))
+    if isinstance(item.default, BandConstant):
+        return Layer(item.default_words, getattr(view.band, item.default.name, None))
+    return Layer("default", None if item.default is MISSING else item.default)
+
+
+def _wrong(class_name: str, parameters: type[Any], name: str, value: Any) -> str:  # noqa: ANN401  # any JSON value
+    try:
+        check_parameters(class_name, parameters, {name: value})
+    except ParameterError as error:
+        return f"cannot be used: expected {error.expected}"
+    return ""
 
 
 def _settings(branch: Branch) -> Iterator[Setting]:
@@ -330,12 +388,6 @@ def _lines(branch: Branch, indent: str) -> Iterator[str]:
     through = f" ({', '.join(branch.inputs)})" if branch.inputs else ""
     yield f"{indent}{branch.class_name}{through}{': see above' if branch.again else ''}"
     for setting in branch.settings:
-        said = f"{setting.name} = {setting.value!r}"
-        if len(setting.layers) > 1:
-            before = ", ".join(f"{x.origin} {x.value!r}" for x in reversed(setting.layers[:-1]))
-            said += f"  [{setting.origin}; {before}]"
-        elif setting.origin != "default":
-            said += f"  [{setting.origin}]"
-        yield f"{indent}    {said}"
+        yield f"{indent}    {setting.said}"
     for below in branch.branches:
         yield from _lines(below, indent + "    ")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 __all__ = ["Progenitor", "ReferenceStars"]
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reduction.frames import StoredImages
+from reduction.steps.proper_motion import julian_year, moved
 from schemas.errors import FatalError
 
 if TYPE_CHECKING:
@@ -119,6 +120,11 @@ class ReferenceStars:
     mags, mag_errs
         Magnitudes and errors by band of the photometric system ("B", "V", "g" ...), shape (n,),
         NaN where the catalogue has none.
+    pm_ra, pm_dec
+        Proper motions, mas a year, that of right ascension along the sky, shape (n,); NaN where
+        not known. None is "of none".
+    epoch
+        Julian years that the positions are of, shape (n,); NaN where not known.
     """
 
     object_id: int
@@ -128,3 +134,17 @@ class ReferenceStars:
     dec: Array
     mags: Mapping[str, Array]
     mag_errs: Mapping[str, Array]
+    pm_ra: Array | None = None
+    pm_dec: Array | None = None
+    epoch: Array | None = None
+
+    def at(self, mjd: float) -> ReferenceStars:
+        """The same stars where they are at a moment (MJD), by their proper motions.
+
+        Stars without a known motion, or epoch, stay where they are.
+        """
+        if self.pm_ra is None or self.pm_dec is None or self.epoch is None:
+            return self
+        year = julian_year(mjd)
+        ra, dec = moved(self.ra, self.dec, self.pm_ra, self.pm_dec, year - self.epoch)
+        return replace(self, ra=ra, dec=dec, epoch=np.full(len(ra), year))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["Flag", "QualityFlags", "describe_flags", "flags_of"]
+__all__ = ["Flag", "QualityFlags", "describe_flags", "flags_of", "said_flags", "unfit"]
 
 from dataclasses import dataclass
 from enum import IntFlag
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from schemas.tables import Product
 
 
 class QualityFlags(IntFlag):
@@ -63,3 +65,30 @@ def flags_of(flags: type[QualityFlags]) -> Iterator[Flag]:
 def describe_flags(flags: type[QualityFlags], value: int) -> str:
     """Name the bits that are set, as "MEAN_TOO_LARGE, STDEV_TOO_LARGE"; empty for 0."""
     return ", ".join(flag.name for flag in flags_of(flags) if value & flag.bit)
+
+
+def said_flags(flags: type[QualityFlags], value: int) -> str:
+    """Name the bits that are set, each with its sentence; empty for 0.
+
+    A bit that the class does not declare (any longer) is said by its number.
+    """
+    said = [f"{flag.name} ({flag.sentence})" for flag in flags_of(flags) if value & flag.bit]
+    rest = value & ~sum(flag.bit for flag in flags_of(flags))
+    said += [f"bit {1 << n}" for n in range(rest.bit_length()) if rest >> n & 1]
+    return ", ".join(said)
+
+
+def unfit(classes: Mapping[str, type], product: Product) -> str:
+    """Why a product is no progenitor of others, as the end of a sentence about it.
+
+    Parameters
+    ----------
+    classes
+        All classes by name, whose flags have names and sentences.
+    product
+        One that is rejected or has flags.
+    """
+    if product.is_valid < 1:
+        return "was rejected"
+    flags = getattr(classes.get(product.class_name), "Flags", QualityFlags)
+    return f"is flagged {said_flags(flags, product.quality_flags)}"

@@ -1,37 +1,59 @@
-"""Reading reference catalogues from CSV files."""
+"""Reading reference catalogues from files: CSV, FITS tables, VOTables."""
 
 from __future__ import annotations
 
-__all__ = ["load_reference", "read_reference"]
+__all__ = ["load_reference", "media_type", "read_reference"]
 
 import csv
 import gzip
 import io
 import zlib
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
-from reduction.steps.reference import ReferenceTable, parse_reference
+from reduction.reference_columns import fits_columns, named, votable_columns
+from reduction.steps.reference import (
+    ReferenceKind,
+    ReferenceTable,
+    parse_reference,
+    recognise_reference,
+)
 from schemas.errors import IngestError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_GZIP = b"\x1f\x8b"
+_GZIP: Final = b"\x1f\x8b"
+_FITS: Final = b"SIMPLE  ="
+_XML: Final = (b"<?xml", b"<VOTABLE")
+_POSITION: Final = ("name", "ra", "dec")
+_AS_THEY_ARE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-def load_reference(path: Path) -> ReferenceTable:
-    """Read a catalogue file, ``.csv`` or ``.csv.gz``.
+def load_reference(path: Path, columns: Mapping[str, str] = _AS_THEY_ARE) -> ReferenceTable:
+    """Read a catalogue file: CSV, FITS or VOTable, as it is or compressed by gzip.
+
+    Parameters
+    ----------
+    path
+        The file; its bytes say what it is, not its name.
+    columns
+        The file's name of a column by ours: see
+        :func:`reduction.reference_columns.named`.
 
     Raises
     ------
     IngestError
-        If it is no CSV table of a form that :func:`reduction.steps.reference.parse_reference`
+        If it is no table of a form that :func:`reduction.steps.reference.parse_reference`
         knows; names the file, what was found and what was expected.
     """
-    return read_reference(path.read_bytes(), path.name)
+    return read_reference(path.read_bytes(), path.name, columns)
 
 
-def read_reference(content: bytes, name: str) -> ReferenceTable:
+def read_reference(
+    content: bytes, name: str, columns: Mapping[str, str] = _AS_THEY_ARE
+) -> ReferenceTable:
     """Read a catalogue from a file's bytes; ``name`` is used in errors only.
 
     Raises
@@ -40,21 +62,64 @@ def read_reference(content: bytes, name: str) -> ReferenceTable:
         As :func:`load_reference`.
     """
     try:
-        data = gzip.decompress(content) if content.startswith(_GZIP) else content
-        text = data.decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise IngestError(name, f"found {error}, expected a whole CSV file in UTF-8") from error
-    rows = list(csv.reader(io.StringIO(text)))
-    rows = [row for row in rows if row]
+        found = named(_columns(_unpacked(content)), columns)
+        return parse_reference(found, _kind(found))
+    except IngestError as error:
+        raise IngestError(name, error.what) from error
+
+
+def _kind(columns: Mapping[str, Sequence[str]]) -> ReferenceKind:
+    """Form of a catalogue.
+
+    Raises
+    ------
+    IngestError
+        If it is none; where it is nearly our own, with the columns that are missing.
+    """
+    try:
+        return recognise_reference(list(columns))
+    except IngestError:
+        missing = [word for word in _POSITION if word not in columns]
+        if len(missing) == len(_POSITION):
+            raise
+        what = f"found no column for {', '.join(missing)} among {', '.join(columns)}"
+        what += f"; `--column {missing[0]}=COLUMN` says which it is"
+        raise IngestError("", what) from None
+
+
+def media_type(content: bytes) -> str:
+    """Media type of a catalogue file, by its bytes."""
+    if content.startswith(_FITS):
+        return "application/fits"
+    if content.lstrip().startswith(_XML):
+        return "application/x-votable+xml"
+    return "text/csv"
+
+
+def _unpacked(content: bytes) -> bytes:
+    try:
+        return gzip.decompress(content) if content.startswith(_GZIP) else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise IngestError("", f"found {error}, expected a whole CSV, FITS or VOTable") from error
+
+
+def _columns(content: bytes) -> Mapping[str, Sequence[str]]:
+    """Texts by column name."""
+    if content.startswith(_FITS):
+        return fits_columns(content)
+    if content.lstrip().startswith(_XML):
+        return votable_columns(content)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        what = f"found {error}, expected a whole CSV file in UTF-8, a FITS table or a VOTable"
+        raise IngestError("", what) from error
+    rows = [row for row in csv.reader(io.StringIO(text)) if row]
     if len(rows) < 2:  # a heading and a star
-        raise IngestError(name, f"found {len(rows)} lines, expected a heading and at least a row")
+        raise IngestError("", f"found {len(rows)} lines, expected a heading and at least a row")
     heading, *body = rows
     for number, row in enumerate(body, start=2):
         if len(row) != len(heading):
             what = f"found {len(row)} fields in row {number}, expected {len(heading)}"
-            raise IngestError(name, what)
-    columns = dict(zip(heading, zip(*body, strict=True), strict=True))
-    try:
-        return parse_reference(columns)
-    except IngestError as error:
-        raise IngestError(name, error.what) from error
+            raise IngestError("", what)
+    return dict(zip(heading, zip(*body, strict=True), strict=True))

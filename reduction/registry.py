@@ -12,6 +12,7 @@ from reduction import instruments as instruments_package
 from reduction import targets as targets_package
 from reduction.instruments.base import Instrument
 from reduction.instruments.composite import joined
+from reduction.parameters import near_names
 from reduction.target import DBObject, ProcessTarget
 from schemas.columns import Schema
 from schemas.discover import modules_of
@@ -112,6 +113,27 @@ class Registry:
         if not composite:
             return self.instruments[name]
         return joined([self.instruments[part] for part in name.split("+")])
+
+    def owner(self, name: str) -> str:
+        """Name that process parameters of an instrument, or of several together, are kept under.
+
+        Parameters
+        ----------
+        name
+            Of an instrument, or of several joined by "+" in any order: they are sorted.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such instrument; names those that look like it.
+        """
+        parts = sorted(set(name.split("+")))
+        for part in parts:
+            if part not in self.instruments:
+                known = near_names(part, self.instruments)
+                message = f"there is no instrument {part!r}, expected {known}"
+                raise NotFoundError(message)
+        return "+".join(parts)
 
     def users_of(self, name: str) -> Iterable[type[ProcessTarget]]:
         """Target classes with a slot that the named class can fill."""

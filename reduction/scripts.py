@@ -26,14 +26,14 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.edits import enter_edit
-from reduction.parameters import near_names
+from reduction.parameters import check_defaults, near_names
 from reduction.target import DBObject, ProcessTarget
 from schemas.errors import AuthorizationError, NotFoundError, ParameterError
 from schemas.tables import Script
@@ -271,6 +271,8 @@ def _looked_at(module: ModuleType, sha256: str, registry: Registry) -> LoadedScr
     steps = getattr(module, "STEPS", {})
     if not _is_steps(steps):
         raise ParameterError("script STEPS", steps, _STEPS)
+    for name, own in classes.items():
+        check_defaults(name, own.Parameters)
     script = LoadedScript(sha256, classes, steps)
     if not script.touched:
         raise ParameterError("script", "nothing", f"a class of targets, or {_STEPS}")
@@ -310,6 +312,31 @@ def place_of(cls: type[DBObject], step: str) -> tuple[ModuleType, str]:
     except ImportError as error:
         raise ParameterError("script STEPS", step, "a function of a module") from error
     if not callable(getattr(module, name, None)):
-        functions = [n for n, v in vars(module).items() if callable(v) and not isinstance(v, type)]
-        raise ParameterError("script STEPS", step, near_names(name, functions))
+        steps = sorted(_steps_of(module))
+        near = near_names(name, steps)
+        if steps and not near.startswith("one of"):
+            near += f", one of the steps {', '.join(steps)}"
+        raise ParameterError("script STEPS", f"{cls.__name__}: {step}", near)
     return module, name
+
+
+def _steps_of(module: ModuleType) -> set[str]:
+    """Names of functions that a module's own functions and methods call by their name."""
+    own = [value for value in vars(module).values() if _is_of(value, module)]
+    methods = [m for value in own if isinstance(value, type) for m in vars(value).values()]
+    unwrapped = [getattr(f, "__func__", getattr(f, "fget", f)) for f in (*own, *methods)]
+    codes = [f.__code__ for f in unwrapped if isinstance(f, FunctionType)]
+    called: set[str] = set()
+    while codes:
+        code = codes.pop()
+        called |= set(code.co_names)
+        codes += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
+    return {
+        name
+        for name in called & vars(module).keys()
+        if callable(getattr(module, name)) and not isinstance(getattr(module, name), type)
+    }
+
+
+def _is_of(value: object, module: ModuleType) -> bool:
+    return getattr(value, "__module__", None) == module.__name__

@@ -17,6 +17,7 @@ __all__ = [
     "field_target",
     "frames_of_field",
     "frames_of_night",
+    "left_out_raws",
     "raw_products",
     "reference_catalogues",
     "targets_of_raws",
@@ -26,13 +27,14 @@ __all__ = [
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, select, text, tuple_
+from sqlalchemy import func, not_, select, text, tuple_
 
 from schemas.tables import Product, Target
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
     from reduction.depends import Slot
@@ -41,6 +43,14 @@ if TYPE_CHECKING:
 
 #: ``is_valid`` of a raw frame that is used in spite of its quality flags.
 _VOUCHED: Final = 2
+
+#: Raw classes whose frames are of no filter, whatever is in the beam.
+_DARK: Final = frozenset(("RawBiasFrame", "RawDarkFrame"))
+
+#: :func:`usable`, of raw frames, as SQL.
+_FIT: Final = (Product.is_valid >= 1) & (
+    (Product.quality_flags == 0) | (Product.is_valid == _VOUCHED)
+)
 
 
 def usable(product: Product) -> bool:
@@ -114,21 +124,26 @@ def targets_of_raws(session: Session, raw_ids: Collection[int]) -> Sequence[Targ
     ).all()
 
 
-def raw_products(
-    session: Session, target: Target, slot: Slot, *, by_filter: bool
-) -> Sequence[Product]:
+def raw_products(session: Session, target: Target, slot: Slot) -> Sequence[Product]:
     """Valid raw frames of a target's night, in the order in which they were taken."""
+    return session.scalars(_raws(target, slot).where(_FIT)).all()
+
+
+def left_out_raws(session: Session, target: Target, slot: Slot) -> Sequence[Product]:
+    """Raw frames of a target's night that :func:`raw_products` leaves out: rejected or flagged."""
+    return session.scalars(_raws(target, slot).where(not_(_FIT))).all()
+
+
+def _raws(target: Target, slot: Slot) -> Select[Product]:
     query = select(Product).where(
         Product.class_name.in_(slot.classes),
         Product.instrument == target.instrument,
         Product.chip == target.chip,
         Product.night == target.night,
-        Product.is_valid >= 1,
-        (Product.quality_flags == 0) | (Product.is_valid == _VOUCHED),
     )
-    if by_filter:
+    if target.filter and slot.classes[0] not in _DARK:
         query = query.where(Product.filter == target.filter)
-    return session.scalars(query.order_by(Product.moment, Product.product_id)).all()
+    return query.order_by(Product.moment, Product.product_id)
 
 
 def frames_of_night(session: Session, target: Target, slot: Slot) -> Sequence[Target]:

@@ -18,9 +18,10 @@ import numpy as np
 
 from reduction.simulation.cameras.base import Exposure
 from reduction.simulation.config import SimulationConfig, stream
-from reduction.simulation.detector import cosmic_rays, dome_lamp, expose, simulate_chip
+from reduction.simulation.detector import FRINGED, cosmic_rays, dome_lamp, expose, simulate_chip
 from reduction.simulation.files import RawFile, write_reference
 from reduction.simulation.geometry import PIXEL_SCALE, chip_layout, project, wcs_cards
+from reduction.simulation.size import check_room
 from reduction.simulation.sky import render, simulate_sky
 from reduction.simulation.truth import ExposureTruth, Truth, load_truth, save_truth
 
@@ -45,7 +46,10 @@ _LAMP: Final = 2500.0
 _LAMP_TIMES: Final = (6.0, 6.0, 10.0, 10.0, 12.0, 12.0)
 
 #: Surface brightness of the night sky, mag/arcsec2.
-_NIGHT_SKY: Final = {"V": 21.3, "B": 22.2}
+_NIGHT_SKY: Final = {"V": 21.3, "B": 22.2, "I": 19.0}
+
+#: Strength of the sky's lines that fringe, from exposure to exposure.
+_LINES: Final = (0.7, 1.3)
 
 
 #: Chip and layout -> electrons in the science pixels, shape of the science section.
@@ -70,10 +74,16 @@ def simulate(out_dir: Path, *, config: SimulationConfig, keep_chips: bool = True
     Truth
         What :func:`load_truth` reads from ``truth.npz``.
 
+    Raises
+    ------
+    StorageError
+        If the disk has no room for it; nothing is written then.
+
     Notes
     -----
     Everything is determined by the configuration: a second call writes the same bytes.
     """
+    check_room(out_dir, config, keep_chips=keep_chips)
     raw = out_dir / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     run = _Run(raw, config)
@@ -156,6 +166,7 @@ class _Run:
             },
             sky=self._sky_level(shot.band),
             cosmics=shot.cosmics,
+            fringe=self._lines(shot.night, shot.band, shot.number),
         )
 
     def _calibrations(self, night: str) -> Iterator[_Shot]:
@@ -197,7 +208,8 @@ class _Run:
         )
         seeing = config.seeing * float(rng.uniform(0.95, 1.05))
         pointing = (float(ra), float(dec))
-        light = self._field(pointing, band, seeing)
+        dimmed = (self._lines(night, band, number), self._clouds(night, number))
+        light = self._field(pointing, band, seeing, *dimmed)
         file = RawFile(self._folder, config.camera, exposure, config.chips)
         return _Shot(file, exposure, night, band, number, light, pointing)
 
@@ -228,14 +240,32 @@ class _Run:
 
         return light
 
-    def _field(self, pointing: tuple[float, float], band: str, seeing: float) -> _Light:
+    def _lines(self, night: str, band: str, number: int) -> float:
+        """Strength of a science exposure's fringes; 0 in a band without."""
+        if band != FRINGED:
+            return 0.0
+        return float(stream(self._config, "lines", night, number).uniform(*_LINES))
+
+    def _clouds(self, night: str, number: int) -> float:
+        """Magnitudes that clouds take from an exposure."""
+        config = self._config
+        if not config.clouds:
+            return 0.0
+        earlier = config.nights.index(night) * config.n_science
+        return config.clouds[(earlier + number) % len(config.clouds)]
+
+    def _field(
+        self, pointing: tuple[float, float], band: str, seeing: float, lines: float, clouds: float
+    ) -> _Light:
         def light(_index: int, chip: ChipTruth, layout: Layout) -> NDArray[np.float64]:
             """The light of sky, stars and galaxies."""
-            zero_point = chip.zero_point[band]
+            zero_point = chip.zero_point[band] - clouds
             mags = self.sky.mags[band]
             flux = self._config.science_exptime * 10.0 ** (-0.4 * (mags - zero_point))
             x, y = project(layout, pointing, self.sky.ra, self.sky.dec)
             image = np.full(layout.science.shape, self._sky_level(band))
+            if lines:
+                image *= 1.0 + lines * chip.fringe[band]
             render(image, x, y, flux, self.sky, seeing=seeing)
             return np.asarray(image * chip.flat[band] * chip.gain, dtype=np.float64)
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reduction.scratch import Scratch
 from schemas.errors import StorageError
 
 if TYPE_CHECKING:
@@ -56,6 +57,11 @@ class Storage:
     def path(self, location: str) -> Path:
         """Where a stored file is."""
         return self.root / location
+
+    @property
+    def planes(self) -> Scratch:
+        """Room on the storage's own disk for planes too large for memory."""
+        return Scratch(self.root / "incoming")
 
     @contextmanager
     def scratch(self, suffix: str) -> Iterator[Path]:

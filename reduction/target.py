@@ -164,6 +164,25 @@ class DBObject(metaclass=_Declarations):
     recipe_version = _Standard("recipe_version")
     moment = _Standard("moment")
 
+    def set_valid(self, value: int, *, why: str, who: str = "") -> int:
+        """Set ``is_valid``: 0 rejected, 1 valid, 2 proposed; recorded for ever with who and why.
+
+        Returns
+        -------
+        int
+            Number of targets that this made suspect.
+
+        Raises
+        ------
+        ParameterError
+            If it is another number, or the reason is blank.
+        """
+        from reduction.edits import edit  # noqa: PLC0415  # needs the archive, above this layer
+
+        marked = edit(self._archive, self.object_id, "is_valid", value, why=why, who=who)
+        self._record.is_valid = value
+        return marked
+
     @property
     def images(self) -> dict[str, Array]:
         """Pixels by extension name, read from the storage."""
@@ -217,6 +236,9 @@ class ProcessTarget(DBObject):
         Whether its products are datasets with an ObsCore row.
     ROWS
         Table that ``Made.rows`` goes to: ``product_id``, a running number, and the rows' columns.
+    COST_S
+        Seconds per million pixels that making one is expected to take on one core, until the
+        archive has made some and knows better.
     """
 
     VERSION: ClassVar[int] = 1
@@ -224,6 +246,7 @@ class ProcessTarget(DBObject):
     ANCHOR_CLASSES: ClassVar[tuple[str, ...]]
     PUBLISHED: ClassVar[bool] = False
     ROWS: ClassVar[type[Base]] = Source
+    COST_S: ClassVar[float] = 0.1
 
     @dataclass(frozen=True, slots=True)
     class Parameters:

@@ -26,6 +26,7 @@ class ReasonKind(StrEnum):
     NOT_PUBLISHED = "made before, not published now"
     CANNOT_BE_MADE = "cannot be made"
     RECIPE_FAILED = "recipe failed"
+    WRONG_PARAMETER = "wrong parameter"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import logging
 from typing import Any
 
 from reduction.archive import Archive
+from schemas.deferred import import_deferred
 from schemas.errors import VOError
 
 _LOG = logging.getLogger(__name__)
@@ -20,6 +21,8 @@ def dask_setup(worker: Any) -> None:  # noqa: ANN401  # Dask's Worker, which thi
     """Open the archive; where that fails, the first step to be made will say why."""
     del worker
     try:
-        Archive.current()
+        archive = Archive.current()
+        _LOG.info("%d classes", len(archive.registry.classes))
+        import_deferred()
     except VOError as error:
         _LOG.warning("a worker starts without its archive: %s", error)

@@ -1,8 +1,20 @@
-"""Which zero point counts for a frame: the global solution's where it has one, else its own."""
+"""Which zero point counts for a frame: the global solution's where it has one, else its own.
+
+What is made of the frames of a field - coadds and their sources, combined lists, light curves - is
+on the scale of the field's GPhotometric; frames that it does not tie are on their night's. A
+SourceList is made for its night, whatever fields it is in later, and is on the night's scale.
+"""
 
 from __future__ import annotations
 
-__all__ = ["ZERO_POINT_DTYPE", "ZERO_POINT_TABLE", "FrameZeroPoint", "zero_point_of"]
+__all__ = [
+    "ZERO_POINT_DTYPE",
+    "ZERO_POINT_TABLE",
+    "FrameZeroPoint",
+    "field_magnitudes",
+    "is_tied",
+    "zero_point_of",
+]
 
 import math
 from dataclasses import dataclass
@@ -11,8 +23,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key, keys_of
+from reduction.steps.photometry import magnitudes
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from reduction.target import Progenitor
 
 #: Table of a GPhotometric, one row a frame (CCD) of its field and band.
@@ -103,3 +118,34 @@ def zero_point_of(
         "PhotometricParameters",
         float(photometric["aperture_radius"]),
     )
+
+
+def is_tied(global_photometric: Progenitor | None, frame: Progenitor) -> bool:
+    """Whether the global solution of a field and band has a zero point for a frame."""
+    return zero_point_of(global_photometric, None, frame, airmass=None) is not None
+
+
+def field_magnitudes(
+    global_photometric: Progenitor | None, source_list: Progenitor, rows: NDArray[np.void]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Magnitudes, and errors, of a frame's sources on the scale of a field.
+
+    Parameters
+    ----------
+    global_photometric
+        The GPhotometric of the field and the list's band, or None.
+    source_list
+        A SourceList.
+    rows
+        Some of its rows; flux and mag are used, with their errors.
+
+    Returns
+    -------
+    tuple of ndarray
+        mag, shape (n,): by the global solution where it ties the frame, else as they are in the
+        list, by the night's zero point (NaN where it has none).
+    """
+    zero = zero_point_of(global_photometric, None, source_list, airmass=None)
+    if zero is None:
+        return rows["mag"], rows["mag_err"]
+    return magnitudes(rows["flux"], rows["flux_err"], zero.value, 1.0)

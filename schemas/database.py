@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
-from alembic import command
-from alembic.config import Config
 from psycopg2 import sql
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError
@@ -253,6 +251,9 @@ def migrate(owner_url: str) -> None:
     owner_url
         DSN of the owner role.
     """
+    from alembic import command  # noqa: PLC0415  # slow to import, and needed once
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["dsn"] = owner_url
@@ -284,6 +285,7 @@ _GRANTS: Final = (
         "GRANT SELECT (target_id, class_name, instrument, chip, filter, moment, ra, dec, "
         "radius, dataset_id, state, raw_id, field_id) ON vo.target TO {reader}"
     ),
+    "GRANT SELECT (field_id, is_valid) ON vo.field TO {reader}",
 )
 
 

@@ -86,7 +86,14 @@ SOURCES: Final = Table(
             indexed=True,
         ),
         number("pos_err", "float", "deg", "stat.error;pos.eq", "position error, one axis"),
-        number("mag", "float", "mag", "phot.mag", "magnitude", principal=True),
+        number(
+            "mag",
+            "float",
+            "mag",
+            "phot.mag",
+            "magnitude, on a frame by its night's zero point, on a coadd by its field's solution",
+            principal=True,
+        ),
         number(
             "mag_err", "float", "mag", "stat.error;phot.mag", "error of mag, without zero point's"
         ),
@@ -101,8 +108,8 @@ SOURCES: Final = Table(
             "int",
             "",
             "meta.code.qual",
-            "bits: 1 deblended, 2 at the edge, 4 saturated, 8 bad pixels in the aperture, "
-            "16 place is the barycentre, 32 a flux is missing; 0: no problem",
+            "bits: 1 neighbours' light in the aperture, 2 at the edge, 4 saturated, 8 bad pixels "
+            "in the aperture, 16 place is the barycentre, 32 a flux is missing; 0: no problem",
         ),
         FILTER,
         text("instrument_name", "meta.id;instr", "camera"),

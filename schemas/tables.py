@@ -333,7 +333,7 @@ class Source(Base):
 
 
 class ReferenceSource(Base):
-    """A star of a reference catalogue. Positions ICRS degrees, magnitudes by band."""
+    """A reference star: ICRS degrees at a year (epoch), mas a year, magnitudes by band."""
 
     __tablename__ = "reference_source"
     __table_args__ = (
@@ -347,6 +347,9 @@ class ReferenceSource(Base):
     dec: Mapped[float]
     mags: Mapped[dict[str, Any]]
     mag_errs: Mapped[dict[str, Any]]
+    pm_ra: Mapped[float | None]
+    pm_dec: Mapped[float | None]
+    epoch: Mapped[float | None]
 
 
 class ObsCore(Base):

@@ -6,6 +6,7 @@ __all__ = ["estimate"]
 
 from typing import TYPE_CHECKING, Final
 
+from reduction.costs import expected_s
 from reduction.freshness import Fresh, targets_in_scope
 from schemas.errors import QueryError
 from schemas.estimates import Estimate
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S: Final = 3.0
 _PLANNED: Final = 100
-_TARGET_S: Final = 1.0
 
 
 def estimate(params: Params, context: Context) -> Estimate:
@@ -64,6 +64,7 @@ def estimate(params: Params, context: Context) -> Estimate:
     if not wanted_targets:
         return Estimate(cost, rows)
     if len(wanted_targets) > _PLANNED:
-        return Estimate(cost, rows, len(wanted_targets), _TARGET_S * len(wanted_targets))
+        seconds = expected_s(context.archive, wanted_targets)
+        return Estimate(cost, rows, len(wanted_targets), seconds)
     plan = context.archive.plan(wanted_targets)
     return Estimate(cost, rows, len(plan.steps), plan.cost_s)

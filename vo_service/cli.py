@@ -10,12 +10,19 @@ import sys
 from pathlib import Path
 
 import click
-from sqlalchemy.exc import OperationalError
 
 from schemas.errors import StorageError, UsageError, VOError
-from vo_service.commands import accounts, data, fields, making, running, scripts, tuning
+from vo_service.commands import (
+    accounts,
+    data,
+    fields,
+    judging,
+    making,
+    running,
+    scripts,
+    tuning,
+)
 from vo_service.commands.common import MESSAGES
-from vo_service.home import said_plainly
 
 
 class _Group(click.Group):
@@ -27,6 +34,8 @@ class _Group(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read our output has seen enough
                 raise
+            from vo_service.home import said_plainly  # noqa: PLC0415  # --help stays fast
+
             data: Path = ctx.params["data"]
             raise StorageError(said_plainly(error, data.expanduser().absolute())) from error
 
@@ -60,6 +69,7 @@ for _command in (
     *data.COMMANDS,
     *fields.COMMANDS,
     *making.COMMANDS,
+    *judging.COMMANDS,
     *tuning.COMMANDS,
     *scripts.COMMANDS,
     *running.COMMANDS,
@@ -76,10 +86,14 @@ def main() -> None:
         _end(str(error), 2)
     except VOError as error:
         _end(str(error), 1)
-    except OperationalError as error:
-        _end(f"the database cannot be reached: {error.orig}".strip(), 1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        from sqlalchemy.exc import OperationalError  # noqa: PLC0415  # --help stays fast
+
+        if not isinstance(error, OperationalError):
+            raise
+        _end(f"the database cannot be reached: {error.orig}".strip(), 1)
 
 
 def _end(sentence: str, code: int) -> None:

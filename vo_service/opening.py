@@ -7,17 +7,9 @@ __all__ = ["claim_jobs", "open_archive", "prepare_database"]
 import logging
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
-
 from reduction.archive import Archive
-from reduction.operate import initialise, sync_recipes
-from reduction.published import published_schemas
-from reduction.registry import Registry
-from schemas.connections import RESERVED, connections_wanted
-from tap.metadata import fill_tap_schema
-from tap.row_counts import count_rows, note_row_counts
+from vo_service.prepared import is_prepared, note_prepared
 from vo_service.state import StateFile
-from vo_service.uws.folder import claim_folder
 
 if TYPE_CHECKING:
     from schemas.settings import Settings
@@ -35,6 +27,12 @@ def prepare_database(settings: Settings) -> list[str]:
     list of str
         Sentences about recipes that changed since the archive last knew them.
     """
+    from reduction.operate import initialise, sync_recipes  # noqa: PLC0415  # mostly not needed
+    from reduction.published import published_schemas  # noqa: PLC0415
+    from reduction.registry import Registry  # noqa: PLC0415
+    from tap.metadata import fill_tap_schema  # noqa: PLC0415
+    from tap.row_counts import count_rows, note_row_counts  # noqa: PLC0415
+
     registry = Registry.load(settings.reduction.plugins)
     initialise(settings, registry)
     archive = Archive(settings)
@@ -44,6 +42,7 @@ def prepare_database(settings: Settings) -> list[str]:
         fill_tap_schema(archive.database.service, schemas)
         note_row_counts(archive.database.service, count_rows(archive.database.reader, schemas))
         _see_connections(archive)
+        note_prepared(archive.database.service, settings)
     finally:
         archive.close()
     return said
@@ -51,6 +50,10 @@ def prepare_database(settings: Settings) -> list[str]:
 
 def _see_connections(archive: Archive) -> None:
     """Say in the log where the database takes fewer connections than the service may hold."""
+    from sqlalchemy import text  # noqa: PLC0415  # mostly not needed
+
+    from schemas.connections import RESERVED, connections_wanted  # noqa: PLC0415
+
     with archive.database.service.connect() as connection:
         taken = int(connection.scalar(text("SHOW max_connections")) or 0)
     wanted = connections_wanted(archive.settings) + RESERVED
@@ -72,6 +75,8 @@ def claim_jobs(settings: Settings) -> None:
     SettingsError
         If it is not this archive's own.
     """
+    from vo_service.uws.folder import claim_folder  # noqa: PLC0415  # needed for serving alone
+
     archive = Archive(settings)
     try:
         claim_folder(archive)
@@ -79,15 +84,23 @@ def claim_jobs(settings: Settings) -> None:
         archive.close()
 
 
-def open_archive(home: Home) -> Archive:
-    """Open the archive of a folder; made ready first, unless a service has done that."""
+def open_archive(home: Home, *, anew: bool = False) -> Archive:
+    """Open the archive of a folder; made ready first, unless that was done before.
+
+    Parameters
+    ----------
+    anew
+        Make it ready although it is, unless a service runs on it: what a recipe failed at will
+        be tried again.
+    """
     settings = home.settings()
     running = StateFile(home.run).read()
-    if running is None:
-        prepare_database(settings)
-    else:
+    if running is not None:
         web = settings.web.model_copy(update={"base_url": running.url})
         settings = settings.model_copy(update={"web": web})
     archive = Archive(settings)
+    ready = running is not None or is_prepared(archive.database.service, settings)
+    if (anew and running is None) or not ready:
+        prepare_database(settings)
     Archive.use(archive)
     return archive

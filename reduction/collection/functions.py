@@ -12,18 +12,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from astropy import units
-from astropy.coordinates import SkyCoord
 from sqlalchemy import Double, and_, case, func, literal, null, or_
+
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from astropy import coordinates, units
     from numpy.typing import ArrayLike, NDArray
     from sqlalchemy import ColumnElement
 
     Array = NDArray[np.float64]
     Sql = ColumnElement[Any]
+else:
+    units = deferred("astropy.units")
+    coordinates = deferred("astropy.coordinates")
 
 _NUMBER: Final = (False,)
 _LARGEST_LOG: Final = 700.0
@@ -107,8 +111,8 @@ def _greatest(left: Array, right: Array) -> Array:
     return np.asarray(np.fmax(left, right))
 
 
-def _galactic(ra: Array, dec: Array) -> SkyCoord:
-    return SkyCoord(ra=ra, dec=dec, unit=units.deg, frame="icrs").galactic
+def _galactic(ra: Array, dec: Array) -> coordinates.SkyCoord:
+    return coordinates.SkyCoord(ra=ra, dec=dec, unit=units.deg, frame="icrs").galactic
 
 
 FUNCTIONS: Final = {

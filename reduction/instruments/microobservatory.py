@@ -40,8 +40,10 @@ _SCALES_AGREE: Final = 0.05
 #: Fifteen degrees above the horizon, below which 1 / sin(altitude) is no airmass.
 _LOWEST: Final = 15.0
 
-#: Gain: what the scatter of bright stars allows at least; noise: of the darkest sky.
-_CHIP: Final = Chip(name="Cecilia", shape=(500, 650), gain=5.0, read_noise=1.0, saturation=4000.0)
+#: Gain: from how the noise of the sky grows with its level through the night, 40 +- 3 e-/adu
+#: (tests/science/test_microobservatory_gain.py). Noise: that of the darkest sky, which the read
+#: noise is not above; what it is cannot be told without a bias.
+_CHIP: Final = Chip(name="Cecilia", shape=(500, 650), gain=40.0, read_noise=1.0, saturation=4000.0)
 #: Unfiltered light is tied to Tycho's VT: no band of the standard systems is like it.
 _BANDS: Final = MappingProxyType({"Clear": Band("Clear", "VT", 400e-9, 900e-9)})
 

@@ -62,11 +62,17 @@ _CHIPS: Final = MappingProxyType(
     }
 )
 
-# The simulated air is clear.
+# The simulated air is clear. Light of the red filter interferes in the chips.
 _BANDS: Final = MappingProxyType(
     {
         "B": Band("B", "B", 391e-9, 489e-9, extinction=0.0, color=("B", "V")),
         "V": Band("V", "V", 505e-9, 595e-9, extinction=0.0, color=("B", "V")),
+        "I": Band(
+            *("I", "I", 725e-9, 875e-9),
+            extinction=0.0,
+            color=("V", "I"),
+            corrections=frozenset({"fringe"}),
+        ),
     }
 )
 

@@ -44,8 +44,8 @@ class SimulationConfig:
     nights
         Dates ``YYYY-MM-DD`` on which the nights begin.
     filters
-        Bands, "V" or "B", which headers call by the camera's names: flats and science frames are
-        made in each.
+        Bands, "V", "B" or "I", which headers call by the camera's names: flats and science frames
+        are made in each. The sky of "I" has fringes.
     n_bias, n_dome, n_twilight, n_science
         Frames a night (and filter).
     science_exptime
@@ -54,6 +54,9 @@ class SimulationConfig:
         Centre of the field, ICRS degrees.
     dither
         Largest offset of an exposure from the centre in each coordinate, arcsec.
+    clouds
+        Magnitudes that clouds take from the science exposures of a band, in the order in which
+        they are taken over all nights, again from the start when used up; empty for clear nights.
     seeing
         Full width at half maximum of stars, pixels.
     stars, galaxies, cosmics
@@ -83,6 +86,7 @@ class SimulationConfig:
     ra: float = 150.1
     dec: float = 2.2
     dither: float = 6.0
+    clouds: tuple[float, ...] = ()
     seeing: float = 3.8
     stars: float = 30.0
     galaxies: float = 5.0
@@ -115,9 +119,10 @@ class SimulationConfig:
         if min(self.shape) < 64:
             message = f"shape: found {self.shape}, expected at least 64 pixels a side"
             raise ValueError(message)
-        unknown = set(self.filters) - {"V", "B"}
+        unknown = set(self.filters) - set(self.camera.filters)
         if unknown:
-            message = f"filters: found {sorted(unknown)}, expected V or B"
+            known = " or ".join(self.camera.filters)
+            message = f"filters: found {sorted(unknown)}, expected {known} of {self.instrument}"
             raise ValueError(message)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["cosmic_rays", "dome_lamp", "expose", "simulate_chip"]
+__all__ = ["FRINGED", "cosmic_rays", "dome_lamp", "expose", "simulate_chip"]
 
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +33,12 @@ _FULL: Final = 65535
 #: Pixels along a side above which smooth patterns are drawn on every eighth pixel.
 _COARSE: Final = 1024
 
+#: Band in which chips show fringes: their scatter, a part of the sky's level, and by how many
+#: wavelengths a chip's thickness varies.
+FRINGED: Final = "I"
+_FRINGES: Final = 0.03
+_WAVES: Final = 5.0
+
 
 def simulate_chip(config: SimulationConfig, index: int) -> ChipTruth:
     """Draw the properties of a chip."""
@@ -55,16 +61,32 @@ def simulate_chip(config: SimulationConfig, index: int) -> ChipTruth:
     for name in ("V", "B"):
         flat = response * light * (1.0 + 0.01 * _structure(rng, (ny, nx), 60.0))
         flats[name] = (flat / np.median(flat)).astype(np.float32)
+    zero_points = {"V": float(24.5 + first), "B": float(24.2 + second)}
+    fringe = {}
+    if FRINGED in config.filters:
+        own = stream(config, "fringed", index)
+        flat = response * light * (1.0 + 0.01 * _structure(own, (ny, nx), 60.0))
+        flats[FRINGED] = (flat / np.median(flat)).astype(np.float32)
+        zero_points[FRINGED] = float(24.0 + own.normal(0.0, 0.05))
+        fringe[FRINGED] = _fringes(own, (ny, nx))
     return ChipTruth(
         gain=gain,
         read_noise=read_noise,
         saturation=64000.0,
-        zero_point={"V": float(24.5 + first), "B": float(24.2 + second)},
+        zero_point=zero_points,
         bias=bias.astype(np.float32),
         flat=flats,
         hot=hot,
         cold=cold,
+        fringe=fringe,
     )
+
+
+def _fringes(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Interference in a layer of uneven thickness, of median 0, as a part of the sky's level."""
+    pattern = np.sin(2.0 * np.pi * _WAVES * _structure(rng, shape, 60.0))
+    pattern -= np.median(pattern)
+    return np.asarray(_FRINGES / pattern.std() * pattern, dtype=np.float32)
 
 
 def _structure(

@@ -27,6 +27,9 @@ _LARGEST: Final = 40
 #: Slope of log10(number of stars) with magnitude.
 _SLOPE: Final = 0.18
 
+#: V-I of a star over its B-V.
+_RED: Final = 1.2
+
 #: Stamp pixels computed at a time.
 _CHUNK: Final = 2_000_000
 
@@ -60,13 +63,16 @@ def simulate_sky(config: SimulationConfig) -> SkyTruth:
         ]
     )
     colour = rng.normal(0.75, 0.25, number)
+    mags = {"V": visual, "B": visual + colour}
+    if "I" in config.filters:
+        mags["I"] = visual - _RED * colour
     return SkyTruth(
         name=np.array(
             [f"{'G' if g else 'S'}{i + 1:04d}" for i, g in enumerate(galaxy)], dtype=np.str_
         ),
         ra=ra,
         dec=dec,
-        mags={"V": visual, "B": visual + colour},
+        mags=mags,
         galaxy=galaxy,
         scale=np.where(galaxy, rng.uniform(2.0, 4.0, number), 0.0),
         axis_ratio=np.where(galaxy, rng.uniform(0.3, 1.0, number), 1.0),

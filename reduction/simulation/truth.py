@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["ChipTruth", "ExposureTruth", "SkyTruth", "Truth", "load_truth", "save_truth"]
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +40,9 @@ class ChipTruth:
         Response of the pixels to the sky, median 1, by filter.
     hot, cold
         True where the pixel is.
+    fringe
+        Fringes of the sky after flat-fielding, by filter, a part of its level, of median 0; none
+        where there are none.
     """
 
     gain: float
@@ -50,6 +53,7 @@ class ChipTruth:
     flat: Mapping[str, NDArray[np.float32]]
     hot: NDArray[np.bool_]
     cold: NDArray[np.bool_]
+    fringe: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,9 @@ class ExposureTruth:
         Level of the sky after flat-fielding, adu.
     cosmics
         By chip: electrons that cosmic rays left, rows (y, x, electrons), shape (n, 3).
+    fringe
+        What the chips' fringes are multiplied with, since the sky's lines are not always as strong
+        as its level says; 0 where there are none.
     """
 
     file: str
@@ -109,6 +116,7 @@ class ExposureTruth:
     wcs: Mapping[str, Mapping[str, float | str]]
     sky: float
     cosmics: Mapping[str, NDArray[np.float64]]
+    fringe: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,19 @@ from enum import IntFlag, StrEnum
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from reduction.steps.friends import friends, unit_vectors
 from reduction.steps.single_out import single_out
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import spatial
 
     Array = NDArray[np.float64]
     Indices = NDArray[np.intp]
+else:
+    spatial = deferred("scipy.spatial")
 
 #: A member of an association: the association's number, the source's index in the input, its
 #: distance from the association's mean position (arcsec), and :class:`AssociateFlag`.
@@ -148,7 +151,7 @@ def _around_master(
     master = np.flatnonzero(lists == lists.min())
     labels[master] = np.arange(len(master))
     others = np.flatnonzero(lists != lists.min())
-    distance, nearest = cKDTree(points[master]).query(
+    distance, nearest = spatial.cKDTree(points[master]).query(
         points[others], distance_upper_bound=np.nextafter(reach, np.inf)
     )
     near = np.isfinite(distance)

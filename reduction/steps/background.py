@@ -4,21 +4,26 @@ from __future__ import annotations
 
 __all__ = ["Background", "background_behind", "covered", "estimate_background", "unusable"]
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import sep
 
+from reduction.steps.gaussian import gaussian
+from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import sep
     from numpy.typing import NDArray
 
     Index = NDArray[np.intp]
     Mesh = NDArray[np.float64]
+else:
+    sep = deferred("sep")
 
 #: Ellipses that count as covered by a source, in units of its area above the threshold.
 _COVER = 2.0
@@ -30,8 +35,19 @@ _CROWDED = 0.6
 _CLIP = 3.5
 _KEPT_VARIANCE = 0.9939
 
-#: Part of the pixels of nine meshes that has to be sky.
+#: Width of what stars too faint to be detected are looked for with, pixels (standard deviation),
+#: and by how many standard deviations of the sky so smoothed they stand out; fewest pixels that
+#: tell those.
+_STAR = 1.5
+_STANDS_OUT = 2.0
+_SOME = 100
+
+#: Part of the pixels of nine meshes that has to be sky; of a mesh, for it to count by itself.
 _FEWEST = 0.05
+_ENOUGH = 0.3
+
+#: Squared deviation of a mesh, in units of its noise, beyond which it counts no more.
+_OUTLIER = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +60,23 @@ class Background:
         Sky and its noise in each pixel, shape (ny, nx), adu.
     global_level, global_rms
         The same for the whole frame, adu.
+    share
+        Part that a pixel of sky has in the level at its place.
+    level_variance
+        Variance of the level, in units of a pixel's: of independent pixels.
     """
 
     level: NDArray[np.float32]
     rms: NDArray[np.float32]
     global_level: float
     global_rms: float
+    share: float = 0.0
+    level_variance: float = 0.0
+
+    @property
+    def level_error(self) -> float:
+        """Error of the level at a place, adu: the same for all pixels of a source there."""
+        return self.global_rms * math.sqrt(self.level_variance)
 
 
 def estimate_background(
@@ -128,39 +155,120 @@ def background_behind(
     mask: NDArray[np.bool_],
     box: int = 64,
 ) -> Background:
-    """Sky level and noise with the sources left out, by plain means on the meshes.
+    """Sky level and noise with the sources left out, by plain means on meshes.
 
     The mode among the sources is off by some hundredths of the noise, because their wings raise
     it and the skewness of Poisson's distribution lowers it: nothing for a pixel, but several
-    percent of a faint flux in a wide circle.
+    percent of a faint flux in a wide circle. Stars too faint to be detected raise the mean: pixels
+    that stand out of the smoothed sky are left out as well, those below it as those above, so
+    that noise alone shifts nothing. The noise is that of all the sky: what such stars make is
+    noise to others.
 
     Parameters
     ----------
     image, mask, box
-        As :func:`estimate_background`.
+        As :func:`estimate_background`; the meshes are half as large, since what the first sky did
+        not follow is structure of a mesh's size and less.
     found
         Sources that were detected above ``first``.
     first
         The sky estimated among the sources; kept where they cover most of the frame.
+
+    Notes
+    -----
+    Each mesh's mean is drawn to that of the nine meshes around it, by as much of their difference
+    as noise explains over the whole frame: an even sky has the small error of nine meshes, one
+    with moonlight's ghosts is followed. James & Stein 1961, Proc. 4th Berkeley Symp. 1, 361.
     """
     near = covered(found, mask)
     if near.mean() > _CROWDED:
         return first
+    mesh = max(box // 2, 1)
     rest = (image - first.level).astype(np.float32, copy=False)
     near |= ~(np.abs(rest) < np.float32(_CLIP) * first.rms)
     rest[near] = 0
-    starts = [np.arange(0, max(size - box // 2, 1), box) for size in image.shape]
-    count = _mesh_sums((~near).astype(np.float32), starts)
-    total, square = _mesh_sums(rest, starts), _mesh_sums(rest * rest, starts)
-    around = np.maximum(_around(count), 1.0)
-    offset = _around(total) / around
-    variance = np.maximum(_around(square) / around - offset**2, 0.0) / _KEPT_VARIANCE
-    few = _around(count) < _FEWEST * 9 * box**2
-    offset = np.where(few, total.sum() / max(count.sum(), 1.0), offset)
-    noise = np.sqrt(np.where(few, square.sum() / max(count.sum(), 1.0), variance))
+    starts = [np.arange(0, max(size - mesh // 2, 1), mesh) for size in image.shape]
+    sky = _Meshes.of(rest, near, starts)
+    noise = np.sqrt(np.where(sky.few(mesh), sky.whole[1], sky.variance))
+    near |= _standing_out(rest, near)
+    rest[near] = 0
+    sky = _Meshes.of(rest, near, starts)
+    few = sky.few(mesh)
+    own = ~few & (sky.count >= _ENOUGH * mesh**2)
+    kept = _kept(own, sky)
+    offset = np.where(own, sky.offset + kept * (sky.mean - sky.offset), sky.offset)
+    offset = np.where(few, sky.whole[0], offset)
     level = np.add(first.level, _between(offset, starts, image.shape), dtype=np.float32)
     rms = _between(noise, starts, image.shape)
-    return Background(level, rms, float(np.median(level)), float(np.median(noise)))
+    alone, together = (
+        float(np.median(1.0 / part[own])) if own.any() else 0.0 for part in (sky.count, sky.around)
+    )
+    return Background(
+        level,
+        rms,
+        float(np.median(level)),
+        float(np.median(noise)),
+        share=kept * alone + (1.0 - kept) * together,
+        level_variance=together + kept**2 * (alone - together),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Meshes:
+    """Sky on meshes.
+
+    ``count`` and ``mean`` are each mesh's number of pixels and mean; ``around``, ``offset`` and
+    ``variance`` number, mean and variance of the pixels of it and its neighbours; ``whole`` has
+    mean and mean square of all pixels.
+    """
+
+    count: Mesh
+    mean: Mesh
+    around: Mesh
+    offset: Mesh
+    variance: Mesh
+    whole: tuple[float, float]
+
+    @classmethod
+    def of(
+        cls, rest: NDArray[np.float32], near: NDArray[np.bool_], starts: Sequence[Index]
+    ) -> _Meshes:
+        """Sums of the sky, which is 0 where it is ``near``."""
+        count = _mesh_sums((~near).astype(np.float32), starts)
+        total, square = _mesh_sums(rest, starts), _mesh_sums(rest * rest, starts)
+        around = np.maximum(_around(count), 1.0)
+        offset = _around(total) / around
+        variance = np.maximum(_around(square) / around - offset**2, 0.0) / _KEPT_VARIANCE
+        pixels = max(count.sum(), 1.0)
+        whole = float(total.sum() / pixels), float(square.sum() / pixels)
+        return cls(count, total / np.maximum(count, 1.0), around, offset, variance, whole)
+
+    def few(self, mesh: int) -> NDArray[np.bool_]:
+        """Where nine meshes of a size have too little sky."""
+        return np.asarray(_around(self.count) < _FEWEST * 9 * mesh**2)
+
+
+def _kept(own: NDArray[np.bool_], sky: _Meshes) -> float:
+    """Part of the meshes' differences from those around them that is structure, not noise."""
+    share = np.maximum(sky.count, 1.0)
+    noise = sky.variance * np.maximum(1.0 / share - 1.0 / sky.around, 0.0)
+    own = own & (noise > 0)
+    if not own.any():
+        return 0.0
+    chi2 = (sky.mean - sky.offset)[own] ** 2 / noise[own]
+    return max(0.0, 1.0 - 1.0 / max(float(np.mean(np.minimum(chi2, _OUTLIER))), 1e-9))
+
+
+def _standing_out(rest: NDArray[np.float32], near: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels where the smoothed sky is far from its middle; ``rest`` is 0 where ``near``."""
+    smooth = gaussian(rest, _STAR)
+    some = smooth[::5, ::7][~near[::5, ::7]]
+    if some.size < _SOME:
+        return np.zeros(near.shape, dtype=np.bool_)
+    middle = np.median(some)
+    below = middle - some[some < middle]
+    limit = np.float32(_STANDS_OUT * 1.4826) * np.median(below)
+    return np.asarray(np.abs(smooth - middle) > limit)
 
 
 def _mesh_sums(values: NDArray[np.float32], starts: Sequence[Index]) -> Mesh:

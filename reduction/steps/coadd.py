@@ -5,25 +5,31 @@ from __future__ import annotations
 __all__ = ["MEMBER_DTYPE", "Coadd", "CombineType", "Contribution", "coadd", "summed_width"]
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy.ndimage import maximum_filter
-from scipy.optimize import brentq
 
 from reduction.instruments.base import Section
+from reduction.steps.blocks import release
 from reduction.steps.weight import MaskBit
+from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+    from scipy import ndimage, optimize
+
+    from reduction.scratch import Scratch
 
     Image = NDArray[np.float32]
     Planes = tuple[Image, Image, NDArray[np.uint8]]
+else:
+    ndimage = deferred("scipy.ndimage")
+    optimize = deferred("scipy.optimize")
 
 #: Grid pixels (rows, columns) that are combined at a time: 9 bytes a pixel and frame.
 _TILE: Final = (256, 1024)
@@ -106,6 +112,7 @@ def coadd(  # the settings of SWarp's combination
     clip_fraction: float = 1.5,
     reach: int = 3,
     tile: tuple[int, int] = _TILE,
+    scratch: Scratch | None = None,
 ) -> Coadd:
     """Combine frames.
 
@@ -127,6 +134,8 @@ def coadd(  # the settings of SWarp's combination
     tile
         Rows and columns combined at a time; what is in memory at once beside the result is 9
         bytes for each of its pixels and each frame that touches it.
+    scratch
+        Room for the result's planes, which large ones have in files; memory where None.
 
     Raises
     ------
@@ -150,16 +159,7 @@ def coadd(  # the settings of SWarp's combination
     if not frames:
         message = "there is no frame to combine: expected one or more"
         raise UnprocessableError(message)
-    ny, nx = box.shape
-    made = Coadd(
-        image=np.full((ny, nx), np.nan, np.float32),
-        weight=np.zeros((ny, nx), np.float32),
-        mask=np.full((ny, nx), int(MaskBit.NON_NUMBER), np.uint8),
-        number=np.zeros((ny, nx), np.int16),
-        origin=np.zeros((ny, nx), np.int32),
-        members=np.zeros(0, MEMBER_DTYPE),
-        clipped=np.zeros(len(frames), np.int64),
-    )
+    made = _empty(box.shape, len(frames), np.full if scratch is None else scratch.full)
     origins = _Origins(len(frames))
     for y0 in range(box.y0, box.y1, tile[0]):
         for x0 in range(box.x0, box.x1, tile[1]):
@@ -178,8 +178,22 @@ def coadd(  # the settings of SWarp's combination
             place = _places(part, box)
             _combine(stack, made, place)
             made.origin[place] = origins.number(stack.used, touching)
+        release(made.image, made.weight, made.mask, made.number, made.origin)
+    return replace(made, members=origins.table)
+
+
+def _empty(
+    shape: tuple[int, int], frames: int, full: Callable[[tuple[int, int], float, Any], Any]
+) -> Coadd:
+    """A coadd of nothing."""
     return Coadd(
-        made.image, made.weight, made.mask, made.number, made.origin, origins.table, made.clipped
+        image=full(shape, np.nan, np.float32),
+        weight=full(shape, 0, np.float32),
+        mask=full(shape, int(MaskBit.NON_NUMBER), np.uint8),
+        number=full(shape, 0, np.int16),
+        origin=full(shape, 0, np.int32),
+        members=np.zeros(0, MEMBER_DTYPE),
+        clipped=np.zeros(frames, np.int64),
     )
 
 
@@ -255,7 +269,9 @@ class _Stack:
             own = np.float32(math.pi / 2.0) / sharpness**2
             light = np.abs(middle) - np.float32(_LIGHT_SIGMA) * np.sqrt(own)
             light = np.where(np.isfinite(light), np.maximum(light, np.float32(0)), np.float32(0))
-            allowed = np.float32(fraction) * maximum_filter(light, 2 * reach + 1, mode="nearest")
+            allowed = np.float32(fraction) * ndimage.maximum_filter(
+                light, 2 * reach + 1, mode="nearest"
+            )
             for i in range(n):
                 limit = np.float32(sigma) * np.sqrt(1.0 / self.weight[i] + own) + allowed
                 far = enough & self.used[i] & (np.abs(self.value[i] - middle) > limit)
@@ -355,4 +371,4 @@ def summed_width(widths: Sequence[float], weights: Sequence[float]) -> float:
 
     if np.ptp(sigma) < 1e-9 * sigma.max():
         return float(fwhm[known][0])
-    return 2.0 * float(brentq(missing, 0.0, 3.0 * float(sigma.max())))
+    return 2.0 * float(optimize.brentq(missing, 0.0, 3.0 * float(sigma.max())))

@@ -5,28 +5,46 @@ from __future__ import annotations
 __all__ = ["Deep", "detect_sources", "measure_sources", "sky_noise"]
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import sep
 
-from reduction.steps.background import Background, background_behind, estimate_background
-from reduction.steps.correlated_noise import noise_correlation, sky_level_error
+from reduction.steps.background import background_behind, estimate_background
+from reduction.steps.blocks import copied, positive_median
+from reduction.steps.correlated_noise import SkyNoise, sky_level_error
 from reduction.steps.detect import detect
-from reduction.steps.source_fluxes import Frame, aperture_fluxes, point_source_fluxes
-from reduction.steps.sources import SOURCE_DTYPE, SourceFlag, extract, mend
+from reduction.steps.source_fluxes import (
+    Frame,
+    aperture_fluxes,
+    gain_of_sources,
+    point_source_fluxes,
+)
+from reduction.steps.sources import SOURCE_DTYPE, SourceFlag, extract, flag_merged, mend
+from reduction.steps.tiles import tiles_of
 from reduction.steps.weight import MaskBit
+from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
+    import sep
     from numpy.typing import NDArray
+    from scipy import spatial
+
+    from reduction.instruments.base import Section
+    from reduction.steps.background import Background
+    from reduction.steps.tiles import Tile
+else:
+    sep, spatial = deferred("sep"), deferred("scipy.spatial")
 
 _GUESSED: Final = 0.03
 _MISSING: Final = 0.2
 _CORE: Final = 2.0
+#: Pixels by which the place of one source may differ between tiles: deblending draws lots.
+_JITTER: Final = 0.5
+_WEIGHTLESS: Final = "no pixel of the combined image has weight: expected some that can be used"
 #: Flags of a detection that hold for its measurement on another image as well.
-_KEPT: Final = SourceFlag.MERGED | SourceFlag.TRUNCATED | SourceFlag.NO_CENTROID
+_KEPT: Final = SourceFlag.TRUNCATED | SourceFlag.NO_CENTROID
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +60,34 @@ class Deep:
     mask
         Sum of :class:`MaskBit` where the weight is 0.
     gain
-        Electrons per unit.
+        Electrons per unit; of the median pixel where they differ.
+    origin
+        Which set of frames each pixel is of, a number; None where ``gain`` is that of all pixels.
+    gains
+        Electrons per unit of each set, by its number; 0 is "not known".
     """
 
     image: NDArray[np.float32]
     weight: NDArray[np.float32]
     mask: NDArray[np.uint8]
     gain: float
+    origin: NDArray[np.int32] | None = None
+    gains: NDArray[np.float64] | None = None
+
+    def part(self, section: Section) -> Deep:
+        """A rectangle of it, in memory."""
+        image, weight, mask = (
+            copied(plane, *section.slices) for plane in (self.image, self.weight, self.mask)
+        )
+        origin = None if self.origin is None else copied(self.origin, *section.slices)
+        return Deep(image, weight, mask, self.gain, origin, self.gains)
+
+    @property
+    def response(self) -> NDArray[np.float32] | None:
+        """Electrons per unit over ``gain``, 0 where not known; None where it is 1 everywhere."""
+        if self.origin is None or self.gains is None:
+            return None
+        return (self.gains / self.gain).astype(np.float32)[self.origin]
 
     @property
     def saturated(self) -> NDArray[np.bool_]:
@@ -72,8 +111,7 @@ def _sky(deep: Deep, box: int) -> tuple[Background, float]:
     first = estimate_background(deep.image, mask=unused, box=box)
     used = ~unused & np.isfinite(deep.image)
     if not used.any():
-        message = "no pixel of the combined image has weight: expected some that can be used"
-        raise UnprocessableError(message)
+        raise UnprocessableError(_WEIGHTLESS)
     typical = np.float32(np.sqrt(np.median(deep.weight[used])))
     says = np.where(unused, 1 / typical, 1 / np.sqrt(np.where(unused, 1, deep.weight)))
     says = says.astype(np.float32, copy=False)
@@ -86,13 +124,13 @@ def _sky(deep: Deep, box: int) -> tuple[Background, float]:
     factor = float(np.median((behind.rms / says)[used]))
     noise = says * np.float32(factor)
     middle = float(np.median(noise[used]))
-    return Background(behind.level, noise, behind.global_level, middle), factor
+    whole = replace(behind, rms=noise, global_rms=middle)
+    return whole, factor
 
 
 def sky_noise(weight: NDArray[np.float32], radius: float) -> float:
     """Noise of the sky in a circle (radius in pixels) at the median weight; NaN without any."""
-    used = weight[weight > 0]
-    return math.sqrt(math.pi * radius**2 / float(np.median(used))) if used.size else math.nan
+    return math.sqrt(math.pi * radius**2 / positive_median(weight))
 
 
 def detect_sources(
@@ -125,6 +163,30 @@ def detect_sources(
     UnprocessableError
         If no pixel has weight.
     """
+    tiles = tiles_of(deep.image.shape, mesh=box)
+    settings = (threshold, min_area, aperture_radius, box)
+    if len(tiles) == 1:
+        return _detected(deep, settings)
+    parts = []
+    for number, tile in enumerate(tiles):
+        part = deep.part(tile.outer)
+        if not ((part.weight > 0) & np.isfinite(part.image)).any():
+            continue
+        found = _detected(part, settings)
+        found["x"] += tile.outer.x0
+        found["y"] += tile.outer.y0
+        own = found[tile.owns(found["x"], found["y"], more=_JITTER)]
+        parts.append((np.full(len(own), number), own))
+    if not parts:
+        raise UnprocessableError(_WEIGHTLESS)
+    numbers, sources = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    sources = sources[_once(sources, numbers)]
+    return sources[np.argsort(-np.nan_to_num(sources["flux"]), kind="stable")]
+
+
+def _detected(deep: Deep, settings: tuple[float, int, float, int]) -> NDArray[np.void]:
+    """Sources of an image, or of a tile as if it were one."""
+    threshold, min_area, aperture_radius, box = settings
     sky, factor = _sky(deep, box)
     return extract(
         deep.image,
@@ -136,7 +198,18 @@ def detect_sources(
         min_area=min_area,
         aperture_radius=aperture_radius,
         box=box,
+        response=deep.response,
     )
+
+
+def _once(sources: NDArray[np.void], tiles: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Leaves out what two tiles have found at one place, on the seam between them."""
+    kept = np.ones(len(sources), np.bool_)
+    places = np.column_stack((sources["x"], sources["y"]))
+    pairs = spatial.cKDTree(places).query_pairs(2.0 * _JITTER, output_type="ndarray")
+    pairs = pairs[tiles[pairs[:, 0]] != tiles[pairs[:, 1]]]
+    kept[pairs[:, 1]] = False  # the later one: pairs are in order
+    return kept
 
 
 def measure_sources(
@@ -191,11 +264,37 @@ def measure_sources(
     inside = (column >= 0) & (row >= 0) & (column < nx) & (row < ny)
     inside[inside] &= np.isfinite(deep.image[row[inside], column[inside]])
     rows["flags"][~inside] |= int(SourceFlag.NO_FLUX | SourceFlag.TRUNCATED)
-    here = rows[inside]
-    if len(here):
-        _fluxes(here, deep, (aperture_radius, box), found_here=found_here)
-        rows[inside] = here
+    tiles = tiles_of(deep.image.shape, mesh=box)
+    for tile in tiles:
+        own = inside & tile.owns(rows["x"], rows["y"])
+        if own.any():
+            near = inside & tile.reaches(rows["x"], rows["y"])
+            part = deep if len(tiles) == 1 else deep.part(tile.outer)
+            here = rows[near]
+            _fluxes_of_tile(here, part, tile, (aperture_radius, box), found_here=found_here)
+            rows[own] = here[own[near]]
     return rows
+
+
+def _fluxes_of_tile(
+    rows: NDArray[np.void],
+    part: Deep,
+    tile: Tile,
+    sizes: tuple[float, int],
+    *,
+    found_here: bool,
+) -> None:
+    """Measure a tile's sources, and those near it as their neighbours, in place."""
+    if not ((part.weight > 0) & np.isfinite(part.image)).any():
+        if tile.inner != tile.outer:
+            rows["flags"] |= int(SourceFlag.NO_FLUX)
+            return
+        raise UnprocessableError(_WEIGHTLESS)
+    rows["x"] -= tile.outer.x0
+    rows["y"] -= tile.outer.y0
+    _fluxes(rows, part, sizes, found_here=found_here)
+    rows["x"] += tile.outer.x0
+    rows["y"] += tile.outer.y0
 
 
 def _fluxes(
@@ -210,25 +309,36 @@ def _fluxes(
     near = bad.astype(np.uint8)
     theta = np.clip(np.radians(rows["theta"]), -np.pi / 2, np.pi / 2)
     sep.mask_ellipse(near, rows["x"], rows["y"], rows["a"], rows["b"], theta, r=6.0)
-    correlation = noise_correlation(pixels, noise, near != 0)
+    shared = SkyNoise.of(
+        pixels, noise, near != 0, share=sky.share, level_variance=sky.level_variance
+    )
     mended = mend(pixels, bad)
     frame = Frame(
         mended,
         bad,
         noise,
-        deep.gain,
-        sky_level_error(sky.global_rms, box=box),
-        max(correlation, 1.0),
+        _gain(deep, rows, radius),
+        sky.level_error or sky_level_error(sky.global_rms, box=box),
+        shared,
     )
     aperture_fluxes(frame, rows, aperture_radius=radius, lost_flag=int(SourceFlag.NO_FLUX))
     _flag(rows, deep, (mended, bad), radius)
-    point_source_fluxes(
+    psf = point_source_fluxes(
         frame,
         rows,
         aperture_radius=radius,
         forgiven=int(SourceFlag.MERGED),
         found_here=found_here,
     )
+    flag_merged(rows, psf, aperture_radius=radius)
+
+
+def _gain(deep: Deep, rows: NDArray[np.void], radius: float) -> float | NDArray[np.float64]:
+    """Electrons per unit, of each source where its pixels are of different frames."""
+    response = deep.response
+    if response is None:
+        return deep.gain
+    return gain_of_sources(deep.gain, response, rows["x"], rows["y"], radius=radius)
 
 
 def _flag(

@@ -1,59 +1,148 @@
-"""What makes sums over pixels noisier than the pixels' own noise says."""
+"""What makes sums over pixels noisier, or quieter, than the pixels' own noise says."""
 
 from __future__ import annotations
 
-__all__ = ["noise_correlation", "sky_level_error"]
+__all__ = ["SkyNoise", "circle", "sky_level_error"]
 
-from typing import TYPE_CHECKING, Final
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
-_LAG: Final = 3
-_ROWS: Final = 512
-_CLIP: Final = 4.0
+    Kernel = NDArray[np.float32]
+
+#: Rows in a frame's middle that are looked at.
+_ROWS: Final = 1024
+
+#: Part of a kernel's squares that has to lie on sky; places that a variance needs.
+_COVERED: Final = 0.6
+_FEWEST: Final = 40
+
+#: Clipping of sums in units of their scatter, and the part of a normal variance that it keeps.
+_CLIP: Final = 3.0
+_KEPT_VARIANCE: Final = 0.9733
+
+_LEAST: Final = 0.1
+_SMALLEST_RADIUS: Final = 2.0
 
 
-def noise_correlation(
-    pixels: NDArray[np.float32], noise: NDArray[np.float32], unused: NDArray[np.bool_]
-) -> float:
-    """Variance of sums over many pixels of sky, over that of independent pixels.
+@dataclass(frozen=True, slots=True)
+class SkyNoise:
+    """Sky of a frame between the sources, for the noise of weighted sums over it.
 
-    Parameters
+    Pixels share noise where frames were interpolated, where a flat field or a sky was not smooth,
+    and where an amplifier picks up a hum: sums over many pixels are then noisier than independent
+    pixels' would be, or, where the hum's waves cancel in a star, quieter.
+
+    Attributes
     ----------
-    pixels
-        Frame without sky, adu, shape (ny, nx); at most 512 rows in its middle are looked at.
-    noise
-        Noise of each pixel, adu, same shape.
-    unused
-        True where there is a source or a bad pixel, same shape.
-
-    Returns
-    -------
-    float
-        Sum of the correlation coefficients of pixels up to 3 pixels apart in each coordinate; 1
-        for independent pixels, and where too few pixels are left to tell.
+    scaled
+        Pixels without sky in units of their noise, 0 where there is no sky; shape (ny, nx).
+    good
+        Where there is, same shape.
+    share
+        As :class:`reduction.steps.background.Background`: a source has no part in the level taken
+        off at its place, but the sky had.
+    level_variance
+        As there.
     """
-    ny = pixels.shape[0]
-    rows = slice(max(0, (ny - _ROWS) // 2), max(0, (ny - _ROWS) // 2) + _ROWS)
-    scaled = pixels[rows] / np.maximum(noise[rows], np.float32(1e-6))
-    good = ~unused[rows] & (np.abs(scaled) < _CLIP)
-    if good.sum() < 10_000 or min(scaled.shape) <= 2 * _LAG:
+
+    scaled: NDArray[np.float32]
+    good: NDArray[np.bool_]
+    share: float = 0.0
+    level_variance: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        pixels: NDArray[np.float32],
+        noise: NDArray[np.float32],
+        unused: NDArray[np.bool_],
+        *,
+        share: float = 0.0,
+        level_variance: float = 0.0,
+    ) -> Self:
+        """Look at a frame's middle.
+
+        Parameters
+        ----------
+        pixels
+            Frame without sky, adu, shape (ny, nx).
+        noise
+            Of each pixel, adu, same shape.
+        unused
+            True where there is a source or a bad pixel, same shape.
+        share, level_variance
+            As the class.
+        """
+        start = max(0, (len(pixels) - _ROWS) // 2)
+        rows = slice(start, start + _ROWS)
+        good = ~unused[rows]
+        scaled = np.zeros(good.shape, np.float32)
+        np.divide(pixels[rows], np.maximum(noise[rows], np.float32(1e-30)), out=scaled, where=good)
+        return cls(scaled, good, share, level_variance)
+
+    def factor(self, kernel: ArrayLike) -> float:
+        """Variance of sums weighted with a kernel, over that of independent pixels.
+
+        The error of the sky's level, common to all pixels of a sum, is not in it.
+
+        Parameters
+        ----------
+        kernel
+            Weights, a square of an odd number of pixels a side.
+
+        Returns
+        -------
+        float
+            1 where there are too few places to tell.
+
+        Notes
+        -----
+        Scatter of the sums at places without sources, as with empty apertures (Labbe et al. 2003,
+        AJ 125, 1107), side by side over the frame.
+        """
+        weights = np.asarray(kernel, dtype=np.float32)
+        size = weights.shape[0]
+        ny, nx = (length // size * size for length in self.good.shape)
+        if ny == 0 or nx == 0:
+            return 1.0
+        shape = ny // size, size, nx // size, size
+        values = self.scaled[:ny, :nx].reshape(shape)
+        good = self.good[:ny, :nx].reshape(shape).astype(np.float32)
+        total = np.einsum("iajb,ab->ij", values, weights)
+        squares = np.einsum("iajb,ab->ij", good, weights * weights)
+        whole = float((weights * weights).sum(dtype=np.float64))
+        there = squares > _COVERED * whole
+        if there.sum() < _FEWEST:
+            return 1.0
+        sums = (total[there] / np.sqrt(squares[there])).astype(np.float64)
+        sums -= np.median(sums)
+        limit = _CLIP * 1.4826 * float(np.median(np.abs(sums)))
+        kept = sums[np.abs(sums) <= limit]
+        drawn = (2.0 * self.share - self.level_variance) * float(weights.sum()) ** 2 / whole
+        return max(float(kept.var()) / _KEPT_VARIANCE + drawn, _LEAST)
+
+    def factor_of_circle(self, radius: float) -> float:
+        """The same for a circle (radius in pixels); a smaller one where the sky is in pieces."""
+        while radius >= _SMALLEST_RADIUS:
+            kernel = circle(radius)
+            found = self.factor(kernel)
+            if found != 1.0:
+                return found
+            radius /= 2.0
         return 1.0
-    scaled = np.where(good, scaled - scaled[good].mean(dtype=np.float64), 0).astype(np.float32)
-    variance = float((scaled * scaled).sum(dtype=np.float64)) / float(good.sum())
-    total, height, width = 1.0, *scaled.shape
-    for dy in range(_LAG + 1):
-        for dx in range(-_LAG if dy else 1, _LAG + 1):
-            one = slice(0, height - dy), slice(max(0, -dx), width - max(0, dx))
-            two = slice(dy, height), slice(max(0, dx), width - max(0, -dx))
-            products = np.einsum("ij,ij->", scaled[one], scaled[two], dtype=np.float64)
-            count = int(np.count_nonzero(good[one] & good[two]))
-            if count:
-                total += 2.0 * float(products) / count / variance  # both signs of the lag
-    return max(total, 0.5)
+
+
+def circle(radius: float) -> Kernel:
+    """1 within a radius (pixels) of the middle of a square, 0 beyond."""
+    half = math.ceil(radius)
+    offsets = np.arange(-half, half + 1)
+    return (np.hypot(offsets[:, None], offsets) <= radius).astype(np.float32)
 
 
 def sky_level_error(rms: float, *, box: int) -> float:
@@ -64,6 +153,6 @@ def sky_level_error(rms: float, *, box: int) -> float:
     rms
         Noise of a pixel.
     box
-        As :func:`reduction.steps.background.background_behind`.
+        As :func:`reduction.steps.background.estimate_background`.
     """
     return rms / (3.0 * box)

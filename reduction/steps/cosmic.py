@@ -37,9 +37,9 @@ def find_cosmics(  # noqa: PLR0913 - the method's limits, each with its default
     bad: NDArray[np.bool_] | None = None,
     saturated: NDArray[np.bool_] | None = None,
     threshold: float = 4.5,
-    contrast: float = 5.0,
+    contrast: float = 2.5,
     neighbour_fraction: float = 0.3,
-    iterations: int = 4,
+    iterations: int = 30,
 ) -> NDArray[np.bool_]:
     """Find the pixels that cosmic rays have hit.
 
@@ -59,12 +59,14 @@ def find_cosmics(  # noqa: PLR0913 - the method's limits, each with its default
         Laplacian signal in standard deviations of the noise.
     contrast
         Laplacian signal relative to the fine structure, which stars have and cosmic rays do not.
+        With 5, thick tracks, which raise the median of their surroundings, are lost: a third of
+        the pixels; with 2, the cores of stars of 1.8 pixels begin to be.
     neighbour_fraction
         Neighbours of a cosmic ray belong to it above this fraction of threshold and contrast. The
         original asks for no contrast there, and so a hit near a star eats the star.
     iterations
         Passes at most: what was found is replaced by its surroundings, which uncovers the rest
-        of large hits.
+        of large hits. It ends when nothing new is found; after the first, passes cost little.
 
     Returns
     -------

@@ -6,13 +6,15 @@ __all__ = ["detect"]
 
 from typing import TYPE_CHECKING, Any, Final
 
-import sep
-
+from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     import numpy as np
+    import sep
     from numpy.typing import NDArray
+else:
+    sep = deferred("sep")
 
 #: Parts that one detection may be deblended into, where SEP's own 1024 do not suffice.
 _PARTS: Final = 8192

@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.optimize import nnls
-from scipy.sparse import coo_array, csr_array, diags_array
-from scipy.sparse.csgraph import connected_components
 
 from reduction.steps.groups import group_mean, group_quantile
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import optimize, sparse
+    from scipy.sparse import csgraph
 
     Array = NDArray[np.float64]
     Flags = NDArray[np.bool_]
     Numbers = NDArray[np.integer]
+else:
+    optimize = deferred("scipy.optimize")
+    sparse = deferred("scipy.sparse")
+    csgraph = deferred("scipy.sparse.csgraph")
 
 _ROUNDS: Final = 12
 _POLISHES: Final = 4
@@ -206,7 +210,9 @@ def _noise(data: _Data, rest: Array, sigma_clip: float) -> tuple[float, float]:
         return 1.0, 0.0
     weight = 1.0 / np.maximum(seen, said)
     if len(parts) > 2:  # two unknowns need more
-        (scale2, floor2), _ = nnls(np.stack((said * weight, weight), axis=1), seen * weight)
+        (scale2, floor2), _ = optimize.nnls(
+            np.stack((said * weight, weight), axis=1), seen * weight
+        )
         if scale2 > 1.0:
             return float(np.sqrt(scale2)), float(np.sqrt(floor2))
     floor2 = np.average(seen - said, weights=weight**2)
@@ -221,13 +227,13 @@ def _solve(data: _Data, choice: _Choice) -> tuple[Array, Array]:
     column = data.epoch[use][:, np.newaxis] * width + np.arange(width)
     row = np.repeat(np.arange(len(use)), width)
     shape = (len(use), data.epochs * width)
-    epochs = csr_array((data.terms[use].ravel(), (row, column.ravel())), shape)
-    stars = csr_array(
+    epochs = sparse.csr_array((data.terms[use].ravel(), (row, column.ravel())), shape)
+    stars = sparse.csr_array(
         (np.ones(len(use)), (np.arange(len(use)), data.star[use])), (len(use), data.stars)
     )
     total = stars.T @ weight
-    inverse = diags_array(1.0 / np.where(total > 0, total, 1.0))
-    weighted = diags_array(weight) @ epochs
+    inverse = sparse.diags_array(1.0 / np.where(total > 0, total, 1.0))
+    weighted = sparse.diags_array(weight) @ epochs
     cross = stars.T @ weighted
     normal = (epochs.T @ weighted - cross.T @ inverse @ cross).toarray()
     mag = weight * data.mag[use]
@@ -243,11 +249,11 @@ def _solve(data: _Data, choice: _Choice) -> tuple[Array, Array]:
 def _parts(data: _Data, use: NDArray[np.intp]) -> NDArray[np.intp]:
     """Number of the set of epochs, connected by constant stars, that each is in."""
     nodes = data.epochs + data.stars
-    links = coo_array(
+    links = sparse.coo_array(
         (np.ones(len(use), np.int8), (data.epoch[use], data.epochs + data.star[use])),
         (nodes, nodes),
     )
-    _, part = connected_components(links, directed=False)
+    _, part = csgraph.connected_components(links, directed=False)
     _, number = np.unique(part[: data.epochs], return_inverse=True)
     return np.asarray(number, np.intp)
 

@@ -7,15 +7,20 @@ __all__ = ["friends", "unit_vectors"]
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import sparse, spatial
+    from scipy.sparse import csgraph
 
     Array = NDArray[np.float64]
     Indices = NDArray[np.intp]
+else:
+    sparse = deferred("scipy.sparse")
+    csgraph = deferred("scipy.sparse.csgraph")
+    spatial = deferred("scipy.spatial")
 
 _BATCH: Final = 2_000_000
 
@@ -57,7 +62,7 @@ def friends(points: Array, reach: float) -> Indices:
     home = np.repeat(first, np.diff(begin, append=len(order)), axis=0)
     off = np.linalg.norm(points[order] - home, axis=1)
     radius = np.maximum.reduceat(off, begin)
-    pairs = cKDTree(first).query_pairs(reach + 2.0 * radius.max(), output_type="ndarray")
+    pairs = spatial.cKDTree(first).query_pairs(reach + 2.0 * radius.max(), output_type="ndarray")
     gap = np.linalg.norm(first[pairs[:, 0]] - first[pairs[:, 1]], axis=1)
     gap -= reach * (1 + 1e-12)
     sure = gap <= 0
@@ -84,8 +89,10 @@ def _cells(points: Array, reach: float) -> Indices:
 
 
 def _joined(count: int, pairs: NDArray[np.integer]) -> Indices:
-    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), (count, count))
-    _, group = connected_components(graph, directed=False)
+    graph = sparse.coo_array(
+        (np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), (count, count)
+    )
+    _, group = csgraph.connected_components(graph, directed=False)
     return np.asarray(group, np.intp)
 
 

@@ -9,16 +9,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array, diags_array
-from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import splu
-from scipy.spatial import cKDTree
+
+from reduction.steps.photometry import intrinsic_scatter
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import sparse, spatial
+    from scipy.sparse import csgraph, linalg
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
+else:
+    sparse = deferred("scipy.sparse")
+    csgraph = deferred("scipy.sparse.csgraph")
+    linalg = deferred("scipy.sparse.linalg")
+    spatial = deferred("scipy.spatial")
 
 #: Rounds with weights that fall off softly, then rounds with outliers left out.
 _SOFT: Final = 12
@@ -48,7 +54,9 @@ class GlobalZeroPoints:
     used
         Which measurements were used, shape (n,).
     chi2
-        Of the solution over its degrees of freedom, with the scatter given.
+        Of the solution over its degrees of freedom, with the scatter given and the standards'.
+    standard_scatter
+        Scatter of the standards beyond their errors, mag.
     """
 
     zero_points: Array
@@ -59,6 +67,7 @@ class GlobalZeroPoints:
     magnitudes: Array
     used: NDArray[np.bool_]
     chi2: float
+    standard_scatter: float
 
 
 def link_stars(ra: Array, dec: Array, frame: Index, *, radius: float) -> Index:
@@ -86,9 +95,11 @@ def link_stars(ra: Array, dec: Array, frame: Index, *, radius: float) -> Index:
         (np.cos(delta) * np.cos(alpha), np.cos(delta) * np.sin(alpha), np.sin(delta)), axis=1
     )
     chord = 2.0 * math.sin(math.radians(radius / 3600.0) / 2.0)
-    pairs = cKDTree(points).query_pairs(chord, output_type="ndarray")
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    groups, label = connected_components(graph, directed=False)
+    pairs = spatial.cKDTree(points).query_pairs(chord, output_type="ndarray")
+    graph = sparse.coo_array(
+        (np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count)
+    )
+    groups, label = csgraph.connected_components(graph, directed=False)
     size = np.bincount(label, minlength=groups)
     order = np.lexsort((frame, label))
     twice = np.zeros(groups, np.bool_)
@@ -135,15 +146,21 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
     eliminated: what is solved is as large as there are frames, and sparse where few frames
     overlap. Frames through clouds need nothing of their own: their Z_f holds the clouds. The
     equations are those of Padmanabhan et al. 2008, ApJ 674, 1217, with a free zero point a frame.
+
+    What standards scatter beyond their errors, by colours that nothing takes off for instance, is
+    found from them, as for the zero point of one frame
+    (:func:`reduction.steps.photometry.zero_point`): else the few that happen to agree, or have the
+    smallest errors, would be the level of all, and the others outliers.
     """
     n_stars = len(standard)
     usable = np.isfinite(magnitude) & (error > 0)
     weight = np.where(usable, 1.0 / (np.where(usable, error, 1.0) ** 2 + floor**2), 0.0)
     held = np.isfinite(standard)
-    tie = np.where(held, 1.0 / (np.nan_to_num(standard_error) ** 2 + floor**2), 0.0)
+    own = np.hypot(np.nan_to_num(standard_error), floor)
     value = np.where(held, standard, 0.0)
-    share, trust = np.ones(len(weight)), np.ones(n_stars)
+    share, trust, extra = np.ones(len(weight)), np.ones(n_stars), 0.0
     for step in range(_SOFT + _ROUNDS):
+        tie = np.where(held, 1.0 / (own**2 + extra**2), 0.0)
         anchor = (tie * trust, value)
         solution = _solve(frame, star, magnitude, weight * share, anchor, n_frames)
         zero, mags = solution[0], solution[1]
@@ -156,12 +173,35 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
             share, trust = _hard(miss, share, clip), _hard(off, trust, clip)
             if step > _SOFT and (share == before[0]).all() and (trust == before[1]).all():
                 break
+        sums = _photometric(star, zero[frame] + magnitude, weight * share, n_stars)
+        soft = step < _SOFT
+        extra = _extra(sums, value, own, held & ((trust > 0) | soft), robust=soft)
     used, trusted = usable & (share > 0), held & (trust > 0)
     off = np.where(trusted & np.isfinite(off), off, np.nan)
-    return _summary(frame, star, magnitude, weight, solution, used, trusted, off)
+    return _summary(frame, star, magnitude, weight, solution, used, trusted, off, extra)
 
 
-def _summary(  # the parts of a solution
+def _photometric(star: Index, values: Array, weight: Array, n_stars: int) -> tuple[Array, Array]:
+    """Magnitudes of stars by the frames alone, and their errors; NaN where no frame is tied."""
+    known = np.isfinite(values) & (weight > 0)
+    weights = np.where(known, weight, 0.0)
+    total = np.bincount(star, weights=weights, minlength=n_stars)
+    summed = np.bincount(star, weights=weights * np.where(known, values, 0.0), minlength=n_stars)
+    there = np.where(total > 0, total, np.nan)
+    return summed / there, there**-0.5
+
+
+def _extra(
+    sums: tuple[Array, Array], value: Array, own: Array, held: NDArray[np.bool_], *, robust: bool
+) -> float:
+    """What standards scatter about their magnitudes by the frames beyond all errors, mag."""
+    mags, errors = sums
+    use = held & np.isfinite(mags)
+    rest = (mags - value)[use]
+    return intrinsic_scatter(rest, np.hypot(own, errors)[use], robust=robust)
+
+
+def _summary(  # noqa: PLR0913, PLR0917  # the parts of a solution
     frame: Index,
     star: Index,
     magnitude: Array,
@@ -170,6 +210,7 @@ def _summary(  # the parts of a solution
     used: NDArray[np.bool_],
     trusted: NDArray[np.bool_],
     off: Array,
+    extra: float,
 ) -> GlobalZeroPoints:
     """Say what a solution rests on; ``off`` are the standards' pulls, NaN for other stars."""
     zero, mags, errors = solution
@@ -195,6 +236,7 @@ def _summary(  # the parts of a solution
         mags,
         used,
         chi2 / free if free > 0 else math.nan,
+        extra,
     )
 
 
@@ -223,12 +265,12 @@ def _solve(
     """Zero points, magnitudes and the zero points' errors; NaN where not tied."""
     tie, value = anchor
     n_stars = len(tie)
-    links = csr_array(coo_array((weight, (frame, star)), shape=(n_frames, n_stars)))
+    links = sparse.csr_array(sparse.coo_array((weight, (frame, star)), shape=(n_frames, n_stars)))
     of_star = np.asarray(links.sum(axis=0)).ravel() + tie
     of_frame = np.asarray(links.sum(axis=1)).ravel()
     tied = _tied(links, tie > 0)
     inverse = np.where(of_star > 0, 1.0 / np.where(of_star > 0, of_star, 1.0), 0.0)
-    matrix = diags_array(of_frame) - links @ diags_array(inverse) @ links.T
+    matrix = sparse.diags_array(of_frame) - links @ sparse.diags_array(inverse) @ links.T
     observed = np.where(weight > 0, weight * np.nan_to_num(magnitude), 0.0)
     right_star = np.bincount(star, weights=observed, minlength=n_stars) + tie * value
     right_frame = -np.bincount(frame, weights=observed, minlength=n_frames)
@@ -236,8 +278,8 @@ def _solve(
     index = np.flatnonzero(tied)
     zero, errors = np.full(n_frames, np.nan), np.full(n_frames, np.nan)
     if len(index):
-        part = csr_array(matrix)[index][:, index].tocsc()
-        factors = splu(part)
+        part = sparse.csr_array(matrix)[index][:, index].tocsc()
+        factors = linalg.splu(part)
         zero[index] = factors.solve(right[index])
         if len(index) <= _DENSE:
             variance = np.diagonal(factors.solve(np.eye(len(index))))
@@ -251,13 +293,13 @@ def _solve(
     return zero, mags, errors
 
 
-def _tied(links: csr_array, held: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _tied(links: sparse.csr_array, held: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Frames that a chain of common stars connects to a standard star."""
     n_frames, n_stars = links.shape
     pairs = links.tocoo()
     there = pairs.data > 0
     rows, columns = pairs.coords[0][there], pairs.coords[1][there] + n_frames
     size = n_frames + n_stars
-    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size))
-    _, label = connected_components(graph, directed=False)
+    graph = sparse.coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size))
+    _, label = csgraph.connected_components(graph, directed=False)
     return np.isin(label[:n_frames], label[n_frames:][held])

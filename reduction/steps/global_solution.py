@@ -14,22 +14,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
-from scipy.sparse import csr_array
 
 from reduction.steps.distortion import DEGREE
 from reduction.steps.mosaic import Exposures, FrameSources, arrange
 from reduction.steps.overlaps import match_exposures, match_sky
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from scipy import linalg, sparse
 
     from reduction.steps.wcs import TanWcs
 
     Array = NDArray[np.float64]
     Numbers = NDArray[np.intp]
+else:
+    linalg = deferred("scipy.linalg")
+    sparse = deferred("scipy.sparse")
 
 _ARCSEC: Final = 1.0 / 3600.0
 _DAMPING: Final = 1.0
@@ -231,15 +234,17 @@ class _Solver:
         design = self._design()
         matrix = self._normal(design, weights, total)
         right = design.T @ (-rest * weights[:, np.newaxis])
-        self.factor = cho_factor(matrix)
-        self._move(cho_solve(self.factor, right) * _ARCSEC)
+        self.factor = linalg.cho_factor(matrix)
+        self._move(linalg.cho_solve(self.factor, right) * _ARCSEC)
 
-    def _normal(self, design: csr_array, weights: Array, total: Array) -> Array:
+    def _normal(self, design: sparse.csr_array, weights: Array, total: Array) -> Array:
         """Normal matrix of all but the stars' places, which are eliminated; arcsec-2."""
         weighted = design.multiply(weights[:, np.newaxis]).tocsr()
         matrix = (design.T @ weighted).toarray()
         stars, rows = len(self.base), np.arange(len(self._star))
-        group = csr_array((np.ones(len(rows)), (self._star, rows)), shape=(stars, len(rows)))
+        group = sparse.csr_array(
+            (np.ones(len(rows)), (self._star, rows)), shape=(stars, len(rows))
+        )
         sums = (group @ weighted).tocsr()
         for start in range(0, stars, _CHUNK):
             part = sums[start : start + _CHUNK].toarray()
@@ -248,7 +253,7 @@ class _Solver:
         matrix[np.diag_indices_from(matrix)] += _DAMPING
         return np.asarray(matrix)
 
-    def _design(self) -> csr_array:
+    def _design(self) -> sparse.csr_array:
         """Derivatives of a coordinate by its parameters, no unit: chips, then exposures."""
         state, columns, values = self.state, [], []
         first_own = _TERMS * len(state.chips)
@@ -266,7 +271,9 @@ class _Solver:
         value = np.concatenate(values)
         size = (len(value), first_own + _OWN * len(state.tangent))
         starts = np.arange(0, value.size + 1, value.shape[1])
-        return csr_array((value.ravel(), np.concatenate(columns).ravel(), starts), shape=size)
+        return sparse.csr_array(
+            (value.ravel(), np.concatenate(columns).ravel(), starts), shape=size
+        )
 
     def _degrees(self) -> Numbers:
         """Degree of each chip's polynomial, by the number of its stars."""
@@ -332,7 +339,7 @@ class _Solver:
 
     def _errors(self) -> Array:
         """Formal error of the places that each frame gives, mean over its detections, arcsec."""
-        covariance = cho_solve(self.factor, np.eye(len(self.factor[0])))
+        covariance = linalg.cho_solve(self.factor, np.eye(len(self.factor[0])))
         design = self._design()
         found = np.full(len(self.frames), np.nan)
         for f in range(len(self.frames)):

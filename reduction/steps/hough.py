@@ -45,7 +45,7 @@ class Line:
         ax, ay = np.float32(math.cos(self.angle)), np.float32(math.sin(self.angle))
         return np.asarray(x * ax + y * ay - np.float32(self.distance), dtype=np.float32)
 
-    def scaled(self, factor: int) -> Line:
+    def scaled(self, factor: float) -> Line:
         """The same line in an image with ``factor`` times as many pixels a side."""
         shift = (factor - 1) / 2.0 * (math.cos(self.angle) + math.sin(self.angle))
         return Line(self.angle, self.distance * factor + shift)

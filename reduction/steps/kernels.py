@@ -11,14 +11,18 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d, spline_filter, spline_filter1d
+
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import ndimage
 
     from reduction.steps.grid import Mapping
 
     Image = NDArray[np.float32]
+else:
+    ndimage = deferred("scipy.ndimage")
 
 #: Frame pixels that a kernel spans in each coordinate: two before the one the position falls in,
 #: three after.
@@ -103,7 +107,7 @@ def value_weights(kernel: Kernel, taps: int = TAPS) -> NDArray[np.float32]:
     half = _IMPULSE // 2
     impulse = np.zeros(_IMPULSE)
     impulse[half] = 1.0
-    response = spline_filter1d(impulse, order=3, mode="mirror")
+    response = ndimage.spline_filter1d(impulse, order=3, mode="mirror")
     basis = _basis(kernel, _distances(half, _IMPULSE))
     weights = np.stack([np.convolve(row, response) for row in basis])
     start = 2 * half - before
@@ -114,7 +118,7 @@ def prepared(image: Image, kernel: Kernel) -> Image:
     """Pixels as the kernel's sums want them: coefficients for splines, else themselves."""
     if kernel is not Kernel.SPLINE3:
         return image
-    return np.asarray(spline_filter(image, order=3, output=np.float32, mode="mirror"))
+    return np.asarray(ndimage.spline_filter(image, order=3, output=np.float32, mode="mirror"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +208,7 @@ def _near(bad: NDArray[np.bool_]) -> NDArray[np.uint8]:
         return near
     for axis in (0, 1):
         # the window of pixel i is i - 2 ... i + 3: six wide, half a pixel off centre
-        near = maximum_filter1d(near, TAPS, axis=axis, mode="constant", origin=-1)
+        near = ndimage.maximum_filter1d(near, TAPS, axis=axis, mode="constant", origin=-1)
     return np.ascontiguousarray(near)
 
 

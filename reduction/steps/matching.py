@@ -12,14 +12,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.spatial import cKDTree
+
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+    from scipy import spatial
 
     Array = NDArray[np.float64]
+else:
+    spatial = deferred("scipy.spatial")
 
 _Pairs = tuple["NDArray[np.intp]", "NDArray[np.intp]"]
 
@@ -70,8 +74,8 @@ def match_nearest(points: Array, others: Array, radius: float) -> tuple[NDArray[
     """
     if len(points) == 0 or len(others) == 0:
         return np.empty(0, np.intp), np.empty(0, np.intp)
-    distance, there = cKDTree(others).query(points, distance_upper_bound=radius)
-    _, back = cKDTree(points).query(others)
+    distance, there = spatial.cKDTree(others).query(points, distance_upper_bound=radius)
+    _, back = spatial.cKDTree(points).query(others)
     here = np.flatnonzero(np.isfinite(distance))
     here = here[back[there[here]] == here]
     return here, np.asarray(there[here], np.intp)
@@ -101,7 +105,7 @@ def find_shift(points: Array, others: Array, *, reach: float, tolerance: float) 
     shifts, first, second = shifts[near], first[near], second[near]
     if len(shifts) == 0:
         return Similarity(np.eye(2), np.zeros(2), 0)
-    neighbours = cKDTree(shifts).query_ball_point(shifts, tolerance)
+    neighbours = spatial.cKDTree(shifts).query_ball_point(shifts, tolerance)
     votes = np.array([min(len(set(first[n])), len(set(second[n]))) for n in neighbours])
     ranks = np.array([first[n].mean() for n in neighbours])
     best = neighbours[int(np.lexsort((ranks, -votes))[0])]

@@ -7,12 +7,16 @@ __all__ = ["match_exposures", "match_sky"]
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
+
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import spatial
 
     Array = NDArray[np.float64]
+else:
+    spatial = deferred("scipy.spatial")
 
 
 def _vectors(ra: Array, dec: Array) -> Array:
@@ -47,10 +51,10 @@ def _mutual(
     if len(points) == 0 or len(others) == 0:
         return np.empty(0, np.intp), np.empty(0, np.intp)
     chord = 2.0 * np.sin(np.radians(radius / 3600.0) / 2.0)
-    distance, there = cKDTree(others).query(points, distance_upper_bound=chord)
+    distance, there = spatial.cKDTree(others).query(points, distance_upper_bound=chord)
     here = np.flatnonzero(np.isfinite(distance))
     met = there[here]
-    _, back = cKDTree(points).query(others[met])
+    _, back = spatial.cKDTree(points).query(others[met])
     same = back == here
     return here[same], np.asarray(met[same], np.intp)
 

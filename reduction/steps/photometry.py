@@ -5,6 +5,8 @@ from __future__ import annotations
 __all__ = [
     "ZeroPoint",
     "aperture_sky_noise",
+    "expected_errors",
+    "intrinsic_scatter",
     "isolated",
     "limiting_magnitude",
     "magnitudes",
@@ -17,12 +19,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
+
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import spatial
 
     Array = NDArray[np.float64]
+else:
+    spatial = deferred("scipy.spatial")
 
 _POGSON = 2.5 / math.log(10.0)
 _LIMIT_SIGMA = 5.0
@@ -40,6 +46,8 @@ class ZeroPoint:
         mag; NaN without a star. The error is that of the mean; of a single star, its own.
     scatter
         Standard deviation of the stars used, weighted as their mean, mag; NaN with fewer than two.
+    excess
+        Scatter that they have beyond their own errors, mag; NaN with fewer than two.
     n_stars
         Stars used.
     used
@@ -49,6 +57,7 @@ class ZeroPoint:
     value: float
     error: float
     scatter: float
+    excess: float
     n_stars: int
     used: NDArray[np.bool_]
 
@@ -72,6 +81,23 @@ def star_zero_points(
     error = np.hypot(_POGSON * flux_err / safe, np.nan_to_num(mag_err))
     z = mag + 2.5 * np.log10(safe / exptime)
     return np.where(good, z, np.nan), np.where(good, error, np.nan)
+
+
+def expected_errors(error: Array, excess: Array) -> Array:
+    """Errors of magnitudes as they are at the brightness expected, not the one measured.
+
+    A star that noise makes brighter than it is has a smaller relative error, weighs more, and
+    passes a limit that it would not: by 1.6 / (S/N)^2 mag the mean is too bright. What is expected
+    is the same for all stars of a brightness.
+
+    Parameters
+    ----------
+    error
+        Of the magnitudes measured, mag, shape (n,).
+    excess
+        By how much they are brighter than expected, mag, same shape.
+    """
+    return np.asarray(error * 10.0 ** (0.4 * excess), dtype=np.float64)
 
 
 def zero_point(
@@ -103,11 +129,11 @@ def zero_point(
     """
     known = np.isfinite(zero_points) & np.isfinite(errors)
     if not known.any():
-        return ZeroPoint(math.nan, math.nan, math.nan, 0, known)
+        return ZeroPoint(math.nan, math.nan, math.nan, math.nan, 0, known)
     z, own = np.where(known, zero_points, np.nan), np.where(known, errors, 0.0)
     used = known
     for step in range(_ROUNDS):
-        extra = _intrinsic(z[used], own[used], robust=step == 0)
+        extra = intrinsic_scatter(z[used], own[used], robust=step == 0)
         error = np.maximum(np.hypot(own, extra), 1e-6)
         middle = float(np.median(z[used]))
         if step:
@@ -117,19 +143,31 @@ def zero_point(
             break
         used = keep
     count = int(used.sum())
-    extra = _intrinsic(z[used], own[used], robust=False)
+    extra = intrinsic_scatter(z[used], own[used], robust=False)
     weight = 1.0 / np.maximum(np.hypot(own[used], extra), 1e-6) ** 2
     value = float((weight * z[used]).sum() / weight.sum()) + extinction * airmass
     if count == 1:
-        return ZeroPoint(value, float(own[used][0]), math.nan, 1, used)
+        return ZeroPoint(value, float(own[used][0]), math.nan, math.nan, 1, used)
     miss = z[used] + extinction * airmass - value
     chi2 = float((weight * miss**2).sum()) / (count - 1)
     scatter = math.sqrt(chi2 * count / float(weight.sum()))
-    return ZeroPoint(value, scatter / math.sqrt(count), scatter, count, used)
+    return ZeroPoint(value, scatter / math.sqrt(count), scatter, extra, count, used)
 
 
-def _intrinsic(z: Array, own: Array, *, robust: bool) -> float:
-    """Scatter that stars have beyond their own errors, mag: with it, pulls have unit scatter.
+def intrinsic_scatter(z: Array, own: Array, *, robust: bool) -> float:
+    """Scatter that values have beyond their own errors: with it, pulls have unit scatter.
+
+    Parameters
+    ----------
+    z, own
+        Values and their errors, one unit, shape (n,).
+    robust
+        Whether outliers do not count.
+
+    Returns
+    -------
+    float
+        In the unit of the values; 0 for fewer than two.
 
     Notes
     -----
@@ -225,7 +263,7 @@ def isolated(
         Pixels.
     """
     alone = np.ones(len(x), np.bool_)
-    pairs = cKDTree(np.column_stack((x, y))).query_pairs(radius, output_type="ndarray")
+    pairs = spatial.cKDTree(np.column_stack((x, y))).query_pairs(radius, output_type="ndarray")
     for one, two in ((pairs[:, 0], pairs[:, 1]), (pairs[:, 1], pairs[:, 0])):
         alone[one[flux[two] > fraction * flux[one]]] = False
     return alone

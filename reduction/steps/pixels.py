@@ -7,15 +7,18 @@ __all__ = ["cold_pixels", "hot_pixels"]
 from typing import TYPE_CHECKING
 
 import numpy as np
-import sep
 
 from reduction.steps.lit import lit_pixels
 from reduction.steps.smooth import low_pass
 from reduction.steps.statistics import clipped_statistics
+from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
+    import sep
     from numpy.typing import NDArray
+else:
+    sep = deferred("sep")
 
 
 def hot_pixels(

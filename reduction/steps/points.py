@@ -9,14 +9,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import sep
-from scipy import ndimage
+
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
+    import sep
     from numpy.typing import NDArray
+    from scipy import ndimage
 
     Image = NDArray[np.float32]
     Mask = NDArray[np.bool_]
+else:
+    sep = deferred("sep")
+    ndimage = deferred("scipy.ndimage")
 
 #: From more binning than this on two rows of those that make one will do.
 _SMALL_BINNING: Final = 4
@@ -26,6 +31,9 @@ _SMALL_BINNING: Final = 4
 _SOURCE_AREA: Final = 9
 _ELONGATED: Final = 2.5
 _FILLED: Final = 0.5
+
+#: Points of a group from which on something thin may cross it.
+_LARGE: Final = 150
 
 #: Points that lines are looked for among, at most: the brightest.
 _POINTS: Final = 4000
@@ -40,14 +48,17 @@ class Frame:
     saturated: Mask | None
 
     def noise(self) -> float:
-        """Scatter of every 91st pixel, adu; NaN where hardly one is good."""
-        part = np.s_[::13, ::7]
-        values = self.image[part]
-        good = np.isfinite(values) & ~self.rejected(part)
+        """Scatter of every 91st pixel about its neighbour, adu; NaN where hardly one is good.
+
+        A slope of the sky is none of it.
+        """
+        part, beside = np.s_[::13, :-1:7], np.s_[::13, 1::7]
+        values = self.image[part] - self.image[beside]
+        good = np.isfinite(values) & ~self.rejected(part) & ~self.rejected(beside)
         if good.mean() < 0.1:
             return math.nan
         values = values[good]
-        return float(1.4826 * np.median(np.abs(values - np.median(values))))
+        return float(1.4826 / math.sqrt(2.0) * np.median(np.abs(values - np.median(values))))
 
     def rejected(self, part: Any) -> Mask:  # noqa: ANN401  # any index
         """Whether pixels are bad or saturated."""
@@ -55,6 +66,10 @@ class Frame:
         if not given:
             return np.zeros_like(self.image[part], dtype=np.bool_)
         return np.asarray(given[0] if len(given) == 1 else given[0] | given[1])
+
+    def without(self, mask: Mask) -> Frame:
+        """The frame with more pixels to look over."""
+        return Frame(self.image, mask if self.bad is None else self.bad | mask, self.saturated)
 
     def full(self, y: NDArray[np.intp], x: NDArray[np.intp]) -> Mask:
         """Whether pixels are saturated."""
@@ -114,7 +129,7 @@ def _columns(image: Image, binning: int) -> Image:
 
 
 def _compact(points: Mask) -> Mask:
-    """Points of groups that are large and about as wide as long."""
+    """Points of groups that are large and about as wide as long; a trail on a galaxy is none."""
     labels, number = ndimage.label(points, np.ones((3, 3)))
     y, x = np.nonzero(points)
     group = labels[y, x]
@@ -131,4 +146,10 @@ def _compact(points: Mask) -> Mask:
     round_ = (area >= _SOURCE_AREA) & (long < _ELONGATED**2 * short)
     round_ &= area > _FILLED * 4.0 * math.pi * np.sqrt(long * short)  # trails that cross are not
     round_[0] = False
-    return np.asarray(round_[labels])
+    compact = np.asarray(round_[labels])
+    large = round_ & (area > _LARGE)
+    if large.any():
+        part = large[labels]
+        thick = ndimage.binary_opening(part, np.ones((5, 5)))
+        compact &= ~part | ndimage.binary_dilation(thick, np.ones((3, 3)), iterations=2)
+    return compact

@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.signal import convolve2d
-from scipy.stats import f as fisher
 
 from reduction.steps.distortion import DEGREE, EXPONENTS, Distortion, basis
 from reduction.steps.wcs import TanWcs
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import signal, stats
 
     Array = NDArray[np.float64]
+else:
+    signal = deferred("scipy.signal")
+    stats = deferred("scipy.stats")
 
 _FALSE_ALARM: Final = 1e-3
 
@@ -97,7 +100,7 @@ def is_significant(
     if richer[1] <= 0:
         return plain[1] > 0
     ratio = (plain[1] - richer[1]) / more / (richer[1] / free)
-    return bool(fisher.sf(ratio, more, free) < _FALSE_ALARM)
+    return bool(stats.f.sf(ratio, more, free) < _FALSE_ALARM)
 
 
 def _terms(degree: int) -> int:
@@ -142,7 +145,7 @@ def _on_the_sky(coefficients: Array, inverse: Array) -> Distortion:
     for term, (i, j) in enumerate(EXPONENTS[: len(coefficients)]):
         product = np.ones((1, 1))
         for line in (*[lines[0]] * i, *[lines[1]] * j):
-            product = convolve2d(product, line)
+            product = signal.convolve2d(product, line)
         ni, nj = (min(size, DEGREE + 1) for size in product.shape)
         for axis in (0, 1):
             found[axis, :ni, :nj] += coefficients[term, axis] * product[:ni, :nj]

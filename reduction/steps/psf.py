@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from reduction.steps.surface import Surface, fit_surface
+from reduction.steps.surface import Surface, fit_surface, needed_degree
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +31,10 @@ _WINGS: Final = (0.02, 0.7)
 
 _ITERATIONS: Final = 8
 _CLIP: Final = 3.5
+
+#: Relative error of a star's width beyond its noise, and stars that a quadratic function needs.
+_WIDTH_FLOOR: Final = 0.01
+_MANY: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +178,9 @@ def fit_psf(
     Notes
     -----
     Each star is fitted by Gauss-Newton with equal weights of pixels, all stars at once; the wings
-    are the median of the stars', the shapes a polynomial over the frame (constant below 12 stars,
-    linear below 60, then quadratic), clipped. Moffat 1969, A&A 3, 455.
+    are the median of the stars', the shapes a polynomial over the frame, weighted with the stars'
+    errors and clipped: of the degree that they demand (:func:`needed_degree`), quadratic at most
+    from 60 stars on, linear below. Moffat 1969, A&A 3, 455.
     """
     shape = pixels.shape
     half = int(np.clip(math.ceil(_REACH * fwhm), _SMALLEST, _LARGEST))
@@ -193,10 +198,14 @@ def fit_psf(
         return _round(fwhm, shape)
     keep = _stellar(state, fitted)
     place = x[whole][keep], y[whole][keep]
-    degree = 2 if keep.sum() >= 60 else 1 if keep.sum() >= 12 else 0  # see Notes
+    columns = [_XX, _XY, _YY]
+    shapes, variances = state[keep][:, columns].T, stars.variances(state)[keep][:, columns].T
+    weights = 1.0 / (variances + (2.0 * _WIDTH_FLOOR * shapes[[0, 0, 2]]) ** 2)
+    most = 2 if len(place[0]) >= _MANY else 1
+    degree = needed_degree(*place, shapes, shape=shape, most=most, weights=weights)
     xx, xy, yy = (
-        fit_surface(*place, state[keep, column], shape=shape, degree=degree, clip=_CLIP)[0]
-        for column in (_XX, _XY, _YY)
+        fit_surface(*place, part, shape=shape, degree=degree, clip=_CLIP, weights=weight)[0]
+        for part, weight in zip(shapes, weights, strict=True)
     )
     return PsfModel(float(state[keep, _WING][0]), xx, xy, yy, int(keep.sum()))
 
@@ -283,7 +292,33 @@ class _Stars:
         still &= (state[:, _FLUX] > 0) & (np.hypot(state[:, _X], state[:, _Y]) < size)
         return state, still & np.isfinite(state).all(axis=1)
 
+    def variances(self, state: Array) -> Array:
+        """Variances of flux, place and squared widths at given wings, shape (n, 6).
+
+        From the scatter of the pixels about the fit, whatever its cause.
+        """
+        residual, flat = self._linear(state, _WING)
+        free = np.maximum(self.weight.sum(axis=(1, 2), dtype=np.float64) - _WING, 1.0)
+        scatter = np.einsum("nij,nij->n", residual, residual) / free
+        normal, size = _normal(flat)
+        inverse = np.linalg.inv(normal + 1e-9 * np.eye(_WING))
+        return np.asarray(np.einsum("nii->ni", inverse) / size**2 * scatter[:, None])
+
     def _step(self, state: Array, free: int) -> Array:
+        residual, flat = self._linear(state, free)
+        right = np.matmul(flat.transpose(0, 2, 1), residual.reshape(len(state), -1, 1))
+        normal, size = _normal(flat)
+        normal = normal + 1e-3 * np.eye(free)
+        step = np.linalg.solve(normal, right.astype(np.float64) / size[:, :, None])[..., 0] / size
+        limit = np.full((len(state), free), np.inf)
+        limit[:, _X] = limit[:, _Y] = 0.5
+        limit[:, _XX : _YY + 1] = 0.3 * state[:, _XX, None]
+        if free > _WING:
+            limit[:, _WING] = 0.1
+        return np.asarray(np.clip(np.nan_to_num(step), -limit, limit), np.float64)
+
+    def _linear(self, state: Array, free: int) -> tuple[Stamps, Stamps]:
+        """What is left of the stamps, and how the first parameters change them, (n, pixels, k)."""
         model = self._model(state)
         flux = state[:, _FLUX, None, None]
         residual = (self.values - flux * model) * self.weight
@@ -298,18 +333,7 @@ class _Stars:
             change = self._model(shifted) - model
             slopes[..., column] = change * (flux / (move * scale)[:, None, None])
         slopes *= self.weight[..., None]
-        flat = slopes.reshape(len(state), -1, free)
-        normal = np.matmul(flat.transpose(0, 2, 1), flat).astype(np.float64)
-        right = np.matmul(flat.transpose(0, 2, 1), residual.reshape(len(state), -1, 1))
-        size = np.sqrt(np.maximum(np.einsum("nii->ni", normal), 1e-30))
-        normal = normal / (size[:, :, None] * size[:, None, :]) + 1e-3 * np.eye(free)
-        step = np.linalg.solve(normal, right.astype(np.float64) / size[:, :, None])[..., 0] / size
-        limit = np.full((len(state), free), np.inf)
-        limit[:, _X] = limit[:, _Y] = 0.5
-        limit[:, _XX : _YY + 1] = 0.3 * state[:, _XX, None]
-        if free > _WING:
-            limit[:, _WING] = 0.1
-        return np.asarray(np.clip(np.nan_to_num(step), -limit, limit), np.float64)
+        return np.asarray(residual, np.float32), slopes.reshape(len(state), -1, free)
 
     def _model(self, state: Array) -> Stamps:
         """Each star's function in its stamp: at pixels' centres, since the width is free."""
@@ -322,3 +346,10 @@ class _Stars:
                 part = _moffat(dx + np.float32(ox), dy + np.float32(oy), *matrix)
                 total = part if total is None else total + part
         return np.asarray(total) * np.float32(0.25)
+
+
+def _normal(slopes: Stamps) -> tuple[Array, Array]:
+    """Matrix of the normal equations with a unit diagonal, and the roots of its own diagonal."""
+    normal = np.matmul(slopes.transpose(0, 2, 1), slopes).astype(np.float64)
+    size = np.sqrt(np.maximum(np.einsum("nii->ni", normal), 1e-30))
+    return normal / (size[:, :, None] * size[:, None, :]), size

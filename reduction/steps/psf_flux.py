@@ -8,18 +8,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.linalg import spsolve
-from scipy.spatial import cKDTree
 
 from reduction.steps.psf import stamps, usable_pixels
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import sparse, spatial
+    from scipy.sparse import linalg
 
+    from reduction.steps.correlated_noise import SkyNoise
     from reduction.steps.psf import PsfModel
 
     Array = NDArray[np.float64]
+else:
+    sparse = deferred("scipy.sparse")
+    linalg = deferred("scipy.sparse.linalg")
+    spatial = deferred("scipy.spatial")
 
 #: Neighbours nearer than this part of the width are one source: no fit can part them.
 _INSEPARABLE: Final = 0.5
@@ -80,7 +85,7 @@ def psf_fluxes(  # noqa: PLR0913  # a frame, its noise, and the places
     psf: PsfModel,
     gain: float | Array,
     sky_error: float = 0.0,
-    correlation: float = 1.0,
+    sky: SkyNoise | None = None,
 ) -> PsfFluxes:
     """Fit the point spread function at given places, all sources together.
 
@@ -97,8 +102,8 @@ def psf_fluxes(  # noqa: PLR0913  # a frame, its noise, and the places
         e-/adu, one number or one a source.
     sky_error
         Error of the sky's level, adu: the same under all pixels of a source.
-    correlation
-        Variance of sums over many pixels of sky, over that of independent ones.
+    sky
+        Between the sources, for how pixels share noise; None: they do not.
 
     Notes
     -----
@@ -115,11 +120,24 @@ def psf_fluxes(  # noqa: PLR0913  # a frame, its noise, and the places
         _gather(pixels, bad, noise, (x[part], y[part]), psf, part, sums, wide, cross)
     flux, leverage = _together(bad, x, y, psf, sums)
     flux[sums.lost] = np.nan
-    sky = sums.sky * correlation + (sky_error * sums.area) ** 2
-    variance = (sky + np.maximum(sums.photons, 0.0) / gain) / np.maximum(sums.square, 1e-30) ** 2
+    shared, shared_spread = _shared(sky, psf)
+    dark = sums.sky * shared + (sky_error * sums.area) ** 2
+    variance = (dark + np.maximum(sums.photons, 0.0) / gain) / np.maximum(sums.square, 1e-30) ** 2
     flux_err = np.where(sums.lost, np.nan, np.sqrt(variance * leverage))
-    spread, spread_err = _spread(flux, sums, wide, cross, gain, correlation)
+    spread, spread_err = _spread(flux, sums, wide, cross, gain, shared_spread)
     return PsfFluxes(flux, flux_err, spread, spread_err)
+
+
+def _shared(sky: SkyNoise | None, psf: PsfModel) -> tuple[float, float]:
+    """Factors on the sky's variance in fluxes and in ``spread``, as in the frame's middle."""
+    if sky is None:
+        return 1.0, 1.0
+    place = np.array([psf.xx.x0]), np.array([psf.xx.y0])
+    offsets = np.arange(-psf.half, psf.half + 1, dtype=np.float32)
+    apart = offsets[None, None, :], offsets[None, :, None]
+    (star,), (broad,) = psf.at(*place, *apart), psf.at(*place, *apart, wider=_WIDER)
+    ratio = float((star * broad).sum() / (star * star).sum())
+    return sky.factor(star), sky.factor(broad - np.float32(ratio) * star)
 
 
 def _gather(  # noqa: PLR0913, PLR0917  # one chunk's share of everything
@@ -161,7 +179,7 @@ def _together(
     count = len(x)
     if count < 2:
         return alone, np.ones(count)
-    tree = cKDTree(np.column_stack((x, y)))
+    tree = spatial.cKDTree(np.column_stack((x, y)))
     pairs = tree.query_pairs(2.0 * psf.half, output_type="ndarray")
     apart = np.hypot(x[pairs[:, 0]] - x[pairs[:, 1]], y[pairs[:, 0]] - y[pairs[:, 1]])
     pairs = pairs[apart > _INSEPARABLE * psf.fwhm(x[pairs[:, 0]], y[pairs[:, 0]])]
@@ -176,14 +194,14 @@ def _together(
         overlap[part] = _overlap(bad, x, y, psf, here[part], there[part])
     overlap /= square[here]
     diagonal = np.arange(count)
-    matrix = coo_array(
+    matrix = sparse.coo_array(
         (
             np.concatenate((np.ones(count), overlap)),
             (np.concatenate((diagonal, here)), np.concatenate((diagonal, there))),
         ),
         shape=(count, count),
     )
-    flux = np.asarray(spsolve(matrix.tocsc(), alone), dtype=np.float64)
+    flux = np.asarray(linalg.spsolve(matrix.tocsc(), alone), dtype=np.float64)
     shared = np.bincount(here, weights=overlap**2, minlength=count)
     return flux, 1.0 / np.maximum(1.0 - shared, 0.1)
 

@@ -10,15 +10,18 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtri
 
 from reduction.steps.statistics import clipped_statistics
+from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from scipy import special
+else:
+    special = deferred("scipy.special")
 
 #: Differences looked at for the central interval at most: 0.1 % of error from their number.
 _SAMPLE = 1 << 20
@@ -110,7 +113,7 @@ def _central_width(values: NDArray[np.float32]) -> float:
         return 0.0
     below = counts.cumsum()[:-1] / sample.size
     edges = (levels[:-1].astype(np.float64) + levels[1:]) / 2
-    low, high = np.interp([-1.0, 1.0], ndtri(below), edges)
+    low, high = np.interp([-1.0, 1.0], special.ndtri(below), edges)
     return float(high - low)
 
 

@@ -15,18 +15,21 @@ from itertools import product
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.spatial import cKDTree
-from scipy.stats import poisson
 
 from reduction.steps.matching import find_rotation, find_shift, match_nearest
 from reduction.steps.wcs import TanWcs, deproject, project
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from scipy import spatial, stats
 
     Array = NDArray[np.float64]
+else:
+    spatial = deferred("scipy.spatial")
+    stats = deferred("scipy.stats")
 
 _TURN_AT_LEAST: Final = 5
 _SHIFT_AT_LEAST: Final = 2
@@ -195,10 +198,10 @@ def _by_chance(points: Array, others: Array, radius: float) -> float:
     ring = radius * np.stack((np.cos(angles), np.sin(angles)), axis=-1)
     shifts = np.concatenate([ring * size for size in _RINGS])
     copies = (points[np.newaxis, :, :] + shifts[:, np.newaxis, :]).reshape(-1, 2)
-    near, _ = cKDTree(others).query(copies, distance_upper_bound=radius)
+    near, _ = spatial.cKDTree(others).query(copies, distance_upper_bound=radius)
     return max(float(np.isfinite(near).sum()), 1.0) / len(shifts)
 
 
 def _chance(matches: int, by_chance: float, trials: float) -> float:
     """How many of the hypotheses tried would meet so many matches where none is true."""
-    return float(trials * poisson.sf(matches - 1, by_chance))
+    return float(trials * stats.poisson.sf(matches - 1, by_chance))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from reduction.steps.cosmic import find_cosmics
 from reduction.steps.fringe import fringes_of
@@ -17,12 +16,16 @@ from reduction.steps.overscan import OverscanMethod
 from reduction.steps.satellite import find_satellites
 from reduction.steps.saturation import saturated_map
 from reduction.steps.weight import bit_mask, weight_image
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import ndimage
 
     from reduction.instruments.base import Section
-    from reduction.steps.satellite import Trail
+    from reduction.steps.trail import Trail
+else:
+    ndimage = deferred("scipy.ndimage")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["ReferenceKind", "ReferenceTable", "parse_reference", "recognise_reference"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     Columns = Mapping[str, Sequence[str]]
 
 _VALID_MAG: Final = (5.0, 30.0)
+#: Names that the epoch of positions has: our own, and Gaia's.
+_EPOCHS: Final = ("epoch", "ref_epoch")
+#: Columns whose errors make no band of them.
+_PLACE: Final = frozenset(("ra", "dec", "pmra", "pmdec", *_EPOCHS))
 _COLOURS: Final = ("V", "B-V", "U-B", "V-R", "V-I")
 
 
@@ -46,6 +50,9 @@ class ReferenceTable:
         Degrees ICRS, shape (n,).
     mags, mag_errs
         Magnitudes and their errors by band, each of shape (n,); NaN where not known.
+    motion
+        "pm_ra", "pm_dec" (mas a year, the first along the sky) and "epoch" (Julian year of the
+        positions), shape (n,), NaN where not known; empty for a catalogue without.
     """
 
     name: NDArray[np.str_]
@@ -53,6 +60,7 @@ class ReferenceTable:
     dec: Array
     mags: Mapping[str, Array]
     mag_errs: Mapping[str, Array]
+    motion: Mapping[str, Array] = field(default_factory=dict)
 
     def band(self, name: str) -> tuple[Array, Array]:
         """Magnitudes and errors of a band, all NaN where the catalogue does not have it."""
@@ -106,7 +114,9 @@ def parse_reference(columns: Columns, kind: ReferenceKind | None = None) -> Refe
     Missing magnitudes of the SDSS files are 0 or 99.999: 5 < mag < 30 is kept. B, V, R and I of
     these are Lupton's (2005), see :mod:`reduction.steps.transformation`. ``native`` has the
     columns name, ra, dec (degrees) and for each band its magnitude under the band's name and its
-    error under ``e_`` and the name.
+    error under ``e_`` and the name. Any kind may have ``pmra`` (times cos dec) and ``pmdec``, mas
+    a year, as Gaia has them, and then has to have the positions' ``epoch`` (or ``ref_epoch``), a
+    Julian year.
     """
     kind = kind or recognise_reference(list(columns))
     missing = _NEEDED[kind] - set(columns)
@@ -124,7 +134,20 @@ def parse_reference(columns: Columns, kind: ReferenceKind | None = None) -> Refe
         found = f"ra {ra[row]:g}, dec {dec[row]:g} in row {row + 1}"
         raise IngestError("", f"found {found}, expected 0 <= ra < 360 and -90 <= dec <= 90")
     name, mag, err = _PARSERS[kind](columns)
-    return ReferenceTable(np.asarray(name, dtype=np.str_), ra, dec, mag, err)
+    return ReferenceTable(np.asarray(name, dtype=np.str_), ra, dec, mag, err, _motion(columns))
+
+
+def _motion(columns: Columns) -> dict[str, Array]:
+    """Proper motions and epoch, where a catalogue has them."""
+    if "pmra" not in columns and "pmdec" not in columns:
+        return {}
+    epoch = next((name for name in _EPOCHS if name in columns), "")
+    missing = {"pmra", "pmdec"} - set(columns) | (set() if epoch else {"epoch"})
+    if missing:
+        found = f"found proper motions, and no column {', '.join(sorted(missing))}"
+        raise IngestError("", f"{found}: expected pmra, pmdec (mas/yr) and epoch (year)")
+    motion = {"pm_ra": "pmra", "pm_dec": "pmdec", "epoch": epoch}
+    return {name: _numbers(columns, column) for name, column in motion.items()}
 
 
 _NOTHING: Final = frozenset(("", "nan", "null", "none", "-", "--"))
@@ -162,7 +185,7 @@ def _tycho2(columns: Columns) -> _Parsed:
 
 
 def _native(columns: Columns) -> _Parsed:
-    bands = [name for name in columns if f"e_{name}" in columns]
+    bands = [name for name in columns if f"e_{name}" in columns and name not in _PLACE]
     mag = {band: _numbers(columns, band) for band in bands}
     return columns["name"], mag, {band: _numbers(columns, f"e_{band}") for band in bands}
 

@@ -1,25 +1,29 @@
-"""Find the trails of satellites and aeroplanes: straight, narrow, and across the frame."""
+"""Find the trails of satellites and aeroplanes: straight, narrow, and long."""
 
 from __future__ import annotations
 
-__all__ = ["Trail", "find_satellites"]
+__all__ = ["find_satellites"]
 
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy import ndimage
 
 from reduction.steps.hough import HoughTransform, Line
 from reduction.steps.points import Frame, standing_out
 from reduction.steps.strip import REACH, Strip
+from reduction.steps.trail import Trail, aligned, draw, measured
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import ndimage
 
     Image = NDArray[np.float32]
     Mask = NDArray[np.bool_]
+else:
+    ndimage = deferred("scipy.ndimage")
 
 #: Pixels a side of the image that lines are looked for in, at least, and how many pixels of the
 #: frame make one of it, at most.
@@ -36,58 +40,39 @@ _STEPS: Final = 1200
 #: What a piece of a line must show: standard deviations of its median.
 _SIGNIFICANT: Final = 2.5
 
-#: Part of a line's pieces that shows a trail: of one that crosses the frame, and of one that
-#: begins at an edge of it.
+#: Part of a line's pieces that shows a trail which crosses the frame; how many, but for two, of
+#: a short one.
 _CROSSING: Final = 0.6
-_ENTERING: Final = 0.4
+_ENOUGH: Final = 9
 
 #: Part of the pieces between its ends that shows a trail which does not cross.
 _WHOLE: Final = 0.9
 
-#: Fewest pieces that show a trail, and one that does not cross; their excess altogether, in
-#: standard deviations.
+#: Fewest pieces that show a trail; their excess altogether, in standard deviations.
 _FEWEST: Final = 6
-_FEWEST_ENTERING: Final = 12
 _SURE: Final = 12.0
 
-#: Fall of a spike's light from its star: nearest to farthest third.
+#: Fall of a spike's light from its star: nearest to farthest third; the same of a spike that
+#: comes from outside, and from third to third of it.
 _SPIKE: Final = 2.0
+_OUTSIDE: Final = 3.0
+_FALLS: Final = 1.3
+
+#: Light of a galaxy's middle third over that of the others, where it goes through the frame; and
+#: by how much light from one peak may rise towards its sides, a part of it.
+_BULGE: Final = 3.0
+_RISE: Final = 0.2
 
 #: Part of a line's pixels which, saturated, tells a bleeding column.
 _BLEED: Final = 0.1
 
-#: A trail ends, across, where it is fainter than this part of the noise of a pixel.
-_EDGE: Final = 0.25
-
-#: A trail has fallen to half its brightness at this distance from its middle, pixels.
-_NARROW: Final = 6.0
-
 #: Lines within this angle of the image's axes, radians, may be columns.
 _AXIS: Final = 0.05
 
-
-@dataclass(frozen=True, slots=True)
-class Trail:
-    """A trail, in pixels of the frame.
-
-    Attributes
-    ----------
-    line
-        Its middle.
-    brightness
-        Median of its middle above the sky, adu.
-    length, half_width
-        Of what is masked, pixels.
-    part
-        From where to where (excluded) along the image's axis that the line follows, pixels;
-        infinite where it goes on to the edge.
-    """
-
-    line: Line
-    brightness: float
-    length: float
-    half_width: float
-    part: tuple[float, float]
+#: Pixels by which a column may seem to lean from edge to edge, and part of its light that lies in
+#: three pixels: that of a trail is spread by the air.
+_UPRIGHT: Final = 3.0
+_COLUMN: Final = 0.8
 
 
 def find_satellites(
@@ -111,7 +96,7 @@ def find_satellites(
     detection_threshold
         Signal of a point of a trail in standard deviations of the binned image's noise.
     hough_threshold
-        Shortest line through the frame that is looked at, pixels.
+        Shortest trail that is looked for, pixels.
 
     Returns
     -------
@@ -123,8 +108,8 @@ def find_satellites(
     Astro-WISE ``SatelliteMap``: DetectionThreshold, HoughThreshold. Points of the binned image
     that stand out and are no compact source vote for lines. A line is a trail if pieces of the
     frame along it show a narrow excess in their medians (so that a star in a piece does not
-    count) over most of its way, or from an edge of the frame inwards: a galaxy, a spike or a
-    bleeding column ends before.
+    count) over most of its way; or without a gap over ``hough_threshold`` pixels, with ends as
+    bright as the rest, which a galaxy and a spike do not have.
     """
     found = np.zeros(image.shape, dtype=np.bool_)
     trails: list[Trail] = []
@@ -142,11 +127,13 @@ def find_satellites(
         if excess < _WORTH:
             break
         line = _through(line, x, y)
-        trail = _look(frame, line.scaled(binning), noise, hough_threshold)
+        trail = _look(frame.without(found), line.scaled(binning), noise, hough_threshold)
         if trail is not None:
             trails.append(trail)
-            _draw(found, trail)
-        near = np.abs(line.offset(x, y)) < 4.0
+            draw(found, trail)
+            line = trail.line.scaled(1 / binning)
+        reach = 4.0 if trail is None else max(trail.half_width / binning, 1.0) + 1.0
+        near = np.abs(line.offset(x, y)) < reach
         hough.take_out(x[near], y[near])
         x, y = x[~near], y[~near]
     return found, trails
@@ -166,43 +153,77 @@ def _through(line: Line, x: Image, y: Image) -> Line:
     return line
 
 
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """A line as it is seen: its strip and pieces, what each shows, and where the trail may be."""
+
+    strip: Strip
+    pieces: Image
+    signal: Image
+    error: Image
+    run: tuple[int, int]
+    crosses: bool
+
+    @property
+    def shows(self) -> NDArray[np.bool_]:
+        """Whether a piece shows light."""
+        return self.signal > _SIGNIFICANT * self.error
+
+    @property
+    def length(self) -> float:
+        """Of the run, pixels."""
+        first, last = self.run
+        steps = (last - first) * self.pieces.shape[1] * self.strip.stride
+        return float(steps / self.strip.scale)
+
+
 def _look(frame: Frame, line: Line, noise: float, shortest: float) -> Trail | None:
     """The trail on a line, if there is one."""
     strip = Strip.along(line, frame.image.shape, most_steps=_STEPS)
-    if strip is None or strip.length < shortest or _is_column(frame, strip):
+    if strip is None or strip.length < shortest:
         return None
+    for _ in range(2):  # onto the line, and onto the part of it that shows light
+        sight = _seen(frame, strip, noise)
+        first, last = sight.run if sight.length > 0 else (0, len(sight.pieces))
+        strip = aligned(strip, sight.pieces, first, last, frame.image.shape)
+    sight = _seen(frame, strip, noise)
+    if not _is_long(sight, shortest) or _is_column(frame, sight):
+        return None
+    stars = _stars(frame, sight)
+    if any(_fades(sight, star) for star in stars) or (stars and not sight.crosses):
+        return None
+    if not stars and _swells(sight):
+        return None
+    return measured(noise, sight.strip, sight.pieces, sight.signal, sight.run)
+
+
+def _seen(frame: Frame, strip: Strip, noise: float) -> _Sight:
+    """What a line shows, and on which part of it."""
     pieces = strip.pieces(frame.image, frame.bad)
     signal, error = strip.excess(pieces, noise)
-    first, last = _longest_run(signal > _SIGNIFICANT * error, np.isfinite(signal))
-    if last - first < 2:
-        return None
-    strip = _aligned(strip, pieces, first, last, frame.image.shape)
-    pieces = strip.pieces(frame.image, frame.bad)
-    signal, error = strip.excess(pieces, noise)
-    shows = signal > _SIGNIFICANT * error
-    first, last = _longest_run(shows, np.isfinite(signal))
-    star = _star(frame, strip, len(pieces), first, last)
-    known = np.isfinite(signal)
-    crosses = shows.sum() >= _CROSSING * known.sum()
-    enters = (first == 0 or last == len(pieces)) and last - first >= _ENTERING * len(pieces)
-    enters = enters and shows[first:last].sum() >= _FEWEST_ENTERING
-    whole = shows[first:last].sum() >= _WHOLE * known[first:last].sum()
-    if not crosses and not (enters and whole and star is None):
-        return None
-    if _is_column(frame, strip):  # seen from aside before
-        return None
-    if star is not None and _fades(signal, shows, star):
-        return None
-    if _sum_of(signal[first:last] / error[first:last]) < _SURE or shows.sum() < _FEWEST:
-        return None
-    return _measure(noise, strip, pieces[first:last], signal[first:last], (first, last))
+    shows, known = signal > _SIGNIFICANT * error, np.isfinite(signal)
+    number = int(known.sum())
+    crosses = bool(shows.sum() >= max(_CROSSING * number, min(number - 2, _ENOUGH)))
+    run = _whole_run(shows) if crosses else _longest_run(shows, known)
+    return _Sight(strip, pieces, signal, error, run, crosses)
+
+
+def _is_long(sight: _Sight, shortest: float) -> bool:
+    """Whether a run is long and bright enough for a trail, and without a gap if it ends."""
+    part = slice(*sight.run)
+    shows, known = sight.shows[part], np.isfinite(sight.signal[part])
+    if shows.sum() < _FEWEST:
+        return False
+    if not sight.crosses and (sight.length < shortest or shows.sum() < _WHOLE * known.sum()):
+        return False
+    significance = float(np.nanmedian(sight.signal[part] / sight.error[part]))
+    return significance * math.sqrt(known.sum()) >= _SURE
 
 
 def _longest_run(shows: NDArray[np.bool_], known: NDArray[np.bool_]) -> tuple[int, int]:
     """First and last (excluded) piece of the longest stretch that mostly shows a trail.
 
-    Pieces of which nothing is known are bridged, as is one that does not show it; what is left
-    of two pieces at an end of the line is taken along.
+    Pieces of which nothing is known are bridged, as is one that does not show it.
     """
     bridged = ndimage.binary_closing(np.pad(shows | ~known, 2), np.ones(4))[2:-2] & (
         ndimage.uniform_filter1d(shows.astype(float), 9, mode="nearest") > 0.4
@@ -213,105 +234,82 @@ def _longest_run(shows: NDArray[np.bool_], known: NDArray[np.bool_]) -> tuple[in
     lengths = np.bincount(labels, weights=shows, minlength=number + 1)
     lengths[0] = 0
     places = np.flatnonzero(labels == lengths.argmax())
-    first, last = int(places[0]), int(places[-1]) + 1
-    first = 0 if first <= 2 else first
-    last = shows.size if shows.size - last <= 2 else last
-    return first, last
+    return int(places[0]), int(places[-1]) + 1
 
 
-def _is_column(frame: Frame, strip: Strip) -> bool:
+def _whole_run(shows: NDArray[np.bool_]) -> tuple[int, int]:
+    """First and last (excluded) piece that shows a trail beside another that does."""
+    pairs = np.flatnonzero(shows[:-1] & shows[1:])
+    return (int(pairs[0]), int(pairs[-1]) + 2) if pairs.size else (0, 0)
+
+
+def _is_column(frame: Frame, sight: _Sight) -> bool:
     """Whether a line is a bleeding or a bad column or row."""
+    strip = sight.strip
     lean = math.sqrt(max(1.0 - strip.scale**2, 0.0))
     if lean > _AXIS:
         return False
     core = np.s_[:, REACH - 8 : REACH + 9]
-    full = frame.full(strip.y[core], strip.x[core])
-    return bool(full.any(axis=1).mean() > _BLEED or lean * strip.length < 1.0)
+    full = frame.full(strip.y[core], strip.x[core]).any(axis=1)
+    if full.mean() > _BLEED:
+        return True
+    if lean * strip.length > _UPRIGHT:
+        return False
+    if not (strip.inside[:, 0].all() and strip.inside[:, -1].all()):  # an edge glows as well
+        return True
+    profile = np.nan_to_num(strip.profile(sight.pieces[slice(*sight.run)]))
+    light = np.maximum(profile[REACH - 8 : REACH + 9], 0.0)
+    return bool(full.any() or light[7:10].sum() > _COLUMN * light.sum())
 
 
-def _aligned(strip: Strip, pieces: Image, first: int, last: int, shape: tuple[int, ...]) -> Strip:
-    """The strip moved and turned onto the light of its pieces."""
-    at = np.arange(first, last) + 0.5
-    middles = strip.centroids(pieces[first:last])
-    good = np.abs(middles - np.median(middles)) < 4.0
-    if np.count_nonzero(good) < 3:
-        return strip
-    slope, shift = np.polyfit(at[good], middles[good], 1)
-    steps = pieces.shape[1]
-    ends = np.array([0.5, len(pieces) - 0.5])
-    moved = slope * ends + shift
-    along = (ends * steps).astype(np.intp)
-    x, y = strip.x[along, REACH].astype(float), strip.y[along, REACH].astype(float)
-    x, y = (x + moved, y) if strip.is_steep else (x, y + moved)
-    along_x, along_y = x[1] - x[0], y[1] - y[0]
-    angle = math.atan2(along_x, -along_y) % math.pi
-    line = Line(angle, x[0] * math.cos(angle) + y[0] * math.sin(angle))
-    return Strip.along(line, shape, most_steps=_STEPS) or strip
-
-
-def _star(frame: Frame, strip: Strip, pieces: int, first: int, last: int) -> int | None:
-    """Number of the piece with most saturated pixels; None where there are none in the run."""
+def _stars(frame: Frame, sight: _Sight) -> list[int]:
+    """Numbers of the pieces of a run with most saturated pixels: one of each group."""
+    strip, pieces = sight.strip, len(sight.pieces)
     core = np.s_[:, REACH - 4 : REACH + 5]
     full = (frame.full(strip.y[core], strip.x[core]) & strip.inside[core]).sum(axis=1)
-    steps = max(len(full) // pieces, 1)
+    steps = sight.pieces.shape[1]
     by_piece = full[: pieces * steps].reshape(pieces, steps).sum(axis=1)
-    at = int(by_piece.argmax())
-    return at if by_piece[at] > 0 and first <= at < last else None
+    labels, number = ndimage.label(by_piece > 0)
+    most = ndimage.maximum_position(by_piece, labels, np.arange(1, number + 1))
+    return [int(at) for (at,) in most if sight.run[0] <= at < sight.run[1]]
 
 
-def _sum_of(significance: Image) -> float:
-    """Significance of pieces taken together."""
-    known = significance[np.isfinite(significance)]
-    return float(known.sum()) / math.sqrt(max(known.size, 1))
-
-
-def _fades(signal: Image, shows: NDArray[np.bool_], star: int) -> bool:
+def _fades(sight: _Sight, star: int) -> bool:
     """Whether light falls with the distance from a star, as a diffraction spike's does."""
-    places = np.flatnonzero(shows)
+    places = np.flatnonzero(sight.shows)
     places = places[np.abs(places - star) > 1]
     if places.size < 3:
         return True
     order = places[np.argsort(np.abs(places - star), kind="stable")]
     third = max(order.size // 3, 1)
-    near, far = np.median(signal[order[:third]]), np.median(signal[order[-third:]])
+    near, far = (np.median(sight.signal[part]) for part in (order[:third], order[-third:]))
     return bool(near > _SPIKE * far)
 
 
-def _measure(
-    noise: float, strip: Strip, pieces: Image, signal: Image, run: tuple[int, int]
-) -> Trail | None:
-    """Width and brightness of a trail; None where it is as wide as a galaxy."""
-    profile = np.nan_to_num(strip.profile(pieces))
-    offset = np.arange(-REACH, REACH + 1) * strip.scale
-    peak = float(np.median(profile[np.abs(offset) <= 1.0]))
-    rim = np.abs(np.abs(offset) - _NARROW) <= 1.0
-    if not peak > max(_EDGE * noise, 2.0 * float(np.median(profile[rim]))):
-        return None
-    error = 1.25 * noise / math.sqrt(pieces.shape[0] * pieces.shape[1])
-    limit = max(_EDGE * noise, 2.0 * error)
-    dark = np.abs(offset)[profile < limit]
-    half = float(min(dark.min() if dark.size else np.inf, REACH * strip.scale - 1.0))
-    steps = pieces.shape[1]
-    first, last = run[0] * steps, run[1] * steps
-    to_edge = last > len(strip.y) - steps
-    return Trail(
-        line=strip.line,
-        brightness=float(np.nanmedian(signal)),
-        length=(last - first) * strip.stride / strip.scale,
-        half_width=max(half, 1.5),
-        part=(
-            float(strip.steps[first]) if first else -math.inf,
-            math.inf if to_edge else float(strip.steps[last]),
-        ),
+def _swells(sight: _Sight) -> bool:
+    """Whether light falls towards an end in the frame, as that of a galaxy or a spike does.
+
+    From edge to edge it may, but not steadily and much, as that of a star outside does, nor from
+    the middle to both sides and never rise again, as it may where something tumbles.
+    """
+    first, last = sight.run
+    run = sight.signal[first:last]
+    third = run.size // 3
+    begin, middle, end = (
+        float(np.nanmedian(part)) for part in (run[:third], run[third:-third], run[-third:])
     )
+    if sight.crosses:
+        high, low = max(begin, end), min(begin, end)
+        if middle > _BULGE * high and _has_one_peak(np.nan_to_num(run)):
+            return True
+        return high > max(_FALLS * middle, _OUTSIDE * low) and middle > _FALLS * low
+    ends = [begin] if first > 0 else []
+    ends += [end] if last < sight.signal.size else []
+    return any(max(begin, middle, end) > _SPIKE * light for light in ends)
 
 
-def _draw(mask: Mask, trail: Trail) -> None:
-    """Set the pixels of a trail."""
-    strip = Strip.along(trail.line, mask.shape, margin=2.0 * trail.half_width)
-    if strip is None:
-        return
-    x, y = (index.astype(np.float32) for index in (strip.x, strip.y))
-    take = strip.inside & (np.abs(trail.line.offset(x, y)) <= trail.half_width)
-    take &= ((strip.steps >= trail.part[0]) & (strip.steps < trail.part[1]))[:, None]
-    mask[strip.y[take], strip.x[take]] = True
+def _has_one_peak(light: Image) -> bool:
+    """Whether light falls to both sides of its peak, but for noise."""
+    peak, change = int(light.argmax()), np.diff(light)
+    wrong = np.maximum(-change[:peak], 0.0).sum() + np.maximum(change[peak:], 0.0).sum()
+    return bool(wrong < _RISE * light[peak])

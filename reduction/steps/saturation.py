@@ -7,14 +7,17 @@ __all__ = ["saturated_map"]
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
 
 from reduction.steps.isr import saturated_pixels
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import ndimage
 
     from reduction.instruments.base import Section
+else:
+    ndimage = deferred("scipy.ndimage")
 
 
 def saturated_map(

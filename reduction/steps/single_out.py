@@ -7,15 +7,18 @@ __all__ = ["single_out"]
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from reduction.steps.friends import friends
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import spatial
 
     Array = NDArray[np.float64]
     Indices = NDArray[np.intp]
+else:
+    spatial = deferred("scipy.spatial")
 
 _SHRINK: Final = 0.7
 _LEVELS: Final = 24
@@ -97,7 +100,7 @@ def _together(
     centre = np.stack([np.bincount(piece, points[:, k]) / count for k in range(3)], axis=1)
     owner = np.zeros(len(count), np.intp)
     owner[piece] = parent
-    pairs = cKDTree(centre).query_pairs(reach, output_type="ndarray")
+    pairs = spatial.cKDTree(centre).query_pairs(reach, output_type="ndarray")
     pairs = pairs[owner[pairs[:, 0]] == owner[pairs[:, 1]]]
     gap = np.linalg.norm(centre[pairs[:, 0]] - centre[pairs[:, 1]], axis=1)
     # equal gaps in an order that the numbering does not decide

@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.polynomial import chebyshev
-from scipy import ndimage
 
 from reduction.steps.background import estimate_background
 from reduction.steps.combine import combine
 from reduction.steps.lit import lit_pixels
 from reduction.steps.smooth import low_pass
+from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from scipy import ndimage
+else:
+    ndimage = deferred("scipy.ndimage")
 
 #: Standard deviation of the Gaussian that sources are looked for with, pixels, and what is left
 #: of the noise after it: 1 / (2 sqrt(pi) sigma).

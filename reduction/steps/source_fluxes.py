@@ -9,20 +9,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import sep
 
-from reduction.steps.photometry import isolated
+from reduction.steps.photometry import intrinsic_scatter, isolated
 from reduction.steps.psf import fit_psf
 from reduction.steps.psf_flux import psf_fluxes
-from reduction.steps.surface import Surface, fit_surface
+from reduction.steps.surface import Surface, fit_surface, needed_degree
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
+    import sep
     from numpy.typing import NDArray
 
+    from reduction.steps.correlated_noise import SkyNoise
     from reduction.steps.psf import PsfModel
+    from reduction.steps.psf_flux import PsfFluxes
 
     Array = NDArray[np.float64]
     Sources = NDArray[np.void]
+else:
+    sep = deferred("sep")
 
 _KRON_FACTOR: Final = 2.5
 _KRON_MINIMUM: Final = 3.5
@@ -61,8 +66,8 @@ class Frame:
         e-/adu, one number or one a source: see :func:`gain_of_sources`.
     sky_error
         Error of the sky's level, adu.
-    correlation
-        Variance of sums over pixels of sky, over that of independent ones.
+    sky
+        Between the sources, for how pixels share noise; None: they do not.
     floor
         Relative error that no flux is better than: of the flat field, for instance.
     """
@@ -72,7 +77,7 @@ class Frame:
     noise: NDArray[np.float32]
     gain: float | Array
     sky_error: float = 0.0
-    correlation: float = 1.0
+    sky: SkyNoise | None = None
     floor: float = 0.0
 
     def total_error(self, flux: Array, error: Array, area: Array | float) -> Array:
@@ -126,8 +131,8 @@ def aperture_fluxes(
     """
     x, y = sources["x"], sources["y"]
     noise = frame.noise
-    if frame.correlation != 1.0:
-        noise = noise * np.float32(math.sqrt(frame.correlation))
+    if frame.sky is not None:
+        noise = noise * np.float32(math.sqrt(frame.sky.factor_of_circle(aperture_radius)))
     flux, error, _ = sep.sum_circle(frame.pixels, x, y, aperture_radius, subpix=5, err=noise)
     error = _with_photons(flux, error, frame.gain)
     area = math.pi * aperture_radius**2
@@ -200,9 +205,9 @@ def point_source_fluxes(
         psf=psf,
         gain=frame.gain,
         sky_error=frame.sky_error,
-        correlation=frame.correlation,
+        sky=frame.sky,
     )
-    correction = _correction(frame, sources, found.flux, stars, aperture_radius, psf)
+    correction, misfit = _correction(frame, sources, found, stars, aperture_radius, psf)
     low, high = (part * correction.middle for part in _VARIES)
     scale = np.clip(correction.at(x, y), low, high)
     flux, error = found.flux * scale, found.flux_err * scale
@@ -211,7 +216,8 @@ def point_source_fluxes(
         relative = error / np.where(significant, flux, 1.0)
         flux = np.where(significant, flux / (1.0 + relative**2), flux)
     sources["flux_psf"] = flux
-    sources["flux_psf_err"] = np.hypot(error, frame.floor * np.nan_to_num(sources["flux_psf"]))
+    floor = math.hypot(frame.floor, misfit)
+    sources["flux_psf_err"] = np.hypot(error, floor * np.nan_to_num(sources["flux_psf"]))
     sources["spread"], sources["spread_err"] = found.spread, found.spread_err
     return psf
 
@@ -242,28 +248,44 @@ def _stars(sources: Sources, aperture_radius: float, forgiven: int) -> NDArray[n
 def _correction(  # a frame's fluxes of two kinds
     frame: Frame,
     sources: Sources,
-    flux: Array,
+    found: PsfFluxes,
     stars: NDArray[np.intp],
     aperture_radius: float,
     psf: PsfModel,
-) -> Surface:
-    """Flux in the circle over that of the function, over the frame."""
-    usable = stars[(flux[stars] > 0) & (sources["flux_aper"][stars] > 0)]
+) -> tuple[Surface, float]:
+    """Flux in the circle over that of the function, over the frame.
+
+    And by how much the function's flux is wrong beyond noise, a part of it: where it is not the
+    stars'. What the ratio of both scatters beyond noise may be either's (a neighbour in the
+    circle, a width that the function misses), so that half of its variance is counted. It is
+    known where enough stars are bright.
+    """
+    bright = sources["flux_aper"]
+    usable = stars[(found.flux[stars] > 0) & (bright[stars] > 0)]
     shape = frame.pixels.shape
     if len(usable) == 0:
         beta = 1.0 / psf.wings
         width2 = psf.xx.middle / (4.0 * (2.0**psf.wings - 1.0))
         inside = 1.0 - (1.0 + aperture_radius**2 / width2) ** (1.0 - beta)
-        return Surface.constant(inside, shape)
-    ratio = sources["flux_aper"][usable] / flux[usable]
-    relative = sources["flux_aper_err"][usable] / sources["flux_aper"][usable]
-    surface, _ = fit_surface(
-        sources["x"][usable],
-        sources["y"][usable],
-        ratio,
-        shape=shape,
-        degree=1 if len(usable) >= 20 else 0,  # three coefficients of some per mille
-        clip=_CLIP,
-        weights=1.0 / (relative**2 + 0.005**2),
+        return Surface.constant(inside, shape), 0.0
+    x, y = sources["x"][usable], sources["y"][usable]
+    ratio = bright[usable] / found.flux[usable]
+    relative = sources["flux_aper_err"][usable] / bright[usable]
+    weights = 1.0 / (relative**2 + 0.005**2)
+    surface, used = fit_surface(x, y, ratio, shape=shape, degree=1, clip=_CLIP, weights=weights)
+    degree = needed_degree(
+        x[used], y[used], ratio[used], shape=shape, most=1, weights=weights[used]
     )
-    return surface
+    if degree < surface.degree:
+        surface, _ = fit_surface(
+            x, y, ratio, shape=shape, degree=degree, clip=_CLIP, weights=weights
+        )
+    if len(usable) < _FEWEST:
+        return surface, 0.0
+    miss = ratio / surface.at(x, y) - 1.0
+    gain = frame.gain[usable] if isinstance(frame.gain, np.ndarray) else frame.gain
+    # most of the photons are the same ones in both fluxes, and their pixels' noise too
+    theirs = found.flux_err[usable] / found.flux[usable]
+    apart = relative**2 - theirs**2 + 2.0 / 3.0 / (gain * bright[usable])
+    both = intrinsic_scatter(miss, np.sqrt(np.maximum(apart, 0.0)), robust=True)
+    return surface, both / math.sqrt(2.0)

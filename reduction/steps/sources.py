@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["SOURCE_DTYPE", "SourceFlag", "extract", "mend"]
+__all__ = ["SOURCE_DTYPE", "SourceFlag", "extract", "flag_merged", "mend"]
 
-from enum import IntFlag
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import sep
 
+from reduction.quality import QualityFlags
 from reduction.steps.background import (
     Background,
     background_behind,
@@ -18,35 +17,45 @@ from reduction.steps.background import (
     unusable,
 )
 from reduction.steps.centroids import position_errors
-from reduction.steps.correlated_noise import noise_correlation, sky_level_error
+from reduction.steps.correlated_noise import SkyNoise, sky_level_error
 from reduction.steps.detect import detect
 from reduction.steps.gaussian import gaussian
+from reduction.steps.neighbours import light_of_neighbours
 from reduction.steps.source_fluxes import (
     Frame,
     aperture_fluxes,
     gain_of_sources,
     point_source_fluxes,
 )
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
+    import sep
     from numpy.typing import NDArray
 
+    from reduction.steps.psf import PsfModel
+else:
+    sep = deferred("sep")
 
-class SourceFlag(IntFlag):
+
+class SourceFlag(QualityFlags):
     """What to mind about a source; 0 is a source without blemish."""
 
-    MERGED = 1
-    """Deblended from a larger detection."""
-    TRUNCATED = 2
-    """Touches the edge of the frame."""
-    SATURATED = 4
-    """Has a saturated pixel."""
-    MASKED = 8
-    """Bad pixels, mended from their neighbours, carry more than 3 % of the aperture's flux."""
-    NO_CENTROID = 16
-    """The windowed centroid did not converge: the position is the barycentre."""
-    NO_FLUX = 32
-    """A flux could not be measured; it is NaN."""
+    MERGED = (
+        1,
+        "neighbours have more than 3 % of the light in the aperture, and more than its error",
+    )
+    TRUNCATED = 2, "touches the edge of the frame"
+    SATURATED = 4, "has a saturated pixel"
+    MASKED = (
+        8,
+        "bad pixels, mended from their neighbours, carry more than 3 % of the aperture's flux",
+    )
+    NO_CENTROID = (
+        16,
+        "the windowed centroid went astray: the place is the barycentre, less exact than pos_err",
+    )
+    NO_FLUX = 32, "a flux could not be measured; it is NaN"
 
 
 _NAMES: Final = (
@@ -56,10 +65,12 @@ _NAMES: Final = (
 SOURCE_DTYPE: Final = np.dtype([*((name, "f8") for name in _NAMES), ("flags", "i4")])
 
 _REACH: Final = 60.0
+_EXTENT: Final = 3.0
 _WIDEST: Final = 6.0
 _NARROWEST: Final = 0.3
 _GUESSED: Final = 0.03
 _MISSING: Final = 0.2
+_FOREIGN: Final = 0.03
 _MEND_SIGMA: Final = 1.5
 _MEND_WEIGHT: Final = 0.02
 _SIGMA_PER_FWHM: Final = 1.0 / 2.3548200450309493
@@ -125,36 +136,45 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     sky = background or estimate_background(image, mask=mask, box=box)
     pixels = np.ascontiguousarray(np.where(bad, 0, image - sky.level), dtype=np.float32)
     noise = np.ascontiguousarray(np.maximum(sky.rms, 1e-6), dtype=np.float32)
-    found = detect(
-        pixels, threshold, err=noise, mask=bad, minarea=min_area, gain=gain, segmentation_map=False
+    found, segments = detect(
+        pixels, threshold, err=noise, mask=bad, minarea=min_area, gain=gain, segmentation_map=True
     )
-    found = found[(found["a"] > 0) & (found["b"] > 0)]
+    number = np.arange(1, len(found) + 1, dtype=np.int32)
+    real = (found["a"] > 0) & (found["b"] > 0)
+    found, number = found[real], number[real]
     sources = np.zeros(len(found), SOURCE_DTYPE)
     if len(found) == 0:
         return sources
     _shapes(sources, found)
-    error = sky_level_error(sky.global_rms, box=box)
     if background is None:
         sky = background_behind(image, found, sky, mask=bad, box=box)
         pixels = np.ascontiguousarray(np.where(bad, 0, image - sky.level), dtype=np.float32)
         noise = np.ascontiguousarray(np.maximum(sky.rms, 1e-6), dtype=np.float32)
     mended = mend(pixels, bad)
-    _centroids(sources, found, mended)
-    correlation = noise_correlation(pixels, noise, covered(found, bad))
+    _centroids(sources, found, mended, (segments, number))
+    error = sky.level_error or sky_level_error(sky.global_rms, box=box)
+    shared = SkyNoise.of(
+        pixels,
+        noise,
+        covered(found, bad),
+        share=sky.share,
+        level_variance=sky.level_variance,
+    )
     x, y = sources["x"], sources["y"]
     gains: float | NDArray[np.float64] = gain
     if response is not None:
         gains = gain_of_sources(gain, response, x, y, radius=aperture_radius)
-    frame = Frame(mended, bad, noise, gains, error, max(correlation, 1.0), flux_floor)
+    frame = Frame(mended, bad, noise, gains, error, shared, flux_floor)
     aperture_fluxes(
         frame, sources, aperture_radius=aperture_radius, lost_flag=int(SourceFlag.NO_FLUX)
     )
     _flag(sources, found, (mended, bad, saturated), aperture_radius)
     width = np.clip(sources["fwhm"] * _SIGMA_PER_FWHM, _NARROWEST, _WIDEST)
     sources["pos_err"] = position_errors(mended, noise, x, y, width, gain=gains)
-    point_source_fluxes(
+    psf = point_source_fluxes(
         frame, sources, aperture_radius=aperture_radius, forgiven=int(SourceFlag.MERGED)
     )
+    flag_merged(sources, psf, aperture_radius=aperture_radius)
     return sources[np.argsort(-found["flux"], kind="stable")]
 
 
@@ -166,12 +186,21 @@ def _shapes(sources: NDArray[np.void], found: NDArray[np.void]) -> None:
 
 
 def _centroids(
-    sources: NDArray[np.void], found: NDArray[np.void], pixels: NDArray[np.float32]
+    sources: NDArray[np.void],
+    found: NDArray[np.void],
+    pixels: NDArray[np.float32],
+    segments: tuple[NDArray[np.int32], NDArray[np.int32]],
 ) -> None:
-    """Half-light radii, and from them windowed centroids; barycentres where those go astray."""
+    """Half-light radii, and from them windowed centroids; barycentres where those go astray.
+
+    The pixels of other sources (a map of numbers, and the sources' own) are left out of the radii:
+    neighbours would make a star four times too wide, and its window as large as to follow them.
+    """
     x, y, a = found["x"], found["y"], found["a"]
-    reach = np.minimum(6.0 * a, _REACH)
-    radius, _ = sep.flux_radius(pixels, x, y, reach, 0.5, subpix=5)
+    reach = np.minimum(_EXTENT * a, _REACH)
+    radius, _ = sep.flux_radius(
+        pixels, x, y, reach, 0.5, subpix=5, segmap=segments[0], seg_id=segments[1]
+    )
     radius = np.where(np.isfinite(radius) & (radius > 0), radius, a)
     sources["fwhm"] = 2.0 * radius
     width = np.minimum(2.0 * radius * _SIGMA_PER_FWHM, _WIDEST)
@@ -180,6 +209,31 @@ def _centroids(
     sources["x"] = np.where(lost, x, wx)
     sources["y"] = np.where(lost, y, wy)
     sources["flags"][lost] |= SourceFlag.NO_CENTROID
+
+
+def flag_merged(
+    sources: NDArray[np.void], psf: PsfModel | None, *, aperture_radius: float
+) -> None:
+    """Set MERGED where neighbours' light is in the aperture, in place.
+
+    Parameters
+    ----------
+    sources
+        All of a frame, with their fluxes.
+    psf
+        Of the frame; None where there are no sources.
+    aperture_radius
+        Pixels.
+    """
+    if psf is None:
+        return
+    x, y = sources["x"], sources["y"]
+    light = light_of_neighbours(
+        x, y, np.nan_to_num(sources["flux_psf"]), psf=psf, radius=aperture_radius
+    )
+    flux = np.nan_to_num(sources["flux_aper"])
+    counts = light > np.maximum(_FOREIGN * flux, np.nan_to_num(sources["flux_aper_err"]))
+    sources["flags"][counts] |= int(SourceFlag.MERGED)
 
 
 def _flag(
@@ -191,7 +245,6 @@ def _flag(
     mended, bad, saturated = frame
     ny, nx = bad.shape
     x, y, flags = sources["x"], sources["y"], sources["flags"]
-    flags[(found["flag"] & sep.OBJ_MERGED) != 0] |= SourceFlag.MERGED
     inside = (x > aperture_radius - 1) & (x < nx - aperture_radius)
     inside &= (y > aperture_radius - 1) & (y < ny - aperture_radius)
     truncated = (found["flag"] & sep.OBJ_TRUNC) != 0

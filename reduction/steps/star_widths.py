@@ -7,12 +7,16 @@ __all__ = ["star_widths"]
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import sep
+
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
+    import sep
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+else:
+    sep = deferred("sep")
 
 _REACH: Final = 2.5
 _ROUNDS: Final = 5

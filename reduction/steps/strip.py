@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["REACH", "Strip"]
+__all__ = ["REACH", "Strip", "row_medians"]
 
 import math
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
+from reduction.steps.hough import Line
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from reduction.steps.hough import Line
 
 #: Half width of a strip, pixels along the image's axis that the line crosses more steeply.
 REACH: Final = 24
@@ -24,6 +24,9 @@ _PIECE: Final = 48
 #: Largest distance from the line of what may be a trail's middle, and smallest of its sky.
 _CORE: Final = 3
 _FLANK: Final = 14
+
+#: Pixels of a flank with which its median says something.
+_HARDLY: Final = 30
 
 #: Standard deviation of a normal distribution's median over that of its mean.
 _MEDIAN: Final = 1.2533
@@ -63,15 +66,20 @@ class Strip:
         *,
         margin: float = 0.0,
         most_steps: int | None = None,
+        stride: int = 1,
     ) -> Self | None:
-        """Strip of a line in an image (ny, nx) widened by a margin; None where there is none."""
+        """Strip of a line in an image (ny, nx) widened by a margin; None where there is none.
+
+        Every ``stride``-th step is taken, or as many as make ``most_steps`` or somewhat more.
+        """
         ny, nx = shape
         margin = min(margin, REACH - 1.0)
         cosine, sine = math.cos(line.angle), math.sin(line.angle)
         steep = abs(cosine) >= abs(sine)  # the line runs up rather than across
         most, least = (cosine, sine) if steep else (sine, cosine)
         steps = np.arange(ny if steep else nx)
-        stride = 1 if most_steps is None else max(steps.size // most_steps, 1)
+        if most_steps is not None:
+            stride = max(steps.size // most_steps, 1)
         steps = steps[::stride]
         middle = (line.distance - steps * least) / most
         limit = nx if steep else ny
@@ -121,21 +129,41 @@ class Strip:
     def excess(
         self, pieces: NDArray[np.float32], noise: float
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Median of each piece's core above its flanks, and its standard error, shape (pieces,).
+        """Median of each piece's core above its brighter flank, and its error, shape (pieces,).
 
+        At a step or on a slope no line is brighter than both its sides. The error is that of the
+        noise, or what lines beside this one scatter by where that is more: among crowded stars.
         NaN where less than a third of the core is valid, or hardly a pixel of the flanks.
         """
-        offset = np.abs(np.arange(-REACH, REACH + 1)) * self.scale
-        core = pieces[:, :, offset <= _CORE].reshape(len(pieces), -1)
-        flank = pieces[:, :, offset >= min(_FLANK, 0.8 * REACH * self.scale)]
-        flank = flank.reshape(len(pieces), -1)
-        in_core, in_flank = (np.isfinite(part).sum(axis=1) for part in (core, flank))
-        signal = row_medians(core) - row_medians(flank)
+        offset = np.arange(-REACH, REACH + 1) * self.scale
+        away = min(_FLANK, 0.8 * REACH * self.scale)
+        core = _within(pieces, np.abs(offset) <= _CORE)
+        left, right = _within(pieces, offset <= -away), _within(pieces, offset >= away)
+        in_core, in_left, in_right = (
+            np.isfinite(part).sum(axis=1) for part in (core, left, right)
+        )
+        in_flank = np.maximum(in_left, in_right)
+        sides = [
+            np.where(count < _HARDLY, -np.inf, row_medians(part))
+            for part, count in ((left, in_left), (right, in_right))
+        ]
+        sky = np.maximum(*sides)
+        signal = row_medians(core) - sky
         error = (
             _MEDIAN * noise * np.sqrt(1.0 / np.maximum(in_core, 1) + 1.0 / np.maximum(in_flank, 1))
         )
-        signal[(3 * in_core < core.shape[1]) | (in_flank < 30)] = np.nan
-        return signal, error.astype(np.float32)
+        signal[(3 * in_core < core.shape[1]) | (in_flank < _HARDLY)] = np.nan
+        beside = []
+        for side in (-1.0, 1.0):
+            other = row_medians(_within(pieces, np.abs(offset - side * away) <= _CORE)) - sky
+            other[~np.isfinite(other)] = np.nan
+            # From piece to piece, without what a galaxy rises and falls by.
+            change = other[:-2] - 2.0 * other[1:-1] + other[2:]
+            change = change[np.isfinite(change)]
+            if change.size >= 5:
+                beside.append(1.4826 / math.sqrt(6.0) * float(np.median(np.abs(change))))
+        least = min(beside, default=0.0)
+        return signal, np.maximum(error, least).astype(np.float32)
 
     def profile(self, pieces: NDArray[np.float32]) -> NDArray[np.float32]:
         """Median over pieces of their medians across the line, above the flanks'.
@@ -151,15 +179,57 @@ class Strip:
         across -= row_medians(across[:, flank])[:, None]
         return row_medians(across.T)
 
-    def centroids(self, pieces: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Where each piece's light is, pixels from the line along the crossing axis."""
+    def centroids(
+        self, pieces: NDArray[np.float32], peak: float, reach: float
+    ) -> NDArray[np.float64]:
+        """Where each piece's light is, pixels from the line along the crossing axis.
+
+        Parameters
+        ----------
+        pieces
+            As :meth:`pieces` gives them.
+        peak, reach
+            Where the light is looked for, and how far from there, pixels along the axis.
+        """
         offset = np.arange(-REACH, REACH + 1)
-        near = np.abs(offset) <= _FLANK
+        near = np.abs(offset - peak) <= reach
         across = _across(pieces)
-        light = np.nan_to_num(across - row_medians(across[:, ~near])[:, None])[:, near]
+        light = np.nan_to_num(across - row_medians(across[:, np.abs(offset) > _FLANK])[:, None])
+        light = light[:, near]
         light = np.where(light > 0.3 * light.max(axis=1, keepdims=True), light, 0.0)
-        middles = light @ offset[near] / np.maximum(light.sum(axis=1), 1e-6)
+        total = light.sum(axis=1)
+        middles = np.where(total > 0, light @ offset[near] / np.maximum(total, 1e-6), peak)
         return np.asarray(middles, dtype=np.float64)
+
+    def aside(self, by: float) -> Line:
+        """The line at some distance from this one's, pixels, towards where indices grow."""
+        most = math.cos(self.line.angle) if self.is_steep else math.sin(self.line.angle)
+        return Line(self.line.angle, self.line.distance + math.copysign(by, by * most))
+
+    def moved(
+        self, by: NDArray[np.float64], steps: NDArray[np.intp], shape: tuple[int, ...]
+    ) -> Self:
+        """The strip of the line through places beside two steps of this one.
+
+        Parameters
+        ----------
+        by
+            Distance from the line at each, pixels along the crossing axis, shape (2,).
+        steps
+            Which, shape (2,).
+        shape
+            (ny, nx) of the image.
+        """
+        x, y = self.x[steps, REACH].astype(float), self.y[steps, REACH].astype(float)
+        x, y = (x + by, y) if self.is_steep else (x, y + by)
+        angle = math.atan2(x[1] - x[0], -(y[1] - y[0])) % math.pi
+        line = Line(angle, x[0] * math.cos(angle) + y[0] * math.sin(angle))
+        return type(self).along(line, shape, stride=self.stride) or self
+
+
+def _within(pieces: NDArray[np.float32], columns: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Pixels of some columns by piece, shape (pieces, n)."""
+    return pieces[:, :, columns].reshape(len(pieces), -1)
 
 
 def _across(pieces: NDArray[np.float32]) -> NDArray[np.float32]:

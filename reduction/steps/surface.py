@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-__all__ = ["Surface", "fit_surface", "powers"]
+__all__ = ["Surface", "fit_surface", "needed_degree", "powers"]
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from schemas.deferred import deferred
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+    from scipy import special
 
     Array = NDArray[np.float64]
+else:
+    special = deferred("scipy.special")
 
 _ROUNDS = 10
+
+#: Chance by which a degree may be taken although values do not vary so.
+_CHANCE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +148,62 @@ def fit_surface(  # data and settings of a fit
             break
         used = again
     return blank.with_coefficients(best), used
+
+
+def needed_degree(
+    x: Array,
+    y: Array,
+    values: Array,
+    *,
+    shape: tuple[int, int],
+    most: int,
+    weights: Array,
+) -> int:
+    """Degree of a surface that values demand: more than they do is noise at the frame's edges.
+
+    Parameters
+    ----------
+    x, y
+        Places, shape (n,).
+    values
+        One quantity, shape (n,), or several that vary together, shape (m, n); all finite.
+    shape
+        (ny, nx) of the frame.
+    most
+        Largest degree that may be taken.
+    weights
+        Relative 1 / variance, of the shape of the values.
+
+    Returns
+    -------
+    int
+        The largest degree whose surface is better than the one taken before by more than chance
+        gives in one of a hundred cases (F test). 0 where values are too few to tell.
+    """
+    quantities, root = np.atleast_2d(values), np.sqrt(np.atleast_2d(weights))
+    count = quantities.shape[1]
+    best, before = 0, _chi2(Surface.over(shape, 0).design(x, y), quantities, root)
+    for degree in range(1, most + 1):
+        terms = len(powers(degree))
+        if count < 2 * terms:
+            break
+        chi2 = _chi2(Surface.over(shape, degree).design(x, y), quantities, root)
+        more = len(quantities) * (terms - len(powers(best)))
+        free = len(quantities) * (count - terms)
+        better = (before - chi2) / more / max(chi2 / free, 1e-300)
+        if special.fdtrc(more, free, better) < _CHANCE:
+            best, before = degree, chi2
+    return best
+
+
+def _chi2(design: Array, values: Array, root: Array) -> float:
+    """Weighted squares that fits leave, of all quantities together."""
+    total = 0.0
+    for value, weight in zip(values, root, strict=True):
+        scaled = design * weight[:, None]
+        best = np.linalg.lstsq(scaled, value * weight, rcond=1e-10)[0]
+        total += float(((value * weight - scaled @ best) ** 2).sum())
+    return total
 
 
 def _box(shape: tuple[int, int]) -> tuple[float, float, float, float]:

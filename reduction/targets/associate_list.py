@@ -13,6 +13,7 @@ from reduction.attributes import attribute
 from reduction.depends import frames_of_field
 from reduction.field_grids import own_field
 from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key, keys_of
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.associate import AssociationType, associate
 from reduction.steps.friends import unit_vectors
@@ -72,19 +73,38 @@ class AssociateList(FieldTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Astro-WISE's parameters.
+        """Astro-WISE's parameters."""
 
-        SEARCH_DISTANCE is in arcsec; 0 takes half of the lists' median seeing, or what their
-        positions need where that is more, up to the seeing or 3 arcsec. FLAG_MASK has the
-        :class:`SourceFlag` bits with which a source takes no part: by default those at the frame's
-        edge, whose positions are wrong.
-        """
-
-        SEARCH_DISTANCE: float = 0.0
-        FLAG_MASK: int = int(SourceFlag.TRUNCATED)
-        SINGLE_OUT_CLOSEST_PAIRS: bool = True
-        ASSOCIATION_TYPE: str = AssociationType.CHAIN.value
-        MIN_REPEATED: float = 0.1
+        SEARCH_DISTANCE: float = parameter(
+            0.0,
+            "sources within it are one star; 0 takes half of the lists' median "
+            "seeing, or what their positions need where that is more, up to the "
+            "seeing or 3 arcsec",
+            unit="arcsec",
+            at_least=0.0,
+            at_most=3600.0,
+        )
+        FLAG_MASK: int = parameter(
+            int(SourceFlag.TRUNCATED),
+            "bits of SourceFlag with which a source takes no part; those at the edge "
+            "have wrong positions",
+            at_least=0,
+            at_most=int(~SourceFlag(0)),
+        )
+        SINGLE_OUT_CLOSEST_PAIRS: bool = parameter(
+            True, "whether a source belongs to the nearest star alone"
+        )
+        ASSOCIATION_TYPE: str = parameter(
+            AssociationType.CHAIN.value,
+            "how sources of many lists become stars",
+            choices=AssociationType,
+        )
+        MIN_REPEATED: float = parameter(
+            0.1,
+            "least part of the associations that more than one list sees",
+            at_least=0.0,
+            at_most=1.0,
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with an association."""

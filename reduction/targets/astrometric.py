@@ -20,6 +20,7 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import of_frame, raw_frame, references
 from reduction.detection import is_clean, signal_to_noise, star_width
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.astrometry import Solution, SolutionModel, solve
 from reduction.steps.reference import ReferenceTable
@@ -53,6 +54,8 @@ RESIDUAL_DTYPE: Final = np.dtype(
 class AstrometricParameters(FrameTarget):
     """Projection of a reduced frame with its distortion, fitted to stars of the catalogues.
 
+    Stars of known proper motion are taken where they are when the frame is exposed.
+
     Where no star is recognised the telescope's own pointing stands, ``model`` is ``nominal`` and
     ``pos_err`` what the instrument's pointing is good for. Where no stars were to be expected such
     a frame is published, with a flag of its CalibratedScienceFrame, and has no part in a
@@ -63,6 +66,7 @@ class AstrometricParameters(FrameTarget):
     """
 
     VERSION = 3
+    COST_S = 0.03
 
     raw = raw_frame("RawScienceFrame")
     catalog = of_frame("Catalog")
@@ -119,23 +123,42 @@ class AstrometricParameters(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Matching, fitting, and Astro-WISE's limits.
+        """Matching, fitting, and Astro-WISE's limits."""
 
-        PDEG is the highest degree of the distortion's polynomial (1 to 3): taken is the highest
-        that fits better than chance lets it. TOLERANCE (arcsec) is that of matches. SCALE_ERROR is
-        the fraction by which the pixel scale may be wrong, looked for where the nominal one finds
-        nothing. EXPECTED_NREF is how many stars must be expected for a frame without any to be
-        wrong. Limits: stars, and arcsec.
-        """
-
-        MIN_SIGNAL_TO_NOISE: float = 10.0
-        TOLERANCE: float = 2.0
-        PDEG: int = 3
-        SCALE_ERROR: float = 0.1
-        EXPECTED_NREF: int = 20
-        MIN_NREF: int = 0
-        MAX_RMS: float = 0.5
-        MAX_SIGMA: float = 0.5
+        MIN_SIGNAL_TO_NOISE: float = parameter(
+            10.0, "sources take part above this signal-to-noise ratio", at_least=0.0
+        )
+        TOLERANCE: float = parameter(
+            2.0,
+            "a source and a star within it are the same",
+            unit="arcsec",
+            above=0.0,
+            at_most=3600.0,
+        )
+        PDEG: int = parameter(
+            3,
+            "highest degree of the distortion's polynomial: taken is the highest that "
+            "fits better than chance lets it",
+            at_least=1,
+            at_most=3,
+        )
+        SCALE_ERROR: float = parameter(
+            0.1,
+            "part by which the pixel scale may be wrong, looked for where the nominal "
+            "one finds nothing",
+            at_least=0.0,
+            at_most=0.5,
+        )
+        EXPECTED_NREF: int = parameter(
+            20, "so many stars must be expected for a frame without any to be wrong", at_least=1
+        )
+        MIN_NREF: int = parameter(0, "fewest reference stars", at_least=0)
+        MAX_RMS: float = parameter(
+            0.5, "largest rms residual against the catalogue", unit="arcsec", at_least=0.0
+        )
+        MAX_SIGMA: float = parameter(
+            0.5, "largest scatter of one coordinate's residuals", unit="arcsec", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a solution."""
@@ -245,9 +268,8 @@ def _best(
     clean: NDArray[np.bool_],
 ) -> tuple[str, Solution, ReferenceTable]:
     """Catalogue, solution and stars with most stars; the largest catalogues are tried first."""
-    catalogues = sorted(
-        inputs.reference_catalogues, key=lambda stars: (-len(stars.ra), stars.catalogue)
-    )
+    known = [stars.at(inputs.raw["mjd_obs"]) for stars in inputs.reference_catalogues]
+    catalogues = sorted(known, key=lambda stars: (-len(stars.ra), stars.catalogue))
     name, stars = "", joined([])
     best = _solution(inputs, parameters, sources, clean, stars)
     tries = [(stars.catalogue, [stars]) for stars in catalogues]

@@ -11,8 +11,10 @@ from reduction.attributes import attribute, imstat
 from reduction.comparison import differs
 from reduction.corrected import corrected
 from reduction.depends import calibration, raw_frames
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.combine import combine_biases
+from reduction.steps.overscan import OverscanMethod
 from reduction.steps.statistics import (
     clipped_statistics,
     image_statistics,
@@ -31,6 +33,7 @@ class BiasFrame(CalibrationTarget):
     """Mean of a night's raw biases, outliers left out by the measured read noise."""
 
     VERSION = 2
+    COST_S = 0.04
     ANCHOR_CLASSES = ("RawBiasFrame",)
 
     raw_bias_frames = raw_frames("RawBiasFrame", at_least=2)
@@ -57,13 +60,35 @@ class BiasFrame(CalibrationTarget):
     class Parameters:
         """Astro-WISE's names and published defaults."""
 
-        SIGMA_CLIP: float = 3.0
-        OVERSCAN_CORRECTION: int = 6
-        MAXIMUM_ABS_MEAN: float = 10.0
-        MAXIMUM_STDEV: float = 10.0
-        MAXIMUM_STDEV_DIFFERENCE: float = 10.0
-        MAXIMUM_SUBWIN_STDEV: float = 1e5
-        MAXIMUM_SUBWIN_FLATNESS: float = 1e5
+        SIGMA_CLIP: float = parameter(
+            3.0,
+            "values further than this from the median of a pixel are left out",
+            unit="sigma",
+            above=0.0,
+        )
+        OVERSCAN_CORRECTION: int = parameter(
+            6,
+            "how the bias level is taken from the overscan: Astro-WISE's number, 0 is not at all",
+            choices=OverscanMethod,
+        )
+        MAXIMUM_ABS_MEAN: float = parameter(
+            10.0,
+            "largest mean level of either sign, after the overscan is taken off",
+            unit="adu",
+            at_least=0.0,
+        )
+        MAXIMUM_STDEV: float = parameter(
+            10.0, "largest scatter of the pixels", unit="adu", at_least=0.0
+        )
+        MAXIMUM_STDEV_DIFFERENCE: float = parameter(
+            10.0, "largest change of the scatter from before", unit="adu", at_least=0.0
+        )
+        MAXIMUM_SUBWIN_STDEV: float = parameter(
+            1e5, "largest scatter in a sub-window", unit="adu", at_least=0.0
+        )
+        MAXIMUM_SUBWIN_FLATNESS: float = parameter(
+            1e5, "largest difference between levels of sub-windows", unit="adu", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a master bias."""

@@ -11,6 +11,7 @@ from reduction.attributes import attribute
 from reduction.comparison import changed, differs_in_part, fell
 from reduction.depends import calibration, of_frame, raw_frame
 from reduction.mjd import utc_of
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.astrometry import SolutionModel
 from reduction.target import FrameTarget, Inputs, Made
@@ -59,15 +60,20 @@ class CalibratedScienceFrame(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Limits of what changes from one version to the next; the rest is the progenitors'.
+        """Limits of what changes from one version to the next; the rest is the progenitors'."""
 
-        MINIMUM_KEPT is a part of the number of reference stars, MAXIMUM_SEEING_CHANGE of the
-        seeing; zero points in mag.
-        """
-
-        MINIMUM_KEPT: float = 0.5
-        MAXIMUM_ZERO_POINT_DIFFERENCE: float = 0.05
-        MAXIMUM_SEEING_CHANGE: float = 0.2
+        MINIMUM_KEPT: float = parameter(
+            0.5,
+            "least part of the reference stars of before that is no loss",
+            at_least=0.0,
+            at_most=1.0,
+        )
+        MAXIMUM_ZERO_POINT_DIFFERENCE: float = parameter(
+            0.05, "largest change of the zero point from before", unit="mag", at_least=0.0
+        )
+        MAXIMUM_SEEING_CHANGE: float = parameter(
+            0.2, "largest change of the seeing, a part of that of before", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What to mind about a published image."""

@@ -13,6 +13,7 @@ from reduction.attributes import attribute
 from reduction.comparison import differs_in_part, fell
 from reduction.depends import of_frame
 from reduction.detection import aperture_fraction, detect, is_clean, star_width
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.photometry import aperture_sky_noise
 from reduction.target import FrameTarget, Inputs, Made
@@ -29,13 +30,14 @@ class Catalog(FrameTarget):
     Table: "SOURCES", as :data:`reduction.steps.sources.SOURCE_DTYPE`, brightest first.
     """
 
-    VERSION = 2
+    VERSION = 3
+    COST_S = 0.2
     TABLE = "frame_catalog"
 
     reduced = of_frame("ReducedScienceFrame")
 
     n_sources = attribute(int, "number of sources", ucd="meta.number")
-    n_clean = attribute(int, "sources without flags but deblending", ucd="meta.number")
+    n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
     fwhm = attribute(float, "width (fwhm) of stars", unit="pixel", ucd="instr.obsty.seeing")
     aperture_radius = attribute(
         float, "radius of the circular aperture", unit="pixel", ucd="phys.size.radius"
@@ -56,28 +58,44 @@ class Catalog(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """DETECTION_THRESHOLD in units of the sky noise, APERTURE_RADIUS in pixels.
-
-        FLUX_FLOOR is the relative error that no flux is better than: of the flat field.
+        """Detection and apertures, and limits.
 
         A frame on which more than MAXIMUM_DENSITY sources share a pixel shows noise or a pattern:
         a source takes five pixels, and images of stars so close (one in 40 pixels) cannot be told
         apart. Stars wider than MAXIMUM_WIDTH diameters of the aperture have less than half of
         their light in it; asked where MINIMUM_CLEAN sources say how wide stars are, since one
         galaxy may be so alone. A frame without sources is a frame of a blank field.
-
-        Compared with before: MINIMUM_KEPT is a part of the number of sources, and
-        MAXIMUM_WIDTH_CHANGE a part of the stars' width.
         """
 
-        DETECTION_THRESHOLD: float = 3.0
-        APERTURE_RADIUS: float = 12.0
-        FLUX_FLOOR: float = 0.0
-        MAXIMUM_DENSITY: float = 0.025
-        MAXIMUM_WIDTH: float = 1.0
-        MINIMUM_CLEAN: int = 10
-        MINIMUM_KEPT: float = 0.5
-        MAXIMUM_WIDTH_CHANGE: float = 0.2
+        DETECTION_THRESHOLD: float = parameter(
+            3.0, "sources stand out of the sky noise by this", unit="sigma", above=0.0
+        )
+        APERTURE_RADIUS: float = parameter(
+            12.0, "radius of the fixed aperture", unit="pixel", above=0.0, at_most=1000.0
+        )
+        FLUX_FLOOR: float = parameter(
+            0.0,
+            "relative error that no flux is better than: of the flat field",
+            at_least=0.0,
+            at_most=1.0,
+        )
+        MAXIMUM_DENSITY: float = parameter(
+            0.025, "most sources for each pixel", above=0.0, at_most=1.0
+        )
+        MAXIMUM_WIDTH: float = parameter(
+            1.0,
+            "stars wider than so many diameters of the aperture are too wide for it",
+            above=0.0,
+        )
+        MINIMUM_CLEAN: int = parameter(
+            10, "clean sources that it takes to say how wide stars are", at_least=1
+        )
+        MINIMUM_KEPT: float = parameter(
+            0.5, "least part of the sources of before that is no loss", at_least=0.0, at_most=1.0
+        )
+        MAXIMUM_WIDTH_CHANGE: float = parameter(
+            0.2, "largest change of the stars' width, a part of that of before", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a catalog."""

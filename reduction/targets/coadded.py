@@ -15,6 +15,7 @@ from reduction.coadd_facts import coadd_cards, coadd_obscore
 from reduction.coadding import CoaddedFrames, combine_frames, exposure_of
 from reduction.depends import frames_of_field
 from reduction.field_grids import own_field
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.coadd import CombineType
 from reduction.target import Anchor, FieldTarget, Inputs, Made
@@ -35,10 +36,11 @@ class CoaddedRegriddedFrame(FieldTarget):
     (one row an origin), "MEMBERS" (origin, frame): from any pixel one gets to its frames; and
     "DETECTORS" (the stars' widths by chip).
 
-    Frames without a zero point are left out where others have one.
+    Frames without a zero point are left out where others have one. The zero points are those of
+    the field's GPhotometric, and of their nights for frames that it does not tie.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.FIELD_AND_FILTER
     PUBLISHED = True
 
@@ -67,6 +69,9 @@ class CoaddedRegriddedFrame(FieldTarget):
         "its error, taken as common to all frames",
         unit="mag",
         ucd="stat.error;phot.mag;arith.zp",
+    )
+    photometry = attribute(
+        str, "classes that the frames' zero points come from, joined by +", ucd="meta.code.class"
     )
     pos_err = attribute(float, "error of positions, one axis", unit="arcsec", ucd="stat.error;pos")
     aperture = attribute(
@@ -106,19 +111,41 @@ class CoaddedRegriddedFrame(FieldTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Combination as SWarp's, and Astro-WISE's limit on the point spread function.
+        """Combination as SWarp's, and Astro-WISE's limit on the point spread function."""
 
-        COMBINE_TYPE is WEIGHTED or CLIPPED; CLIP_SIGMA and CLIP_AMPFRAC are CLIPPED's limits: a
-        value is left out if it is further from the median than so many sigma and that part of the
-        largest median near by, within three quarters of the worst seeing.
-        """
-
-        COMBINE_TYPE: str = str(CombineType.CLIPPED)
-        CLIP_SIGMA: float = 4.0
-        CLIP_AMPFRAC: float = 1.5
-        ZERO_POINT: float = 25.0
-        MAXIMUM_PSF_DIFFERENCE: float = 0.15
-        MAXIMUM_DEPTH_DIFFERENCE: float = 0.1
+        COMBINE_TYPE: str = parameter(
+            str(CombineType.CLIPPED),
+            "how pixels are combined: weighted mean, or that without outliers",
+            choices=CombineType,
+        )
+        CLIP_SIGMA: float = parameter(
+            4.0,
+            "CLIPPED leaves out what is further than this from the median",
+            unit="sigma",
+            above=0.0,
+        )
+        CLIP_AMPFRAC: float = parameter(
+            1.5,
+            "CLIPPED leaves out what is also further than this part of the largest "
+            "median within three quarters of the worst seeing",
+            at_least=0.0,
+        )
+        ZERO_POINT: float = parameter(
+            25.0,
+            "magnitude of a source of 1 adu/s on the coadd",
+            unit="mag",
+            at_least=0.0,
+            at_most=50.0,
+        )
+        MAXIMUM_PSF_DIFFERENCE: float = parameter(
+            0.15,
+            "largest difference of the coadd's stars from those of its frames, a part "
+            "of their width",
+            at_least=0.0,
+        )
+        MAXIMUM_DEPTH_DIFFERENCE: float = parameter(
+            0.1, "largest loss of depth against before", unit="mag", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a coadd."""
@@ -166,6 +193,9 @@ class CoaddedRegriddedFrame(FieldTarget):
             "exptime_total": float(sum(exposures.values())),
             "zero_point": coadded.zero_point,
             "zero_point_err": coadded.zero_point_error(),
+            "photometry": "+".join(
+                sorted({inputs.regridded[n]["photometry"] or "" for n in used["frame"]} - {""})
+            ),
             "pos_err": coadded.position_error(),
             "aperture": coadded.aperture,
             "effective_gain": coadded.median_of_sets("gain"),

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reduction.attributes import attribute
+from reduction.coadd_tables import gains_of_origins
 from reduction.depends import in_field
 from reduction.detection import is_clean, star_width
 from reduction.field_grids import grid_of, own_field
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.source_lists import (
     DEPTH_CHANGED,
@@ -53,10 +55,11 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
     where the field has no DetectionFrame, they are detected on the coadd itself.
 
     Fluxes are per second on the scale of the coadd's zero point, in the circle that the frames'
-    zero points are for.
+    zero points are for. Their errors know which frames a source's pixels are of: photons of
+    cameras and exposures that differ have their own gains.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.FIELD_AND_FILTER
 
     frame = in_field("CoaddedRegriddedFrame")
@@ -65,8 +68,11 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
     detection = attribute(
         str, "bands that the sources were detected in", ucd="meta.id;instr.bandpass"
     )
+    photometry = attribute(
+        str, "classes that the frames' zero points come from, joined by +", ucd="meta.code.class"
+    )
     n_sources = attribute(int, "number of sources", ucd="meta.number")
-    n_clean = attribute(int, "sources without flags but deblending", ucd="meta.number")
+    n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
     aperture = attribute(float, "radius of the aperture", unit="arcsec", ucd="phys.size.radius")
     limiting_mag = attribute(
         float, "5 sigma in the aperture at the median noise of the sky", unit="mag", ucd="phot.mag"
@@ -75,29 +81,74 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """DETECTION is FIELD (dual-image mode) or OWN.
+        """Detection, apertures and limits.
 
-        APERTURE is a radius, arcsec; 0 takes that of the zero points. DETECTION_THRESHOLD and
-        DETECTION_AREA count for OWN.
-
-        MAXIMUM_WIDTH is that of the Catalog. MINIMUM_LIMITING_MAG and MAXIMUM_LIMITING_MAG are
-        beyond what has ever been observed - five sigma at 32 mag would be deeper than the Hubble
-        eXtreme Deep Field (31 mag; Illingworth et al. 2013, ApJS 209, 6) - so that the zero point
-        is not one.
+        MINIMUM_LIMITING_MAG and MAXIMUM_LIMITING_MAG are beyond what has ever been observed - five
+        sigma at 32 mag would be deeper than the Hubble eXtreme Deep Field (31 mag; Illingworth et
+        al. 2013, ApJS 209, 6) - so that the zero point is not one.
         """
 
-        DETECTION: str = "FIELD"
-        APERTURE: float = 0.0
-        BACKGROUND_SIZE: int = 64
-        DETECTION_THRESHOLD: float = 2.0
-        DETECTION_AREA: int = 5
-        MAXIMUM_WIDTH: float = 1.0
-        MINIMUM_CLEAN: int = 10
-        MINIMUM_LIMITING_MAG: float = 0.0
-        MAXIMUM_LIMITING_MAG: float = 32.0
-        MINIMUM_KEPT: float = 0.5
-        MAXIMUM_SEEING_CHANGE: float = 0.2
-        MAXIMUM_DEPTH_DIFFERENCE: float = 0.3
+        DETECTION: str = parameter(
+            "FIELD",
+            "where sources come from: FIELD of the field's DetectionFrame (dual-image "
+            "mode), OWN of the coadd itself",
+            choices=("FIELD", "OWN"),
+        )
+        APERTURE: float = parameter(
+            0.0,
+            "radius of the aperture; 0 takes that of the zero points",
+            unit="arcsec",
+            at_least=0.0,
+            at_most=600.0,
+        )
+        BACKGROUND_SIZE: int = parameter(
+            64,
+            "meshes on which the background is measured",
+            unit="pixel",
+            at_least=4,
+            at_most=10_000,
+        )
+        DETECTION_THRESHOLD: float = parameter(
+            2.0, "sources stand out of the noise by this; counts for OWN", unit="sigma", above=0.0
+        )
+        DETECTION_AREA: int = parameter(
+            5,
+            "connected pixels that make a source; counts for OWN",
+            unit="pixel",
+            at_least=1,
+            at_most=10_000,
+        )
+        MAXIMUM_WIDTH: float = parameter(
+            1.0,
+            "stars wider than so many diameters of the aperture are too wide for it",
+            above=0.0,
+        )
+        MINIMUM_CLEAN: int = parameter(
+            10, "clean sources that it takes to say how wide stars are", at_least=1
+        )
+        MINIMUM_LIMITING_MAG: float = parameter(
+            0.0,
+            "a limiting magnitude below this is of no zero point",
+            unit="mag",
+            at_least=-30.0,
+            at_most=50.0,
+        )
+        MAXIMUM_LIMITING_MAG: float = parameter(
+            32.0,
+            "a limiting magnitude above this is of no zero point",
+            unit="mag",
+            at_least=-30.0,
+            at_most=50.0,
+        )
+        MINIMUM_KEPT: float = parameter(
+            0.5, "least part of the sources of before that is no loss", at_least=0.0, at_most=1.0
+        )
+        MAXIMUM_SEEING_CHANGE: float = parameter(
+            0.2, "largest change of the seeing, a part of that of before", at_least=0.0
+        )
+        MAXIMUM_DEPTH_DIFFERENCE: float = parameter(
+            0.3, "largest loss of depth against before", unit="mag", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with the sources of a coadd."""
@@ -119,6 +170,8 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
             frame.images["WEIGHT"],
             frame.images["MASK"],
             float(frame["effective_gain"]),
+            frame.images["ORIGIN"],
+            gains_of_origins(frame.tables["SETS"]),
         )
         found, offset, bands = self._detected(inputs, parameters, deep, radius)
         box = parameters.BACKGROUND_SIZE
@@ -139,6 +192,7 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
         return Made(
             attributes={
                 "detection": bands,
+                "photometry": frame["photometry"],
                 "n_sources": len(rows),
                 "n_clean": int(clean.sum()),
                 "aperture": aperture,

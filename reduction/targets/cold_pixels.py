@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reduction.attributes import attribute
 from reduction.comparison import differs
 from reduction.depends import calibration
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.pixels import cold_pixels
 from reduction.target import Anchor, CalibrationTarget, Inputs, Made
@@ -29,6 +30,7 @@ class ColdPixelMap(CalibrationTarget):
     """
 
     VERSION = 3
+    COST_S = 0.15
     ANCHOR = Anchor.NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame", "RawScienceFrame")
 
@@ -41,13 +43,37 @@ class ColdPixelMap(CalibrationTarget):
     class Parameters:
         """Astro-WISE's names; the counts' limits are those of a chip of 8 million pixels."""
 
-        THRESHOLD_LOW: float = 0.94
-        THRESHOLD_HIGH: float = 1.06
-        SMOOTHING: float = 6.0
-        MAXIMUM_ITERATIONS: int = 3
-        MINIMUM_RESPONSE: float = 0.1
-        MAXIMUM_COLD_PIXEL_COUNT: int = 100_000
-        MAXIMUM_COLD_PIXEL_COUNT_DIFFERENCE: int = 50_000
+        THRESHOLD_LOW: float = parameter(
+            0.94,
+            "a pixel is bad where flat / smoothed flat is below this",
+            at_least=0.0,
+            at_most=1.0,
+        )
+        THRESHOLD_HIGH: float = parameter(
+            1.06,
+            "a pixel is bad where flat / smoothed flat is above this",
+            at_least=1.0,
+        )
+        SMOOTHING: float = parameter(
+            6.0,
+            "standard deviation of the Gaussian that smooths the flat",
+            unit="pixel",
+            above=0.0,
+            at_most=1000.0,
+        )
+        MAXIMUM_ITERATIONS: int = parameter(
+            3, "rounds of leaving out at most", at_least=1, at_most=1000
+        )
+        MINIMUM_RESPONSE: float = parameter(
+            0.1,
+            "a pixel is bad where it has less than this part of the flat's light",
+            at_least=0.0,
+            at_most=1.0,
+        )
+        MAXIMUM_COLD_PIXEL_COUNT: int = parameter(100_000, "most cold pixels", at_least=0)
+        MAXIMUM_COLD_PIXEL_COUNT_DIFFERENCE: int = parameter(
+            50_000, "largest change of their number from the version before", at_least=0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a map of cold pixels."""

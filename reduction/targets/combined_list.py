@@ -13,11 +13,13 @@ from reduction.attributes import attribute
 from reduction.comparison import changed, fell
 from reduction.depends import frames_of_field, in_field
 from reduction.frame_keys import frame_key
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.combine_sources import CombineMethod, combine_magnitudes, combine_positions
 from reduction.steps.sources import SourceFlag
 from reduction.target import FieldTarget, Inputs, Made
 from reduction.targets.associate_list import list_numbers
+from reduction.zero_points import field_magnitudes, is_tied
 from schemas.list_tables import BAND_COLUMNS, CombinedSource
 
 if TYPE_CHECKING:
@@ -46,16 +48,23 @@ _BLEMISHED: Final = (
 class CombinedList(FieldTarget):
     """One source for each association of a field: mean position, magnitude in each band.
 
+    Magnitudes are on the scale of the field's GPhotometric of their band, as those of coadds and
+    light curves; of frames that it does not tie, by their night's zero point.
+
     A magnitude with one of the flags of FLAG_MASK is used only where the star has no better one
     in its band.
     """
 
-    VERSION = 1
+    VERSION = 2
     ROWS = CombinedSource
 
     associations = in_field("AssociateList")
     source_lists = frames_of_field("SourceList")
+    gphotometric = frames_of_field("GPhotometric", at_least=0)
 
+    n_tied = attribute(
+        int, "source lists by the zero points of the field's GPhotometric", ucd="meta.number;obs"
+    )
     n_sources = attribute(int, "stars", ucd="meta.number")
     bands = attribute(str, "bands with magnitudes", ucd="meta.id;instr.bandpass")
     faintest = attribute(
@@ -64,19 +73,36 @@ class CombinedList(FieldTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Astro-WISE's CombineMethod; fewest sources of a star; which magnitudes are poor.
+        """How measurements of a star are combined, and limits.
 
         MAXIMUM_FAINTEST is the magnitude that nothing on the ground reaches with an error of
         0.1: magnitudes beyond are of no zero point. A field without stars, or without any
-        magnitudes, is sound. MINIMUM_KEPT and MAXIMUM_DEPTH_DIFFERENCE compare with before.
+        magnitudes, is sound.
         """
 
-        COMBINE_METHOD: str = CombineMethod.WEIGHTED.value
-        MIN_SOURCES: int = 1
-        FLAG_MASK: int = int(_BLEMISHED)
-        MAXIMUM_FAINTEST: float = 30.0
-        MINIMUM_KEPT: float = 0.5
-        MAXIMUM_DEPTH_DIFFERENCE: float = 0.5
+        COMBINE_METHOD: str = parameter(
+            CombineMethod.WEIGHTED.value, "Astro-WISE's CombineMethod", choices=CombineMethod
+        )
+        MIN_SOURCES: int = parameter(1, "fewest sources of a star", at_least=1)
+        FLAG_MASK: int = parameter(
+            int(_BLEMISHED),
+            "bits of SourceFlag with which a magnitude is poor",
+            at_least=0,
+            at_most=int(~SourceFlag(0)),
+        )
+        MAXIMUM_FAINTEST: float = parameter(
+            30.0,
+            "a magnitude above this, with an error of 0.1, is of no zero point",
+            unit="mag",
+            at_least=0.0,
+            at_most=50.0,
+        )
+        MINIMUM_KEPT: float = parameter(
+            0.5, "least part of the stars of before that is no loss", at_least=0.0, at_most=1.0
+        )
+        MAXIMUM_DEPTH_DIFFERENCE: float = parameter(
+            0.5, "largest loss of depth against before", unit="mag", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with the stars of a field."""
@@ -94,8 +120,14 @@ class CombinedList(FieldTarget):
         """Gather the members of each association and combine them."""
         members, numbers = inputs.associations.rows, list_numbers(inputs.associations)
         bands = sorted({source_list.band for source_list in inputs.source_lists})
+        scales = {scale.filter: scale for scale in inputs.gphotometric}
         parts = [
-            _seen(one, members[members["list"] == numbers.get(frame_key(one), -1)], bands)
+            _seen(
+                one,
+                members[members["list"] == numbers.get(frame_key(one), -1)],
+                bands,
+                scales.get(one.band),
+            )
             for one in inputs.source_lists
         ]
         seen = np.concatenate(parts)
@@ -112,7 +144,8 @@ class CombinedList(FieldTarget):
         )
         np.bitwise_or.at(rows["flags"], star, seen["flags"])
         _magnitudes(rows, seen, star, bands, parameters)
-        return Made(attributes=_attributes(rows, bands), rows=rows)
+        tied = sum(is_tied(scales.get(one.band), one) for one in inputs.source_lists)
+        return Made(attributes={**_attributes(rows, bands), "n_tied": tied}, rows=rows)
 
     def verify(self, made: Made, parameters: Parameters) -> int:
         """Look whether all stars have a place, and whether their magnitudes can be."""
@@ -142,12 +175,18 @@ class CombinedList(FieldTarget):
         plot_combined(figure, self.rows, (self.bands or "").split())
 
 
-def _seen(source_list: Progenitor, members: NDArray[Any], bands: Sequence[str]) -> NDArray[Any]:
+def _seen(
+    source_list: Progenitor,
+    members: NDArray[Any],
+    bands: Sequence[str],
+    scale: Progenitor | None,
+) -> NDArray[Any]:
     """The members' sources; a list's rows are in the order of their numbers."""
     rows = source_list.rows[members["source_number"]]
     seen = np.zeros(len(rows), _SEEN)
     for name in _TAKEN:
         seen[name] = rows[name]
+    seen["mag"], seen["mag_err"] = field_magnitudes(scale, source_list, rows)
     seen["association"] = members["association"]
     seen["band"] = bands.index(source_list.band)
     return seen

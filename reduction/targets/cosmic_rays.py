@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reduction.attributes import attribute
 from reduction.comparison import differs
 from reduction.depends import of_frame
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.weight import MaskBit, plane
 from reduction.target import FrameTarget, Inputs, Made
@@ -37,8 +38,10 @@ class CosmicMap(FrameTarget):
     class Parameters:
         """Names in Astro-WISE's manner; the limits are those of a chip of 8 million pixels."""
 
-        MAXIMUM_EVENTS: int = 50_000
-        MAXIMUM_EVENTS_DIFFERENCE: int = 5_000
+        MAXIMUM_EVENTS: int = parameter(50_000, "most cosmic rays", at_least=0)
+        MAXIMUM_EVENTS_DIFFERENCE: int = parameter(
+            5_000, "largest change of their number from the version before", at_least=0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a map of cosmic rays."""

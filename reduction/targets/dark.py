@@ -13,7 +13,7 @@ from reduction.attributes import attribute, imstat
 from reduction.comparison import differs
 from reduction.corrected import corrected
 from reduction.depends import calibration, raw_frames
-from reduction.parameters import from_chip
+from reduction.parameters import from_chip, parameter
 from reduction.quality import QualityFlags
 from reduction.steps.dark import dark_current
 from reduction.steps.statistics import image_statistics
@@ -61,17 +61,30 @@ class DarkCurrent(CalibrationTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Names in Astro-WISE's manner; currents in adu/s, times in s.
+        """Names in Astro-WISE's manner."""
 
-        Darks shorter than MINIMUM_EXPTIME are left out.
-        """
-
-        SIGMA_CLIP: float = 5.0
-        GAIN: float = from_chip("gain")
-        MINIMUM_EXPTIME: float = 1.0
-        MAXIMUM_BULK_CURRENT: float = 5.0
-        MAXIMUM_STRAY_LIGHT: float = 200.0
-        MAXIMUM_BULK_CURRENT_DIFFERENCE: float = 0.5
+        SIGMA_CLIP: float = parameter(
+            5.0,
+            "values further than this from the median of a pixel are left out",
+            unit="sigma",
+            above=0.0,
+        )
+        GAIN: float = parameter(
+            from_chip("gain"),
+            "for the photon noise of the dark current",
+            unit="electron/adu",
+            above=0.0,
+        )
+        MINIMUM_EXPTIME: float = parameter(1.0, "shorter darks are left out", unit="s", above=0.0)
+        MAXIMUM_BULK_CURRENT: float = parameter(
+            5.0, "largest current of the chip, either sign", unit="adu/s", at_least=0.0
+        )
+        MAXIMUM_STRAY_LIGHT: float = parameter(
+            200.0, "largest level that does not grow with time", unit="adu", at_least=0.0
+        )
+        MAXIMUM_BULK_CURRENT_DIFFERENCE: float = parameter(
+            0.5, "largest change of the current from before", unit="adu/s", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a dark current."""

@@ -7,14 +7,14 @@ __all__ = ["DetectionFrame"]
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from reduction.attributes import attribute
 from reduction.coadd_bands import combine_bands
 from reduction.comparison import differs_in_part, fell
 from reduction.depends import frames_of_field
 from reduction.detection import is_clean, star_width
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
+from reduction.steps.blocks import count_positive
 from reduction.steps.coadd import CombineType
 from reduction.steps.coadd_sources import Deep, detect_sources
 from reduction.target import FieldTarget, Inputs, Made
@@ -34,7 +34,7 @@ class DetectionFrame(FieldTarget):
     numbers of the field in every band.
     """
 
-    VERSION = 1
+    VERSION = 2
 
     regridded = frames_of_field("RegriddedFrame")
 
@@ -43,32 +43,73 @@ class DetectionFrame(FieldTarget):
     bands = attribute(str, "bands that have a part, joined by +", ucd="meta.id;instr.bandpass")
     n_frames = attribute(int, "frames in it", ucd="meta.number;obs")
     n_sources = attribute(int, "number of sources", ucd="meta.number")
-    n_clean = attribute(int, "sources without flags but deblending", ucd="meta.number")
+    n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
     seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """BAND is the band to detect on, empty for all; the rest as CoaddedRegriddedFrame's.
-
-        DETECTION_THRESHOLD is in units of the noise that the weights say, BACKGROUND_SIZE and
-        DETECTION_AREA in pixels.
+        """Combination as CoaddedRegriddedFrame's, detection, and limits.
 
         More sources in a pixel with weight than MAXIMUM_DENSITY are noise or a pattern: images of
         stars so close (one in 25 pixels) cannot be told apart, whatever the grid. A field without
         sources is sound.
         """
 
-        BAND: str = ""
-        COMBINE_TYPE: str = str(CombineType.CLIPPED)
-        CLIP_SIGMA: float = 4.0
-        CLIP_AMPFRAC: float = 1.5
-        ZERO_POINT: float = 25.0
-        DETECTION_THRESHOLD: float = 2.0
-        DETECTION_AREA: int = 5
-        BACKGROUND_SIZE: int = 64
-        MAXIMUM_DENSITY: float = 0.04
-        MINIMUM_KEPT: float = 0.5
-        MAXIMUM_SEEING_CHANGE: float = 0.2
+        BAND: str = parameter(
+            "", "band to detect on; empty, or one that the field has not, takes all"
+        )
+        COMBINE_TYPE: str = parameter(
+            str(CombineType.CLIPPED),
+            "how pixels are combined: weighted mean, or that without outliers",
+            choices=CombineType,
+        )
+        CLIP_SIGMA: float = parameter(
+            4.0,
+            "CLIPPED leaves out what is further than this from the median",
+            unit="sigma",
+            above=0.0,
+        )
+        CLIP_AMPFRAC: float = parameter(
+            1.5,
+            "CLIPPED leaves out what is also further than this part of the largest "
+            "median within three quarters of the worst seeing",
+            at_least=0.0,
+        )
+        ZERO_POINT: float = parameter(
+            25.0,
+            "magnitude of a source of 1 adu/s on the coadd",
+            unit="mag",
+            at_least=0.0,
+            at_most=50.0,
+        )
+        DETECTION_THRESHOLD: float = parameter(
+            2.0,
+            "sources stand out of the noise that the weights say by this",
+            unit="sigma",
+            above=0.0,
+        )
+        DETECTION_AREA: int = parameter(
+            5, "connected pixels that make a source", unit="pixel", at_least=1, at_most=10_000
+        )
+        BACKGROUND_SIZE: int = parameter(
+            64,
+            "meshes on which the background is measured",
+            unit="pixel",
+            at_least=4,
+            at_most=10_000,
+        )
+        MAXIMUM_DENSITY: float = parameter(
+            0.04, "most sources for each pixel with weight", above=0.0, at_most=1.0
+        )
+        MINIMUM_KEPT: float = parameter(
+            0.5,
+            "least part of the sources and frames of before that is no loss",
+            at_least=0.0,
+            at_most=1.0,
+        )
+        MAXIMUM_SEEING_CHANGE: float = parameter(
+            0.2, "largest change of the seeing, a part of that of before", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with what sources are detected on."""
@@ -115,7 +156,7 @@ class DetectionFrame(FieldTarget):
 
     def verify(self, made: Made, parameters: Parameters) -> int:
         """Look whether sources are sources."""
-        seen = int(np.count_nonzero(made.images["WEIGHT"] > 0))
+        seen = count_positive(made.images["WEIGHT"])
         many = made.attributes["n_sources"] > parameters.MAXIMUM_DENSITY * seen
         return int(self.Flags.TOO_MANY) if many else 0
 

@@ -19,6 +19,7 @@ class DomeFlatFrame(CombinedFlat):
     """Mean of a night's dome flats of one filter, of median 1."""
 
     VERSION = 2
+    COST_S = 0.15
     ANCHOR_CLASSES = ("RawDomeFlatFrame",)
 
     raw_dome_flats = raw_frames("RawDomeFlatFrame", at_least=1)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reduction.atmosphere import AtmosphericExtinction, MeasuredExtinction, night_zero_points
-from reduction.parameters import from_band
+from reduction.parameters import from_band, parameter
 from reduction.steps.extinction import (
     Site,
     band_extinction,
@@ -34,15 +34,24 @@ if TYPE_CHECKING:
 class AtmosphericExtinctionCoefficient(AtmosphericExtinction):
     """A constant: the filter's extinction at the site, as the instrument's module has it."""
 
-    VERSION = 1
+    VERSION = 2
+    COST_S = 0.001
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """EXTINCTION of the filter (None: not known) and its night-to-night error, mag."""
+        """Of the site in the filter."""
 
-        EXTINCTION: float | None = from_band("extinction")
-        EXTINCTION_ERROR: float = 0.03
+        EXTINCTION: float | None = parameter(
+            from_band("extinction"),
+            "of the filter for each airmass; none: not known",
+            unit="mag",
+            at_least=0.0,
+            at_most=5.0,
+        )
+        EXTINCTION_ERROR: float = parameter(
+            0.03, "error of the extinction from night to night", unit="mag", at_least=0.0
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Hand on."""
@@ -63,20 +72,32 @@ class AtmosphericExtinctionCurve(AtmosphericExtinction):
     """The clear sky's extinction curve at the site, integrated over the filter."""
 
     VERSION = 1
+    COST_S = 0.001
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """ALTITUDE of the site, m (None: not known), and what is in its air.
+        """Of the site, and what is in its air."""
 
-        AEROSOL is in mag per airmass at 550 nm at sea level, OZONE in Dobson units.
-        """
-
-        ALTITUDE: float | None = None
-        AEROSOL: float = 0.12
-        AEROSOL_EXPONENT: float = 1.3
-        OZONE: float = 300.0
-        EXTINCTION_ERROR: float = 0.03
+        ALTITUDE: float | None = parameter(
+            None, "of the site; none: not known", unit="m", at_least=-500.0, at_most=10_000.0
+        )
+        AEROSOL: float = parameter(
+            0.12,
+            "extinction by aerosols at 550 nm at sea level, for each airmass",
+            unit="mag",
+            at_least=0.0,
+            at_most=5.0,
+        )
+        AEROSOL_EXPONENT: float = parameter(
+            1.3, "power of the wavelength that it falls with", at_least=-5.0, at_most=5.0
+        )
+        OZONE: float = parameter(
+            300.0, "column of ozone, Dobson units", unit="DU", at_least=0.0, at_most=1000.0
+        )
+        EXTINCTION_ERROR: float = parameter(
+            0.03, "error of the extinction from night to night", unit="mag", at_least=0.0
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Integrate."""
@@ -121,13 +142,19 @@ class AtmosphericExtinctionFrames(MeasuredExtinction):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """SIGCLIP_LEVEL, MAX_ERROR (a fraction), and how far apart the airmasses have to be."""
+        """Clipping and limits."""
 
-        SIGCLIP_LEVEL: float = 3.0
-        MAX_ERROR: float = 0.25
-        MAX_EXTINCTION: float = 1.5
-        MIN_AIRMASS_RANGE: float = 0.3
-        MIN_SOURCE_COUNT: int = 3
+        SIGCLIP_LEVEL: float = parameter(
+            3.0, "stars further than this from the fit are left out", unit="sigma", above=0.0
+        )
+        MAX_ERROR: float = parameter(0.25, "largest error, a part of the extinction", at_least=0.0)
+        MAX_EXTINCTION: float = parameter(
+            1.5, "largest extinction for each airmass", unit="mag", at_least=0.0
+        )
+        MIN_AIRMASS_RANGE: float = parameter(
+            0.3, "airmasses have to be as far apart", at_least=0.0
+        )
+        MIN_SOURCE_COUNT: int = parameter(3, "fewest standard stars of a frame", at_least=1)
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Fit."""
@@ -161,18 +188,26 @@ class AtmosphericExtinctionZeropoint(MeasuredExtinction):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """ZERO_POINT above the atmosphere (None: not known) and its error, mag.
+        """The zero point that is known, clipping and limits.
 
-        It is the mean of the zero points of the chips that have standards, as ``zero_point`` of
-        an AtmosphericExtinctionFrames is.
+        ZERO_POINT is the mean of those of the chips that have standards, as ``zero_point`` of an
+        AtmosphericExtinctionFrames is.
         """
 
-        ZERO_POINT: float | None = None
-        ZERO_POINT_ERROR: float = 0.02
-        SIGCLIP_LEVEL: float = 3.0
-        MAX_ERROR: float = 0.25
-        MAX_EXTINCTION: float = 1.5
-        MIN_SOURCE_COUNT: int = 3
+        ZERO_POINT: float | None = parameter(
+            None, "above the atmosphere; none: not known", unit="mag", at_least=0.0, at_most=50.0
+        )
+        ZERO_POINT_ERROR: float = parameter(
+            0.02, "error of the known zero point", unit="mag", at_least=0.0, at_most=10.0
+        )
+        SIGCLIP_LEVEL: float = parameter(
+            3.0, "stars further than this from the fit are left out", unit="sigma", above=0.0
+        )
+        MAX_ERROR: float = parameter(0.25, "largest error, a part of the extinction", at_least=0.0)
+        MAX_EXTINCTION: float = parameter(
+            1.5, "largest extinction for each airmass", unit="mag", at_least=0.0
+        )
+        MIN_SOURCE_COUNT: int = parameter(3, "fewest standard stars of a frame", at_least=1)
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Average."""

@@ -14,7 +14,7 @@ from reduction.comparison import differs
 from reduction.corrected import measured_gain
 from reduction.depends import calibration, raw_frames
 from reduction.night_sky import sky_frames
-from reduction.parameters import from_chip
+from reduction.parameters import from_chip, parameter
 from reduction.quality import QualityFlags
 from reduction.steps.fringe import fringe_pattern
 from reduction.steps.statistics import clipped_statistics, image_statistics
@@ -55,16 +55,33 @@ class FringeFrame(CalibrationTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Astro-WISE's names; levels in adu above the bias."""
+        """Astro-WISE's names; levels are above the bias."""
 
-        SIGMA_CLIP: float = 3.0
-        GAIN: float = from_chip("gain")
-        MINIMUM_SKY_LEVEL: float = 200.0
-        MAXIMUM_SKY_LEVEL: float = 50000.0
-        MINIMUM_FRAMES: int = 3
-        MAXIMUM_FRAMES: int = 12
-        MAXIMUM_AMPLITUDE: float = 0.2
-        MAXIMUM_AMPLITUDE_DIFFERENCE: float = 0.02
+        SIGMA_CLIP: float = parameter(
+            3.0,
+            "values further than this from the median of a pixel are left out",
+            unit="sigma",
+            above=0.0,
+        )
+        GAIN: float = parameter(
+            from_chip("gain"), "gain where none was measured", unit="electron/adu", above=0.0
+        )
+        MINIMUM_SKY_LEVEL: float = parameter(
+            200.0, "frames with less sky are left out", unit="adu", at_least=0.0
+        )
+        MAXIMUM_SKY_LEVEL: float = parameter(
+            50000.0, "frames with more sky are left out", unit="adu", above=0.0
+        )
+        MINIMUM_FRAMES: int = parameter(3, "frames that it takes", at_least=2)
+        MAXIMUM_FRAMES: int = parameter(
+            12, "frames taken at most, the nearest in time", at_least=2
+        )
+        MAXIMUM_AMPLITUDE: float = parameter(
+            0.2, "largest amplitude, a part of the sky", at_least=0.0
+        )
+        MAXIMUM_AMPLITUDE_DIFFERENCE: float = parameter(
+            0.02, "largest change of the amplitude from before", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with fringes."""

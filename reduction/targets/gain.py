@@ -14,7 +14,7 @@ from reduction.attributes import attribute
 from reduction.comparison import differs
 from reduction.corrected import corrected, dark_signal
 from reduction.depends import calibration, raw_frames
-from reduction.parameters import from_chip
+from reduction.parameters import from_chip, parameter
 from reduction.quality import QualityFlags
 from reduction.steps.gain import linearity, mean_gain, pair_gain
 from reduction.steps.isr import saturated_pixels
@@ -34,6 +34,7 @@ class GainLinearity(CalibrationTarget):
     """Gain from pairs of flats: dome flats of equal exposure time, else twilight flats."""
 
     VERSION = 3
+    COST_S = 0.2
     ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame")
 
     raw_dome_flats = raw_frames("RawDomeFlatFrame", at_least=0)
@@ -61,19 +62,35 @@ class GainLinearity(CalibrationTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Astro-WISE's names; levels are of one flat above the bias, adu.
+        """Astro-WISE's names; levels are of one flat above the bias."""
 
-        SATURATION is a raw level, adu: pixels that reach it do not scatter, and are left out.
-        """
-
-        SATURATION: float = from_chip("saturation")
-        REJECTION_THRESHOLD: float = 5.0
-        MAXIMUM_ITERATIONS: int = 5
-        MIN_FLAT_MEAN: float = 1000.0
-        MAX_FLAT_MEAN: float = 50000.0
-        MINIMUM_GAIN: float = 0.2
-        MAXIMUM_GAIN: float = 20.0
-        MAXIMUM_GAIN_DIFFERENCE: float = 0.5
+        SATURATION: float = parameter(
+            from_chip("saturation"),
+            "raw level from which a pixel is left out: it does not scatter",
+            unit="adu",
+            above=0.0,
+        )
+        REJECTION_THRESHOLD: float = parameter(
+            5.0, "values further than this from the middle are left out", unit="sigma", above=0.0
+        )
+        MAXIMUM_ITERATIONS: int = parameter(
+            5, "rounds of leaving out at most", at_least=1, at_most=1000
+        )
+        MIN_FLAT_MEAN: float = parameter(
+            1000.0, "flats with a lower level are left out", unit="adu", at_least=0.0
+        )
+        MAX_FLAT_MEAN: float = parameter(
+            50000.0, "flats with a higher level are left out", unit="adu", above=0.0
+        )
+        MINIMUM_GAIN: float = parameter(
+            0.2, "least gain that is believed", unit="electron/adu", at_least=0.0
+        )
+        MAXIMUM_GAIN: float = parameter(
+            20.0, "largest gain that is believed", unit="electron/adu", above=0.0
+        )
+        MAXIMUM_GAIN_DIFFERENCE: float = parameter(
+            0.5, "largest change of the gain from before", unit="electron/adu", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a gain."""

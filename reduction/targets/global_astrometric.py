@@ -14,6 +14,7 @@ from reduction.attributes import attribute
 from reduction.depends import frames_of_field, references
 from reduction.detection import is_clean, signal_to_noise
 from reduction.frame_keys import frame_key
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.solutions import SOLUTION_DTYPE, solution_row
 from reduction.steps.astrometry import SolutionModel
@@ -46,7 +47,8 @@ class GAstrometric(FieldTarget):
     Chips' distortions are shared by the exposures of a run in the same filter, each exposure has a
     shift and a small linear map of its own, and a star seen on several exposures is one star,
     whether or not a catalogue has it. Frames whose own AstrometricParameters recognised no star
-    are left out.
+    are left out. Stars of known proper motion are taken where they are at the mean moment of the
+    frames.
 
     Tables: "SOLUTIONS" (see :mod:`reduction.solutions`); "RESIDUALS_REF", measured minus
     catalogue, and "RESIDUALS_OVERLAP", measured minus the star's mean over its exposures (arcsec).
@@ -97,22 +99,35 @@ class GAstrometric(FieldTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Which stars, how they are matched, and Astro-WISE's limits.
+        """Which stars, how they are matched, and Astro-WISE's limits."""
 
-        MAX_SOURCES are the brightest used of each frame, TOLERANCE (arcsec) is that within which
-        the frames' own solutions agree, PDEG the degree of the chips' polynomials, RUN_GAP (days)
-        the pause after which a camera may have changed. Limits: arcsec, and stars.
-        """
-
-        MIN_SIGNAL_TO_NOISE: float = 10.0
-        MAX_SOURCES: int = 500
-        TOLERANCE: float = 1.5
-        PDEG: int = 3
-        RUN_GAP: float = 15.0
-        MAX_RMS: float = 0.5
-        MAX_RMS_OVERLAP: float = 0.3
-        MAX_SIGMA_OVERLAP: float = 0.5
-        MIN_NOVERLAP: int = 0
+        MIN_SIGNAL_TO_NOISE: float = parameter(
+            10.0, "sources take part above this signal-to-noise ratio", at_least=0.0
+        )
+        MAX_SOURCES: int = parameter(
+            500, "the brightest so many of each frame are used", at_least=1
+        )
+        TOLERANCE: float = parameter(
+            1.5,
+            "the frames' own solutions agree within it",
+            unit="arcsec",
+            above=0.0,
+            at_most=3600.0,
+        )
+        PDEG: int = parameter(3, "highest degree of the chips' polynomials", at_least=1, at_most=3)
+        RUN_GAP: float = parameter(
+            15.0, "after such a pause a camera may have changed", unit="d", above=0.0
+        )
+        MAX_RMS: float = parameter(
+            0.5, "largest rms residual against the catalogue", unit="arcsec", at_least=0.0
+        )
+        MAX_RMS_OVERLAP: float = parameter(
+            0.3, "largest rms residual between frames", unit="arcsec", at_least=0.0
+        )
+        MAX_SIGMA_OVERLAP: float = parameter(
+            0.5, "largest scatter of one coordinate between frames", unit="arcsec", at_least=0.0
+        )
+        MIN_NOVERLAP: int = parameter(0, "fewest pairs between frames", at_least=0)
 
     class Flags(QualityFlags):
         """What can be wrong with a solution."""
@@ -139,7 +154,8 @@ class GAstrometric(FieldTarget):
         ]
         catalogue = _catalogue([own for _, own in pairs])
         names = catalogue.split(" + ")
-        stars = joined([s for s in inputs.reference_catalogues if s.catalogue in names])
+        moment = float(np.mean([catalog.raw["mjd_obs"] for catalog, _ in pairs]))
+        stars = joined([s.at(moment) for s in inputs.reference_catalogues if s.catalogue in names])
         found = solve_field(
             frames, ra=stars.ra, dec=stars.dec, radius=parameters.TOLERANCE, degree=parameters.PDEG
         )

@@ -13,8 +13,10 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import frames_of_field
 from reduction.frame_keys import frame_key
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.global_photometry import link_stars, solve_zero_points
+from reduction.steps.photometry import expected_errors
 from reduction.steps.sources import SourceFlag
 from reduction.steps.transformation import PIVOT
 from reduction.target import Anchor, FieldTarget, Inputs, Made
@@ -32,7 +34,14 @@ if TYPE_CHECKING:
     from reduction.target import Progenitor
 
 _CHANGED_MAG = 0.01
-_BY_CHANCE = 2.0
+_SANE = 0.5
+_POGSON = 2.5 / math.log(10.0)
+
+#: Part of the signal to noise that is asked of the flux measured: noise may have lowered it.
+_FAINTEST = 0.5
+
+#: Errors of a median of normal values, 1.25 sigma over the root of their number, that are chance.
+_BY_CHANCE = 3.0 * 1.25
 
 
 @dataclass(slots=True)
@@ -70,7 +79,7 @@ class GPhotometric(FieldTarget):
     ties have a NaN.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.FIELD_AND_FILTER
 
     source_lists = frames_of_field("SourceList")
@@ -84,12 +93,16 @@ class GPhotometric(FieldTarget):
     scatter = attribute(
         float, "median over the frames of their stars' scatter", unit="mag", ucd="stat.stdev"
     )
+    standard_scatter = attribute(
+        float, "scatter of the standards beyond their errors", unit="mag", ucd="stat.stdev"
+    )
     zero_point_err = attribute(
         float, "median error of a frame's zero point", unit="mag", ucd="stat.error;stat.median"
     )
     max_offset = attribute(
         float,
-        "largest difference from what the standards of a frame with enough of them give alone",
+        "largest difference from what the standards of a frame with enough of them give alone, "
+        "less (in quadrature) what chance allows",
         unit="mag",
         ucd="phot.mag;arith.diff;stat.max",
     )
@@ -99,21 +112,46 @@ class GPhotometric(FieldTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """FLUX_TYPE is a column of the SourceList; SEARCH_DISTANCE in arcsec; limits.
+        """Which stars, how they are matched, and limits.
 
-        MAX_OFFSET, mag, is for what scatter does not explain. ERROR_FLOOR, mag, is added to each
-        measurement's error: flat field, colours.
+        MIN_SIGNAL_TO_NOISE is that of the flux which a star's magnitude on all frames promises.
+        MAX_OFFSET is for what the standards' scatter and number do not explain.
         """
 
-        FLUX_TYPE: str = "flux_psf"
-        SEARCH_DISTANCE: float = 1.0
-        MIN_SIGNAL_TO_NOISE: float = 20.0
-        SIGMA_CLIPPING_LEVEL: float = 4.0
-        ERROR_FLOOR: float = 0.01
-        MAX_ERROR: float = 0.05
-        MAX_SCATTER: float = 0.1
-        MAX_OFFSET: float = 0.05
-        MIN_STANDARD_COUNT: int = 3
+        FLUX_TYPE: str = parameter(
+            "flux_psf",
+            "column of the SourceList that is measured with",
+            choices=("flux", "flux_psf"),
+        )
+        SEARCH_DISTANCE: float = parameter(
+            1.0, "sources within it are one star", unit="arcsec", above=0.0, at_most=3600.0
+        )
+        MIN_SIGNAL_TO_NOISE: float = parameter(
+            20.0, "sources take part above this signal-to-noise ratio", at_least=0.0
+        )
+        SIGMA_CLIPPING_LEVEL: float = parameter(
+            4.0, "stars further than this from the fit are left out", unit="sigma", above=0.0
+        )
+        ERROR_FLOOR: float = parameter(
+            0.01,
+            "added to each measurement's error, squared: flat field, colours",
+            unit="mag",
+            at_least=0.0,
+            at_most=1.0,
+        )
+        MAX_ERROR: float = parameter(
+            0.05, "largest error of the zero point", unit="mag", at_least=0.0
+        )
+        MAX_SCATTER: float = parameter(
+            0.1, "largest scatter of the stars", unit="mag", at_least=0.0
+        )
+        MAX_OFFSET: float = parameter(
+            0.05,
+            "largest offset of a frame that scatter does not explain",
+            unit="mag",
+            at_least=0.0,
+        )
+        MIN_STANDARD_COUNT: int = parameter(3, "fewest standard stars", at_least=1)
 
     class Flags(QualityFlags):
         """What can be wrong with a global solution."""
@@ -135,16 +173,14 @@ class GPhotometric(FieldTarget):
         star, shift = _in_one_system(found, star)
         kept = star >= 0
         standard, error = _standards(found, star, shift)
-        solution = solve_zero_points(
+        solution = _solved(
             found.frame[kept],
             star[kept],
             (found.magnitude + shift)[kept],
             found.error[kept],
-            n_frames=len(lists),
-            standard=standard,
-            standard_error=error,
-            floor=parameters.ERROR_FLOOR,
-            clip=parameters.SIGMA_CLIPPING_LEVEL,
+            (standard, error),
+            len(lists),
+            parameters,
         )
         table = _table(lists, found, solution)
         return Made(
@@ -156,8 +192,9 @@ class GPhotometric(FieldTarget):
                 "n_standards": int((np.isfinite(standard) & _seen(solution, star[kept])).sum()),
                 "n_measurements": int(solution.used.sum()),
                 "scatter": _median(table["scatter"]),
+                "standard_scatter": solution.standard_scatter,
                 "zero_point_err": _median(table["zero_point_err"]),
-                "max_offset": _largest_offset(table, parameters.MIN_STANDARD_COUNT),
+                "max_offset": _largest_offset(table, solution, parameters.MIN_STANDARD_COUNT),
                 "chi2": solution.chi2,
                 "band": inputs.filter,
                 "flux_type": parameters.FLUX_TYPE,
@@ -173,9 +210,7 @@ class GPhotometric(FieldTarget):
             flags |= self.Flags.SCATTER_TOO_LARGE
         if values["n_standards"] < parameters.MIN_STANDARD_COUNT:
             flags |= self.Flags.TOO_FEW_STANDARDS
-        # three standards that scatter as the stars do give a median off by as much by chance
-        by_chance = _BY_CHANCE * values["scatter"]
-        if (values["max_offset"] or 0.0) > math.hypot(parameters.MAX_OFFSET, by_chance):
+        if (values["max_offset"] or 0.0) > parameters.MAX_OFFSET:
             flags |= self.Flags.OFFSET_TOO_LARGE
         return int(flags)
 
@@ -229,7 +264,7 @@ def _measurements(
             term = float(catalogue["color_term"])
         safe = np.where(flux > 0, flux, np.nan)
         good = (rows["flags"] & ~int(SourceFlag.MERGED)) == 0
-        good &= safe > parameters.MIN_SIGNAL_TO_NOISE * error
+        good &= safe > _FAINTEST * parameters.MIN_SIGNAL_TO_NOISE * error
         good &= np.isfinite(rows["ra"]) & np.isfinite(rows["dec"]) & bool(frame["n_ref"])
         parts.append(
             (
@@ -290,6 +325,40 @@ def _in_one_system(
     return numbers, np.where(known, shift, 0.0)
 
 
+def _solved(  # what is solved for
+    frame: NDArray[np.intp],
+    star: NDArray[np.intp],
+    magnitude: NDArray[np.float64],
+    error: NDArray[np.float64],
+    standards: tuple[NDArray[np.float64], NDArray[np.float64]],
+    n_frames: int,
+    parameters: GPhotometric.Parameters,
+) -> GlobalZeroPoints:
+    """Solve twice: the second time with errors, and limits, at the brightness of the first.
+
+    See :func:`reduction.steps.photometry.expected_errors`.
+    """
+    limit = _POGSON / parameters.MIN_SIGNAL_TO_NOISE
+
+    def solve(errors: NDArray[np.float64]) -> GlobalZeroPoints:
+        return solve_zero_points(
+            frame,
+            star,
+            np.where(errors < limit, magnitude, np.nan),
+            errors,
+            n_frames=n_frames,
+            standard=standards[0],
+            standard_error=standards[1],
+            floor=parameters.ERROR_FLOOR,
+            clip=parameters.SIGMA_CLIPPING_LEVEL,
+        )
+
+    first = solve(error)
+    excess = first.magnitudes[star] - first.zero_points[frame] - magnitude
+    sane = np.abs(excess) < _SANE
+    return solve(np.where(sane, expected_errors(error, np.where(sane, excess, 0.0)), error))
+
+
 def _standards(
     found: _Measurements, star: NDArray[np.intp], shift: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -326,11 +395,16 @@ def _table(
     return table
 
 
-def _largest_offset(table: NDArray[np.void], at_least: int) -> float | None:
-    """Of the frames with so many standards of their own; None where no frame has."""
-    sure = np.isfinite(table["offset"]) & (table["n_standards"] >= at_least)
-    offsets = np.abs(table["offset"][sure])
-    return float(offsets.max()) if len(offsets) else None
+def _largest_offset(
+    table: NDArray[np.void], solution: GlobalZeroPoints, fewest: int
+) -> float | None:
+    """Largest offset of a frame beyond what its standards' median is off by chance, mag."""
+    sure = np.isfinite(table["offset"]) & (table["n_standards"] >= fewest)
+    if not sure.any():
+        return None
+    one = np.hypot(np.nan_to_num(table["scatter"][sure]), solution.standard_scatter)
+    chance = _BY_CHANCE * one / np.sqrt(table["n_standards"][sure])
+    return float(np.sqrt(np.maximum(table["offset"][sure] ** 2 - chance**2, 0.0)).max())
 
 
 def _median(values: NDArray[np.float64]) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reduction.attributes import attribute
 from reduction.comparison import differs
 from reduction.depends import calibration
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.pixels import hot_pixels
 from reduction.target import CalibrationTarget, Inputs, Made
@@ -28,6 +29,7 @@ class HotPixelMap(CalibrationTarget):
     """
 
     VERSION = 2
+    COST_S = 0.2
     ANCHOR_CLASSES = ("RawBiasFrame",)
 
     bias = calibration("BiasFrame")
@@ -41,17 +43,37 @@ class HotPixelMap(CalibrationTarget):
     class Parameters:
         """Astro-WISE's names; the counts' limits are those of a chip of 8 million pixels.
 
-        MAXIMUM_DARK_CURRENT, adu/s above the chip's median, is where a pixel counts as hot: of
-        the pixels that stand out of MIT's frames of 180 and 240 s, subtraction alone leaves 4 %,
-        a map with this limit alone 20 to 30 %, both together none but cosmic rays.
+        MAXIMUM_DARK_CURRENT is where a pixel counts as hot: of the pixels that stand out of MIT's
+        frames of 180 and 240 s, subtraction alone leaves 4 %, a map with this limit alone 20 to
+        30 %, both together none but cosmic rays.
         """
 
-        REJECTION_THRESHOLD: float = 5.0
-        MAXIMUM_ITERATIONS: int = 5
-        BACKGROUND_SIZE: int = 12
-        MAXIMUM_DARK_CURRENT: float = 1.0
-        MAXIMUM_HOT_PIXEL_COUNT: int = 100_000
-        MAXIMUM_HOT_PIXEL_COUNT_DIFFERENCE: int = 50_000
+        REJECTION_THRESHOLD: float = parameter(
+            5.0,
+            "pixels of the bias further than this above their surroundings are hot",
+            unit="sigma",
+            above=0.0,
+        )
+        MAXIMUM_ITERATIONS: int = parameter(
+            5, "rounds of leaving out at most", at_least=1, at_most=1000
+        )
+        BACKGROUND_SIZE: int = parameter(
+            12,
+            "meshes on which the surroundings are measured",
+            unit="pixel",
+            at_least=4,
+            at_most=10_000,
+        )
+        MAXIMUM_DARK_CURRENT: float = parameter(
+            1.0,
+            "pixels of a dark further than this above the chip's median are hot",
+            unit="adu/s",
+            at_least=0.0,
+        )
+        MAXIMUM_HOT_PIXEL_COUNT: int = parameter(100_000, "most hot pixels", at_least=0)
+        MAXIMUM_HOT_PIXEL_COUNT_DIFFERENCE: int = parameter(
+            50_000, "largest change of their number from the version before", at_least=0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a map of hot pixels."""

@@ -13,6 +13,8 @@ from reduction.attributes import attribute, imstat
 from reduction.comparison import differs
 from reduction.depends import calibration, frames_of_night
 from reduction.focal_plane import ChipMap, chip_maps
+from reduction.frame_keys import exposure_key
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.illumination import fit_illumination, illumination_frame
 from reduction.steps.statistics import image_statistics
@@ -49,7 +51,7 @@ class IlluminationCorrection(CalibrationTarget):
     the ranges of its stars).
     """
 
-    VERSION = 2
+    VERSION = 3
     ANCHOR = Anchor.MOSAIC_NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
@@ -75,14 +77,22 @@ class IlluminationCorrection(CalibrationTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """DEGREE of the polynomial, SIGMA_CLIPPING_LEVEL, and limits."""
+        """The polynomial, clipping and limits."""
 
-        DEGREE: int = 3
-        SIGMA_CLIPPING_LEVEL: float = 3.0
-        MIN_SOURCE_COUNT: int = 50
-        MAX_SCATTER: float = 0.1
-        MAX_AMPLITUDE: float = 0.5
-        MAX_SURFACE_ERROR: float = 0.01
+        DEGREE: int = parameter(3, "highest degree of the polynomial", at_least=1, at_most=8)
+        SIGMA_CLIPPING_LEVEL: float = parameter(
+            3.0, "stars further than this from the fit are left out", unit="sigma", above=0.0
+        )
+        MIN_SOURCE_COUNT: int = parameter(50, "fewest stars", at_least=1)
+        MAX_SCATTER: float = parameter(
+            0.1, "largest scatter of the stars", unit="mag", at_least=0.0
+        )
+        MAX_AMPLITUDE: float = parameter(
+            0.5, "largest amplitude at the stars", unit="mag", at_least=0.0
+        )
+        MAX_SURFACE_ERROR: float = parameter(
+            0.01, "largest formal error, rms over a chip", unit="mag", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with an illumination correction."""
@@ -98,7 +108,7 @@ class IlluminationCorrection(CalibrationTarget):
         """Place the chips, fit the stars' zero points."""
         maps = chip_maps(
             {
-                (frame.raw["name"], frame.chip): wcs_from_attributes(frame.attributes)
+                (exposure_key(frame), frame.chip): wcs_from_attributes(frame.attributes)
                 for frame in inputs.astrometric
                 if frame["n_ref"]
             },
@@ -192,14 +202,18 @@ class IlluminationCorrectionFrame(CalibrationTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Limits, mag; everything else is in the correction.
+        """Limits; everything else is in the correction."""
 
-        MAXIMUM_CORRECTION is the correction's MAX_AMPLITUDE, here of any pixel and not only of
-        those that it was sampled at: beyond its stars a polynomial may run away.
-        """
-
-        MAXIMUM_CORRECTION: float = 0.5
-        MAXIMUM_CORRECTION_DIFFERENCE: float = 0.01
+        MAXIMUM_CORRECTION: float = parameter(
+            0.5,
+            "the correction's MAX_AMPLITUDE, here of any pixel and not only of those "
+            "that it was sampled at: beyond its stars a polynomial may run away",
+            unit="mag",
+            at_least=0.0,
+        )
+        MAXIMUM_CORRECTION_DIFFERENCE: float = parameter(
+            0.01, "largest change of the mean correction from before", unit="mag", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a chip's illumination."""

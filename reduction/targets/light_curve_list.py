@@ -14,6 +14,7 @@ from reduction.comparison import changed, differs, fell
 from reduction.depends import frames_of_field, in_field
 from reduction.field_grids import own_field
 from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.associate import AssociateFlag, mean_position
 from reduction.steps.ensemble import Ensemble, relative_photometry
@@ -21,6 +22,7 @@ from reduction.steps.groups import group_mean, group_quantile
 from reduction.steps.sources import SourceFlag
 from reduction.target import Anchor, FieldTarget, Inputs, Made
 from reduction.targets.associate_list import list_numbers
+from reduction.zero_points import field_magnitudes, is_tied
 from schemas.errors import UnprocessableError
 from schemas.list_tables import LightCurvePoint
 
@@ -62,19 +64,24 @@ class LightCurveList(FieldTarget):
 
     What the constant stars of a frame have in common - clouds, extinction, a zero point that is
     wrong or not there - is taken off. Where frames have zero points the level is theirs on
-    average; where none has, magnitudes are instrumental: only differences mean something.
+    average: those of the field's GPhotometric, as for coadds, or of the night where it does not
+    tie a frame. Where none has, magnitudes are instrumental: only differences mean something.
 
     Chips or nights without constant stars in common are parts, with a level each, that of their
     own frames' zero points; a part without one has no magnitudes where another has.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.FIELD_AND_FILTER
     ROWS = LightCurvePoint
 
     associations = in_field("AssociateList")
     source_lists = frames_of_field("SourceList", at_least=2)
+    gphotometric = in_field("GPhotometric", required=False)
 
+    n_tied = attribute(
+        int, "source lists by the zero points of the field's GPhotometric", ucd="meta.number;obs"
+    )
     n_stars = attribute(int, "light curves", ucd="meta.number")
     n_epochs = attribute(int, "frames with an offset", ucd="meta.number")
     n_constant = attribute(int, "stars that served as constant ones", ucd="meta.number")
@@ -95,22 +102,49 @@ class LightCurveList(FieldTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Which magnitudes take part, and how frames are compared.
+        """Which magnitudes take part, how frames are compared, and limits."""
 
-        ERROR_FLOOR None finds it, and a factor of the errors, from the stars; SPATIAL_ORDER 1
-        lets the offset slope across the field where a frame has 30 constant stars, 0 does not.
-        MINIMUM_KEPT (a part of stars and frames) and differences in mag compare with before.
-        """
-
-        FLAG_MASK: int = int(_BLEMISHED)
-        MIN_EPOCHS: int = 2
-        SIGMA_CLIP: float = 4.0
-        ERROR_FLOOR: float | None = None
-        SPATIAL_ORDER: int = 1
-        MIN_CONSTANT: int = 5
-        MINIMUM_KEPT: float = 0.5
-        MAXIMUM_FLOOR_DIFFERENCE: float = 0.01
-        MAXIMUM_ZERO_POINT_DIFFERENCE: float = 0.05
+        FLAG_MASK: int = parameter(
+            int(_BLEMISHED),
+            "bits of SourceFlag with which a source takes no part",
+            at_least=0,
+            at_most=int(~SourceFlag(0)),
+        )
+        MIN_EPOCHS: int = parameter(2, "fewest frames of a star", at_least=2)
+        SIGMA_CLIP: float = parameter(
+            4.0,
+            "magnitudes further than this from a star's mean are left out",
+            unit="sigma",
+            above=0.0,
+        )
+        ERROR_FLOOR: float | None = parameter(
+            None,
+            "added to each error, squared; none finds it, and a factor of the errors, "
+            "from the stars",
+            unit="mag",
+            at_least=0.0,
+            at_most=1.0,
+        )
+        SPATIAL_ORDER: int = parameter(
+            1,
+            "1 lets the offset slope across the field where a frame has 30 constant "
+            "stars, 0 does not",
+            at_least=0,
+            at_most=1,
+        )
+        MIN_CONSTANT: int = parameter(5, "fewest constant stars", at_least=1)
+        MINIMUM_KEPT: float = parameter(
+            0.5,
+            "least part of the stars and frames of before that is no loss",
+            at_least=0.0,
+            at_most=1.0,
+        )
+        MAXIMUM_FLOOR_DIFFERENCE: float = parameter(
+            0.01, "largest change of the floor from before", unit="mag", at_least=0.0
+        )
+        MAXIMUM_ZERO_POINT_DIFFERENCE: float = parameter(
+            0.05, "largest change of the zero point from before", unit="mag", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with light curves."""
@@ -130,7 +164,8 @@ class LightCurveList(FieldTarget):
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Gather each star's magnitudes, find the frames' offsets, take them off."""
         lists: Sequence[Progenitor] = inputs.source_lists
-        seen = _gathered(lists, inputs.associations, parameters)
+        scale: Progenitor | None = inputs.gphotometric
+        seen = _gathered(lists, inputs.associations, scale, parameters)
         if len(seen) == 0:
             message = f"no star of field {own_field(inputs).name} was seen on two frames"
             raise UnprocessableError(message)
@@ -148,6 +183,7 @@ class LightCurveList(FieldTarget):
         known = np.isfinite(found.offset)
         return Made(
             attributes={
+                "n_tied": sum(is_tied(scale, one) for one in lists),
                 "n_stars": len(stars),
                 "n_epochs": int(known.sum()),
                 "n_constant": int(found.constant.sum()),
@@ -200,7 +236,10 @@ class LightCurveList(FieldTarget):
 
 
 def _gathered(
-    lists: Sequence[Progenitor], associations: Progenitor, parameters: LightCurveList.Parameters
+    lists: Sequence[Progenitor],
+    associations: Progenitor,
+    scale: Progenitor | None,
+    parameters: LightCurveList.Parameters,
 ) -> NDArray[Any]:
     """All good magnitudes of the stars that have enough of them."""
     members, numbers = associations.rows, list_numbers(associations)
@@ -208,7 +247,7 @@ def _gathered(
     parts = []
     for number, one in enumerate(lists):
         mine = members[members["list"] == numbers.get(frame_key(one), -1)]
-        parts.append(_seen(number, one, mine))
+        parts.append(_seen(number, one, mine, scale))
     seen = np.concatenate(parts)
     good = (seen["flags"] & parameters.FLAG_MASK) == 0
     good &= np.isfinite(seen["instrumental"]) & (seen["err"] > 0)
@@ -218,11 +257,14 @@ def _gathered(
     return kept
 
 
-def _seen(number: int, one: Progenitor, members: NDArray[Any]) -> NDArray[Any]:
+def _seen(
+    number: int, one: Progenitor, members: NDArray[Any], scale: Progenitor | None
+) -> NDArray[Any]:
     rows = one.rows[members["source_number"]]
     seen = np.zeros(len(rows), _SEEN)
-    for name in ("ra", "dec", "mag", "flags"):
+    for name in ("ra", "dec", "flags"):
         seen[name] = rows[name]
+    seen["mag"], _ = field_magnitudes(scale, one, rows)
     with np.errstate(invalid="ignore", divide="ignore"):
         seen["instrumental"] = np.where(rows["flux"] > 0, -2.5 * np.log10(rows["flux"]), np.nan)
         seen["err"] = np.where(rows["flux"] > 0, _MAG * rows["flux_err"] / rows["flux"], np.nan)

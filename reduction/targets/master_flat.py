@@ -12,6 +12,7 @@ import numpy as np
 from reduction.attributes import attribute, imstat
 from reduction.comparison import differs
 from reduction.depends import calibration
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.flat import CombineType, master_flat
 from reduction.steps.statistics import image_statistics, sub_window_statistics
@@ -32,6 +33,7 @@ class MasterFlatFrame(CalibrationTarget):
     """
 
     VERSION = 3
+    COST_S = 0.2
     ANCHOR = Anchor.NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame", "RawScienceFrame")
 
@@ -66,13 +68,47 @@ class MasterFlatFrame(CalibrationTarget):
         made of: no lens shades so much, and their product may be worse than either.
         """
 
-        COMBINE_TYPE: int = 0
-        MEDIAN_FILTER_SIZE: int = 9
-        DIG_FILTER_SIZE: float = 9.0
-        MIRROR_XPIX: int = 75
-        MIRROR_YPIX: int = 75
-        MAXIMUM_SUBWIN_FLATNESS: float = 1.0
-        MAXIMUM_SUBWIN_DIFF: float = 0.2
+        COMBINE_TYPE: int = parameter(
+            0,
+            "which flats: 1 dome and twilight, 2 dome, 3 twilight, 4 dome and night "
+            "sky, 5 night sky, 0 the best of what there is",
+            choices=(0, *CombineType),
+        )
+        MEDIAN_FILTER_SIZE: int = parameter(
+            9,
+            "side of the square whose median fills a bad pixel",
+            unit="pixel",
+            at_least=3,
+            at_most=999,
+            odd=True,
+        )
+        DIG_FILTER_SIZE: float = parameter(
+            9.0,
+            "standard deviation of the Gaussian between large and small scales",
+            unit="pixel",
+            above=0.0,
+            at_most=10_000.0,
+        )
+        MIRROR_XPIX: int = parameter(
+            75,
+            "pixels mirrored beyond the left and right edge",
+            unit="pixel",
+            at_least=0,
+            at_most=10_000,
+        )
+        MIRROR_YPIX: int = parameter(
+            75,
+            "pixels mirrored beyond the lower and upper edge",
+            unit="pixel",
+            at_least=0,
+            at_most=10_000,
+        )
+        MAXIMUM_SUBWIN_FLATNESS: float = parameter(
+            1.0, "largest difference between levels of sub-windows", at_least=0.0
+        )
+        MAXIMUM_SUBWIN_DIFF: float = parameter(
+            0.2, "largest change from before of the difference of sub-windows", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a master flat."""

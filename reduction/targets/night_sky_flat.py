@@ -14,7 +14,7 @@ from reduction.comparison import differs
 from reduction.corrected import measured_gain
 from reduction.depends import calibration, raw_frames
 from reduction.night_sky import sky_frames
-from reduction.parameters import from_chip
+from reduction.parameters import from_chip, parameter
 from reduction.quality import QualityFlags
 from reduction.steps.sky_flat import sky_flat
 from reduction.steps.statistics import image_statistics, sub_window_statistics
@@ -57,24 +57,51 @@ class NightSkyFlatFrame(CalibrationTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Astro-WISE's names; levels in adu above the bias.
+        """Astro-WISE's names; levels are above the bias."""
 
-        DETECTION_THRESHOLD of the sources is in the noise of the smoothed sky, MASK_GROWTH in
-        pixels; GAIN (e-/adu) counts where no gain was measured.
-        """
-
-        SIGMA_CLIP: float = 3.0
-        GAIN: float = from_chip("gain")
-        READ_NOISE: float = from_chip("read_noise")
-        MINIMUM_SKY_LEVEL: float = 200.0
-        MAXIMUM_SKY_LEVEL: float = 50000.0
-        MINIMUM_FRAMES: int = 3
-        MAXIMUM_FRAMES: int = 12
-        DETECTION_THRESHOLD: float = 4.0
-        MASK_GROWTH: int = 6
-        MAXIMUM_FILLED_FRACTION: float = 0.25
-        MAXIMUM_SUBWIN_FLATNESS: float = 1.0
-        MAXIMUM_SUBWIN_DIFF: float = 0.2
+        SIGMA_CLIP: float = parameter(
+            3.0,
+            "values further than this from the median of a pixel are left out",
+            unit="sigma",
+            above=0.0,
+        )
+        GAIN: float = parameter(
+            from_chip("gain"), "gain where none was measured", unit="electron/adu", above=0.0
+        )
+        READ_NOISE: float = parameter(
+            from_chip("read_noise"), "read noise where none was measured", unit="adu", at_least=0.0
+        )
+        MINIMUM_SKY_LEVEL: float = parameter(
+            200.0, "frames with less sky are left out", unit="adu", at_least=0.0
+        )
+        MAXIMUM_SKY_LEVEL: float = parameter(
+            50000.0, "frames with more sky are left out", unit="adu", above=0.0
+        )
+        MINIMUM_FRAMES: int = parameter(3, "frames that it takes", at_least=2)
+        MAXIMUM_FRAMES: int = parameter(
+            12, "frames taken at most, the nearest in time", at_least=2
+        )
+        DETECTION_THRESHOLD: float = parameter(
+            4.0,
+            "sources stand out of the noise of the smoothed sky by this",
+            unit="sigma",
+            above=0.0,
+        )
+        MASK_GROWTH: int = parameter(
+            6, "pixels that are masked around each source", unit="pixel", at_least=0, at_most=1000
+        )
+        MAXIMUM_FILLED_FRACTION: float = parameter(
+            0.25,
+            "largest part of the pixels that no frame sees the sky in",
+            at_least=0.0,
+            at_most=1.0,
+        )
+        MAXIMUM_SUBWIN_FLATNESS: float = parameter(
+            1.0, "largest difference between levels of sub-windows", at_least=0.0
+        )
+        MAXIMUM_SUBWIN_DIFF: float = parameter(
+            0.2, "largest change from before of the difference of sub-windows", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a flat of the night sky."""

@@ -12,6 +12,7 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.comparison import fell
 from reduction.depends import raw_frame, references
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.matching import match_nearest
 from reduction.steps.transformation import with_transformations
@@ -43,6 +44,7 @@ class PhotRefCatalog(FrameTarget):
     """
 
     VERSION = 1
+    COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")
     reference_catalogues = references(at_least=1)
@@ -55,19 +57,28 @@ class PhotRefCatalog(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """MAX_REFERENCE_ERROR in mag; MATCH_RADIUS, within which two entries are one, arcsec.
+        """Which stars are standards, and limits.
 
         MINIMUM_MAG and MAXIMUM_MAG bound the middle standard star: brighter than Sirius or
         fainter than any survey are no magnitudes, but fluxes, or numbers that mean "none". Some
         such among good stars do no harm: no source is matched with them, or it is an outlier.
-        MINIMUM_KEPT is a part of the number of standards before.
         """
 
-        MAX_REFERENCE_ERROR: float = 0.1
-        MATCH_RADIUS: float = 1.0
-        MINIMUM_MAG: float = -2.0
-        MAXIMUM_MAG: float = 30.0
-        MINIMUM_KEPT: float = 0.5
+        MAX_REFERENCE_ERROR: float = parameter(
+            0.1, "largest error of a standard magnitude", unit="mag", above=0.0
+        )
+        MATCH_RADIUS: float = parameter(
+            1.0, "entries within it are one star", unit="arcsec", at_least=0.0, at_most=3600.0
+        )
+        MINIMUM_MAG: float = parameter(
+            -2.0, "the middle star is no brighter", unit="mag", at_least=-50.0, at_most=50.0
+        )
+        MAXIMUM_MAG: float = parameter(
+            30.0, "the middle star is no fainter", unit="mag", at_least=-50.0, at_most=50.0
+        )
+        MINIMUM_KEPT: float = parameter(
+            0.5, "least part of the standards of before that is no loss", at_least=0.0, at_most=1.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with standard stars."""
@@ -82,7 +93,8 @@ class PhotRefCatalog(FrameTarget):
         parts: list[NDArray[np.void]] = []
         used: list[str] = []
         for stars in inputs.reference_catalogues:
-            found = _standards(stars, band, parameters.MAX_REFERENCE_ERROR)
+            there = stars.at(inputs.raw["mjd_obs"])
+            found = _standards(there, band, parameters.MAX_REFERENCE_ERROR)
             if parts:
                 found = _others(found, np.concatenate(parts), parameters.MATCH_RADIUS)
             if len(found):

@@ -13,10 +13,10 @@ from reduction.attributes import attribute
 from reduction.comparison import differs, fell
 from reduction.depends import of_frame, raw_frame
 from reduction.detection import is_clean, signal_to_noise
-from reduction.parameters import from_band
+from reduction.parameters import from_band, parameter
 from reduction.quality import QualityFlags
 from reduction.steps.matching import match_nearest
-from reduction.steps.photometry import isolated, star_zero_points
+from reduction.steps.photometry import expected_errors, isolated, star_zero_points
 from reduction.steps.transformation import of_color
 from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
@@ -39,6 +39,11 @@ _DTYPE: Final = np.dtype(
     ]
 )
 
+_POGSON: Final = 2.5 / np.log(10.0)
+
+#: Part of the signal to noise that is asked of the flux measured: noise may have lowered it.
+_FAINTEST: Final = 0.5
+
 #: Spread by which the fitted point spread function may be wrong.
 _SPREAD_FLOOR: Final = 0.005
 
@@ -52,7 +57,8 @@ class PhotSrcCatalog(FrameTarget):
     Catalog), used (0 where the zero point is too far from the others').
     """
 
-    VERSION = 1
+    VERSION = 2
+    COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")
     catalog = of_frame("Catalog")
@@ -78,28 +84,59 @@ class PhotSrcCatalog(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """FLUX_TYPE is a column of the Catalog; MATCH_RADIUS in arcsec, MAX_MAG_DIFF in mag.
+        """Which stars are used, and limits.
 
-        MAX_SPREAD in units of the spread's error: more has light that is not the star's alone. For
-        the colour 0.5 magnitudes are the standard system's; for another they are the camera's own,
-        off by COLOR_TERM for each mag of it.
-
-        Where fewer than MINIMUM_USED (a part) of the stars are within MAX_MAG_DIFF of their
-        median, most are matched by chance, and the median is nobody's. Compared with before:
-        MINIMUM_KEPT is a part of the number used, and MAXIMUM_ZERO_POINT_DIFFERENCE in mag what
-        two good fields of a night may differ by.
+        MIN_SIGNAL_TO_NOISE is that of the flux which the catalogue's magnitude promises: fainter
+        stars are found where noise makes them brighter, and lost where it does not.
+        A star with more than MAX_SPREAD has light that is not its own alone. For the colour 0.5
+        magnitudes are the standard system's; for another they are the camera's own, off by
+        COLOR_TERM for each mag of it. Where fewer than MINIMUM_USED of the stars are within
+        MAX_MAG_DIFF of their median, most are matched by chance, and the median is nobody's.
+        MAXIMUM_ZERO_POINT_DIFFERENCE is what two good fields of a night may differ by.
         """
 
-        FLUX_TYPE: str = "flux_psf"
-        MATCH_RADIUS: float = 2.0
-        MAX_MAG_DIFF: float = 0.5
-        MIN_SIGNAL_TO_NOISE: float = 10.0
-        MAX_NEIGHBOUR_FLUX: float = 0.05
-        MAX_SPREAD: float = 3.0
-        COLOR_TERM: float = from_band("color_term")
-        MINIMUM_USED: float = 0.5
-        MINIMUM_KEPT: float = 0.5
-        MAXIMUM_ZERO_POINT_DIFFERENCE: float = 0.05
+        FLUX_TYPE: str = parameter(
+            "flux_psf",
+            "column of the Catalog that is measured with",
+            choices=("flux", "flux_aper", "flux_psf"),
+        )
+        MATCH_RADIUS: float = parameter(
+            2.0,
+            "a source and a standard within it are the same",
+            unit="arcsec",
+            above=0.0,
+            at_most=3600.0,
+        )
+        MAX_MAG_DIFF: float = parameter(
+            0.5,
+            "stars further than this from the median zero point are not used",
+            unit="mag",
+            above=0.0,
+        )
+        MIN_SIGNAL_TO_NOISE: float = parameter(
+            12.0, "sources take part above this signal-to-noise ratio", at_least=0.0
+        )
+        MAX_NEIGHBOUR_FLUX: float = parameter(
+            0.05, "most light of neighbours in the aperture, a part of the star's", at_least=0.0
+        )
+        MAX_SPREAD: float = parameter(
+            3.0, "largest spread of a star's image", unit="sigma", at_least=0.0
+        )
+        COLOR_TERM: float = parameter(
+            from_band("color_term"),
+            "by how much the standard magnitude is greater for each mag of colour",
+            at_least=-2.0,
+            at_most=2.0,
+        )
+        MINIMUM_USED: float = parameter(
+            0.5, "least part of the stars that is used", at_least=0.0, at_most=1.0
+        )
+        MINIMUM_KEPT: float = parameter(
+            0.5, "least part of the stars of before that is no loss", at_least=0.0, at_most=1.0
+        )
+        MAXIMUM_ZERO_POINT_DIFFERENCE: float = parameter(
+            0.05, "largest change of the zero point from before", unit="mag", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with them; whether they are enough is asked by who uses them."""
@@ -119,23 +156,18 @@ class PhotSrcCatalog(FrameTarget):
                 f"{raw['name']}: no star of a reference catalogue was recognised on the frame"
             )
             raise UnprocessableError(message)
-        table = self._matched(inputs, parameters)
+        term = parameters.COLOR_TERM or 0.0
+        table = _with_zero_points(
+            self._matched(inputs, parameters), raw["exptime"], term, parameters
+        )
         if len(table) == 0:
             message = (
                 f"{raw['name']}: found 0 usable standard stars in {inputs.band.standard}, "
                 "expected at least 1"
             )
             raise UnprocessableError(message)
-        z, error = star_zero_points(
-            table["flux"], table["flux_err"], table["mag"], table["mag_err"], raw["exptime"]
-        )
-        table["zero_point"], table["zero_point_err"] = z, error
-        term = parameters.COLOR_TERM or 0.0
-        table["of_color"] = of_color(table["color"], term)
-        z = z - table["of_color"]
+        z, used = table["zero_point"] - table["of_color"], table["used"]
         median = float(np.median(z))
-        used = np.abs(z - median) <= parameters.MAX_MAG_DIFF
-        table["used"] = used
         return Made(
             tables={"STANDARDS": table},
             attributes={
@@ -157,7 +189,8 @@ class PhotSrcCatalog(FrameTarget):
         sources, standards = inputs.catalog.tables["SOURCES"], inputs.standards.tables["STANDARDS"]
         flux = sources[parameters.FLUX_TYPE]
         good = is_clean(sources) & np.isfinite(flux) & (flux > 0)
-        good &= signal_to_noise(sources, parameters.FLUX_TYPE) > parameters.MIN_SIGNAL_TO_NOISE
+        enough = _FAINTEST * parameters.MIN_SIGNAL_TO_NOISE
+        good &= signal_to_noise(sources, parameters.FLUX_TYPE) > enough
         limit = _SPREAD_FLOOR + parameters.MAX_SPREAD * sources["spread_err"]
         good &= ~(np.abs(sources["spread"]) > limit)
         good &= isolated(
@@ -215,3 +248,28 @@ class PhotSrcCatalog(FrameTarget):
             panel.plot(table[name][~good], table["zero_point"][~good], "x", color="0.6")
             panel.axhline(self.raw_zero_point, color="k", lw=0.5)
             panel.set(xlabel=name, ylabel="zero point [mag]")
+
+
+def _with_zero_points(
+    table: NDArray[np.void], exptime: float, term: float, parameters: PhotSrcCatalog.Parameters
+) -> NDArray[np.void]:
+    """Set zero points, their errors and whether they are used; without stars that are too faint.
+
+    How faint is what the catalogue says with the median zero point, so that noise neither chooses
+    nor weighs: see :func:`reduction.steps.photometry.expected_errors`.
+    """
+    if len(table) == 0:
+        return table
+    nothing = np.zeros(len(table))
+    table["zero_point"], error = star_zero_points(
+        table["flux"], table["flux_err"], table["mag"], nothing, exptime
+    )
+    table["of_color"] = of_color(table["color"], term)
+    excess = table["zero_point"] - table["of_color"]
+    excess -= np.median(excess)
+    near = np.abs(excess) <= parameters.MAX_MAG_DIFF
+    error = np.where(near, expected_errors(error, np.where(near, excess, 0.0)), error)
+    table["zero_point_err"] = np.hypot(error, np.nan_to_num(table["mag_err"]))
+    table["used"] = near
+    kept: NDArray[np.void] = table[error * parameters.MIN_SIGNAL_TO_NOISE < _POGSON]
+    return kept

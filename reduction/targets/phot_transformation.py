@@ -12,6 +12,7 @@ import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import frames_of_night
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.transformation import fit_color_term
 from reduction.target import Anchor, CalibrationTarget, Inputs, Made
@@ -45,11 +46,13 @@ class PhotTransformation(CalibrationTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """SIGMA_CLIPPING_LEVEL and limits."""
+        """Clipping and limits."""
 
-        SIGMA_CLIPPING_LEVEL: float = 3.0
-        MAX_ERROR: float = 0.05
-        MAX_COLOR_TERM: float = 0.5
+        SIGMA_CLIPPING_LEVEL: float = parameter(
+            3.0, "stars further than this from the fit are left out", unit="sigma", above=0.0
+        )
+        MAX_ERROR: float = parameter(0.05, "largest error of the colour term", at_least=0.0)
+        MAX_COLOR_TERM: float = parameter(0.5, "largest colour term, either sign", at_least=0.0)
 
     class Flags(QualityFlags):
         """What can be wrong with a colour term."""

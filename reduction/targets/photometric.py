@@ -12,6 +12,7 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import calibration, of_frame, raw_frame
 from reduction.focal_plane import factors_at
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.photometry import zero_point
 from reduction.steps.transformation import of_color
@@ -40,7 +41,8 @@ class PhotometricParameters(FrameTarget):
     the night's standards give; of several kinds the first of Astro-WISE's that can be had.
     """
 
-    VERSION = 3
+    VERSION = 4
+    COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")
     source_catalog = of_frame("PhotSrcCatalog")
@@ -67,6 +69,12 @@ class PhotometricParameters(FrameTarget):
     )
     zero_point_err = attribute(float, "its error", unit="mag", ucd="stat.error;phot.mag;arith.zp")
     scatter = attribute(float, "standard deviation of the stars", unit="mag", ucd="stat.stdev")
+    excess_scatter = attribute(
+        float,
+        "what it is beyond the stars' own errors: of colours, flat field, clouds",
+        unit="mag",
+        ucd="stat.stdev",
+    )
     n_stars = attribute(int, "standard stars used", ucd="meta.number")
     extinction = attribute(
         float, "extinction taken off, mag per airmass", unit="mag", ucd="obs.atmos.extinction"
@@ -86,10 +94,16 @@ class PhotometricParameters(FrameTarget):
     class Parameters:
         """Clipping, and Astro-WISE's limits."""
 
-        SIGMA_CLIPPING_LEVEL: float = 3.0
-        MIN_SOURCE_COUNT: int = 3
-        MAX_ERROR: float = 0.1
-        MAX_SCATTER: float = 0.25
+        SIGMA_CLIPPING_LEVEL: float = parameter(
+            3.0, "stars further than this from the fit are left out", unit="sigma", above=0.0
+        )
+        MIN_SOURCE_COUNT: int = parameter(3, "fewest standard stars", at_least=1)
+        MAX_ERROR: float = parameter(
+            0.1, "largest error of the zero point", unit="mag", at_least=0.0
+        )
+        MAX_SCATTER: float = parameter(
+            0.25, "largest scatter of the stars", unit="mag", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a zero point."""
@@ -122,6 +136,7 @@ class PhotometricParameters(FrameTarget):
                 "zero_point": found.value,
                 "zero_point_err": found.error,
                 "scatter": found.scatter,
+                "excess_scatter": found.excess,
                 "n_stars": found.n_stars,
                 "extinction": extinction,
                 "extinction_err": error,

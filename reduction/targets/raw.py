@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from reduction.attributes import attribute, imstat
-from reduction.parameters import from_chip
+from reduction.parameters import from_chip, parameter
 from reduction.quality import QualityFlags
 from reduction.target import DBObject
 
@@ -68,12 +68,23 @@ class RawFrame(DBObject):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Limits, which instruments may set otherwise; SATURATION is a raw level, adu."""
+        """Limits, which instruments may set otherwise."""
 
-        SATURATION: float = from_chip("saturation")
-        MAX_SATURATED: float = 0.5
-        MAX_INVALID: float = 0.5
-        MIN_RANGE: float = 1.0
+        SATURATION: float = parameter(
+            from_chip("saturation"),
+            "level above which a raw pixel is saturated",
+            unit="adu",
+            above=0.0,
+        )
+        MAX_SATURATED: float = parameter(
+            0.5, "largest part of saturated pixels", at_least=0.0, at_most=1.0
+        )
+        MAX_INVALID: float = parameter(
+            0.5, "largest part of pixels without a value", at_least=0.0, at_most=1.0
+        )
+        MIN_RANGE: float = parameter(
+            1.0, "least difference of the largest and the smallest pixel", unit="adu", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a raw frame."""
@@ -106,11 +117,15 @@ class RawCalibration(RawFrame):
 
     @dataclass(frozen=True, slots=True)
     class Parameters(RawFrame.Parameters):
-        """Limits, which instruments may set otherwise; the SHAPE (ny, nx), None for any."""
+        """Limits, which instruments may set otherwise."""
 
         MAX_SATURATED: float = 0.05
         MAX_INVALID: float = 0.1
-        SHAPE: tuple[int, int] | None = from_chip("shape")
+        SHAPE: tuple[int, int] | None = parameter(
+            from_chip("shape"),
+            "pixels (ny, nx) that a frame has to have; none takes any",
+            unit="pixel",
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a raw calibration."""

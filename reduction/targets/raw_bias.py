@@ -7,6 +7,7 @@ __all__ = ["RawBiasFrame"]
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.targets.raw import EMPTY, NO_NUMBERS, OTHER_SHAPE, SATURATED, RawCalibration
 
@@ -19,11 +20,13 @@ class RawBiasFrame(RawCalibration):
 
     @dataclass(frozen=True, slots=True)
     class Parameters(RawCalibration.Parameters):
-        """Astro-WISE's names; adu, of the raw pixels, without outliers."""
+        """Astro-WISE's names; of the raw pixels, without outliers."""
 
-        MAX_BIAS_LEVEL: float = 5000.0
-        MAX_BIAS_STDEV: float = 50.0
-        MAX_BIAS_FLATNESS: float = 100.0
+        MAX_BIAS_LEVEL: float = parameter(5000.0, "highest level", unit="adu", above=0.0)
+        MAX_BIAS_STDEV: float = parameter(50.0, "largest scatter", unit="adu", above=0.0)
+        MAX_BIAS_FLATNESS: float = parameter(
+            100.0, "largest difference between levels of sub-windows", unit="adu", above=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a raw bias."""

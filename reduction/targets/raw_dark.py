@@ -7,6 +7,7 @@ __all__ = ["RawDarkFrame"]
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.targets.raw import EMPTY, NO_NUMBERS, OTHER_SHAPE, SATURATED, RawCalibration
 
@@ -19,10 +20,12 @@ class RawDarkFrame(RawCalibration):
 
     @dataclass(frozen=True, slots=True)
     class Parameters(RawCalibration.Parameters):
-        """In Astro-WISE's manner; adu, of the raw pixels, without outliers."""
+        """In Astro-WISE's manner; of the raw pixels, without outliers."""
 
-        MAX_DARK_LEVEL: float = 20000.0
-        MAX_DARK_FLATNESS: float = 2000.0
+        MAX_DARK_LEVEL: float = parameter(20000.0, "highest level", unit="adu", above=0.0)
+        MAX_DARK_FLATNESS: float = parameter(
+            2000.0, "largest difference between levels of sub-windows", unit="adu", above=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a raw dark."""

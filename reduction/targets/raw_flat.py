@@ -7,6 +7,7 @@ __all__ = ["RawDomeFlatFrame", "RawFlatFrame", "RawTwilightFlatFrame"]
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.targets.raw import EMPTY, NO_NUMBERS, OTHER_SHAPE, SATURATED, RawCalibration
 
@@ -19,11 +20,11 @@ class RawFlatFrame(RawCalibration):
 
     @dataclass(frozen=True, slots=True)
     class Parameters(RawCalibration.Parameters):
-        """Astro-WISE's names; adu, of the raw pixels."""
+        """Astro-WISE's names; of the raw pixels."""
 
         MAX_SATURATED: float = 0.1
-        MIN_FLAT_MEAN: float = 1500.0
-        MAX_FLAT_MEAN: float = 60000.0
+        MIN_FLAT_MEAN: float = parameter(1500.0, "lowest mean level", unit="adu", at_least=0.0)
+        MAX_FLAT_MEAN: float = parameter(60000.0, "highest mean level", unit="adu", above=0.0)
 
     class Flags(QualityFlags):
         """What can be wrong with a raw flat."""

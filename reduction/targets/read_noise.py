@@ -14,7 +14,9 @@ from reduction.attributes import attribute
 from reduction.comparison import differs
 from reduction.corrected import corrected
 from reduction.depends import raw_frames
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
+from reduction.steps.overscan import OverscanMethod
 from reduction.steps.read_noise import read_noise
 from reduction.target import CalibrationTarget, Inputs, Made
 
@@ -28,6 +30,7 @@ class ReadNoise(CalibrationTarget):
     """Noise of the amplifier, from the differences of a night's raw biases."""
 
     VERSION = 2
+    COST_S = 0.05
     ANCHOR_CLASSES = ("RawBiasFrame",)
 
     raw_bias_frames = raw_frames("RawBiasFrame", at_least=2)
@@ -55,12 +58,24 @@ class ReadNoise(CalibrationTarget):
     class Parameters:
         """Astro-WISE's names; the limits are wide, to let any CCD through."""
 
-        OVERSCAN_CORRECTION: int = 6
-        REJECTION_THRESHOLD: float = 5.0
-        MAXIMUM_ITERATIONS: int = 5
-        MAXIMUM_READ_NOISE: float = 20.0
-        MAXIMUM_READ_NOISE_DIFFERENCE: float = 2.0
-        MAXIMUM_BIAS_DIFFERENCE: float = 10.0
+        OVERSCAN_CORRECTION: int = parameter(
+            6,
+            "how the bias level is taken from the overscan: Astro-WISE's number, 0 is not at all",
+            choices=OverscanMethod,
+        )
+        REJECTION_THRESHOLD: float = parameter(
+            5.0, "values further than this from the middle are left out", unit="sigma", above=0.0
+        )
+        MAXIMUM_ITERATIONS: int = parameter(
+            5, "rounds of leaving out at most", at_least=1, at_most=1000
+        )
+        MAXIMUM_READ_NOISE: float = parameter(20.0, "largest read noise", unit="adu", at_least=0.0)
+        MAXIMUM_READ_NOISE_DIFFERENCE: float = parameter(
+            2.0, "largest change of the read noise from before", unit="adu", at_least=0.0
+        )
+        MAXIMUM_BIAS_DIFFERENCE: float = parameter(
+            10.0, "largest difference of two biases' levels", unit="adu", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a read noise."""

@@ -13,7 +13,7 @@ from reduction.attributes import attribute, imstat
 from reduction.comparison import differs
 from reduction.corrected import dark_signal, frame_sections, measured_gain
 from reduction.depends import calibration, raw_frame
-from reduction.parameters import from_chip
+from reduction.parameters import from_chip, parameter
 from reduction.quality import QualityFlags
 from reduction.steps.overscan import OverscanMethod
 from reduction.steps.reduce import Fringes, Limits, Reduced, reduce_frame
@@ -39,7 +39,8 @@ class ReducedScienceFrame(FrameTarget):
     ``corrections`` says what was done.
     """
 
-    VERSION = 2
+    VERSION = 3
+    COST_S = 0.15
 
     raw = raw_frame("RawScienceFrame")
     bias = calibration("BiasFrame", when="!uncalibrated")
@@ -82,31 +83,68 @@ class ReducedScienceFrame(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """GAIN (e-/adu) and READ_NOISE (adu) count where none was measured.
+        """Saturation, cosmic rays, satellites and fringes, and limits.
 
-        SATURATION (Astro-WISE's ThresholdHigh) is a raw level, adu; DEAD (ThresholdLow) the raw
-        level up to which a pixel beside a saturated one is dead. COSMIC_THRESHOLD and the
-        DETECTION_THRESHOLD of satellites are in standard deviations, 0 looks for none;
-        HOUGH_THRESHOLD is the shortest line that is looked at, pixels. The fringes' strength is
-        measured in pixels below FRINGE_THRESHOLD_LOW and above FRINGE_THRESHOLD_HIGH, standard
-        deviations of the pattern.
-
-        Compared with before: MAXIMUM_GOOD_FRACTION_DIFFERENCE as WeightFrame's, and
-        MAXIMUM_LEVEL_DIFFERENCE, a part of the median level; a read noise more is no change.
+        SATURATION is Astro-WISE's ThresholdHigh and DEAD its ThresholdLow. The fringes' strength
+        is measured in pixels below FRINGE_THRESHOLD_LOW and above FRINGE_THRESHOLD_HIGH.
         """
 
-        GAIN: float = from_chip("gain")
-        READ_NOISE: float = from_chip("read_noise")
-        SATURATION: float = from_chip("saturation")
-        DEAD: float = 0.0
-        COSMIC_THRESHOLD: float = 4.5
-        DETECTION_THRESHOLD: float = 2.5
-        HOUGH_THRESHOLD: float = 350.0
-        FRINGE_THRESHOLD_LOW: float = -1.0
-        FRINGE_THRESHOLD_HIGH: float = 1.0
-        MINIMUM_GOOD_FRACTION: float = 0.5
-        MAXIMUM_GOOD_FRACTION_DIFFERENCE: float = 0.1
-        MAXIMUM_LEVEL_DIFFERENCE: float = 0.05
+        GAIN: float = parameter(
+            from_chip("gain"), "gain where none was measured", unit="electron/adu", above=0.0
+        )
+        READ_NOISE: float = parameter(
+            from_chip("read_noise"), "read noise where none was measured", unit="adu", at_least=0.0
+        )
+        SATURATION: float = parameter(
+            from_chip("saturation"),
+            "level above which a raw pixel is saturated",
+            unit="adu",
+            above=0.0,
+        )
+        DEAD: float = parameter(
+            0.0,
+            "raw level up to which a pixel beside a saturated one is dead",
+            unit="adu",
+            at_least=0.0,
+        )
+        COSMIC_THRESHOLD: float = parameter(
+            4.5, "cosmic rays stand out by this; 0 looks for none", unit="sigma", at_least=0.0
+        )
+        DETECTION_THRESHOLD: float = parameter(
+            2.5,
+            "satellites' trails stand out by this; 0 looks for none",
+            unit="sigma",
+            at_least=0.0,
+        )
+        HOUGH_THRESHOLD: float = parameter(
+            350.0, "shortest trail that is looked for", unit="pixel", above=0.0
+        )
+        FRINGE_THRESHOLD_LOW: float = parameter(
+            -1.0,
+            "dark fringes are below this, of the pattern",
+            unit="sigma",
+            at_least=-100.0,
+            at_most=100.0,
+        )
+        FRINGE_THRESHOLD_HIGH: float = parameter(
+            1.0,
+            "bright fringes are above this, of the pattern",
+            unit="sigma",
+            at_least=-100.0,
+            at_most=100.0,
+        )
+        MINIMUM_GOOD_FRACTION: float = parameter(
+            0.5, "least part of the pixels that is good", at_least=0.0, at_most=1.0
+        )
+        MAXIMUM_GOOD_FRACTION_DIFFERENCE: float = parameter(
+            0.1, "largest change of the good part from before", at_least=0.0, at_most=1.0
+        )
+        MAXIMUM_LEVEL_DIFFERENCE: float = parameter(
+            0.05,
+            "largest change of the median level, a part of that of before; a read "
+            "noise more is no change",
+            at_least=0.0,
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a reduced frame."""

@@ -15,6 +15,7 @@ from reduction.comparison import changed, differs, differs_in_part
 from reduction.depends import calibration, in_field, of_frame, raw_frame
 from reduction.detection import is_clean, signal_to_noise
 from reduction.field_grids import grid_of, own_field
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.solutions import pos_err_of, wcs_of
 from reduction.steps.grid import covered, part_of
@@ -117,23 +118,40 @@ class RegriddedFrame(FrameInFieldTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Sky, interpolation, and Astro-WISE's limit on the point spread function.
+        """Sky, interpolation, and Astro-WISE's limit on the point spread function."""
 
-        BACKGROUND_SUBTRACTION_TYPE is 0 none, 1 constant, 2 meshes of BACKGROUND_SIZE pixels.
-        RESAMPLING_TYPE is SPLINE3, LANCZOS3 or BILINEAR. MAXIMUM_BAD_SHARE is the largest part of
-        a pixel that bad pixels may have. Compared with before: mag, or parts.
-        """
-
-        BACKGROUND_SUBTRACTION_TYPE: int = int(BackgroundSubtractionType.MESH)
-        BACKGROUND_SIZE: int = 128
-        BACKGROUND_FILTER_SIZE: int = 3
-        RESAMPLING_TYPE: str = str(Kernel.SPLINE3)
-        MAXIMUM_BAD_SHARE: float = 0.05
-        REFERENCE_ZERO_POINT: float = 25.0
-        MAXIMUM_PSF_DIFFERENCE: float = 0.1
-        MAXIMUM_GOOD_FRACTION_DIFFERENCE: float = 0.1
-        MAXIMUM_ZERO_POINT_DIFFERENCE: float = 0.05
-        MAXIMUM_SEEING_CHANGE: float = 0.2
+        BACKGROUND_SUBTRACTION_TYPE: int = parameter(
+            int(BackgroundSubtractionType.MESH),
+            "sky taken off: 0 none, 1 constant, 2 meshes",
+            choices=BackgroundSubtractionType,
+        )
+        BACKGROUND_SIZE: int = parameter(
+            128, "side of a mesh", unit="pixel", at_least=4, at_most=10_000
+        )
+        BACKGROUND_FILTER_SIZE: int = parameter(
+            3, "meshes a median is of, along a side", at_least=1, at_most=99, odd=True
+        )
+        RESAMPLING_TYPE: str = parameter(
+            str(Kernel.SPLINE3), "how pixels are interpolated", choices=Kernel
+        )
+        MAXIMUM_BAD_SHARE: float = parameter(
+            0.05, "largest share of bad pixels in one", at_least=0.0, at_most=1.0
+        )
+        REFERENCE_ZERO_POINT: float = parameter(
+            25.0, "zero point that fluxes are scaled to", unit="mag", at_least=0.0, at_most=50.0
+        )
+        MAXIMUM_PSF_DIFFERENCE: float = parameter(
+            0.1, "largest change of stars' width, a part of it", at_least=0.0
+        )
+        MAXIMUM_GOOD_FRACTION_DIFFERENCE: float = parameter(
+            0.1, "largest change of the good part", at_least=0.0, at_most=1.0
+        )
+        MAXIMUM_ZERO_POINT_DIFFERENCE: float = parameter(
+            0.05, "largest change of the zero point", unit="mag", at_least=0.0
+        )
+        MAXIMUM_SEEING_CHANGE: float = parameter(
+            0.2, "largest change of the seeing, a part of it", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a regridded frame."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reduction.attributes import attribute
 from reduction.comparison import differs
 from reduction.depends import of_frame
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.weight import MaskBit, plane
 from reduction.target import FrameTarget, Inputs, Made
@@ -37,8 +38,10 @@ class SatelliteMap(FrameTarget):
     class Parameters:
         """Names in Astro-WISE's manner."""
 
-        MAXIMUM_TRAILS: int = 6
-        MAXIMUM_TRAILS_DIFFERENCE: int = 1
+        MAXIMUM_TRAILS: int = parameter(6, "most trails", at_least=0)
+        MAXIMUM_TRAILS_DIFFERENCE: int = parameter(
+            1, "largest change of their number from the version before", at_least=0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a map of satellites."""

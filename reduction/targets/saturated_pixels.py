@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reduction.attributes import attribute
 from reduction.comparison import differs
 from reduction.depends import of_frame
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.weight import MaskBit, plane
 from reduction.target import FrameTarget, Inputs, Made
@@ -36,8 +37,10 @@ class SaturatedPixelMap(FrameTarget):
     class Parameters:
         """Astro-WISE's names in its manner; the limits are those of a chip of 8 million pixels."""
 
-        MAXIMUM_COUNT: int = 1_000_000
-        MAXIMUM_COUNT_DIFFERENCE: int = 100_000
+        MAXIMUM_COUNT: int = parameter(1_000_000, "most saturated pixels", at_least=0)
+        MAXIMUM_COUNT_DIFFERENCE: int = parameter(
+            100_000, "largest change of their number from the version before", at_least=0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a map of saturated pixels."""

@@ -14,6 +14,7 @@ from reduction.attributes import attribute
 from reduction.depends import calibration, of_frame, raw_frame
 from reduction.detection import is_clean, star_width
 from reduction.focal_plane import factors_at
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.source_lists import (
     DEPTH_CHANGED,
@@ -45,7 +46,8 @@ class SourceList(SourcesTarget, FrameTarget):
     better where there is noise or a neighbour.
     """
 
-    VERSION = 3
+    VERSION = 4
+    COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")
     catalog = of_frame("Catalog")
@@ -54,7 +56,7 @@ class SourceList(SourcesTarget, FrameTarget):
     illumination = calibration("IlluminationCorrectionFrame", required=False, when="illumination")
 
     n_sources = attribute(int, "number of sources", ucd="meta.number")
-    n_clean = attribute(int, "sources without flags but deblending", ucd="meta.number")
+    n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
     limiting_mag = attribute(
         float, "5 sigma in the aperture at the median noise of the sky", unit="mag", ucd="phot.mag"
     )
@@ -79,11 +81,29 @@ class SourceList(SourcesTarget, FrameTarget):
         sources, has no depth and is sound.
         """
 
-        MINIMUM_LIMITING_MAG: float = 0.0
-        MAXIMUM_LIMITING_MAG: float = 30.0
-        MINIMUM_KEPT: float = 0.5
-        MAXIMUM_SEEING_CHANGE: float = 0.2
-        MAXIMUM_DEPTH_DIFFERENCE: float = 0.3
+        MINIMUM_LIMITING_MAG: float = parameter(
+            0.0,
+            "a limiting magnitude below this is of no zero point",
+            unit="mag",
+            at_least=-30.0,
+            at_most=50.0,
+        )
+        MAXIMUM_LIMITING_MAG: float = parameter(
+            30.0,
+            "a limiting magnitude above this is of no zero point",
+            unit="mag",
+            at_least=-30.0,
+            at_most=50.0,
+        )
+        MINIMUM_KEPT: float = parameter(
+            0.5, "least part of the sources of before that is no loss", at_least=0.0, at_most=1.0
+        )
+        MAXIMUM_SEEING_CHANGE: float = parameter(
+            0.2, "largest change of the seeing, a part of that of before", at_least=0.0
+        )
+        MAXIMUM_DEPTH_DIFFERENCE: float = parameter(
+            0.3, "largest loss of depth against before", unit="mag", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a list of sources."""

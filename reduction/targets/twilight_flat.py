@@ -14,6 +14,7 @@ from reduction.combined_flat import (
     combined_flat,
 )
 from reduction.depends import raw_frames
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ class TwilightFlatFrame(CombinedFlat):
     class Parameters(CombinedFlat.Parameters):
         """Those of any flat; the part of the values that may be rejected."""
 
-        MAXIMUM_OUTLIER_FRACTION: float = 0.05
+        MAXIMUM_OUTLIER_FRACTION: float = parameter(
+            0.05, "largest part of the values that were left out", at_least=0.0, at_most=1.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a twilight flat."""

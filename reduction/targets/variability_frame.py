@@ -9,14 +9,15 @@ from enum import IntFlag
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy.stats import chi2
 
 from reduction.attributes import attribute
 from reduction.comparison import differs, fell
 from reduction.depends import in_field
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.variability import light_curve_statistics
 from reduction.target import Anchor, FieldTarget, Inputs, Made
+from schemas.deferred import deferred
 from schemas.list_tables import Variable
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
+    from scipy import stats
+else:
+    stats = deferred("scipy.stats")
 
 _STATISTICS: Final = (
     *("n_epochs", "mag", "mag_err", "median", "rms", "mad", "chi2", "amplitude", "stetson"),
@@ -65,16 +69,32 @@ class VariabilityFrame(FieldTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """When a star varies, and which reduced chi-square of constant stars is not believed.
+        """When a star varies, and limits."""
 
-        Compared with before: MINIMUM_KEPT is a part of the numbers of stars and of variables.
-        """
-
-        FALSE_ALARM: float = 1e-4
-        MIN_STETSON: float = 0.8
-        MAX_MEDIAN_CHI2: float = 2.0
-        MINIMUM_KEPT: float = 0.5
-        MAXIMUM_CHI2_DIFFERENCE: float = 0.5
+        FALSE_ALARM: float = parameter(
+            1e-4,
+            "a star varies where chance gives its scatter less often than this",
+            above=0.0,
+            at_most=1.0,
+        )
+        MIN_STETSON: float = parameter(
+            0.8,
+            "a star varies only where Stetson's index is above this",
+            at_least=-100.0,
+            at_most=1000.0,
+        )
+        MAX_MEDIAN_CHI2: float = parameter(
+            2.0, "a larger reduced chi-square of constant stars is not believed", above=0.0
+        )
+        MINIMUM_KEPT: float = parameter(
+            0.5,
+            "least part of the stars and variables of before that is no loss",
+            at_least=0.0,
+            at_most=1.0,
+        )
+        MAXIMUM_CHI2_DIFFERENCE: float = parameter(
+            0.5, "largest change of the chi-square of constant stars from before", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with the statistics."""
@@ -146,7 +166,7 @@ def _flags(
     freedom = np.maximum(found["n_epochs"] - 1, 1)
     with np.errstate(invalid="ignore"):
         rest = np.maximum(found["chi2"] * freedom - found["worst"] ** 2, 0.0)
-        varies = chi2.sf(rest, np.maximum(freedom - 1, 1)) < parameters.FALSE_ALARM
+        varies = stats.chi2.sf(rest, np.maximum(freedom - 1, 1)) < parameters.FALSE_ALARM
         varies &= freedom > 1
         alike = found["stetson"] > parameters.MIN_STETSON
     flags = np.where(varies, int(VariableFlag.VARIABLE), 0)

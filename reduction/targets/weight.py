@@ -12,6 +12,7 @@ import numpy as np
 from reduction.attributes import attribute, imstat
 from reduction.comparison import differs
 from reduction.depends import of_frame
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.statistics import image_statistics
 from reduction.target import FrameTarget, Inputs, Made
@@ -43,8 +44,12 @@ class WeightFrame(FrameTarget):
     class Parameters:
         """Names in Astro-WISE's manner."""
 
-        MINIMUM_GOOD_FRACTION: float = 0.5
-        MAXIMUM_GOOD_FRACTION_DIFFERENCE: float = 0.1
+        MINIMUM_GOOD_FRACTION: float = parameter(
+            0.5, "least part of the pixels that is good", at_least=0.0, at_most=1.0
+        )
+        MAXIMUM_GOOD_FRACTION_DIFFERENCE: float = parameter(
+            0.1, "largest change of the good part from before", at_least=0.0, at_most=1.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a weight."""

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from reduction.declared import declared_parameters
 from reduction.parameters import default_parameters
 from reduction.published import flagged_classes
 from reduction.quality import flags_of
@@ -12,6 +14,11 @@ from reduction.registry import Registry
 from schemas.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Nothing:
+    """Of classes without parameters."""
 
 
 def test_the_documentation_builds_without_warnings(tmp_path):
@@ -34,12 +41,17 @@ def _everything_declared_is_told(folder):
     registry = Registry.load()
     targets = re.sub(r"\s+", " ", (folder / "targets.txt").read_text())
     flags = (folder / "flags.txt").read_text()
+    parameters = re.sub(r"\W+", "", (folder / "parameters.txt").read_text())
     for cls in registry.targets():
         assert cls.__name__ in targets
         for name in (*cls.SLOTS, *default_parameters(cls.Parameters)):
             assert name in targets, f"{cls.__name__}.{name}"
         for item in cls.ATTRIBUTES:
             assert item.name in targets, f"{cls.__name__}.{item.name}"
+    for name, cls in registry.classes.items():
+        for item in declared_parameters(getattr(cls, "Parameters", Nothing)).values():
+            said = f"{item.limits.description}. Default: {item.default_words}."
+            assert re.sub(r"\W+", "", said) in parameters, f"{name}.{item.name}"
     for cls in flagged_classes(registry):
         for flag in flags_of(cls.Flags):
             assert flag.name in flags, f"{cls.__name__}.{flag.name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -12,24 +13,31 @@ import pytest
 
 from reduction import coadding
 from reduction.coadd_bands import combine_bands
+from reduction.coadd_tables import gains_of_origins
 from reduction.coadding import CoaddedFrames, combine_frames
 from reduction.fields import FieldSpec
+from reduction.instruments.base import Section
 from reduction.progenitor import Progenitor
+from reduction.scratch import Scratch
 from reduction.steps.coadd import CombineType
+from reduction.steps.coadd_sources import Deep, detect_sources, measure_sources
+from reduction.strips import Strips
 from reduction.target import Inputs
 from reduction.targets.regridded import STAR_DTYPE, RegriddedFrame
 from schemas.errors import FatalError, UnprocessableError
+from tests.support.sky_frames import draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 FIELD = FieldSpec("here", 150.0, 20.0, 0.01, pixel_scale=0.5, instruments=("a", "b"))
 SHAPE = (60, 80)
 
 
-def inputs(field: FieldSpec | None = FIELD) -> Inputs:
+def inputs(field: FieldSpec | None = FIELD, scratch: Scratch | None = None) -> Inputs:
     camera: Any = SimpleNamespace(bands={})
-    return Inputs("Test", {}, instrument=camera, chip="", filter="V", field=field)
+    return Inputs("Test", {}, instrument=camera, chip="", filter="V", field=field, scratch=scratch)
 
 
 def regridded(number: int, **facts: Any) -> Progenitor:
@@ -144,6 +152,80 @@ def test_pieces_from_files_are_the_same_as_frames_in_memory(
     pieces = combined(frames, combine=CombineType.CLIPPED)
     for name, plane in whole.images.items():
         assert np.array_equal(plane, pieces.images[name], equal_nan=True)
+
+
+def test_strips_are_read_once_and_no_more_of_them_are_kept_than_there_is_room_for() -> None:
+    asked = []
+
+    class Counted(dict[str, np.ndarray]):
+        def __getitem__(self, name: str) -> np.ndarray:
+            asked.append(name)
+            return super().__getitem__(name)
+
+    rng = np.random.default_rng(1)
+    planes = Counted({name: rng.random((700, 90)) for name in ("IMAGE", "WEIGHT", "MASK")})
+    frame = replace(regridded(0, grid_nx=90, grid_ny=700), images=planes)
+    for limit, reads in ((10**9, 9), (1, 15)):  # the last one is there in any case
+        strips = Strips(limit)
+        asked.clear()
+        for part in (Section(0, 300, 5, 50), Section(250, 260, 0, 90), Section(500, 700, 40, 41)):
+            found = strips.read(frame, part)
+            for plane, name in zip(found, planes, strict=True):
+                assert np.array_equal(plane, dict.__getitem__(planes, name)[part.slices])
+        assert len(asked) == reads
+
+
+def test_planes_in_files_are_the_same_as_planes_in_memory(tmp_path: Path) -> None:
+    frames = [regridded(number) for number in range(4)]
+    settings: Any = {"combine": CombineType.CLIPPED, "clip": (4.0, 1.5), "zero_point": 25.0}
+    in_memory, in_files = (
+        combine_frames(inputs(scratch=scratch), frames, **settings)
+        for scratch in (None, Scratch(tmp_path, limit=1))
+    )
+    for name, plane in in_memory.images.items():
+        assert np.array_equal(plane, in_files.images[name], equal_nan=True)
+        assert plane.dtype == in_files.images[name].dtype
+        assert in_files.images[name].base is not None
+    assert (in_memory.tables["SETS"] == in_files.tables["SETS"]).all()
+    assert in_memory.limiting_magnitude() == in_files.limiting_magnitude()
+    assert in_memory.coverage(FIELD) == in_files.coverage(FIELD)
+
+
+def exposed(number: int, x0: int, *, gain: float, exptime: float) -> Progenitor:
+    """A frame of stars of 4000 units a second, 40 pixels apart, with its photons' noise."""
+    rng = np.random.default_rng(number)
+    light = np.zeros((840, 820))
+    y, x = (a.ravel() for a in np.meshgrid(*(np.arange(30.0, 800.0, 40.0),) * 2, indexing="ij"))
+    draw(light, x, y, np.full(x.size, 4000.0 * exptime), fwhm=4.0)
+    image = rng.poisson(light * gain) / gain + rng.normal(0.0, 3.0, light.shape)
+    planes = {
+        "IMAGE": image.astype(np.float32),
+        "WEIGHT": np.full(light.shape, 1.0 / 9.0, np.float32),
+        "MASK": np.zeros(light.shape, np.uint8),
+    }
+    place = {"grid_x": x0, "grid_y": 0, "grid_nx": 820, "grid_ny": 840}
+    facts = {"effective_gain": gain, "exptime": exptime, "flux_scale": 1 / exptime}
+    return replace(regridded(number, **place, **facts, weight=1.0 / 9.0), images=planes)
+
+
+def test_errors_are_right_on_frames_of_either_of_two_gains_and_exposure_times() -> None:
+    # twenty columns are on all four; no star that is looked at reaches into them
+    short = [exposed(n, 0, gain=0.5, exptime=10.0) for n in (0, 1)]
+    long = [exposed(n, 800, gain=8.0, exptime=40.0) for n in (2, 3)]
+    made = combined([*short, *long])
+    assert len(made.tables["SETS"]) == 3
+    planes = (made.images[name] for name in ("IMAGE", "WEIGHT", "MASK"))
+    gains = gains_of_origins(made.tables["SETS"])
+    deep = Deep(*planes, made.median_of_sets("gain"), made.images["ORIGIN"], gains)
+    found = detect_sources(deep, aperture_radius=8.0)
+    rows = measure_sources(found, deep, aperture_radius=8.0)
+    rows = rows[(rows["flux_aper"] > 3500.0) & ((rows["x"] < 780) | (rows["x"] > 840))]
+    for side in (rows["x"] < 800, rows["x"] > 800):
+        assert side.sum() > 350
+        for name in ("flux_aper", "flux_psf"):
+            pull = ((rows[name] - 4000.0) / rows[name + "_err"])[side]
+            # some 380 stars: the deviation of their pulls is known to 3.6 %
+            assert 0.9 < pull.std() < 1.1, name
 
 
 def test_coverage_is_that_of_the_fields_circle() -> None:

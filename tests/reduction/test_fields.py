@@ -178,7 +178,8 @@ def test_parameters_of_a_field_are_checked_when_it_is_declared(
 ) -> None:
     for parameters, words in (
         ({"ToyCoad": {}}, "no target class 'ToyCoad'"),
-        ({"ToyCoadd": {"CLIP": 3.0}}, "there are no parameters"),
+        ({"ToyDeep": {"CLIP": 3.0}}, "there are no parameters"),
+        ({"ToyCoadd": {"CLIP": 3.0}}, "expected one of FACTOR"),
     ):
         with pytest.raises((NotFoundError, ParameterError), match=words):
             declare_field(archive, FieldSpec("tuned", 10.0, 20.0, 0.05, parameters=parameters))

@@ -7,8 +7,9 @@ __all__: list[str] = []
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from reduction.frames import StoredImages, StoredTables, read_images, write_images
+from reduction.frames import StoredImages, StoredTables, read_images, read_tables, write_images
 from reduction.pixel_cache import PixelCache
 
 
@@ -53,6 +54,30 @@ def test_stored_images_are_what_the_whole_file_gives(tmp_path):
             assert np.array_equal(stored.section(name, np.s_[5:9, 7:90]), pixels[5:9, 7:90])
             stored[name][...] = 0  # its owner's, and nobody else's
     assert list(StoredTables(path)) == ["ROWS"]
+
+
+@pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", ">i8"])
+def test_integers_of_every_size_are_stored_without_loss(tmp_path, kind):
+    path, bounds = tmp_path / "a.fits", np.iinfo(kind)
+    image = np.array([[bounds.min, bounds.max, 7], [1, 2, 3]], dtype=kind)
+    table = np.zeros(6, dtype=[("one", kind), ("three", kind, (3,))])
+    table["one"], table["three"][:, 1] = image.ravel(), image.ravel()
+    write_images(path, {"MAP": image}, {"OBJECT": ("x", "")}, {"ROWS": table})
+    for stored in (read_images(path)["MAP"], StoredImages(path)["MAP"]):
+        assert stored.dtype == image.dtype.newbyteorder("=")
+        assert np.array_equal(stored, image)
+    assert np.array_equal(StoredImages(path).section("MAP", np.s_[:1, 1:]), image[:1, 1:])
+    rows = read_tables(path)["ROWS"]
+    assert np.array_equal(rows["one"], table["one"])
+    assert np.array_equal(rows["three"], table["three"])
+
+
+def test_pixels_that_are_no_numbers_are_refused_by_name(tmp_path):
+    for pixels in (np.ones((4, 4), bool), np.ones((4, 4), complex)):
+        with pytest.raises(
+            TypeError, match=r"image MAP has pixels of \w+: expected floats or int"
+        ):
+            write_images(tmp_path / "a.fits", {"MAP": pixels}, {})
 
 
 def test_the_memory_of_pixels_forgets_what_was_not_used_for_longest():

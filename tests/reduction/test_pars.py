@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("value", ["5", True, float("nan"), float("inf"), None, [5.0]])
 def test_what_is_no_number_is_refused_for_a_float(value: object) -> None:
-    with pytest.raises(ParameterError, match=r"BiasFrame.SIGMA_CLIP: .* type float"):
+    with pytest.raises(
+        ParameterError, match=r"BiasFrame\.SIGMA_CLIP: found .*, expected a number above 0"
+    ):
         check_parameters("BiasFrame", BiasFrame.Parameters, {"SIGMA_CLIP": value})
 
 
 @pytest.mark.parametrize("value", ["6", 6.5, 6.0, True])
 def test_what_is_no_whole_number_is_refused_for_an_int(value: object) -> None:
-    with pytest.raises(ParameterError, match="type int"):
+    with pytest.raises(ParameterError, match="expected one of 0, 1, 2"):
         check_parameters("BiasFrame", BiasFrame.Parameters, {"OVERSCAN_CORRECTION": value})
 
 
@@ -63,7 +65,7 @@ def test_settings_with_unknown_names_or_wrong_types_stop_the_start() -> None:
         ("nikel", {"BiasFrame": {}}, r"parameters\.nikel: .* expected nickel"),
         ("nickel", {"BiasFrmae": {}}, r"BiasFrmae: .* expected BiasFrame"),
         ("*", {"BiasFrame": {"SIGMA_CLP": 1.0}}, "expected SIGMA_CLIP"),
-        ("*", {"BiasFrame": {"SIGMA_CLIP": "1"}}, "type float"),
+        ("*", {"BiasFrame": {"SIGMA_CLIP": "1"}}, "expected a number above 0"),
     ):
         settings = Settings(reduction=ReductionSettings(parameters={owner: by_class}))
         with pytest.raises(SettingsError, match=words):
@@ -72,7 +74,7 @@ def test_settings_with_unknown_names_or_wrong_types_stop_the_start() -> None:
 
 def test_an_operator_cannot_set_a_parameter_to_another_type(archive: Archive, night: Path) -> None:
     ToyBias.get()
-    with pytest.raises(ParameterError, match="found '5', expected a value of type float"):
+    with pytest.raises(ParameterError, match="found '5', expected a number from -100 to"):
         set_parameter(archive, "ToyBias", "OFFSET", "5", instrument="toy", why="a slip")
     assert find_target(archive, "ToyBias").state == "fresh"
 

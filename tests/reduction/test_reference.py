@@ -71,6 +71,23 @@ def test_native_form_has_any_bands(tmp_path: Path) -> None:
     assert table.band("B")[1][1] == pytest.approx(0.02)
 
 
+def test_proper_motions_come_with_the_epoch_of_the_positions() -> None:
+    gaia = (
+        b"name,ra,dec,pmra,e_pmra,pmdec,ref_epoch,G,e_G\n"
+        b"a,10.5,-3.25,120.5,0.1,-80,2016.0,15.2,0.01\nb,10.6,-3.2,,,,2016.0,16,0.02\n"
+    )
+    table = read_reference(gaia, "gaia.csv")
+    assert set(table.mags) == {"G"}
+    assert table.motion["pm_ra"][0] == 120.5
+    assert table.motion["pm_dec"][0] == -80.0
+    assert table.motion["epoch"].tolist() == [2016.0, 2016.0]
+    assert np.isnan(table.motion["pm_ra"][1])
+    with pytest.raises(IngestError, match="no column epoch: expected pmra, pmdec"):
+        read_reference(b"name,ra,dec,pmra,pmdec\na,10,-3,1,2\n", "old.csv")
+    with pytest.raises(IngestError, match="no column pmdec"):
+        read_reference(b"name,ra,dec,pmra,epoch\na,10,-3,1,2000\n", "half.csv")
+
+
 def test_positions_alone_are_a_catalogue() -> None:
     table = parse_reference({"name": ["a"], "ra": ["1.0"], "dec": ["2.0"]})
     assert np.isnan(table.brightness()).all()

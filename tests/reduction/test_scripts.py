@@ -5,17 +5,27 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from textwrap import dedent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from sqlalchemy import text
 
 from reduction.remake import remake
-from reduction.scripts import add_script, allow_script, find_script, load_script, scripts_of
+from reduction.scripts import (
+    add_script,
+    allow_script,
+    find_script,
+    load_script,
+    place_of,
+    scripts_of,
+)
+from reduction.simulate import SimulationConfig, simulate
 from schemas.errors import (
     AuthorizationError,
     NotFoundError,
@@ -27,8 +37,6 @@ from schemas.tables import Script
 from tests.support.toy import ToyBias, ToyImage, work_done
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from reduction.archive import Archive
 
 MEDIAN = """
@@ -190,6 +198,91 @@ def test_a_step_that_there_is_not_is_refused(allowing: Archive, tmp_path: Path) 
     digest = added(allowing, tmp_path, "STEPS = {'ToyBais': {'_log': print}}")
     with pytest.raises(ParameterError, match="expected ToyBias"):
         load_script(allowing, digest)
+
+
+def test_a_wrong_step_is_answered_with_the_steps_that_there_are(allowing: Archive) -> None:
+    bias = allowing.registry.classes["BiasFrame"]
+    steps = "combine_biases, corrected, differs, .*sub_window_statistics"
+    with pytest.raises(
+        ParameterError, match=f"BiasFrame: combine_bias'.* combine_biases, .*{steps}"
+    ):
+        place_of(bias, "combine_bias")
+    with pytest.raises(ParameterError, match=f"expected one of .*{steps}"):
+        place_of(bias, "zzz")
+    for name in ("attribute", "calibration", "BiasFrame", "parameter"):
+        with pytest.raises(ParameterError) as caught:
+            place_of(bias, name + "_")
+        assert f" {name}," not in str(caught.value)
+    assert place_of(bias, "combine_biases")[1] == "combine_biases"
+
+
+OWN = """
+from dataclasses import dataclass
+
+from reduction.parameters import parameter
+from tests.support.toy import ToyBias as Published
+
+
+class ToyBias(Published):
+    @dataclass(frozen=True, slots=True)
+    class Parameters(Published.Parameters):
+        OFFSET: float = 5.0
+        WIDTH: float = parameter(2.0, "a width", unit="pixel", above=0.0, at_most=9.0)
+        ANYTHING: int = 1
+"""
+
+
+def test_parameters_of_a_script_are_checked_by_what_it_declares(
+    allowing: Archive, night: Path, tmp_path: Path
+) -> None:
+    digest = added(allowing, tmp_path, OWN)
+    own = ToyBias.get(script=digest, parameters={"ToyBias.WIDTH": 9, "ToyBias.ANYTHING": -7})
+    assert own.process_params | {"MAXIMUM_LEVEL": 0} == {
+        "OFFSET": 5.0,
+        "WIDTH": 9.0,
+        "ANYTHING": -7,
+        "MAXIMUM_LEVEL": 0,
+    }
+    assert own.level == 107.0
+    for name, value, said in (
+        ("WIDTH", 9.5, r"a number above 0 and up to 9 \(pixel\)"),
+        ("ANYTHING", 0.5, "a whole number"),
+        ("OFFSET", -500, r"a number from -100 to 10000 \(adu\)"),
+        ("WITDH", 1.0, "WIDTH"),
+    ):
+        with pytest.raises(ParameterError, match=rf"ToyBias\.{name}: .* expected {said}$"):
+            ToyBias.get(script=digest, parameters={f"ToyBias.{name}": value})
+    digest = added(allowing, tmp_path, OWN.replace("parameter(2.0", "parameter(0.0"))
+    with pytest.raises(ParameterError, match=r"WIDTH: found 0\.0, expected a number above 0"):
+        load_script(allowing, digest)
+
+
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "scripts.rst"
+
+
+def shown_scripts() -> list[str]:
+    """The Python texts of the guide, as a reader would copy them."""
+    blocks = re.findall(r"::\n\n((?:    .*\n|\n)+)", GUIDE.read_text(encoding="utf-8"))
+    return [dedent(block).strip() + "\n" for block in blocks if "import " in block]
+
+
+@pytest.mark.slow
+def test_the_scripts_of_the_guide_do_what_it_says(allowing: Archive, tmp_path: Path) -> None:
+    folder = tmp_path / "sim"
+    simulate(folder, config=SimulationConfig(chips=1, shape=(64, 64), nights=("2026-01-10",)))
+    assert allowing.ingest([folder / "raw"]).refused == []
+    of_class, of_step = (added(allowing, tmp_path, source) for source in shown_scripts())
+    published: Any = allowing.get("HotPixelMap")
+    counts = [
+        cast("Any", allowing.get("HotPixelMap", script=of_class, parameters=given)).count
+        for given in ({"HotPixelMap.GROWTH": 0}, {}, {"HotPixelMap.GROWTH": 2})
+    ]
+    assert published.count == counts[0] < counts[1] < counts[2]
+    with pytest.raises(ParameterError, match="a whole number from 0 to 9"):
+        allowing.get("HotPixelMap", script=of_class, parameters={"HotPixelMap.GROWTH": 10})
+    bias: Any = allowing.get("BiasFrame", script=of_step)
+    assert bias.recipe_version.endswith(of_step)
+    assert remake(allowing, bias.object_id).same
 
 
 def test_a_class_of_the_script_alone_can_be_asked_for(

@@ -19,6 +19,7 @@ from reduction.instruments.base import FrameKind
 from reduction.instruments.simulated import INSTRUMENT
 from reduction.simulate import SimulationConfig, Truth, load_truth, simulate
 from reduction.simulation.geometry import PIXEL_SCALE, chip_layout, project
+from reduction.simulation.size import expected_size
 from schemas.errors import IngestError
 
 if TYPE_CHECKING:
@@ -274,3 +275,17 @@ def test_thirty_two_chips_of_omegacams_layout_have_distinct_places():
     assert {layout.science.y0 for layout in layouts[:16]} == {0}
     assert {layout.science.y0 for layout in layouts[16:]} == {8}
     assert set(config.chip_names) == set(INSTRUMENT.chips)
+
+
+@pytest.mark.parametrize("keep_chips", [True, False])
+def test_the_size_of_a_simulation_is_known_before_it_is_written(tmp_path, keep_chips):
+    config = SimulationConfig(
+        chips=2, shape=(512, 512), nights=("2026-01-10",), n_bias=3, n_dome=2, n_twilight=2
+    )
+    simulate(tmp_path, config=config, keep_chips=keep_chips)
+    size = expected_size(config, keep_chips=keep_chips)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    written = sum(path.stat().st_size for path in files) / 1e6
+    assert size.files == len(list((tmp_path / "raw").iterdir()))
+    # within the few MB that are set aside for what is no pixels
+    assert written <= size.megabytes + 1 <= written + 6

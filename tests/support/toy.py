@@ -39,6 +39,7 @@ from reduction.instruments.base import (
     Instrument,
     Section,
 )
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.target import Anchor, CalibrationTarget, FrameTarget, Inputs, Made
 from schemas.errors import IngestError, UnprocessableError
@@ -58,13 +59,14 @@ def write_frame(
     night: str = "2020-01-01",
     hour: float = 0.0,
     filter: str = "V",
+    camera: str = "TOY",
 ) -> Path:
     """Write a raw frame of one level; science frames have a star of twice that in the middle."""
     data = np.full((_SIZE, _SIZE), level, dtype=np.int32)
     if kind is FrameKind.SCIENCE:
         data[4, 4] *= 2
     hdu = fits.PrimaryHDU(data)
-    hdu.header["INSTRUME"] = "TOY"
+    hdu.header["INSTRUME"] = camera
     hdu.header["KIND"] = kind.name
     hdu.header["NIGHT"] = night
     hdu.header["HOUR"] = hour
@@ -152,7 +154,9 @@ class ToyBias(CalibrationTarget):
     class Parameters:
         """One number added, and a limit."""
 
-        OFFSET: float = 0.0
+        OFFSET: float = parameter(
+            0.0, "added to the mean", unit="adu", at_least=-100.0, at_most=10_000.0
+        )
         MAXIMUM_LEVEL: float = 1000.0
 
     class Flags(QualityFlags):

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["ToyCoadd", "ToyDeep", "ToyNight", "ToyPair", "ToyRegridded"]
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from reduction.depends import (
     of_frame,
     raw_frame,
 )
+from reduction.parameters import parameter
 from reduction.target import (
     Anchor,
     CalibrationTarget,
@@ -92,11 +94,17 @@ class ToyCoadd(FieldTarget):
     level = attribute(float, "level", unit="adu", ucd="stat.mean")
     scale = attribute(float, "pixel", unit="arcsec", ucd="pos.wcs.scale")
 
-    def compute(self, inputs: Inputs, parameters: object) -> Made:
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """One number."""
+
+        FACTOR: float = parameter(1.0, "what levels are multiplied with", above=0.0)
+
+    def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Average."""
         _log(self)
         assert inputs.band.standard == inputs.filter
-        levels = [frame["level"] for frame in inputs.regridded]
+        levels = [parameters.FACTOR * frame["level"] for frame in inputs.regridded]
         scale = float(inputs.regridded[0].tables["GRID"]["scale"][0])
         mean = np.mean([frame.images["IMAGE"] for frame in inputs.regridded], axis=0)
         assert mean.shape == (2, 4)

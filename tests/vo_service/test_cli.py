@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,9 +13,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from reduction.pars import check_overrides
+from reduction.registry import Registry
 from schemas.errors import StorageError, UsageError
 from schemas.settings import load_settings
 from vo_service.cli import cli
+from vo_service.commands.making import make
 from vo_service.commands.words import moment
 from vo_service.home import Home
 
@@ -278,20 +282,92 @@ def test_parameters_are_shown_and_set_for_one_call(run):
     clip = ("--set", "BiasFrame.SIGMA_CLIP=5")
     shown = run("pars", "HotPixelMap", "--instrument", "simulated", *clip)
     assert "REJECTION_THRESHOLD = 5.0" in shown.stdout, shown.stderr
-    assert "SIGMA_CLIP = 5.0  call, default 3.0" in shown.stdout
+    assert "SIGMA_CLIP = 5.0 sigma  [call; default 3.0]" in shown.stdout
+    assert "values further than this from the median of a pixel are left out (above 0)" in (
+        " ".join(shown.stdout.replace("│", " ").split())
+    )
+    listed = json.loads(run("pars", "BiasFrame", "--json", *clip).stdout)
+    assert listed[0] | {"layers": 0} == {
+        "class": "BiasFrame",
+        "name": "SIGMA_CLIP",
+        "value": 5.0,
+        "unit": "sigma",
+        "type": "float",
+        "range": "above 0",
+        "choices": [],
+        "description": "values further than this from the median of a pixel are left out",
+        "origin": "call",
+        "wrong": "",
+        "layers": 0,
+    }
     code = "print([(b.object_id, b.process_params) for b in (BiasFrame.is_valid >= 1)])"
     before = run("prompt", "-c", code).stdout
     made = run("make", "BiasFrame", *clip)
     assert re.search(r"BiasFrame/simulated/ccd50/2025-03-01: object \d+", made.stdout), made.stderr
     assert run("prompt", "-c", code).stdout == before
     for words, said in (
-        ("BiasFrame.SIGMA_CLIP=five", "expected a value of type float"),
+        ("BiasFrame.SIGMA_CLIP=five", "found 'five', expected a number above 0 (sigma)"),
+        ("BiasFrame.SIGMA_CLIP=-5", "found -5, expected a number above 0 (sigma)"),
         ("BiasFrame.SIGMACLIP=5", "expected SIGMA_CLIP"),
         ("SIGMA_CLIP", "expected CLASS.NAME=VALUE"),
     ):
         refused = run("make", "BiasFrame", "--set", words)
         assert refused.returncode == 2
         assert said in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("BiasFrmae.SIGMA_CLIP", "5", "expected BiasFrame"),
+        ("Catalog.FLUX_FLOOR", "0", "a class that it is made from: BiasFrame"),
+        (
+            "RawBiasFrame.MIN_RANGE",
+            "0",
+            "raw frames are judged when they come in, by the settings",
+        ),
+        ("SIGMA_CLIP", "5", "a key such as BiasFrame.process_params.SIGMA_CLIP"),
+        ("BiasFrame.SIGMACLIP", "5", "expected SIGMA_CLIP"),
+        ("BiasFrame.SIGMA_CLIP", "[1, 2]", "found [1, 2], expected a number above 0 (sigma)"),
+        ("BiasFrame.SIGMA_CLIP", "true", "found True, expected a number above 0 (sigma)"),
+        ("BiasFrame.SIGMA_CLIP", "NaN", "found nan, expected a number above 0 (sigma)"),
+        ("BiasFrame.OVERSCAN_CORRECTION", "9", "one of 0, 1, 2, 3, 4, 5, 6, 7, 8"),
+        ("BiasFrame.OVERSCAN_CORRECTION", "x", "one of 0, 1, 2, 3, 4, 5, 6, 7, 8"),
+    ],
+)
+def test_what_a_person_sets_wrongly_is_answered_with_what_would_be_right(key, value, said):
+    option = next(option for option in make.params if option.name == "settings")
+    settings = option.callback(click.Context(make), option, (f"{key}={value}",))
+    with pytest.raises(UsageError) as caught:
+        check_overrides(Registry.load(), "BiasFrame", settings)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("AssociateList.SINGLE_OUT_CLOSEST_PAIRS", "True", "found 'True', expected true or false"),
+        ("AssociateList.SINGLE_OUT_CLOSEST_PAIRS", "1", "found 1, expected true or false"),
+        ("AssociateList.ASSOCIATION_TYPE", "FOO", "expected one of chain, master, matched"),
+        ("DetectionFrame.BAND", "5", 'expected text, such as "5" with its quotes'),
+        ("LightCurveList.ERROR_FLOOR", "-1", "a number from 0 to 1 (mag), or null for none"),
+    ],
+)
+def test_a_truth_a_word_and_none_are_told_apart(key, value, said):
+    option = next(option for option in make.params if option.name == "settings")
+    settings = option.callback(click.Context(make), option, (f"{key}={value}",))
+    with pytest.raises(UsageError) as caught:
+        check_overrides(Registry.load(), key.partition(".")[0], settings)
+    assert said in str(caught.value)
+
+
+def test_a_parameter_that_is_set_twice_is_refused(tmp_path):
+    once = ("--set", "BiasFrame.SIGMA_CLIP=5")
+    words = ["--data", str(tmp_path), "pars", "BiasFrame", *once, *once]
+    assert "is set twice" in CliRunner().invoke(cli, words).output
+    both = {"BiasFrame.SIGMA_CLIP": 5, "BiasFrame.process_params.SIGMA_CLIP": 5}
+    with pytest.raises(UsageError, match="set twice"):
+        check_overrides(Registry.load(), "BiasFrame", both)
 
 
 def test_a_product_is_drawn_into_a_file(run, folder):

@@ -16,9 +16,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-from vo_service.home import Home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
 
     from reduction.archive import Archive
     from reduction.outcomes import Outcome
+    from vo_service.home import Home
 
 CONSOLE = Console(highlight=False, soft_wrap=True)
 """Where answers go."""
@@ -40,19 +38,24 @@ _MESSAGE_LENGTH: Final = 300
 
 def home_of(context: click.Context) -> Home:
     """The archive's folder that the command line names."""
+    from vo_service.home import Home  # noqa: PLC0415  # --help stays fast
+
     folder: Path = context.find_root().obj
     return Home(folder)
 
 
 @contextmanager
 def opened(context: click.Context, *, new: bool = False) -> Iterator[Archive]:
-    """The archive of that folder, closed afterwards; made where there is none if ``new``."""
+    """The archive of that folder, closed afterwards; made where there is none if ``new``.
+
+    The database is brought to what the code says where that was not done before.
+    """
     from vo_service.opening import open_archive  # noqa: PLC0415  # --help stays fast
 
     home = home_of(context)
     if not new:
         home.require()
-    archive = open_archive(home)
+    archive = open_archive(home, anew=new)
     try:
         yield archive
     finally:
@@ -62,6 +65,14 @@ def opened(context: click.Context, *, new: bool = False) -> Iterator[Archive]:
 @contextmanager
 def progress_bar(title: str, total: int | None) -> Iterator[Callable[[str], None]]:
     """A bar on the terminal; call what it gives with the name of each thing done."""
+    from rich.progress import (  # noqa: PLC0415  # --help stays fast
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

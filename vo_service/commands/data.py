@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from vo_service.commands.common import CONSOLE, home_of, opened, progress_bar
+from vo_service.commands.common import CONSOLE, MESSAGES, home_of, opened, progress_bar
 from vo_service.commands.words import night
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -58,18 +58,45 @@ def ingest(context: click.Context, paths: tuple[Path, ...]) -> None:
         context.exit(1)
 
 
+def _columns(
+    context: click.Context, param: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, str]:
+    """``NAME=COLUMN`` as a dictionary."""
+    found: dict[str, str] = {}
+    for text in texts:
+        ours, equals, theirs = (part.strip() for part in text.partition("="))
+        if not (ours and equals and theirs):
+            message = f"found {text!r}, expected NAME=COLUMN such as V=Vmag"
+            raise click.BadParameter(message, context, param)
+        found[ours] = theirs
+    return found
+
+
 @click.command("load-reference")
 @click.argument("path", type=_FILE)
 @click.option("--name", help="Name of the catalogue in the archive; the file's by default.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    callback=_columns,
+    metavar="NAME=COLUMN",
+    help="Which column of the file is name, ra, dec, a band (V) or its errors (e_V). Repeatable.",
+)
 @click.pass_context
-def load_reference(context: click.Context, path: Path, name: str | None) -> None:
+def load_reference(
+    context: click.Context, path: Path, name: str | None, columns: dict[str, str]
+) -> None:
     """Bring a catalogue of reference stars into the archive.
 
-    PATH is a CSV table: name, ra, dec (ICRS degrees), and magnitudes by band with their errors
-    (V, e_V, ...); some published forms are understood too.
+    All of it, or nothing. PATH is a CSV table, a FITS table or a VOTable (each may be
+    gzipped): name, ra, dec (ICRS degrees), and magnitudes by band with their errors (V, e_V,
+    ...). Usual names (RAJ2000, Vmag with e_Vmag) and some published forms are understood too;
+    --column says what is not.
     """
     with opened(context, new=True) as archive:
-        number = archive.load_references(path, name or path.name.split(".")[0])
+        word = name or path.name.split(".")[0]
+        number = archive.load_references(path, word, columns=columns)
     CONSOLE.print(f"{number} stars taken" if number else "this catalogue is known already")
 
 
@@ -104,9 +131,12 @@ def simulate(
     """Write raw frames of a simulated mosaic camera, with everything about them known.
 
     The folder gets raw/ with the frames, reference.csv with the stars, and truth.npz. The same
-    seed gives the same bytes.
+    seed gives the same bytes. How much will be written is said first, and nothing is where the
+    disk has no room. Chips of real cameras have one size: `--instrument omegacam --chips 1 --night
+    2025-03-01 --frames 3 3 3 2 --no-truth` is a quick try of 200 MB.
     """
     from reduction.simulate import SimulationConfig, simulate  # noqa: PLC0415  # --help stays fast
+    from reduction.simulation.size import expected_size  # noqa: PLC0415
 
     try:
         config = SimulationConfig(
@@ -120,6 +150,8 @@ def simulate(
             )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    expected = expected_size(config, keep_chips=truth)
+    MESSAGES.print(f"writing {expected.files} files, about {expected.megabytes} MB in all")
     done = simulate(out, config=config, keep_chips=truth)
     number = len(list((out / "raw").iterdir()))
     CONSOLE.print(f"{number} files of {len(done.config.chip_names)} chips in {out / 'raw'}")

@@ -7,7 +7,6 @@ __all__ = ["COMMANDS"]
 from typing import Any
 
 import click
-from rich.table import Table
 
 from vo_service.commands.common import CONSOLE, opened
 from vo_service.commands.words import WHO, WHY, parameters
@@ -57,11 +56,12 @@ def add(
     --set sets are the field's own process parameters, for ever.
     """
     from reduction.fields import FieldSpec, declare_field  # noqa: PLC0415  # --help stays fast
+    from reduction.pars import split_key  # noqa: PLC0415  # as above
 
     own: dict[str, dict[str, Any]] = {}
     for key, value in settings.items():
-        class_name, _, parameter = key.partition(".")
-        own.setdefault(class_name, {})[parameter.removeprefix("process_params.")] = value
+        class_name, parameter = split_key(key)
+        own.setdefault(class_name, {})[parameter] = value
     spec = FieldSpec(name, *circle, pixel_scale, tuple(sorted(instruments)), parameters=own)
     with opened(context) as archive:
         whole = declare_field(archive, spec, why=why, who=who)
@@ -90,7 +90,9 @@ def close(context: click.Context, name: str, why: str, who: str) -> None:
 @click.pass_context
 def list_fields(context: click.Context) -> None:
     """List the fields."""
-    from reduction.fields import all_fields  # noqa: PLC0415  # --help stays fast
+    from rich.table import Table  # noqa: PLC0415  # --help stays fast
+
+    from reduction.fields import all_fields  # noqa: PLC0415
 
     table = Table("field", "ra", "dec", "radius", "pixel", "instruments", "")
     with opened(context) as archive:

@@ -1,4 +1,4 @@
-"""Commands about targets: what is stale, why, make it, and what people may change."""
+"""Commands about targets: what is stale, why, make it, how they all stand."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ __all__ = ["COMMANDS"]
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
 from schemas.errors import ReductionError
 from vo_service.commands.common import CONSOLE, home_of, opened, progress_bar, say_outcomes
-from vo_service.commands.words import WHO, WHY, choosing, chosen, moment, parameters
-from vo_service.state import StateFile
+from vo_service.commands.words import WHO, WHY, choosing, chosen, parameters
 
 if TYPE_CHECKING:
     from reduction.archive import Archive
+    from reduction.causes import Cause
 
 
 @click.command(short_help="Show what would have to be made; make nothing.")
@@ -42,13 +41,39 @@ def plan(context: click.Context, /, class_name: str, **words: str | None) -> Non
 @choosing
 @click.pass_context
 def why(context: click.Context, /, class_name: str, **words: str | None) -> None:
-    """Say of each target whether it is right, and if not, for which reasons; make nothing."""
+    """Say of each target whether it is right, and if not, for which reasons; make nothing.
+
+    Below each stands what it comes from, down to the raw frame or the error, and which frames were
+    left out, also where the target goes on without them.
+    """
+    from reduction.causes import causes_of  # noqa: PLC0415  # --help stays fast
+
+    said: set[str] = set()
     with opened(context) as archive:
-        for target in chosen(archive, class_name, words):
-            verdict = archive.why(target.target_id)
-            CONSOLE.print(f"{target.identity}: {verdict.kind}")
-            for reason in verdict.reasons:
-                CONSOLE.print(f"    {reason.kind}: {reason.text}")
+        targets = chosen(archive, class_name, words)
+        for cause in causes_of(archive, [target.target_id for target in targets]):
+            _say_cause(cause, 0, said)
+
+
+def _say_cause(cause: Cause, depth: int, said: set[str]) -> None:
+    """Print a cause and, indented, what it comes from; what was printed before is only named."""
+    margin = "    " * depth
+    role = f"{cause.role}: " if cause.role else ""
+    again = bool(cause.below) and cause.name in said
+    line = f"{margin}{role}{cause.name}: {cause.said}" + (", see above" if again else "")
+    CONSOLE.print(line, markup=False)
+    if again:
+        return
+    said.add(cause.name)
+    lower = {reason.text for below in cause.everything_below() for reason in below.reasons}
+    for line in dict.fromkeys(
+        f"{margin}    {reason.kind}: {reason.text}"
+        for reason in cause.reasons
+        if not depth or reason.text not in lower
+    ):
+        CONSOLE.print(line, markup=False)
+    for below in cause.below:
+        _say_cause(below, depth + 1, said)
 
 
 @click.command()
@@ -95,7 +120,9 @@ def _make_variants(
     script: str | None,
 ) -> bool:
     """Make products for one call and print them; whether some cannot be made."""
-    from reduction.variants import make_variant, variant_of  # noqa: PLC0415  # --help stays fast
+    from reduction.quality import unfit  # noqa: PLC0415  # --help stays fast
+    from reduction.select import usable  # noqa: PLC0415
+    from reduction.variants import make_variant, variant_of  # noqa: PLC0415
 
     variant = variant_of(archive, class_name, parameters=settings, script=script)
     failed = False
@@ -107,65 +134,10 @@ def _make_variants(
             CONSOLE.print(f"  {error}", markup=False)
             failed = True
         else:
-            flags = f", quality_flags {product.quality_flags}" if product.quality_flags else ""
-            CONSOLE.print(f"{name}: object {product.product_id}{flags}", markup=False)
+            fit = usable(product)
+            said = "" if fit else f" {unfit(archive.registry.classes, product)}"
+            CONSOLE.print(f"{name}: object {product.product_id}{said}", markup=False)
     return failed
-
-
-@click.command()
-@click.argument("object_id", type=int)
-@click.option("--undo", is_flag=True, help="Declare it valid again.")
-@WHY
-@WHO
-@click.pass_context
-def invalidate(context: click.Context, object_id: int, why: str, who: str, *, undo: bool) -> None:
-    """Declare a raw frame or a product bad.
-
-    What was made from it will be remade without it when somebody asks. OBJECT_ID is its number in
-    archive.products.
-    """
-    from reduction.operate import edit  # noqa: PLC0415  # --help stays fast
-
-    with opened(context) as archive:
-        value = 1 if undo else 0
-        number = edit(archive, object_id, "is_valid", value, why=why, who=who)
-    CONSOLE.print(f"object {object_id}: is_valid = {value}; {number} targets are suspect")
-
-
-@click.command("set-validity")
-@click.argument("object_id", type=int)
-@click.option(
-    "--from",
-    "start",
-    type=moment,
-    metavar="MOMENT",
-    help="First moment, UTC: a date, a date and time, or an MJD.",
-)
-@click.option("--to", "end", type=moment, metavar="MOMENT", help="Last moment, likewise.")
-@WHY
-@WHO
-@click.pass_context
-def set_validity(
-    context: click.Context,
-    object_id: int,
-    start: float | None,
-    end: float | None,
-    why: str,
-    who: str,
-) -> None:
-    """Change for which moments a calibration holds.
-
-    OBJECT_ID is its number in archive.products. Moments are in UTC; a date is its first instant.
-    What is not given stays as it is.
-    """
-    from reduction.operate import edit_validity  # noqa: PLC0415  # --help stays fast
-
-    if start is None and end is None:
-        message = "nothing to change: expected --from, --to or both"
-        raise click.UsageError(message)
-    with opened(context) as archive:
-        number = edit_validity(archive, object_id, start, end, why=why, who=who)
-    CONSOLE.print(f"object {object_id}: validity changed; {number} targets are suspect")
 
 
 @click.command()
@@ -186,7 +158,10 @@ def bump(context: click.Context, class_name: str, why: str, who: str) -> None:
 @click.pass_context
 def status(context: click.Context) -> None:
     """Say who runs, and how the targets are."""
-    from reduction.operate import status  # noqa: PLC0415  # --help stays fast
+    from rich.table import Table  # noqa: PLC0415  # --help stays fast
+
+    from reduction.operate import status  # noqa: PLC0415
+    from vo_service.state import StateFile  # noqa: PLC0415
 
     home = home_of(context)
     home.require()
@@ -208,4 +183,4 @@ def status(context: click.Context) -> None:
     CONSOLE.print(table)
 
 
-COMMANDS = (plan, why, make, invalidate, set_validity, bump, status)
+COMMANDS = (plan, why, make, bump, status)

@@ -12,9 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from schemas.settings import load_settings
 from vo_service.commands.common import CONSOLE, home_of, opened
-from vo_service.state import StateFile
 
 if TYPE_CHECKING:
     from schemas.settings import Settings
@@ -44,6 +42,8 @@ def serve(context: click.Context, port: int | None) -> None:
 @click.pass_context
 def stop(context: click.Context) -> None:
     """End a service that runs on this folder, wherever it was started, and its database."""
+    from vo_service.state import StateFile  # noqa: PLC0415  # --help stays fast
+
     home = home_of(context)
     ran = StateFile(home.run).stop()
     if (cluster := home.cluster) is not None:
@@ -56,6 +56,7 @@ def stop(context: click.Context) -> None:
 def engine() -> None:
     """Run the engine that the settings name (`serve` does this)."""
     from reduction.cluster import run_cluster  # noqa: PLC0415  # --help stays fast
+    from schemas.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings().engine
     address = urlsplit(settings.address)
@@ -89,6 +90,8 @@ def worker(address: str, threads: int) -> None:
 def job_worker(ready: Path | None) -> None:
     """Run asynchronous jobs until SIGTERM (`serve` does this)."""
     from reduction.archive import Archive  # noqa: PLC0415  # --help stays fast
+    from schemas.deferred import import_deferred  # noqa: PLC0415
+    from schemas.settings import load_settings  # noqa: PLC0415
     from vo_service.logs import configure  # noqa: PLC0415
     from vo_service.uws.worker import run_worker  # noqa: PLC0415
 
@@ -96,6 +99,8 @@ def job_worker(ready: Path | None) -> None:
     configure()
     archive = Archive(load_settings())
     Archive.use(archive)
+    _ = archive.registry
+    import_deferred()  # nobody's job waits for it
     run_worker(archive, ready=ready)
 
 

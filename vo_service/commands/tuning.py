@@ -4,48 +4,64 @@ from __future__ import annotations
 
 __all__ = ["COMMANDS"]
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.markup import escape
-from rich.tree import Tree
 
 from vo_service.commands.common import CONSOLE, opened
 from vo_service.commands.words import parameters
 
 if TYPE_CHECKING:
+    from rich.tree import Tree
+
     from reduction.pars import Branch, Setting
 
 
 @click.command(short_help="Show the process parameters of a class and its chain.")
 @click.argument("class_name", metavar="CLASS")
-@click.option("--instrument", help="Whose values; without it those for all instruments.")
+@click.option(
+    "--instrument",
+    help="Whose values; without it those of the field, or for all instruments. Several of a field "
+    "are joined by '+'.",
+)
 @click.option("--chip", help="Name of the chip, for parameters that are constants of it.")
 @click.option("--filter", help="Leave out what this filter does not need.")
-@click.option("--field", help="A field whose own parameters count too.")
+@click.option("--field", help="A field whose instruments and own parameters count.")
 @parameters
+@click.option("--json", "as_json", is_flag=True, help="Print a list of JSON objects.")
 @click.pass_context
 def pars(
     context: click.Context,
     /,
     class_name: str,
     settings: dict[str, object],
+    *,
+    as_json: bool,
     **words: str | None,
 ) -> None:
     """Show the process parameters of a class and of all it is made from.
 
-    Each with its value and, where it is not the class's default, who said so and what held before:
-    the instrument, the settings, an operator, the field, --set. CLASS is such as BiasFrame.
+    Each with its value and unit, what it means and its range or choices; and, where the value is
+    not the class's default, who said so and what held before: the instrument, the settings, an
+    operator, the field, --set. CLASS is such as BiasFrame.
     """
     from reduction.pars import Pars  # noqa: PLC0415  # --help stays fast
 
     with opened(context) as archive:
         found = Pars(class_name, parameters=settings, archive=archive, **words)
+    if as_json:
+        listed = [setting.as_json() for setting in found.settings.values()]
+        click.echo(json.dumps(listed, indent=2))
+    else:
         CONSOLE.print(_grown(found.tree))
 
 
 def _grown(branch: Branch) -> Tree:
+    from rich.markup import escape  # noqa: PLC0415  # --help stays fast
+    from rich.tree import Tree  # noqa: PLC0415
+
     through = f" [dim]({', '.join(branch.inputs)})[/dim]" if branch.inputs else ""
     again = " [dim]see above[/dim]" if branch.again else ""
     tree = Tree(f"[bold]{escape(branch.class_name)}[/bold]{through}{again}")
@@ -57,11 +73,10 @@ def _grown(branch: Branch) -> Tree:
 
 
 def _said(setting: Setting) -> str:
-    said = f"{setting.name} = {escape(repr(setting.value))}"
-    before = "".join(f", {x.origin} {x.value!r}" for x in reversed(setting.layers[:-1]))
-    if before or setting.origin != "default":
-        said += f"  [dim]{escape(setting.origin + before)}[/dim]"
-    return said
+    from rich.markup import escape  # noqa: PLC0415  # as above
+
+    meaning = f"\n[dim]{escape(setting.meaning)}[/dim]" if setting.meaning else ""
+    return f"{escape(setting.said)}{meaning}"
 
 
 @click.command(short_help="Draw a raw frame or a product into a file.")

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["WHO", "WHY", "choosing", "chosen", "moment", "night", "parameters"]
+__all__ = [
+    "WHO",
+    "WHY",
+    "choosing",
+    "chosen",
+    "moment",
+    "narrowing",
+    "night",
+    "parameters",
+]
 
 import datetime as dt
 import json
@@ -25,7 +34,6 @@ _DAY_S: Final = 86400.0
 _FIRST_MJD: Final = 15000.0
 _LAST_MJD: Final = 500_000.0
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
-_VALUES_SHOWN: Final = 12
 
 
 def night(text: str) -> str:
@@ -103,10 +111,13 @@ def _settings(
         if not equals or not key.strip():
             message = f"found {text!r}, expected CLASS.NAME=VALUE such as BiasFrame.SIGMA_CLIP=5"
             raise click.BadParameter(message, context, param)
+        if key.strip() in found:
+            message = f"{key.strip()} is set twice, expected one value of it"
+            raise click.BadParameter(message, context, param)
         try:
             found[key.strip()] = json.loads(value)
         except (ValueError, RecursionError):
-            found[key.strip()] = value
+            found[key.strip()] = value.strip()
     return found
 
 
@@ -121,9 +132,13 @@ parameters: Final = click.option(
 
 
 def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that choose targets."""
+    """Class and options that choose targets."""
+    return click.argument("class_name", metavar="CLASS")(narrowing(command))
+
+
+def narrowing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that choose among the targets or objects of a class."""
     options = (
-        click.argument("class_name", metavar="CLASS"),
         click.option("--instrument", help="Name of the instrument, such as nickel."),
         click.option("--chip", help="Name of the chip."),
         click.option("--filter", help="Name of the filter."),
@@ -146,7 +161,8 @@ def chosen(archive: Archive, class_name: str, words: dict[str, str | None]) -> S
     NotFoundError
         If there is none; says what was asked, and what there is.
     """
-    from reduction.operate import targets_matching  # noqa: PLC0415  # --help stays fast
+    from reduction.instead import said_instead  # noqa: PLC0415  # --help stays fast
+    from reduction.lookup import targets_matching  # noqa: PLC0415
 
     asked = {name: value for name, value in words.items() if value is not None}
     wanted = asked.pop("night", None)
@@ -154,23 +170,8 @@ def chosen(archive: Archive, class_name: str, words: dict[str, str | None]) -> S
     of_night = [target for target in found if wanted in {None, str(target.night)}]
     if of_night:
         return of_night
-    everything = targets_matching(archive, class_name)
-    if not everything:
-        message = f"there is no {class_name} yet: `vo-service ingest` brings raw frames in"
-        raise NotFoundError(message)
     if wanted is not None:
         asked["night"] = wanted
     said = ", ".join(f"{name} {value}" for name, value in asked.items())
-    there = "; ".join(_values(everything, name) for name in asked if name not in {"raw", "field"})
-    message = f"there is no {class_name} of {said}: there are {len(everything)}"
-    raise NotFoundError(f"{message}, of {there}" if there else message)
-
-
-def _values(targets: Sequence[Target], name: str) -> str:
-    """What the targets have for a word, such as ``chip ccd50, ccd51``."""
-    values = sorted({str(getattr(target, name)) for target in targets} - {"None"})
-    if not values:
-        return f"no {name}"
-    more = len(values) - _VALUES_SHOWN
-    shown = ", ".join(values[:_VALUES_SHOWN])
-    return f"{name} {shown}" + (f" and {more} more" if more > 0 else "")
+    instead = said_instead(archive, class_name, asked)
+    raise NotFoundError(f"there is no {class_name}{said and f' of {said}'}: {instead}")

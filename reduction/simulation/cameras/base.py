@@ -97,7 +97,7 @@ class Camera:
     any_shape
         Whether chips of other sizes can be simulated.
     filters
-        The camera's name of the filters "V" and "B".
+        The camera's name of the filters "V" and "B", and of "I" where its chips show fringes.
     place
         Shape of the science pixels, number of chips, index of the chip -> its layout.
     file_name

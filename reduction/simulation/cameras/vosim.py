@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["CAMERA", "PRESCAN_X"]
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from reduction.instruments.base import Section
@@ -108,4 +109,5 @@ CAMERA: Final = Camera(
     file_name=_file_name,
     primary=_primary,
     extension=_extension,
+    filters=MappingProxyType({"V": "V", "B": "B", "I": "I"}),
 )

@@ -5,14 +5,18 @@ from __future__ import annotations
 __all__: list[str] = []
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from reduction.instruments.base import Section
+from reduction.steps import coadd_sources
 from reduction.steps.coadd_sources import Deep, detect_sources, measure_sources
 from reduction.steps.source_fluxes import Frame, aperture_fluxes, point_source_fluxes
 from reduction.steps.sources import SourceFlag
+from reduction.steps.tiles import tiles_of
 from reduction.steps.weight import MaskBit
 from schemas.errors import UnprocessableError
 from tests.support.sky_frames import draw
@@ -142,3 +146,111 @@ def test_an_image_without_weight_is_refused() -> None:
     nothing = replace(deep(np.ones(121), 13), weight=np.zeros(SHAPE, np.float32))
     with pytest.raises(UnprocessableError):
         detect_sources(nothing)
+
+
+def large_sky(seed: int) -> Deep:
+    """Stars of all brightnesses and pairs of them, some on the seams of the tiles below."""
+    rng = np.random.default_rng(seed)
+    shape = (900, 1100)
+    x, y = rng.uniform(10, 1090, 500), rng.uniform(10, 890, 500)
+    x[:40], y[40:80] = rng.choice((319.5, 640.2, 959.7), 40), rng.choice((319.5, 639.6), 40)
+    x[80:120], y[80:120] = x[:40] + 5.0, y[:40] + 3.0
+    image = gaussian_filter(rng.normal(0.0, 1.0, shape), 0.6)
+    image += 0.3 * np.sin(np.arange(shape[1]) / 200.0)
+    draw(image, x, y, 10.0 ** rng.uniform(2.0, 4.5, 500), fwhm=4.0)
+    weight = np.ones(shape, np.float32)
+    weight[:, 700:] = 0.5
+    weight[200:230, 300:340] = 0.0
+    image[200:230, 300:340] = np.nan
+    mask = np.where(weight > 0, 0, int(MaskBit.NON_NUMBER)).astype(np.uint8)
+    return Deep(image.astype(np.float32), weight, mask, GAIN)
+
+
+def test_tiles_give_the_sources_of_the_whole_each_once_and_those_on_seams_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = large_sky(31)
+    whole = detect_sources(image, aperture_radius=8.0)
+    measured = measure_sources(whole, image, aperture_radius=8.0)
+    tiles = partial(tiles_of, whole=1000, side=320, overlap=256)
+    assert len(tiles(image.image.shape, mesh=64)) == 12
+    monkeypatch.setattr(coadd_sources, "tiles_of", tiles)
+    parts = detect_sources(image, aperture_radius=8.0)
+    apart = np.hypot(parts["x"][:, None] - whole["x"], parts["y"][:, None] - whole["y"])
+    # a source at the very threshold may be found with one sky and not with the other
+    assert (apart.min(axis=0) < 0.05).mean() > 0.995
+    assert (apart.min(axis=1) < 0.05).mean() > 0.995
+    assert abs(len(parts) - len(whole)) <= 2
+    assert np.sort(apart, axis=1)[:, 1].min() > 1.0
+    assert (np.diff(parts["flux"]) <= 0).all()
+    again = measure_sources(whole, image, aperture_radius=8.0)
+    assert (again["flags"] == measured["flags"]).mean() > 0.995
+    for name, floor in (("flux_aper", 0.0), ("flux_psf", 0.005)):
+        error = np.hypot(measured[name + "_err"], floor * measured[name])
+        off = (again[name] - measured[name]) / error
+        # the sky's spline; and a function that each tile fits to some fifty stars of its own,
+        # which is good to half a percent
+        assert np.median(np.abs(off)) < 0.1
+        assert np.percentile(np.abs(off), 95) < 0.5
+        ratio = again[name + "_err"] / measured[name + "_err"]
+        assert np.median(ratio) == pytest.approx(1.0, abs=0.01)
+
+
+def test_tiles_without_weight_have_no_sources_and_those_given_there_no_flux(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = large_sky(32)
+    sources = detect_sources(image, aperture_radius=8.0)
+    image.weight[:640, :640] = 0.0
+    tiles = partial(tiles_of, whole=1000, side=320, overlap=64)
+    monkeypatch.setattr(coadd_sources, "tiles_of", tiles)
+    found = detect_sources(image, aperture_radius=8.0)
+    assert not ((found["x"] < 630) & (found["y"] < 630)).any()
+    rows = measure_sources(sources, image, aperture_radius=8.0)
+    lost = (rows["x"] < 250) & (rows["y"] < 250)
+    assert lost.sum() > 10
+    assert np.isnan(rows["flux_aper"][lost]).all()
+    assert ((rows["flags"][lost] & int(SourceFlag.NO_FLUX)) != 0).all()
+    assert np.isfinite(rows["flux_aper"][rows["x"] > 700]).mean() > 0.99
+    image.weight[:] = 0.0
+    with pytest.raises(UnprocessableError, match="no pixel"):
+        detect_sources(image)
+
+
+def two_gains(seed: int) -> tuple[Deep, np.ndarray, np.ndarray]:
+    """Bright stars, the left half on frames of 0.5 electrons a unit, the right on ones of 8."""
+    rng = np.random.default_rng(seed)
+    shape, gains = (840, 1600), np.array([0.0, 0.5, 8.0])
+    steps = [np.arange(30.0, size - 25.0, 40.0) for size in shape]
+    y, x = (a.ravel() for a in np.meshgrid(*steps, indexing="ij"))
+    light = np.zeros(shape)
+    draw(light, x, y, np.full(x.size, 4e4), fwhm=4.0)
+    origin = np.where(np.arange(shape[1]) < shape[1] // 2, 1, 2).astype(np.int32)
+    origin = np.broadcast_to(origin, shape).copy()
+    gain = gains[origin]
+    image = rng.poisson(light * gain) / gain + rng.normal(0.0, 2.0, shape)
+    weight = np.full(shape, 0.25, np.float32)
+    image = Deep(image.astype(np.float32), weight, np.zeros(shape, np.uint8), 0.5, origin, gains)
+    return image, x, y
+
+
+def test_photon_errors_are_those_of_the_frames_that_a_source_is_on() -> None:
+    image, x, y = two_gains(51)
+    one = replace(image, origin=None, gains=None)
+    sources = detect_sources(image, aperture_radius=8.0)
+    apart = np.hypot(sources["x"][:, None] - x, sources["y"][:, None] - y)
+    sources, star = sources[apart.min(axis=1) < 1.0], apart.argmin(axis=1)[apart.min(axis=1) < 1.0]
+    left = x[star] < 780
+    assert min(left.sum(), (x[star] > 820).sum()) > 350
+    for name, true in (("flux_aper", 4e4), ("flux_psf", 4e4)):
+        for side in (left, x[star] > 820):
+            rows = measure_sources(sources, image, aperture_radius=8.0)[side]
+            pull = (rows[name] - true) / rows[name + "_err"]
+            # some 380 stars: the deviation of their pulls is known to 3.6 %
+            assert 0.9 < pull.std() < 1.1, name
+    # with one gain for all, the right half's errors were four times too large
+    wrong = measure_sources(sources, one, aperture_radius=8.0)[~left]
+    assert ((wrong["flux_aper"] - 4e4) / wrong["flux_aper_err"]).std() < 0.4
+    part = image.part(Section(10, 20, 795, 805))
+    assert part.response is not None
+    assert part.response[0].tolist() == [1.0] * 5 + [16.0] * 5

@@ -88,6 +88,33 @@ def test_variable_stars_and_wrong_standards_do_no_harm() -> None:
     assert found.used[some].mean() < 0.2
 
 
+def test_standards_that_scatter_by_their_colours_are_averaged_not_left_to_the_best_known() -> None:
+    """A catalogue's errors say nothing of colours: those of the brightest are the smallest."""
+    rng = np.random.default_rng(12)
+    misses, scatters = [], []
+    for seed in range(8):
+        made = survey(seed=seed, standards=80)
+        given = dict(made["given"])
+        held = np.flatnonzero(np.isfinite(given["standard"]))
+        colours = rng.normal(0.0, 0.2, len(held))
+        given["standard"] = given["standard"].copy()
+        given["standard"][held] = made["mags"][held] + colours
+        given["standard_error"] = np.full(len(given["standard"]), 0.03)
+        # five by chance alike, known ten times better than the others
+        given["standard"][held[:5]] = made["mags"][held[:5]] - 0.2
+        given["standard_error"][held[:5]] = 0.003
+        found = solve_zero_points(**given)
+        near = slice(0, 5)
+        misses.append((found.zero_points - made["truth"])[near].mean())
+        scatters.append(found.standard_scatter)
+        assert found.errors[0] > 0.02  # 0.2 over the root of 80
+        assert found.n_standards[near].sum() > 60
+    # the mean of 80, five of which are off by 0.2: 0.01, and 0.02 by chance
+    assert abs(np.mean(misses)) < 0.03
+    assert np.abs(misses).max() < 0.08
+    assert np.mean(scatters) == pytest.approx(0.2, rel=0.15)
+
+
 def test_a_frame_that_nothing_ties_has_no_zero_point() -> None:
     made = survey()["given"]
     alone = made["n_frames"]

@@ -11,6 +11,7 @@ import pytest
 
 from reduction.steps.photometry import (
     aperture_sky_noise,
+    expected_errors,
     isolated,
     limiting_magnitude,
     magnitudes,
@@ -130,3 +131,23 @@ def test_the_limit_is_five_times_the_skys_noise_whatever_the_sources_are() -> No
     )
     assert np.isnan(aperture_sky_noise(flux[3:4], error[3:4], gain))
     assert np.isnan(limiting_magnitude(np.nan, 24.0))
+
+
+def test_faint_standards_do_not_draw_the_zero_point_to_where_noise_makes_them_brighter() -> None:
+    rng = np.random.default_rng(21)
+    misses = []
+    for kind in ("measured", "expected"):
+        values = []
+        for _ in range(200):
+            mag = rng.uniform(14.5, 15.2, 60)
+            light = 10.0 ** (-0.4 * (mag - 15.0)) * 1000.0  # S/N 8 to 16
+            flux = light + rng.normal(0.0, 100.0, 60)
+            z, error = star_zero_points(flux, np.full(60, 100.0), mag, np.zeros(60), 1.0)
+            if kind == "expected":
+                error = expected_errors(error, z - np.median(z))
+            some = error < 1.0857 / 9.0
+            values.append(zero_point(z[some], error[some]).value - 22.5)
+        misses.append(float(np.mean(values)))
+    # the mean of 200 is known to 0.001; half of 1 / (S/N)^2 is the logarithm's own
+    assert misses[0] > 0.01
+    assert abs(misses[1]) < 0.005

@@ -48,6 +48,55 @@ def test_two_trails_are_two():
     assert len(find_satellites(image)[1]) == 2
 
 
+def partial(image: np.ndarray, line: Line, start: float, end: float, peak: float) -> np.ndarray:
+    """Add a trail from one x to another; where its light is."""
+    offset = offset_from(line, image.shape)
+    x = np.arange(image.shape[1])[None, :]
+    light = peak * np.exp(-0.5 * (offset / 1.8) ** 2) * ((x >= start) & (x < end))
+    image += light.astype(np.float32)
+    return light
+
+
+def test_a_trail_that_begins_and_ends_in_the_frame_is_masked_between_its_ends():
+    image = empty((700, 800), seed=4)
+    line = Line(math.radians(70.0), 500.0)
+    light = partial(image, line, 150.0, 600.0, 60.0)
+    found, trails = find_satellites(image)
+    assert len(trails) == 1
+    assert found[light > NOISE].mean() > 0.97
+    assert trails[0].length == pytest.approx(450.0 / math.sin(math.radians(70.0)), abs=16.0)
+    low, high = trails[0].part
+    assert (low, high) == (pytest.approx(150.0, abs=8.0), pytest.approx(600.0, abs=8.0))
+
+
+def test_light_that_falls_from_the_middle_or_from_an_edge_is_no_trail():
+    image = empty((700, 800), seed=5)
+    y, x = np.mgrid[:700, :800].astype(np.float32)
+    across = np.abs(y - 0.3 * x - 100.0) / math.hypot(1.0, 0.3)
+    galaxy = image + 400.0 * np.exp(-np.abs(x - 400.0) / 60.0 - across / 3.0)
+    assert find_satellites(galaxy)[1] == []
+    spike = image + 900.0 / (1 + (x + 30.0) / 40.0) ** 2 * np.exp(-0.5 * (across / 1.8) ** 2)
+    assert find_satellites(spike)[1] == []
+
+
+def test_a_trail_along_a_column_is_wider_than_a_column():
+    image = empty((700, 800), seed=6)
+    offset = np.arange(800)[None, :] - 300.4
+    image += (80.0 * np.exp(-0.5 * (offset / 1.8) ** 2)).astype(np.float32)
+    image[:, 500:502] += 80.0
+    found, trails = find_satellites(image)
+    assert len(trails) == 1
+    assert found[:, 299:302].all()
+    assert not found[:, 490:].any()
+
+
+def test_a_step_between_amplifiers_and_the_glow_of_an_edge_are_no_trails():
+    image = empty((700, 800), seed=7)
+    image[:, 400:] += 25.0
+    image[:, 790:] += 60.0
+    assert find_satellites(image)[1] == []
+
+
 def test_a_bad_column_and_a_bleeding_one_are_no_trails():
     image = empty()
     image[:, 100] += 50.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from astropy.io import fits
 from reduction.fields import FieldSpec
 from reduction.instruments.base import Section
 from reduction.instruments.simulated import INSTRUMENT
+from reduction.steps.proper_motion import julian_year, moved
 from reduction.steps.sources import SOURCE_DTYPE
 from reduction.steps.wcs import TanWcs
 from reduction.target import Inputs, Made, Progenitor, ReferenceStars
@@ -90,6 +92,39 @@ def test_a_distorted_frame_is_placed_and_its_attributes_give_the_wcs_back() -> N
         (made.attributes["mean_dra"], made.attributes["sigma_dra"])
     )
     assert set(catalog.tables["SOURCES"]["x"]) >= set(table["x"])
+
+
+def fast() -> ReferenceStars:
+    """The catalogue as of 2000: each star moves by an arcsec a year, whither it will."""
+    way = np.random.default_rng(4).uniform(0.0, 2.0 * np.pi, len(SKY.cat_ra))
+    east, north = 1000.0 * np.cos(way), 1000.0 * np.sin(way)
+    years = np.full(len(way), 2000.0 - julian_year(60000.0))
+    places = moved(SKY.cat_ra, SKY.cat_dec, east, north, years)
+    return replace(stars(*places), pm_ra=east, pm_dec=north, epoch=np.full(len(way), 2000.0))
+
+
+def test_stars_of_a_catalogue_are_where_their_motion_has_brought_them() -> None:
+    raw, catalog, truth = frames()[0]
+    still, moving = make(raw, catalog, KNOWN), make(raw, catalog, fast())
+    assert moving.attributes["n_ref"] == still.attributes["n_ref"]
+    assert moving.attributes["rms"] == pytest.approx(still.attributes["rms"], rel=0.01)
+    x, y = truth.to_pixel(*wcs_from_attributes(moving.attributes).to_sky(350.0, 350.0))
+    assert np.hypot(x - 350.0, y - 350.0) * SCALE < 0.02
+    # 23 years of an arcsec in all directions: nothing is left of the pattern
+    lost = make(raw, catalog, replace(fast(), epoch=None))
+    assert lost.attributes["n_ref"] < 0.2 * still.attributes["n_ref"]
+
+
+def test_frames_of_a_field_meet_moving_stars_at_their_middle_moment() -> None:
+    seen = frames(3)
+    catalogs = [catalog for _, catalog, _ in seen]
+    own = [own_of(raw, catalog, fast()) for raw, catalog, _ in seen]
+    found = solve_field(catalogs, own, [fast()])
+    assert found.attributes["n_ref"] > 100
+    # the catalogue's own errors are 0.02 arcsec; a day is 3 mas
+    assert found.attributes["rms"] < 0.03
+    assert abs(found.attributes["mean_dra"]) < 0.003
+    assert abs(found.attributes["mean_ddec"]) < 0.003
 
 
 def test_limits_become_flags() -> None:

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from reduction.fields import FieldSpec
+from reduction.frame_keys import frame_key
 from reduction.instruments.simulated import INSTRUMENT
 from reduction.progenitor import Progenitor
 from reduction.target import Inputs, Made
 from reduction.targets.associate_list import AssociateList
+from reduction.targets.combined_list import CombinedList
 from reduction.targets.light_curve_list import LightCurveList
+from reduction.zero_points import ZERO_POINT_DTYPE, ZERO_POINT_TABLE
 from schemas.errors import UnprocessableError
 
 NUMBERS = count(1)
@@ -52,11 +55,19 @@ def source_list(
         chip=chip,
         moment=60000.0 + night,
         read_rows=lambda: rows,
+        band="V",
     )
 
 
-def run(cls: Any, lists: list[Progenitor], associations: Progenitor | None = None) -> Made:
-    slots = {"source_lists": lists, "associations": associations}
+def run(
+    cls: Any,
+    lists: list[Progenitor],
+    associations: Progenitor | None = None,
+    scale: Progenitor | None = None,
+) -> Made:
+    slots = {"source_lists": lists, "associations": associations, "gphotometric": scale}
+    if cls is CombinedList:
+        slots["gphotometric"] = [] if scale is None else [scale]
     inputs = Inputs(
         cls.__name__,
         {name: slots[name] for name in cls.SLOTS},
@@ -75,6 +86,17 @@ def associated(lists: list[Progenitor]) -> Progenitor:
         *(next(NUMBERS), "AssociateList", "", made.attributes, {}),
         tables=made.tables,
         read_rows=lambda: made.rows,
+    )
+
+
+def global_solution(lists: list[Progenitor], zero_points: list[float]) -> Progenitor:
+    """A GPhotometric with these zero points at the ground; NaN is "not tied"."""
+    table = np.zeros(len(lists), ZERO_POINT_DTYPE)
+    for row, one, zero in zip(table, lists, zero_points, strict=True):
+        row["instrument"], row["chip"], row["name"], row["mjd_obs"] = frame_key(one)
+        row["zero_point"], row["zero_point_err"] = zero, 0.003
+    return Progenitor(
+        *(next(NUMBERS), "GPhotometric", "V", {}, {}), tables={ZERO_POINT_TABLE: table}
     )
 
 
@@ -142,3 +164,35 @@ def test_the_search_distance_is_no_more_than_neighbours_allow() -> None:
     assert run(AssociateList, lists).attributes["search_distance"] == 3.0
     lists = [source_list("0", night, pos_err=0.3) for night in range(2)]
     assert run(AssociateList, lists).attributes["search_distance"] == pytest.approx(1.5)
+
+
+def test_lists_in_a_field_are_on_its_global_solution_whatever_the_nights_say() -> None:
+    # the nights' zero points are wrong by clouds: 0 to 0.05 mag, 0.3 mag for all frames
+    lists = [source_list("0", night, zero=24.0) for night in range(6)]
+    true = np.random.default_rng(0).uniform(15.0, 17.0, STARS)
+    associations = associated(lists)
+    scale = global_solution(lists, [23.7 - 0.01 * night for night in range(6)])
+    light = run(LightCurveList, lists, associations, scale)
+    combined = run(CombinedList, lists, associations, scale)
+    assert light.attributes["n_tied"] == combined.attributes["n_tied"] == 6
+    assert light.rows is not None
+    assert combined.rows is not None
+    curves = np.array(
+        [np.mean(light.rows["mag"][light.rows["association"] == n]) for n in range(STARS)]
+    )
+    both = combined.rows["mag_v"]
+    # six magnitudes of 0.005: 0.002 a star, 0.0003 for all
+    assert np.median(both - true) == pytest.approx(-0.3, abs=0.002)
+    assert np.median(both - curves) == pytest.approx(0.0, abs=0.001)
+    assert combined.rows["mag_v_err"] == pytest.approx(0.005 * 1.0857 / np.sqrt(6), rel=1e-3)
+
+
+def test_a_frame_that_the_global_solution_does_not_tie_is_on_its_nights_scale() -> None:
+    lists = [source_list("0", night, calibrated=night == 5) for night in range(6)]
+    true = np.random.default_rng(0).uniform(15.0, 17.0, STARS)
+    scale = global_solution(lists, [24.0 - 0.01 * n for n in range(5)] + [np.nan])
+    made = run(CombinedList, lists, associated(lists), scale)
+    assert made.attributes["n_tied"] == 5
+    assert made.rows is not None
+    assert np.median(made.rows["mag_v"] - true) == pytest.approx(0.0, abs=0.003)
+    assert made.rows["mag_v_err"] == pytest.approx(0.005 / np.sqrt(6), rel=0.1)

@@ -313,6 +313,9 @@ def test_extinction_that_nobody_knows_is_flagged_and_a_known_one_handed_on() -> 
     curve, _, flags = run(AtmosphericExtinctionCurve, params={"ALTITUDE": 1283.0})
     assert flags == 0
     assert curve["extinction"] == pytest.approx(0.17, abs=0.01)
+    # The air of a simulation: no part of nothing is a limit, but there is none here.
+    product, _, flags = run(AtmosphericExtinctionCoefficient, params={"EXTINCTION": 0.0})
+    assert (product["extinction"], flags) == (0.0, 0)
     compare = AtmosphericExtinctionCoefficient().compare
     assert compare(made, {"extinction": 0.17, "extinction_err": 0.03}, None) == 0
     assert compare(made, {"extinction": 0.9, "extinction_err": 0.03}, None) != 0
@@ -424,6 +427,21 @@ def test_no_illumination_is_told_from_one() -> None:
     assert flags == IlluminationCorrection.Flags.NO_IMPROVEMENT
     assert made.attributes["degree"] == 0
     assert made.attributes["amplitude"] == 0.0
+
+
+def test_exposures_of_one_name_are_kept_apart_by_their_moment() -> None:
+    # A camera that begins to number anew: the second "a.fits" points 24 pixels beside the first,
+    # and its second chip has no solution, so that the chips' distance is the first's alone.
+    first = [astrometry(chip) for chip in CHIPS]
+    second = replace(astrometry("ccd50", dither=24.0), raw={"name": "a.fits", "mjd_obs": 60000.5})
+    slots = illuminated(("a.fits",))
+    alone, _, _ = run(IlluminationCorrection, params={"DEGREE": 1}, **slots)
+    slots["astrometric"] = [*first, second]
+    together, _, _ = run(IlluminationCorrection, params={"DEGREE": 1}, **slots)
+    places, mixed = (one.tables["CHIPS"] for one in (alone, together))
+    for name in ("u0", "v0"):
+        apart = np.diff(places[name]), np.diff(mixed[name])
+        assert apart[1] == pytest.approx(apart[0], abs=1e-6)
 
 
 def test_illumination_of_a_chip_without_stars_is_refused_by_name() -> None:
@@ -578,7 +596,8 @@ def test_worse_global_solution_is_told_to_people() -> None:
     found = GPhotometric().compare(Made(attributes=values), before, None)
     assert found == flags.FRAMES_NOT_TIED | flags.CHANGED
     bad = {"zero_point_err": math.nan, "scatter": 0.5, "n_standards": 1, "max_offset": 0.9}
-    assert GPhotometric().verify(Made(attributes=bad), GPhotometric.Parameters()) == 7
+    # with the offset, which is beyond what the scatter explains: 32
+    assert GPhotometric().verify(Made(attributes=bad), GPhotometric.Parameters()) == 7 + 32
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,275 @@
+"""Who sets process parameters and for which cameras; one key for each value; bad old values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import pytest
+from sqlalchemy import text
+
+from reduction.archive import Archive
+from reduction.fields import FieldSpec, declare_field
+from reduction.instruments.base import FrameKind
+from reduction.operate import (
+    check_settings,
+    find_target,
+    forget_parameter,
+    initialise,
+    set_parameter,
+    sync_recipes,
+)
+from reduction.parameters import parameter
+from reduction.pars import Pars
+from schemas.errors import NotFoundError, ParameterError, ReductionError, SettingsError
+from schemas.settings import ReductionSettings, Settings, StorageSettings
+from tests.support.toy import INSTRUMENT, ToyBias, ToyFlat, ToyImage, write_frame
+from tests.support.toy_field import ToyCoadd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from schemas.settings import DatabaseSettings
+
+FIELD = FieldSpec("deep", 10.0, 20.0, 0.05, pixel_scale=0.5)
+PLUGINS = ("tests.support.toy", "tests.support.toy_field")
+BOTH = "toy+toy2"
+
+
+def is_of_other(header: Any) -> bool:
+    return header.get("INSTRUME") == "TOY2"
+
+
+@pytest.fixture
+def archive(fresh_database: DatabaseSettings, tmp_path: Path) -> Iterator[Archive]:
+    """An archive of two cameras, toy and toy2, with classes of fields."""
+    settings = Settings(
+        database=fresh_database,
+        storage=StorageSettings(root=tmp_path / "files"),
+        reduction=ReductionSettings(plugins=PLUGINS),
+    )
+    opened = Archive(settings)
+    other = replace(INSTRUMENT, name="toy2", title="Another", recognises=is_of_other)
+    opened.registry = replace(
+        opened.registry, instruments={**opened.registry.instruments, "toy2": other}
+    )
+    initialise(settings, opened.registry)
+    sync_recipes(opened)
+    Archive.use(opened)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def both(archive: Archive, night: Path, work_log: Path) -> Path:
+    """A night of both cameras, and a field of both."""
+    folder = night.parent / "other"
+    folder.mkdir()
+    for number, level in enumerate((100, 102)):
+        name = f"other_bias{number}"
+        write_frame(folder, name, FrameKind.BIAS, level, hour=number / 100, camera="TOY2")
+    write_frame(folder, "other_flat", FrameKind.DOME_FLAT, 1102, hour=1, camera="TOY2")
+    write_frame(folder, "other", FrameKind.SCIENCE, 502, hour=2, camera="TOY2")
+    assert archive.ingest([folder]).refused == []
+    assert declare_field(archive, FIELD).instrument == BOTH
+    return folder
+
+
+def settings_of(archive: Archive, parameters: dict[str, Any]) -> list[str]:
+    """Open the archive again with other settings; what the start says."""
+    reduction = ReductionSettings(plugins=PLUGINS, parameters=parameters)
+    archive.settings = archive.settings.model_copy(update={"reduction": reduction})
+    return sync_recipes(archive)
+
+
+def module_of(archive: Archive, parameters: dict[str, Any]) -> list[str]:
+    """Open the archive again with another module of the camera."""
+    changed = replace(INSTRUMENT, parameters={**INSTRUMENT.parameters, **parameters})
+    archive.registry = replace(
+        archive.registry, instruments={**archive.registry.instruments, "toy": changed}
+    )
+    return sync_recipes(archive)
+
+
+def key_of(archive: Archive, made: Any) -> str:
+    with archive.transaction() as session:
+        query = text("SELECT key FROM vo.product WHERE product_id = :n")
+        return str(session.scalar(query, {"n": made.object_id}))
+
+
+def bias_key(archive: Archive, offset: float | None = None) -> str:
+    given = {} if offset is None else {"ToyBias.OFFSET": offset}
+    return key_of(archive, ToyBias.get(instrument="toy", parameters=given))
+
+
+def coadd_key(archive: Archive, field: str, factor: float | None = None) -> str:
+    given = {} if factor is None else {"ToyCoadd.FACTOR": factor}
+    return key_of(archive, ToyCoadd.get(field=field, filter="V", parameters=given))
+
+
+def test_a_value_gives_one_key_whoever_says_it(archive: Archive, night: Path) -> None:
+    default = bias_key(archive)
+    assert bias_key(archive, 0) == default
+    asked = bias_key(archive, 10)
+    assert len({asked, bias_key(archive, 11.0), default}) == 3
+    set_parameter(archive, "ToyBias", "OFFSET", 10, instrument="toy", why="a try")
+    assert bias_key(archive) == asked
+    assert forget_parameter(archive, "ToyBias", "OFFSET", instrument="toy", why="enough") > 0
+    assert bias_key(archive) == default
+    for parameters in ({"*": {"ToyBias": {"OFFSET": 10}}}, {"toy": {"ToyBias": {"OFFSET": 10.0}}}):
+        settings_of(archive, parameters)
+        assert bias_key(archive) == asked
+    settings_of(archive, {})
+    assert bias_key(archive) == default
+    module_of(archive, {"ToyBias": {"OFFSET": 10}})
+    assert bias_key(archive) == asked
+
+
+def test_several_cameras_together_have_settings_of_their_own(archive: Archive, both: Path) -> None:
+    default = coadd_key(archive, "deep")
+    asked = coadd_key(archive, "deep", 2)
+    assert len({default, asked, coadd_key(archive, "deep", 3)}) == 3
+    set_parameter(archive, "ToyCoadd", "FACTOR", 2, instrument="toy2+toy", why="a try")
+    assert find_target(archive, "ToyCoadd", field="deep").state == "suspect"
+    assert coadd_key(archive, "deep") == asked
+    assert sync_recipes(archive) == []
+    forget_parameter(archive, "ToyCoadd", "FACTOR", instrument=BOTH, why="enough")
+    assert coadd_key(archive, "deep") == default
+    said = settings_of(archive, {BOTH: {"ToyCoadd": {"FACTOR": 2.0}}})
+    assert any(f"ToyCoadd for {BOTH} changed: " in sentence for sentence in said)
+    assert coadd_key(archive, "deep") == asked
+    settings_of(archive, {"*": {"ToyCoadd": {"FACTOR": 2}}, "toy": {"ToyCoadd": {"FACTOR": 7}}})
+    assert coadd_key(archive, "deep") == asked
+    settings_of(archive, {})
+    assert coadd_key(archive, "deep") == default
+    declare_field(archive, replace(FIELD, name="own", parameters={"ToyCoadd": {"FACTOR": 2}}))
+    assert coadd_key(archive, "own") == asked
+
+
+def test_the_first_word_about_several_cameras_reaches_what_is_made_already(
+    archive: Archive, both: Path
+) -> None:
+    default = coadd_key(archive, "deep")
+    settings_of(archive, {BOTH: {"ToyCoadd": {"FACTOR": 5}}})
+    assert find_target(archive, "ToyCoadd", field="deep").state == "suspect"
+    assert coadd_key(archive, "deep") != default
+
+
+def test_the_parameters_of_a_field_are_shown_with_all_who_set_them(
+    archive: Archive, both: Path
+) -> None:
+    declare_field(archive, replace(FIELD, name="own", parameters={"ToyCoadd": {"FACTOR": 4}}))
+    settings_of(
+        archive,
+        {BOTH: {"ToyCoadd": {"FACTOR": 2}}, "toy2": {"ToyBias": {"OFFSET": 1}}},
+    )
+    set_parameter(archive, "ToyCoadd", "FACTOR", 3, instrument=BOTH, why="a try")
+    pars = Pars("ToyCoadd", field="own", filter="V", archive=archive)
+    assert [
+        (x.origin, x.value) for x in pars.settings["ToyCoadd.process_params.FACTOR"].layers
+    ] == [
+        ("default", 1.0),
+        (f"settings for {BOTH}", 2.0),
+        ("operator", 3),
+        ("field own", 4),
+    ]
+    assert pars["ToyBias.OFFSET"] == 0.0  # of one camera: which is not said
+    of_one = Pars("ToyCoadd", field="own", instrument="toy2", archive=archive)
+    assert (of_one["ToyBias.OFFSET"], of_one["ToyCoadd.FACTOR"]) == (1.0, 4)
+    together = Pars("ToyCoadd", instrument="toy2+toy", archive=archive)
+    assert together["ToyCoadd.FACTOR"] == 3
+    with pytest.raises(NotFoundError, match="no instrument of the field own 'nickel'"):
+        Pars("ToyCoadd", field="own", instrument="nickel", archive=archive)
+
+
+def test_what_is_made_for_each_camera_is_not_set_for_several(archive: Archive) -> None:
+    with pytest.raises(ParameterError, match="one of toy, toy2: ToyBias is made for each camera"):
+        set_parameter(archive, "ToyBias", "OFFSET", 1, instrument=BOTH, why="a slip")
+    with pytest.raises(NotFoundError, match="no instrument 'toy3', expected toy"):
+        set_parameter(archive, "ToyCoadd", "FACTOR", 1, instrument="toy+toy3", why="a slip")
+    for parameters, words in (
+        ({BOTH: {"ToyBias": {"OFFSET": 1}}}, "expected it under toy or toy2"),
+        ({"toy2+toy": {"ToyCoadd": {"FACTOR": 1}}}, r"no such instrument, expected toy\+toy2"),
+        ({"toy+nikel": {"ToyCoadd": {"FACTOR": 1}}}, "no instrument 'nikel', expected nickel"),
+        ({BOTH: {"ToyCoadd": {"FACTOR": 0}}}, "found 0, expected a number above 0"),
+    ):
+        settings = Settings(reduction=ReductionSettings(parameters=parameters))
+        with pytest.raises(SettingsError, match=words):
+            check_settings(settings, archive.registry)
+
+
+def store(archive: Archive, class_name: str, values: str, instrument: str = "toy") -> None:
+    """Put into the database what an operator had set when the class was another."""
+    with archive.transaction() as session:
+        session.execute(
+            text(
+                "UPDATE vo.recipe SET overrides = CAST(:v AS jsonb) "
+                "WHERE class_name = :c AND instrument = :i"
+            ),
+            {"v": values, "c": class_name, "i": instrument},
+        )
+
+
+SENTENCE = r"ToyBias.OFFSET: found -500, expected a number from -100 to 10000 \(adu\)"
+
+
+def test_a_value_of_before_that_is_none_now_fails_its_targets_alone_and_says_which(
+    archive: Archive, both: Path
+) -> None:
+    image = ToyImage.get(raw="other.fits")
+    ToyImage.get(raw="science.fits")
+    store(archive, "ToyBias", '{"OFFSET": -500, "GONE": 1}')
+    said = " ".join(sync_recipes(archive))
+    assert "set by an operator for toy: parameter ToyBias.OFFSET: found -500, expected" in said
+    assert "ToyBias.GONE: found 1, expected" in said
+    assert "its ToyBias cannot be made" in said
+    with pytest.raises(ReductionError, match=f"^ToyBias/toy/.*{SENTENCE}.*operator for toy"):
+        ToyBias.get(instrument="toy")
+    with pytest.raises(ReductionError, match=r"^ToyImage/toy/.*ToyBias"):
+        ToyImage.get(raw="science.fits")
+    assert ToyImage.get(raw="other.fits").object_id == image.object_id
+    target = find_target(archive, "ToyBias", instrument="toy")
+    assert target.state == "failed"
+    assert target.reasons[0]["kind"] == "wrong parameter"
+    setting = Pars("ToyBias", instrument="toy").settings["ToyBias.process_params.OFFSET"]
+    assert setting.wrong == "cannot be used: expected a number from -100 to 10000 (adu)"
+    assert setting.wrong in str(Pars("ToyBias", instrument="toy"))
+    with pytest.raises(ReductionError, match=SENTENCE):
+        ToyFlat.get(instrument="toy", parameters={"ToyBias.MAXIMUM_LEVEL": 900})
+    set_parameter(archive, "ToyBias", "OFFSET", 5, instrument="toy", why="right now")
+    with pytest.raises(ReductionError, match=r"ToyBias\.GONE: found 1, expected"):
+        ToyBias.get(instrument="toy")
+    forget_parameter(archive, "ToyBias", "GONE", instrument="toy", why="there is none any more")
+    assert ToyBias.get(instrument="toy").level == 107.0
+    assert ToyImage.get(raw="science.fits").bias.level == 107.0
+
+
+def test_a_value_that_a_later_version_takes_is_used_from_the_next_start(
+    archive: Archive, night: Path, work_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(archive, "ToyBias", '{"OFFSET": -500}')
+    with pytest.raises(ReductionError, match=SENTENCE):
+        ToyBias.get(instrument="toy")
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        OFFSET: float = parameter(0.0, "added to the mean", unit="adu", at_least=-1000.0)
+        MAXIMUM_LEVEL: float = 1000.0
+
+    monkeypatch.setattr(archive.registry.classes["ToyBias"], "Parameters", Parameters)
+    assert sync_recipes(archive) == []
+    assert ToyBias.get(instrument="toy").process_params["OFFSET"] == -500
+
+
+def test_a_field_whose_own_value_is_none_now_fails_and_others_do_not(
+    archive: Archive, both: Path
+) -> None:
+    with psycopg2.connect(archive.settings.database.owner_url) as owner, owner.cursor() as cursor:
+        cursor.execute("""UPDATE vo.field SET parameters = '{"ToyCoadd": {"FACTOR": 0}}'""")
+    assert any("set for the field deep: " in sentence for sentence in sync_recipes(archive))
+    with pytest.raises(ReductionError, match=r"FACTOR: found 0, .*above 0 \(set for the field\)"):
+        ToyCoadd.get(field="deep", filter="V")
+    declare_field(archive, replace(FIELD, name="other"))
+    assert ToyCoadd.get(field="other", filter="V").frames == 2

@@ -1,0 +1,171 @@
+"""Commands by which people judge raw frames and products, and see how these were judged."""
+
+from __future__ import annotations
+
+__all__ = ["COMMANDS"]
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from vo_service.commands.common import CONSOLE, opened, progress_bar
+from vo_service.commands.words import WHO, WHY, moment, narrowing
+
+if TYPE_CHECKING:
+    from reduction.listing import Listed
+
+_STANDINGS: Final = ("rejected", "valid", "proposed")
+"""Words for ``is_valid`` 0, 1 and 2."""
+
+
+@click.command("list", short_help="List raw frames and products, or how people judged them.")
+@click.argument("class_name", metavar="CLASS", required=False)
+@narrowing
+@click.option("--proposed", "standing", flag_value="proposed", help="Those with is_valid 2.")
+@click.option("--rejected", "standing", flag_value="rejected", help="Those with is_valid 0.")
+@click.option("--flagged", is_flag=True, help="Those with quality flags, named.")
+@click.pass_context
+def list_objects(
+    context: click.Context,
+    /,
+    class_name: str | None,
+    standing: str | None,
+    *,
+    flagged: bool,
+    **words: str | None,
+) -> None:
+    """List raw frames and products: number, class, what of, how judged and by whom.
+
+    Without --proposed or --rejected these are the raw frames and what the archive answers with
+    now. CLASS is such as RawBiasFrame or SourceList; it may be left out with one of the options.
+    """
+    from reduction.listing import listed  # noqa: PLC0415  # --help stays fast
+
+    if class_name is None and standing is None and not flagged:
+        message = "expected a CLASS, --proposed, --rejected or --flagged"
+        raise click.UsageError(message)
+    value = None if standing is None else _STANDINGS.index(standing)
+    with opened(context) as archive:
+        found = listed(archive, class_name, is_valid=value, flagged=flagged, **words)
+    for item in found:
+        CONSOLE.print(_line(item), markup=False)
+    CONSOLE.print(f"{len(found)} object{'s' if len(found) != 1 else ''}")
+
+
+def _line(item: Listed) -> str:
+    """One object: number, class, what of, and what was said of it."""
+    row = item.product
+    place = (row.instrument, row.chip, row.filter, item.field, str(row.night or ""), item.name)
+    said = [_STANDINGS[row.is_valid]] if row.is_valid != 1 or item.who else []
+    if item.who:
+        said[0] += f" by {item.who}: {item.why}"
+    if item.flags:
+        said.append(f"flagged {item.flags}")
+    words = " ".join(word for word in place if word)
+    return f"{row.product_id:7d}  {row.class_name}  {words}" + "".join(f"; {s}" for s in said)
+
+
+@click.command("set-valid", short_help="Reject an object, declare it valid, or propose it.")
+@click.argument("object_id", type=int)
+@click.argument("standing", type=click.Choice([*_STANDINGS, "0", "1", "2"]), metavar="STANDING")
+@WHY
+@WHO
+@click.pass_context
+def set_valid(context: click.Context, object_id: int, standing: str, why: str, who: str) -> None:
+    """Say what a raw frame or a product is worth; recorded with who and why.
+
+    STANDING is rejected (0: what was made from it will be remade without it), valid (1), or
+    proposed (2: proposed for promotion; of a raw frame: used in spite of its quality flags).
+    OBJECT_ID is its number in archive.products. `vo-service list --proposed` lists them.
+    """
+    value = int(standing) if standing.isdigit() else _STANDINGS.index(standing)
+    _set_valid(context, object_id, value, why, who)
+
+
+def _set_valid(context: click.Context, object_id: int, value: int, why: str, who: str) -> None:
+    from reduction.operate import edit  # noqa: PLC0415  # --help stays fast
+
+    with opened(context) as archive:
+        number = edit(archive, object_id, "is_valid", value, why=why, who=who)
+    said = f"is_valid = {value} ({_STANDINGS[value]})"
+    CONSOLE.print(f"object {object_id}: {said}; {number} targets are suspect")
+
+
+@click.command()
+@click.argument("object_id", type=int)
+@click.option("--undo", is_flag=True, help="Declare it valid again.")
+@WHY
+@WHO
+@click.pass_context
+def invalidate(context: click.Context, object_id: int, why: str, who: str, *, undo: bool) -> None:
+    """Declare a raw frame or a product bad.
+
+    What was made from it will be remade without it when somebody asks: `set-valid OBJECT_ID
+    rejected` in short. OBJECT_ID is its number in archive.products.
+    """
+    _set_valid(context, object_id, 1 if undo else 0, why, who)
+
+
+@click.command("set-validity")
+@click.argument("object_id", type=int)
+@click.option(
+    "--from",
+    "start",
+    type=moment,
+    metavar="MOMENT",
+    help="First moment, UTC: a date, a date and time, or an MJD.",
+)
+@click.option("--to", "end", type=moment, metavar="MOMENT", help="Last moment, likewise.")
+@WHY
+@WHO
+@click.pass_context
+def set_validity(
+    context: click.Context,
+    object_id: int,
+    start: float | None,
+    end: float | None,
+    why: str,
+    who: str,
+) -> None:
+    """Change for which moments a calibration holds.
+
+    OBJECT_ID is its number in archive.products. Moments are in UTC; a date is its first instant.
+    What is not given stays as it is.
+    """
+    from reduction.operate import edit_validity  # noqa: PLC0415  # --help stays fast
+
+    if start is None and end is None:
+        message = "nothing to change: expected --from, --to or both"
+        raise click.UsageError(message)
+    with opened(context) as archive:
+        number = edit_validity(archive, object_id, start, end, why=why, who=who)
+    CONSOLE.print(f"object {object_id}: validity changed; {number} targets are suspect")
+
+
+@click.command(short_help="Judge raw frames anew, by what is known of them today.")
+@click.option("--all", "every", is_flag=True, help="Also frames that were judged when they came.")
+@click.option("--dry-run", is_flag=True, help="Say what would be rejected; change nothing.")
+@WHO
+@click.pass_context
+def judge(context: click.Context, who: str, *, every: bool, dry_run: bool) -> None:
+    """Judge raw frames that came before frames were judged, by today's limits.
+
+    Their pixels are measured as those of new frames are. One that fails is rejected, with its
+    flags as the reason: what was made from it will be remade without it. `set-valid OBJECT_ID
+    proposed` overrules that for good. Frames that people rejected or proposed are left alone.
+    """
+    from reduction.rejudge import frames_to_judge, rejudge  # noqa: PLC0415  # --help stays fast
+
+    with opened(context) as archive:
+        frames = frames_to_judge(archive, every=every)
+        with progress_bar("judging", len(frames)) as done:
+            report = rejudge(archive, frames, who=who, change=not dry_run, progress=done)
+    verb = "would be rejected" if dry_run else "rejected"
+    CONSOLE.print(f"{report.judged} raw frames judged, {len(report.failed)} {verb}")
+    for name, said in (*report.failed, *report.unreadable):
+        CONSOLE.print(f"  {name}: {said}", markup=False)
+    if report.unreadable:
+        context.exit(1)
+
+
+COMMANDS = (list_objects, set_valid, invalidate, set_validity, judge)
