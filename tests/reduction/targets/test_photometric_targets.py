@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reduction.focal_plane import factors_at
+from reduction.focal_plane import factor_image, factors_at
 from reduction.instruments.simulated import INSTRUMENT
 from reduction.make import flat_attributes
 from reduction.progenitor import Progenitor, ReferenceStars
@@ -442,6 +442,14 @@ def test_exposures_of_one_name_are_kept_apart_by_their_moment() -> None:
     for name in ("u0", "v0"):
         apart = np.diff(places[name]), np.diff(mixed[name])
         assert apart[1] == pytest.approx(apart[0], abs=1e-6)
+
+
+def test_illumination_of_a_chip_is_not_that_of_a_window() -> None:
+    product, _, _ = run(IlluminationCorrection, params={"DEGREE": 1}, **illuminated())
+    frame, _, _ = run(IlluminationCorrectionFrame, "ccd50", correction=product)
+    assert factor_image(frame, SHAPE, "a.fits").shape == SHAPE
+    with pytest.raises(UnprocessableError, match=r"a\.fits has 50 x 40 pixels.*whole chip"):
+        factor_image(frame, (40, 50), "a.fits")
 
 
 def test_illumination_of_a_chip_without_stars_is_refused_by_name() -> None:
