@@ -60,7 +60,7 @@ _FARTHEST: Final = 15
 
 @dataclass(frozen=True, slots=True)
 class Widths:
-    """Widths (fwhm) of stars on a coadd, arcsec, NaN where not known.
+    """Widths of stars (twice the half-light radius) on a coadd, arcsec, NaN where not known.
 
     Attributes
     ----------

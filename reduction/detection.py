@@ -88,7 +88,7 @@ def signal_to_noise(sources: NDArray[np.void], name: str = "flux") -> NDArray[np
 
 
 def star_width(sources: NDArray[np.void]) -> float:
-    """Width (fwhm) of stars, pixels; NaN where there are none.
+    """Width of stars (twice the half-light radius), pixels; NaN where there are none.
 
     The narrowest fifth ends there: galaxies and blends are wider, and a crowded field has little
     else (in M13 the median is four times too wide).

@@ -101,7 +101,13 @@ SOURCES: Final = Table(
         number("flux_err", "float", "adu/s", "stat.error;phot.count", "error of flux"),
         number("x", "float", "pixel", "pos.cartesian.x;instr.det", "pixel, 0-based"),
         number("y", "float", "pixel", "pos.cartesian.y;instr.det", "pixel, 0-based"),
-        number("fwhm", "float", "pixel", "instr.obsty.seeing", "full width at half maximum"),
+        number(
+            "fwhm",
+            "float",
+            "pixel",
+            "instr.obsty.seeing",
+            "width: twice the half-light radius, the fwhm of a Gaussian",
+        ),
         number("elongation", "float", "", "src.morph.param", "major to minor axis"),
         number(
             "flags",

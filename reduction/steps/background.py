@@ -49,6 +49,9 @@ _ENOUGH = 0.3
 #: Squared deviation of a mesh, in units of its noise, beyond which it counts no more.
 _OUTLIER = 100.0
 
+#: Standard deviations of chance from which on meshes differ: few of them always do a little.
+_CERTAIN = 3.0
+
 
 @dataclass(frozen=True, slots=True)
 class Background:
@@ -255,8 +258,10 @@ def _kept(own: NDArray[np.bool_], sky: _Meshes) -> float:
     own = own & (noise > 0)
     if not own.any():
         return 0.0
-    chi2 = (sky.mean - sky.offset)[own] ** 2 / noise[own]
-    return max(0.0, 1.0 - 1.0 / max(float(np.mean(np.minimum(chi2, _OUTLIER))), 1e-9))
+    chi2 = np.minimum((sky.mean - sky.offset)[own] ** 2 / noise[own], _OUTLIER)
+    ratio = float(np.mean(chi2))
+    by_chance = 1.0 + _CERTAIN * math.sqrt(2.0 / len(chi2))
+    return 1.0 - 1.0 / ratio if ratio > by_chance else 0.0
 
 
 def _standing_out(rest: NDArray[np.float32], near: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -22,6 +22,9 @@ _ROWS: Final = 1024
 _COVERED: Final = 0.6
 _FEWEST: Final = 40
 
+#: Places from which on no more are looked for, between those side by side.
+_PLENTY: Final = 1000
+
 #: Clipping of sums in units of their scatter, and the part of a normal variance that it keeps.
 _CLIP: Final = 3.0
 _KEPT_VARIANCE: Final = 0.9733
@@ -104,28 +107,38 @@ class SkyNoise:
         Notes
         -----
         Scatter of the sums at places without sources, as with empty apertures (Labbe et al. 2003,
-        AJ 125, 1107), side by side over the frame.
+        AJ 125, 1107), side by side over the frame; on small frames between those, too.
         """
         weights = np.asarray(kernel, dtype=np.float32)
-        size = weights.shape[0]
-        ny, nx = (length // size * size for length in self.good.shape)
-        if ny == 0 or nx == 0:
-            return 1.0
-        shape = ny // size, size, nx // size, size
-        values = self.scaled[:ny, :nx].reshape(shape)
-        good = self.good[:ny, :nx].reshape(shape).astype(np.float32)
-        total = np.einsum("iajb,ab->ij", values, weights)
-        squares = np.einsum("iajb,ab->ij", good, weights * weights)
         whole = float((weights * weights).sum(dtype=np.float64))
-        there = squares > _COVERED * whole
-        if there.sum() < _FEWEST:
+        half = weights.shape[0] // 2
+        found: list[NDArray[np.float64]] = []
+        for start in ((0, 0), (half, half), (0, half), (half, 0)):
+            found.append(self._sums(weights, whole, start))
+            if sum(map(len, found)) > _PLENTY:
+                break
+        sums = np.concatenate(found)
+        if len(sums) < _FEWEST:
             return 1.0
-        sums = (total[there] / np.sqrt(squares[there])).astype(np.float64)
         sums -= np.median(sums)
         limit = _CLIP * 1.4826 * float(np.median(np.abs(sums)))
         kept = sums[np.abs(sums) <= limit]
         drawn = (2.0 * self.share - self.level_variance) * float(weights.sum()) ** 2 / whole
         return max(float(kept.var()) / _KEPT_VARIANCE + drawn, _LEAST)
+
+    def _sums(self, weights: Kernel, whole: float, start: tuple[int, int]) -> NDArray[np.float64]:
+        """Sums side by side from a pixel on, over the root of their squared weights on sky."""
+        size = weights.shape[0]
+        values, good = self.scaled[start[0] :, start[1] :], self.good[start[0] :, start[1] :]
+        ny, nx = (length // size * size for length in good.shape)
+        if ny == 0 or nx == 0:
+            return np.zeros(0)
+        shape = ny // size, size, nx // size, size
+        total = np.einsum("iajb,ab->ij", values[:ny, :nx].reshape(shape), weights)
+        sky = good[:ny, :nx].reshape(shape).astype(np.float32)
+        squares = np.einsum("iajb,ab->ij", sky, weights * weights)
+        there = squares > _COVERED * whole
+        return np.asarray(total[there] / np.sqrt(squares[there]), dtype=np.float64)
 
     def factor_of_circle(self, radius: float) -> float:
         """The same for a circle (radius in pixels); a smaller one where the sky is in pieces."""

@@ -173,7 +173,8 @@ def fit_psf(
     x, y
         Of bright, isolated, unsaturated sources that are mostly stars, 0-based pixels, shape (n,).
     fwhm
-        First guess of the width, pixels; the model where no star can be fitted.
+        First guess of the width, pixels: twice the half-light radius of stars. It makes the model
+        where no star can be fitted.
 
     Notes
     -----
@@ -210,9 +211,13 @@ def fit_psf(
     return PsfModel(float(state[keep, _WING][0]), xx, xy, yy, int(keep.sum()))
 
 
+#: Twice the half-light radius of a Moffat function of beta 4, in its full widths at half maximum.
+_HALF_LIGHT = math.sqrt((2.0 ** (1.0 / 3.0) - 1.0) / (2.0**0.25 - 1.0))
+
+
 def _round(fwhm: float, shape: tuple[int, int]) -> PsfModel:
-    """What is assumed where no star can be fitted."""
-    square = Surface.constant(fwhm * fwhm, shape)
+    """What is assumed where no star can be fitted: a Moffat function of beta 4."""
+    square = Surface.constant((fwhm / _HALF_LIGHT) ** 2, shape)
     return PsfModel(0.25, square, Surface.constant(0.0, shape), square, 0)
 
 

@@ -121,16 +121,17 @@ def find_satellites(
         return found, trails
     binning = int(np.clip(min(image.shape) // _SMALLEST, 1, _BINNING))
     x, y, shape = standing_out(frame, binning, detection_threshold)
-    hough = HoughTransform(x, y, shape)
+    hough, rest = HoughTransform(x, y, shape), frame
     for _ in range(_LOOKS):
         line, excess = hough.best()
         if excess < _WORTH:
             break
         line = _through(line, x, y)
-        trail = _look(frame.without(found), line.scaled(binning), noise, hough_threshold)
+        trail = _look(rest, line.scaled(binning), noise, hough_threshold)
         if trail is not None:
             trails.append(trail)
             draw(found, trail)
+            rest = frame.without(found)
             line = trail.line.scaled(1 / binning)
         reach = 4.0 if trail is None else max(trail.half_width / binning, 1.0) + 1.0
         near = np.abs(line.offset(x, y)) < reach
@@ -185,7 +186,9 @@ def _look(frame: Frame, line: Line, noise: float, shortest: float) -> Trail | No
     for _ in range(2):  # onto the line, and onto the part of it that shows light
         sight = _seen(frame, strip, noise)
         first, last = sight.run if sight.length > 0 else (0, len(sight.pieces))
-        strip = aligned(strip, sight.pieces, first, last, frame.image.shape)
+        before, strip = strip.line, aligned(strip, sight.pieces, first, last, frame.image.shape)
+        if strip.line == before:
+            break
     sight = _seen(frame, strip, noise)
     if not _is_long(sight, shortest) or _is_column(frame, sight):
         return None

@@ -37,7 +37,10 @@ _BRIGHT: Final = 40.0
 _FEWEST: Final = 10
 _MOST: Final = 120
 
-#: Their widths, in units of that of the narrowest fifth of sources; their elongation.
+#: Error of the part of the light in the circle where the function is a guess.
+_GUESSED: Final = 0.05
+
+#: Widths of stars, in units of that of the narrowest fifth of sources; elongation.
 _WIDTHS: Final = (0.7, 1.3)
 _ELONGATION: Final = 2.0
 
@@ -245,6 +248,27 @@ def _stars(sources: Sources, aperture_radius: float, forgiven: int) -> NDArray[n
     return np.asarray(order[np.argsort(-snr[order], kind="stable")][:_MOST])
 
 
+def _inside(psf: PsfModel, aperture_radius: float) -> float:
+    """Part of a star's light in the circle, by the function in the middle of the frame."""
+    beta = 1.0 / psf.wings
+    width2 = psf.xx.middle / (4.0 * (2.0**psf.wings - 1.0))
+    return float(1.0 - (1.0 + aperture_radius**2 / width2) ** (1.0 - beta))
+
+
+def _by_faint_sources(sources: Sources, found: PsfFluxes, inside: float) -> float:
+    """Flux in the circle over that of the function where no source is bright, by all clean ones.
+
+    Each says little, and the function was guessed: both count by their errors.
+    """
+    error = sources["flux_aper_err"]
+    clean = (sources["flags"] == 0) & (error > 0) & np.isfinite(sources["flux_aper"])
+    clean &= np.nan_to_num(found.flux) > 0
+    weighed = found.flux[clean] / error[clean]
+    known = float(np.sum(weighed**2)) + _GUESSED**-2
+    theirs = float(np.sum(weighed * sources["flux_aper"][clean] / error[clean]))
+    return (theirs + inside * _GUESSED**-2) / known
+
+
 def _correction(  # a frame's fluxes of two kinds
     frame: Frame,
     sources: Sources,
@@ -264,9 +288,7 @@ def _correction(  # a frame's fluxes of two kinds
     usable = stars[(found.flux[stars] > 0) & (bright[stars] > 0)]
     shape = frame.pixels.shape
     if len(usable) == 0:
-        beta = 1.0 / psf.wings
-        width2 = psf.xx.middle / (4.0 * (2.0**psf.wings - 1.0))
-        inside = 1.0 - (1.0 + aperture_radius**2 / width2) ** (1.0 - beta)
+        inside = _by_faint_sources(sources, found, _inside(psf, aperture_radius))
         return Surface.constant(inside, shape), 0.0
     x, y = sources["x"][usable], sources["y"][usable]
     ratio = bright[usable] / found.flux[usable]

@@ -103,7 +103,12 @@ class AstrometricParameters(FrameTarget):
     )
     sigma_dra = attribute(float, "scatter of the same", unit="arcsec", ucd="stat.stdev")
     sigma_ddec = attribute(float, "scatter of the same", unit="arcsec", ucd="stat.stdev")
-    seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
+    seeing = attribute(
+        float,
+        "width of stars (twice the half-light radius)",
+        unit="arcsec",
+        ucd="instr.obsty.seeing",
+    )
     oriented = attribute(
         bool, "whether the sky's orientation on the chip is known", ucd="meta.code"
     )

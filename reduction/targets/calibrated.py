@@ -49,7 +49,12 @@ class CalibratedScienceFrame(FrameTarget):
     exptime = attribute(float, "exposure time", unit="s", ucd="time.duration;obs.exposure")
     n_ref = attribute(int, "reference stars of the projection", ucd="meta.number")
     astrometric_rms = attribute(float, "its rms residual", unit="arcsec", ucd="stat.rms")
-    seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
+    seeing = attribute(
+        float,
+        "width of stars (twice the half-light radius)",
+        unit="arcsec",
+        ucd="instr.obsty.seeing",
+    )
     zero_point = attribute(
         float,
         "magnitude of a source of 1 adu/s above the atmosphere",
@@ -160,7 +165,10 @@ def _cards(inputs: Inputs) -> dict[str, tuple[Any, str]]:
         cards["ASTRMS"] = (astrometric["rms"], "[arcsec] rms residual of one coordinate")
     cards["ASTPERR"] = (astrometric["pos_err"], "[arcsec] error of the WCS, one axis")
     if astrometric["seeing"] is not None:
-        cards["SEEING"] = (astrometric["seeing"], "[arcsec] fwhm of stars")
+        cards["SEEING"] = (
+            astrometric["seeing"],
+            "[arcsec] fwhm of stars",
+        )
     if photometric is not None:
         cards["PHOTZP"] = (photometric["zero_point"], "[mag] of 1 adu/s ABOVE THE ATMOSPHERE")
         cards["PHOTZPE"] = (photometric["zero_point_err"], "[mag] its error")

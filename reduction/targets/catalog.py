@@ -38,7 +38,12 @@ class Catalog(FrameTarget):
 
     n_sources = attribute(int, "number of sources", ucd="meta.number")
     n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
-    fwhm = attribute(float, "width (fwhm) of stars", unit="pixel", ucd="instr.obsty.seeing")
+    fwhm = attribute(
+        float,
+        "width of stars (twice the half-light radius)",
+        unit="pixel",
+        ucd="instr.obsty.seeing",
+    )
     aperture_radius = attribute(
         float, "radius of the circular aperture", unit="pixel", ucd="phys.size.radius"
     )

@@ -85,7 +85,12 @@ class CoaddedRegriddedFrame(FieldTarget):
         "pixel rms over what the weights say, for neighbours share noise",
         ucd="stat.stdev;arith.ratio",
     )
-    seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
+    seeing = attribute(
+        float,
+        "width of stars (twice the half-light radius)",
+        unit="arcsec",
+        ucd="instr.obsty.seeing",
+    )
     seeing_predicted = attribute(
         float, "the same as the frames promise", unit="arcsec", ucd="instr.obsty.seeing"
     )

@@ -77,7 +77,12 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
     limiting_mag = attribute(
         float, "5 sigma in the aperture at the median noise of the sky", unit="mag", ucd="phot.mag"
     )
-    seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
+    seeing = attribute(
+        float,
+        "width of stars (twice the half-light radius)",
+        unit="arcsec",
+        ucd="instr.obsty.seeing",
+    )
 
     @dataclass(frozen=True, slots=True)
     class Parameters:

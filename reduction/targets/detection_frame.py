@@ -44,7 +44,12 @@ class DetectionFrame(FieldTarget):
     n_frames = attribute(int, "frames in it", ucd="meta.number;obs")
     n_sources = attribute(int, "number of sources", ucd="meta.number")
     n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
-    seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
+    seeing = attribute(
+        float,
+        "width of stars (twice the half-light radius)",
+        unit="arcsec",
+        ucd="instr.obsty.seeing",
+    )
 
     @dataclass(frozen=True, slots=True)
     class Parameters:

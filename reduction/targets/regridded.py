@@ -97,7 +97,10 @@ class RegriddedFrame(FrameInFieldTarget):
     sky = attribute(float, "level of the sky", unit="adu", ucd="instr.skyLevel")
     sky_rms = attribute(float, "its noise in a frame pixel", unit="adu", ucd="stat.stdev")
     seeing = attribute(
-        float, "width (fwhm) of stars before", unit="arcsec", ucd="instr.obsty.seeing"
+        float,
+        "width of stars before (twice the half-light radius)",
+        unit="arcsec",
+        ucd="instr.obsty.seeing",
     )
     psf_difference = attribute(
         float,

@@ -63,7 +63,12 @@ class SourceList(SourcesTarget, FrameTarget):
     aperture_radius = attribute(
         float, "radius of the aperture", unit="pixel", ucd="phys.size.radius"
     )
-    seeing = attribute(float, "width (fwhm) of stars", unit="arcsec", ucd="instr.obsty.seeing")
+    seeing = attribute(
+        float,
+        "width of stars (twice the half-light radius)",
+        unit="arcsec",
+        ucd="instr.obsty.seeing",
+    )
     color_term = attribute(
         float, "of the filter as the camera says, mag per mag", ucd="arith.factor;phot.color"
     )

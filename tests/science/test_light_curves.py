@@ -111,14 +111,16 @@ def test_bright_stars_of_microobservatory_scatter_little_more_than_their_photons
             f"stars {part.start}-{part.stop}: {np.median(flux[part]):.0f} adu, scatter "
             f"{np.median(scatter[part]):.4f}, photons and sky {np.median(noise[part]):.4f}"
         )
-    # A night without flats ends at half a percent: stars of one place on the chip are off alike.
+    # A night without flats ends below a percent: stars of one place on the chip are off alike, by
+    # half a percent.
     assert found.floor < 0.008
     assert np.median(scatter[:50]) < 0.01
-    # With that, the scatter is what photons and sky make, but for a third: light of neighbours,
-    # of which the seeing lets more or less into the aperture, and places that are not exact.
+    # With that, the scatter is what photons and sky make, but for a fifth: light of neighbours,
+    # of which the seeing lets more or less into the aperture, and places that are not exact. The
+    # scatter of a star on 29 frames is known to a fifth, the median of 30 stars to 5 %.
     for part in bins[1:]:
         ratio = scatter[part] / np.hypot(noise[part], found.floor)
-        assert 0.9 < np.median(ratio) < 1.6
+        assert 0.85 < np.median(ratio) < 1.35
     # And, whatever the gain is, it rises towards faint stars as photons (-0.5) and sky (-1) do.
     above = [np.sqrt(np.median(scatter[part]) ** 2 - found.floor**2) for part in bins[1:]]
     level = [np.median(flux[part]) for part in bins[1:]]

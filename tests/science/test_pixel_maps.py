@@ -157,7 +157,8 @@ def test_maps_of_saturated_pixels_are_complete_and_pure(seed):
 @pytest.mark.slow
 @pytest.mark.parametrize("fwhm", SEEINGS)
 def test_cosmic_rays_are_found_under_any_seeing_and_stars_are_kept(fwhm):
-    ours = judge(find_ours, fwhm, 3, seed=921)
+    # One per cent of the stars is to be more than two: of 1.8 pixels some do lose their core.
+    ours = judge(find_ours, fwhm, 10 if fwhm < 2.0 else 3, seed=921)
     assert ours.true > 500
     assert ours.completeness >= 0.9
     assert ours.purity >= 0.9

@@ -177,9 +177,10 @@ def test_tiles_give_the_sources_of_the_whole_each_once_and_those_on_seams_too(
     monkeypatch.setattr(coadd_sources, "tiles_of", tiles)
     parts = detect_sources(image, aperture_radius=8.0)
     apart = np.hypot(parts["x"][:, None] - whole["x"], parts["y"][:, None] - whole["y"])
-    # a source at the very threshold may be found with one sky and not with the other
-    assert (apart.min(axis=0) < 0.05).mean() > 0.995
-    assert (apart.min(axis=1) < 0.05).mean() > 0.995
+    # a source at the very threshold may be found with one sky and not with the other, and of two
+    # that touch, which are parted by lot, each one's width leaves out the other's pixels
+    assert (apart.min(axis=0) < 0.05).mean() > 0.99
+    assert (apart.min(axis=1) < 0.05).mean() > 0.99
     assert abs(len(parts) - len(whole)) <= 2
     assert np.sort(apart, axis=1)[:, 1].min() > 1.0
     assert (np.diff(parts["flux"]) <= 0).all()
