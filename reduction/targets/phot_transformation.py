@@ -14,7 +14,7 @@ from reduction.attributes import attribute
 from reduction.depends import frames_of_night
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
-from reduction.steps.transformation import fit_color_term
+from reduction.steps.transformation import PIVOT, fit_color_term
 from reduction.target import Anchor, CalibrationTarget, Inputs, Made
 from schemas.errors import UnprocessableError
 
@@ -117,5 +117,5 @@ class PhotTransformation(CalibrationTarget):
             table = frame.tables["STANDARDS"]
             table = table[table["used"] > 0]
             axes.plot(table["color"], table["zero_point"] - frame.raw_zero_point, ".", ms=3)
-        axes.axline((0.7, 0.0), slope=self.color_term, color="k", lw=0.7)
+        axes.axline((PIVOT, 0.0), slope=self.color_term, color="k", lw=0.7)
         axes.set(xlabel=f"{self.color} [mag]", ylabel="zero point above the frame's [mag]")
