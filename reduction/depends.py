@@ -58,7 +58,8 @@ class Slot:
     at_least
         Fewest progenitors with which the target can be made; 0 makes the slot optional.
     prefer_own
-        For calibrations made per frame: the one of the same raw frame comes first.
+        For calibrations made per frame: the one of the same raw frame comes first, then the
+        nearest in time.
     when
         Looked at only where this word is among the corrections that the instrument or its filter
         asks for, or, with a "!" before it, where it is not; empty for always.

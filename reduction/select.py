@@ -3,9 +3,10 @@
 A calibration is eligible where instrument, chip (and filter) agree and its validity covers the
 moment; of those the newest eclipses the others. *Newest* is the calibration that entered the
 archive last: a remake supersedes its own earlier version, not its neighbours, so that an answer
-does not depend on the order in which things were remade. Whether the product is good enough
-(``is_valid >= 1``, ``quality_flags = 0``) is asked when it is there, and the next one is tried
-where it is not.
+does not depend on the order in which things were remade. Zero points are measured on single
+frames: a frame without one of its own takes that of the frame nearest in time, whatever the order
+of ingest, remakes and questions. Whether the product is good enough (``is_valid >= 1``,
+``quality_flags = 0``) is asked when it is there, and the next one is tried where it is not.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ def eligible(of_day: Sequence[Target], target: Target, slot: Slot) -> list[Targe
     of_day
         From :func:`calibrations_of_day`.
     target
-        Whose moment counts, and, where the slot prefers its own, whose raw frame.
+        Whose moment counts, and, where the slot prefers its own, whose raw frame: that comes
+        first, then the others by their distance in time.
     """
     found = [
         c
@@ -112,9 +114,14 @@ def eligible(of_day: Sequence[Target], target: Target, slot: Slot) -> list[Targe
         and c.validity_end is not None
         and c.validity_start <= target.moment <= c.validity_end
     ]
-    if slot.prefer_own and target.raw_id is not None:
-        found.sort(key=lambda c: c.raw_id != target.raw_id)  # stable: newest first among others
+    if slot.prefer_own:  # stable: newest first among those of one moment
+        found.sort(key=lambda c: (not _is_own(c, target), abs(c.moment - target.moment)))
     return found
+
+
+def _is_own(calibration: Target, target: Target) -> bool:
+    """Whether a calibration was made of a target's raw frame."""
+    return target.raw_id is not None and calibration.raw_id == target.raw_id
 
 
 def targets_of_raws(session: Session, raw_ids: Collection[int]) -> Sequence[Target]:

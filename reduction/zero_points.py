@@ -13,6 +13,7 @@ __all__ = [
     "FrameZeroPoint",
     "field_magnitudes",
     "is_tied",
+    "zero_point_error",
     "zero_point_of",
 ]
 
@@ -114,10 +115,21 @@ def zero_point_of(
     above = 1.0 if airmass is None else airmass
     return FrameZeroPoint(
         float(photometric["zero_point"]) - float(photometric["extinction"] or 0.0) * above,
-        float(photometric["zero_point_err"]),
+        zero_point_error(photometric, airmass),
         "PhotometricParameters",
         float(photometric["aperture_radius"]),
     )
+
+
+def zero_point_error(photometric: Progenitor, airmass: float | None) -> float:
+    """Error of a PhotometricParameters' zero point on a frame at some airmass, mag.
+
+    The extinction is taken off where the standards are and put on where the frame is: its error
+    counts for the difference of their airmasses.
+    """
+    at_standards, error = photometric["airmass"], float(photometric["zero_point_err"])
+    away = 0.0 if airmass is None or at_standards is None else airmass - float(at_standards)
+    return math.hypot(error, float(photometric["extinction_err"] or 0.0) * away)
 
 
 def is_tied(global_photometric: Progenitor | None, frame: Progenitor) -> bool:

@@ -17,10 +17,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from schemas.sphere import zone_expression
 from schemas.tables import Base
 
-#: Standard band -> column of its magnitude in :class:`CombinedSource`; its error is ``_err``.
+#: Standard band, and Tycho's VT for unfiltered light -> column of its magnitude in
+#: :class:`CombinedSource`; its error is ``_err``.
 BAND_COLUMNS: Final = {
     **{band: f"mag_{band.lower()}" for band in ("U", "B", "V", "R", "I")},
     **{band: f"mag_sdss_{band}" for band in ("u", "g", "r", "i", "z")},
+    "VT": "mag_vt",
 }
 
 
@@ -76,6 +78,8 @@ class CombinedSource(Base):
     mag_sdss_z: Mapped[float | None] = mapped_column(REAL)
     mag_sdss_z_err: Mapped[float | None] = mapped_column(REAL)
     flags: Mapped[int] = mapped_column(Integer)
+    mag_vt: Mapped[float | None] = mapped_column(REAL)
+    mag_vt_err: Mapped[float | None] = mapped_column(REAL)
 
 
 class LightCurvePoint(Base):

@@ -32,7 +32,8 @@ CREATE OR REPLACE VIEW archive.combined_sources AS
     c.mag_sdss_r, c.mag_sdss_r_err, c.mag_sdss_i, c.mag_sdss_i_err,
     c.mag_sdss_z, c.mag_sdss_z_err,
     c.flags,
-    (SELECT f.name FROM vo.field f WHERE f.field_id = t.field_id) AS field
+    (SELECT f.name FROM vo.field f WHERE f.field_id = t.field_id) AS field,
+    c.mag_vt, c.mag_vt_err
   FROM vo.combined_source c
   JOIN vo.published u USING (product_id)
   JOIN vo.target t ON t.target_id = u.target_id

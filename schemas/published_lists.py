@@ -55,7 +55,7 @@ _FILTER: Final = Column(
     "filter", "char", "*", ucd="meta.id;instr.filter", description="standard band"
 )
 #: Words that UCDs have for bands which they do not name.
-_UCD: Final = {"g": "B", "z": "I"}
+_UCD: Final = {"g": "B", "z": "I", "VT": "V"}
 _FLAG: Final = Column(
     "flag", "int", ucd="meta.code.qual", description="what to mind about it; 0: nothing"
 )

@@ -57,12 +57,14 @@ def combine_positions(
     return right, declination, error
 
 
-def combine_magnitudes(
+def combine_magnitudes(  # measurements, what they have in common, how
     mag: Array,
     mag_err: Array,
     group: NDArray[np.integer],
     stars: int,
     *,
+    zero_err: Array | None = None,
+    solution: NDArray[np.integer] | None = None,
     method: CombineMethod = CombineMethod.WEIGHTED,
 ) -> tuple[Array, Array]:
     """Magnitude of each star from all its magnitudes in one band.
@@ -70,29 +72,79 @@ def combine_magnitudes(
     Parameters
     ----------
     mag, mag_err
-        Shape (n,); one without a finite value and a positive error takes no part.
+        Shape (n,); one without a finite value and a positive error takes no part. The zero
+        point's error is not in it.
     group
         Number of the star, shape (n,).
     stars
         Number of stars.
+    zero_err
+        Error of each magnitude's zero point, shape (n,); NaN, or None for all, counts as 0.
+    solution
+        From 0, shape (n,): magnitudes of one number have zero points of one origin. None: each
+        has its own.
 
     Returns
     -------
     tuple of ndarray
         Magnitude and error, shape (stars,); NaN where there is none. The error of a median is
         that for many magnitudes of these errors; two have a plain mean and its error.
+
+    Notes
+    -----
+    The least of the zero points' errors z in a solution, c, is common to all its magnitudes, and
+    no number of them lessens it; what a frame's exceeds it by is the frame's own. Within a
+    solution the mean has the weights ``w = 1 / (e^2 + z^2 - c^2)`` and the variance
+    ``v = 1 / sum(w) + c^2``; means of several solutions are averaged with the weights ``1 / v``.
     """
     known = np.isfinite(mag) & (mag_err > 0)
-    weight = np.where(known, 1.0 / np.where(known, mag_err, 1.0) ** 2, 0.0)
-    total = np.bincount(group, weight, stars)
+    mag, mag_err, group = mag[known], mag_err[known], group[known]
+    zero = np.zeros(len(mag)) if zero_err is None else np.nan_to_num(zero_err[known])
+    origin = np.arange(len(mag)) if solution is None else solution[known]
+    least = np.full(int(origin.max(initial=-1)) + 1, np.inf)
+    np.minimum.at(least, origin, zero)
+    common, own = least[origin], mag_err**2 + zero**2 - least[origin] ** 2
+    if method is CombineMethod.MEDIAN:
+        return _medians(mag, own, common, group, origin, stars)
+    part, number, first = _parts(group, origin)
+    total = np.bincount(number, 1.0 / own, len(part))
+    means = group_mean(mag, 1.0 / own, number, len(part))
+    weight = 1.0 / (1.0 / total + common[first] ** 2)
+    whole = np.bincount(part, weight, stars)
     error = np.full(stars, np.nan)
-    np.sqrt(1.0 / np.maximum(total, 1e-300), out=error, where=total > 0)
-    if method is CombineMethod.WEIGHTED:
-        return group_mean(mag, weight, group, stars), error
-    number = np.bincount(group[known], minlength=stars)
-    median = group_quantile(np.where(known, mag, np.nan), group, stars, 0.5)
-    density = np.bincount(group[known], 1.0 / mag_err[known], stars)
-    square = np.bincount(group[known], mag_err[known] ** 2, stars)
+    np.sqrt(1.0 / np.maximum(whole, 1e-300), out=error, where=whole > 0)
+    return group_mean(means, weight, part, stars), error
+
+
+def _parts(
+    group: NDArray[np.integer], origin: NDArray[np.integer]
+) -> tuple[NDArray[np.integer], NDArray[np.intp], NDArray[np.intp]]:
+    """A star's magnitudes of one solution: the star, and of each magnitude its part; examples."""
+    key = group.astype(np.int64) * (int(origin.max(initial=0)) + 1) + origin
+    _, first, number = np.unique(key, return_index=True, return_inverse=True)
+    return group[first], number, first
+
+
+def _medians(
+    mag: Array,
+    own: Array,
+    common: Array,
+    group: NDArray[np.integer],
+    origin: NDArray[np.integer],
+    stars: int,
+) -> tuple[Array, Array]:
+    """Medians and errors; ``own`` are variances, a solution counts by its part of the weights."""
+    part, number, first = _parts(group, origin)
+    alone = np.bincount(number, minlength=len(part))[number] == 1
+    error = np.sqrt(np.where(alone, own + common**2, own))
+    count = np.bincount(group, minlength=stars)
+    density = np.bincount(group, 1.0 / error, stars)
+    square = np.bincount(group, error**2, stars)
+    share = np.bincount(number, 1.0 / error, len(part))
     with np.errstate(divide="ignore", invalid="ignore"):
-        few = np.sqrt(square) / number
-        return median, np.where(number > 2, _MEDIAN_ERROR * np.sqrt(number) / density, few)
+        left = np.where(alone[first], 0.0, common[first] * share / density[part])
+        independent = np.where(
+            count > 2, _MEDIAN_ERROR * np.sqrt(count) / density, np.sqrt(square) / count
+        )
+    spread = np.sqrt(independent**2 + np.bincount(part, left**2, stars))
+    return group_quantile(mag, group, stars, 0.5), spread

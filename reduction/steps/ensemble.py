@@ -51,7 +51,8 @@ class Ensemble:
     n_constant
         Shape (epochs,): observations of constant stars that the offset rests on.
     constant
-        Shape (stars,): whether a star served as a constant one.
+        Shape (stars,): whether a star served as a constant one, and looks like one. Where none
+        does, all serve, and none is constant.
     floor
         Error that every magnitude has besides its own, mag.
     scale
@@ -84,10 +85,11 @@ class _Data:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """What serves the offsets: constant stars, their observations that are not far off."""
+    """What serves the offsets: constant stars, or all if none is; observations not far off."""
 
     near: Flags
     constant: Flags
+    serves: Flags
     floor: float
     scale: float
 
@@ -147,7 +149,7 @@ def relative_photometry(
         rest = _residuals(data, usable, choice, mag - _offsets(data, slopes))
         now = _chosen(data, usable, enough, rest, floor, sigma_clip)
         same = np.array_equal(now.near, choice.near)
-        if same and np.array_equal(now.constant, choice.constant):
+        if same and np.array_equal(now.serves, choice.serves):
             break
         choice = now
     return _result(data, choice)
@@ -179,7 +181,8 @@ def _chosen(
     freedom = np.maximum(number - 1, 1)
     calm = chi2 <= freedom + sigma_clip * np.sqrt(2.0 * freedom)
     constant = enough & calm & (far <= np.maximum(1, _FEW * number))
-    return _Choice(near, constant if constant.any() else enough, found, scale)
+    serves = constant if constant.any() else enough
+    return _Choice(near, constant, serves, found, scale)
 
 
 def _noise(data: _Data, rest: Array, sigma_clip: float) -> tuple[float, float]:
@@ -221,7 +224,7 @@ def _noise(data: _Data, rest: Array, sigma_clip: float) -> tuple[float, float]:
 
 def _solve(data: _Data, choice: _Choice) -> tuple[Array, Array]:
     """Offsets and slopes of each epoch, shape (epochs, k), and their variances."""
-    use = np.flatnonzero(choice.near & choice.constant[data.star])
+    use = np.flatnonzero(choice.near & choice.serves[data.star])
     width = data.terms.shape[1]
     weight = 1.0 / choice.variance(data.err[use])
     column = data.epoch[use][:, np.newaxis] * width + np.arange(width)
@@ -282,7 +285,7 @@ def _residuals(data: _Data, usable: Flags, choice: _Choice, mag: Array) -> Array
 
 def _result(data: _Data, choice: _Choice) -> Ensemble:
     slopes, variance = _solve(data, choice)
-    use = choice.near & choice.constant[data.star]
+    use = choice.near & choice.serves[data.star]
     own = np.sqrt((variance[data.epoch] * data.terms**2).sum(axis=1))
     mag = data.mag - _offsets(data, slopes)
     err = np.sqrt(choice.variance(data.err) + own**2)

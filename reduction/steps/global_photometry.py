@@ -45,6 +45,7 @@ class GlobalZeroPoints:
     ----------
     zero_points, errors
         mag, shape (n_frames,); NaN for frames that no chain of common stars ties to a standard.
+        Errors are those that the measurements show, where these scatter by more than they say.
     scatter
         Of each frame's stars about the solution, mag; NaN with fewer than two.
     n_stars, n_standards
@@ -137,8 +138,9 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
     floor
         Error that is added to each measurement's and standard's, mag: flat field, colours.
     clip
-        Measurements and standards further off, in units of their error, are left out, from the
-        solution with Cauchy's weights on.
+        Measurements and standards further off, in units of their error, or of what most
+        measurements show where that is more, are left out, from the solution with Cauchy's
+        weights on.
 
     Notes
     -----
@@ -158,7 +160,7 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
     held = np.isfinite(standard)
     own = np.hypot(np.nan_to_num(standard_error), floor)
     value = np.where(held, standard, 0.0)
-    share, trust, extra = np.ones(len(weight)), np.ones(n_stars), 0.0
+    share, trust, extra, limit = np.ones(len(weight)), np.ones(n_stars), 0.0, clip
     for step in range(_SOFT + _ROUNDS):
         tie = np.where(held, 1.0 / (own**2 + extra**2), 0.0)
         anchor = (tie * trust, value)
@@ -170,7 +172,8 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
         if step < _SOFT:
             share, trust = _soft(miss, usable), _soft(off, held)
         else:
-            share, trust = _hard(miss, share, clip), _hard(off, trust, clip)
+            limit = clip * _scale(miss, usable) if step == _SOFT else limit
+            share, trust = _hard(miss, share, limit), _hard(off, trust, clip)
             if step > _SOFT and (share == before[0]).all() and (trust == before[1]).all():
                 break
         sums = _photometric(star, zero[frame] + magnitude, weight * share, n_stars)
@@ -178,7 +181,18 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
         extra = _extra(sums, value, own, held & ((trust > 0) | soft), robust=soft)
     used, trusted = usable & (share > 0), held & (trust > 0)
     off = np.where(trusted & np.isfinite(off), off, np.nan)
+    shown = weight * share / max(_chi2(frame, star, miss, used), 1.0)
+    errors = _solve(frame, star, magnitude, shown, anchor, n_frames)[2]
+    solution = (zero, mags, errors)
     return _summary(frame, star, magnitude, weight, solution, used, trusted, off, extra)
+
+
+def _chi2(frame: Index, star: Index, miss: Array, used: NDArray[np.bool_]) -> float:
+    """Of the measurements alone, over its degrees of freedom: pulls of stars on several frames."""
+    known = used & np.isfinite(miss)
+    known &= np.bincount(star[known], minlength=int(star.max(initial=0)) + 1)[star] > 1
+    free = int(known.sum()) - len(np.unique(star[known])) - len(np.unique(frame[known])) + 1
+    return float((miss[known] ** 2).sum()) / free if free > 0 else 1.0
 
 
 def _photometric(star: Index, values: Array, weight: Array, n_stars: int) -> tuple[Array, Array]:
@@ -242,9 +256,14 @@ def _summary(  # noqa: PLR0913, PLR0917  # the parts of a solution
 
 def _soft(miss: Array, known: NDArray[np.bool_]) -> Array:
     """Cauchy's weights, with the scale of most measurements while the solution settles."""
-    there = miss[known & np.isfinite(miss)]
-    scale = max(1.0, 1.4826 * float(np.median(there))) if len(there) else 1.0
+    scale = _scale(miss, known)
     return np.where(np.isfinite(miss), 1.0 / (1.0 + (miss / (_CAUCHY * scale)) ** 2), 1.0)
+
+
+def _scale(miss: Array, known: NDArray[np.bool_]) -> float:
+    """By how much most measurements are off in units of their errors, at least 1."""
+    there = miss[known & np.isfinite(miss)]
+    return max(1.0, 1.4826 * float(np.median(there))) if len(there) else 1.0
 
 
 def _hard(miss: Array, share: Array, clip: float) -> Array:

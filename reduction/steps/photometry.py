@@ -123,9 +123,10 @@ def zero_point(
 
     Notes
     -----
-    Astro-WISE's PhotometricParameters: ZP = <z> + k X, error = sigma / sqrt(N). The mean is
-    weighted with the stars' errors and their intrinsic scatter, so that faint stars neither spoil
-    it nor are lost; sigma is the scatter so weighted, and N the stars used.
+    Astro-WISE's PhotometricParameters: ZP = <z> + k X, error = sigma / sqrt(N), and not less than
+    the stars' own errors give: a few stars may agree by chance. The mean is weighted with the
+    stars' errors and their intrinsic scatter, so that faint stars neither spoil it nor are lost;
+    sigma is the scatter so weighted, and N the stars used.
     """
     known = np.isfinite(zero_points) & np.isfinite(errors)
     if not known.any():
@@ -151,7 +152,9 @@ def zero_point(
     miss = z[used] + extinction * airmass - value
     chi2 = float((weight * miss**2).sum()) / (count - 1)
     scatter = math.sqrt(chi2 * count / float(weight.sum()))
-    return ZeroPoint(value, scatter / math.sqrt(count), scatter, extra, count, used)
+    formal = float((np.maximum(own[used], 1e-6) ** -2.0).sum()) ** -0.5
+    error = max(scatter / math.sqrt(count), formal)
+    return ZeroPoint(value, error, scatter, extra, count, used)
 
 
 def intrinsic_scatter(z: Array, own: Array, *, robust: bool) -> float:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from scipy import spatial, stats
 
     Array = NDArray[np.float64]
+    Place = tuple[float, float]
 else:
     spatial = deferred("scipy.spatial")
     stats = deferred("scipy.stats")
@@ -185,11 +186,33 @@ def _turned(
     chance = _chance(found.matches - 2, by_chance, found.trials)
     if found.matches < _TURN_AT_LEAST or 4.0 * chance >= _CHANCE:  # four such searches
         return None
-    xi, eta = (found.shift * scale).tolist()
-    ra, dec = deproject(xi, eta, ra0, dec0)
-    (c11, c12), (c21, c22) = (found.matrix * scale).tolist()
+    return _tangent_at_middle(middle, found.matrix * scale, found.shift * scale, (ra0, dec0))
+
+
+def _tangent_at_middle(middle: Array, matrix: Array, shift: Array, tangent: Place) -> TanWcs:
+    """A plane about another point, as a projection about what is in the middle of the frame.
+
+    North at that point is not north at the other one: by the difference of their right ascensions
+    times the sine of the declination, a degree in ten at a third of a degree and 80 degrees.
+
+    Parameters
+    ----------
+    middle
+        Of the frame, pixels.
+    matrix, shift
+        Pixels from the middle to degrees in the plane: shapes (2, 2) and (2,).
+    tangent
+        Where the plane touches the sky, (ra, dec) in degrees.
+    """
+    xi, eta = shift.tolist()
+    ra, dec = (float(value) for value in deproject(xi, eta, *tangent))
+    offsets = np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)]) * middle
+    across, up = (offsets @ matrix.T + shift).T
+    sky = deproject(across, up, *tangent)
+    plane = np.stack(project(*sky, ra, dec), axis=-1)
+    (c11, c12), (c21, c22) = np.linalg.lstsq(offsets, plane, rcond=None)[0].T.tolist()
     x0, y0 = middle.tolist()
-    return TanWcs(float(ra), float(dec), x0, y0, ((c11, c12), (c21, c22)))
+    return TanWcs(ra, dec, x0, y0, ((c11, c12), (c21, c22)))
 
 
 def _by_chance(points: Array, others: Array, radius: float) -> float:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PIVOT: Final = 0.5
 
 _ROUNDS: Final = 10
+_ONE_STAR: Final = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ def fit_color_term(
     color: Array,
     group: NDArray[np.integer],
     *,
+    star: NDArray[np.integer] | None = None,
     clip: float = 3.0,
     floor: float = 0.01,
 ) -> tuple[float, float, int]:
@@ -120,6 +122,8 @@ def fit_color_term(
         Of the stars, mag, shape (n,); NaN: not used.
     group
         Which frame a star is on, shape (n,).
+    star
+        Which star it is, from 0, shape (n,); None: all are different ones.
     clip
         Rejection limit, units of the scatter about the line.
     floor
@@ -128,9 +132,17 @@ def fit_color_term(
     Returns
     -------
     tuple
-        Colour term, its error, and the stars used; NaN where fewer than ten are left, or all of
-        one colour.
+        Colour term, its error, and the stars used; NaN where fewer than ten are left, all are of
+        one colour, or one star alone holds the line.
+
+    Notes
+    -----
+    What a star is off by on one frame - its magnitude in the catalogue, its colour, its kind - it
+    is off by on others: a star's measurements are one, the residuals' sums over stars give the
+    error, each enlarged by what the star pulls the line to itself (the sandwich estimator of
+    clusters, with the jackknife's leverages), and it is not less than chi squared gives.
     """
+    repeats = np.arange(len(group)) if star is None else star
     used = np.isfinite(zero_points) & np.isfinite(errors) & np.isfinite(color)
     weight = np.where(used, 1.0 / (np.where(used, errors, 1.0) ** 2 + floor**2), 0.0)
     slope, error = math.nan, math.nan
@@ -148,6 +160,11 @@ def fit_color_term(
         free = max(int(used.sum()) - len(np.unique(group[used])) - 1, 1)
         chi2 = float((share * miss**2).sum()) / free
         error = math.sqrt(max(chi2, 1.0) / lever)
+        pulls = np.bincount(repeats, weights=share * away_c * miss)
+        hold = np.bincount(repeats, weights=share * away_c**2) / lever
+        if hold.max() > _ONE_STAR:
+            return math.nan, math.nan, int(used.sum())
+        error = max(error, math.sqrt(float(((pulls / (1.0 - hold)) ** 2).sum())) / lever)
         scatter = 1.4826 * float(np.median(np.abs(miss[used])))
         again = used & (np.abs(miss) <= clip * max(scatter, floor))
         if (again == used).all():

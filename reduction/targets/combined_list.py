@@ -19,7 +19,7 @@ from reduction.steps.combine_sources import CombineMethod, combine_magnitudes, c
 from reduction.steps.sources import SourceFlag
 from reduction.target import FieldTarget, Inputs, Made
 from reduction.targets.associate_list import list_numbers
-from reduction.zero_points import field_magnitudes, is_tied
+from reduction.zero_points import field_magnitudes, is_tied, zero_point_of
 from schemas.list_tables import BAND_COLUMNS, CombinedSource
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from reduction.progenitor import Progenitor
 
-_TAKEN: Final = ("ra", "dec", "pos_err", "mag", "mag_err", "flags")
+_TAKEN: Final = ("ra", "dec", "pos_err", "flags")
 _SEEN: Final = np.dtype(
-    [(name, "f8") for name in _TAKEN[:-1]]
-    + [(name, "i8") for name in ("flags", "association", "band")]
+    [(name, "f8") for name in ("ra", "dec", "pos_err", "mag", "mag_err", "zero_err")]
+    + [(name, "i8") for name in ("flags", "association", "band", "solution")]
 )
 _ROW: Final = np.dtype(
     [("association", "i8"), ("ra", "f8"), ("dec", "f8"), ("pos_err", "f8"), ("n_sources", "i8")]
@@ -51,11 +51,15 @@ class CombinedList(FieldTarget):
     Magnitudes are on the scale of the field's GPhotometric of their band, as those of coadds and
     light curves; of frames that it does not tie, by their night's zero point.
 
+    Frames are averaged with the errors of their zero points, and the errors hold them: the least
+    of one solution's, or of one night's zero point, is common to all its frames, and is not
+    lessened by their number (:func:`reduction.steps.combine_sources.combine_magnitudes`).
+
     A magnitude with one of the flags of FLAG_MASK is used only where the star has no better one
     in its band.
     """
 
-    VERSION = 2
+    VERSION = 3
     ROWS = CombinedSource
 
     associations = in_field("AssociateList")
@@ -67,6 +71,9 @@ class CombinedList(FieldTarget):
     )
     n_sources = attribute(int, "stars", ucd="meta.number")
     bands = attribute(str, "bands with magnitudes", ucd="meta.id;instr.bandpass")
+    left_out = attribute(
+        str, "bands of frames that no column is for", ucd="meta.id;instr.bandpass"
+    )
     faintest = attribute(
         float, "faintest magnitude with an error below 0.1 in any band", unit="mag", ucd="phot.mag"
     )
@@ -116,6 +123,8 @@ class CombinedList(FieldTarget):
             "faintest is gone, or differs from before by more than MAXIMUM_DEPTH_DIFFERENCE",
         )
 
+        BAND_LEFT_OUT = 32, "a band of its frames has no column for magnitudes: see left_out"
+
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Gather the members of each association and combine them."""
         members, numbers = inputs.associations.rows, list_numbers(inputs.associations)
@@ -130,6 +139,7 @@ class CombinedList(FieldTarget):
             )
             for one in inputs.source_lists
         ]
+        _name_solutions(parts, inputs.source_lists, scales)
         seen = np.concatenate(parts)
         count = np.bincount(seen["association"])
         kept = np.flatnonzero(count >= max(parameters.MIN_SOURCES, 1))
@@ -154,6 +164,8 @@ class CombinedList(FieldTarget):
             flags |= self.Flags.PLACES_UNKNOWN
         if made.attributes["faintest"] > parameters.MAXIMUM_FAINTEST:
             flags |= self.Flags.DEPTH_IMPOSSIBLE
+        if made.attributes.get("left_out"):
+            flags |= self.Flags.BAND_LEFT_OUT
         return int(flags)
 
     def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
@@ -192,6 +204,21 @@ def _seen(
     return seen
 
 
+def _name_solutions(
+    parts: Sequence[NDArray[Any]],
+    source_lists: Sequence[Progenitor],
+    scales: Mapping[str, Progenitor],
+) -> None:
+    """Errors of the lists' zero points, and numbers of what these come from."""
+    numbers: dict[tuple[Any, ...], int] = {}
+    for seen, one in zip(parts, source_lists, strict=True):
+        tie = zero_point_of(scales.get(one.band), None, one, airmass=None)
+        own = (one.instrument, one.chip, one["zero_point_frame"], one["zero_point"])
+        origin = own if tie is None else (tie.origin, one.band)
+        seen["zero_err"] = one["zero_point_err"] if tie is None else tie.error
+        seen["solution"] = numbers.setdefault(origin, len(numbers))
+
+
 def _magnitudes(
     rows: NDArray[Any],
     seen: NDArray[Any],
@@ -214,6 +241,8 @@ def _magnitudes(
             mag, err = combine_magnitudes(
                 *(seen["mag"][taken], seen["mag_err"][taken], star[taken]),
                 len(rows),
+                zero_err=seen["zero_err"][taken],
+                solution=seen["solution"][taken],
                 method=method,
             )
             known = np.isfinite(mag)
@@ -225,4 +254,9 @@ def _attributes(rows: NDArray[Any], bands: Sequence[str]) -> dict[str, Any]:
     filled = [band for band, name in columns.items() if np.isfinite(rows[name]).any()]
     good = [rows[columns[band]][rows[f"{columns[band]}_err"] < 0.1] for band in filled]
     faintest = max((float(mags.max()) for mags in good if len(mags)), default=float("nan"))
-    return {"n_sources": len(rows), "bands": " ".join(filled), "faintest": faintest}
+    return {
+        "n_sources": len(rows),
+        "bands": " ".join(filled),
+        "left_out": " ".join(band for band in bands if band and band not in columns),
+        "faintest": faintest,
+    }

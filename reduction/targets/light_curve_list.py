@@ -71,7 +71,7 @@ class LightCurveList(FieldTarget):
     own frames' zero points; a part without one has no magnitudes where another has.
     """
 
-    VERSION = 2
+    VERSION = 3
     ANCHOR = Anchor.FIELD_AND_FILTER
     ROWS = LightCurvePoint
 

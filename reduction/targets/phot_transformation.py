@@ -32,7 +32,7 @@ class PhotTransformation(CalibrationTarget):
     colour term is the filter's constant.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.MOSAIC_NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
@@ -75,6 +75,7 @@ class PhotTransformation(CalibrationTarget):
             together["zero_point_err"],
             together["color"],
             np.repeat(np.arange(len(stars)), [len(table) for table in stars]),
+            star=np.unique(together["name"], return_inverse=True)[1],
             clip=parameters.SIGMA_CLIPPING_LEVEL,
         )
         if not math.isfinite(term):

@@ -41,7 +41,7 @@ class PhotometricParameters(FrameTarget):
     the night's standards give; of several kinds the first of Astro-WISE's that can be had.
     """
 
-    VERSION = 4
+    VERSION = 5
     COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")

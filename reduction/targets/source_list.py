@@ -6,7 +6,7 @@ __all__ = ["SourceList"]
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from reduction.source_lists import (
 from reduction.steps.photometry import limiting_magnitude, magnitudes
 from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
+from reduction.zero_points import zero_point_error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,7 +47,7 @@ class SourceList(SourcesTarget, FrameTarget):
     better where there is noise or a neighbour.
     """
 
-    VERSION = 4
+    VERSION = 5
     COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")
@@ -62,6 +63,24 @@ class SourceList(SourcesTarget, FrameTarget):
     )
     aperture_radius = attribute(
         float, "radius of the aperture", unit="pixel", ucd="phys.size.radius"
+    )
+    zero_point = attribute(
+        float,
+        "magnitude of a source of 1 adu/s above the atmosphere",
+        unit="mag",
+        ucd="phot.mag;arith.zp",
+    )
+    zero_point_err = attribute(
+        float,
+        "its error at the frame's airmass, common to all magnitudes and in none's error",
+        unit="mag",
+        ucd="stat.error;phot.mag;arith.zp",
+    )
+    zero_point_frame = attribute(
+        str, "raw frame whose standards give it; empty for none", ucd="meta.id"
+    )
+    zero_point_radius = attribute(
+        float, "radius of the aperture that it is for", unit="pixel", ucd="phys.size.radius"
     )
     seeing = attribute(
         float,
@@ -118,6 +137,7 @@ class SourceList(SourcesTarget, FrameTarget):
         FEWER_SOURCES = FEWER_SOURCES
         SEEING_CHANGED = SEEING_CHANGED
         DEPTH_CHANGED = DEPTH_CHANGED
+        APERTURE_DIFFERS = 32, "the zero point is for an aperture of another radius"
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Give each source its place and its magnitude."""
@@ -144,6 +164,7 @@ class SourceList(SourcesTarget, FrameTarget):
                 "n_clean": int(clean.sum()),
                 "limiting_mag": self._limit(inputs, factor),
                 "aperture_radius": inputs.catalog["aperture_radius"],
+                **_zero_point(inputs),
                 "seeing": star_width(sources) * wcs.pixel_scale,
                 "color_term": None if inputs.band is None else inputs.band.color_term,
                 "n_ref": inputs.astrometric["n_ref"],
@@ -184,4 +205,21 @@ class SourceList(SourcesTarget, FrameTarget):
         flags, rows = self.Flags(super().verify(made, parameters)), made.rows
         if rows is not None and not (np.isfinite(rows["ra"]) & np.isfinite(rows["dec"])).all():
             flags |= self.Flags.PLACES_UNKNOWN
+        radius, own = (made.attributes.get(n) for n in ("zero_point_radius", "aperture_radius"))
+        if radius is not None and radius != own:
+            flags |= self.Flags.APERTURE_DIFFERS
         return int(flags)
+
+
+def _zero_point(inputs: Inputs) -> dict[str, Any]:
+    """Where the magnitudes come from."""
+    photometric = inputs.photometric
+    if photometric is None:
+        unknown = dict.fromkeys(("zero_point", "zero_point_err", "zero_point_radius"))
+        return {**unknown, "zero_point_frame": ""}
+    return {
+        "zero_point": photometric["zero_point"],
+        "zero_point_err": zero_point_error(photometric, inputs.raw["airmass"]),
+        "zero_point_frame": photometric.raw["name"],
+        "zero_point_radius": photometric["aperture_radius"],
+    }

@@ -54,7 +54,7 @@ class VariableFlag(IntFlag):
 class VariabilityFrame(FieldTarget):
     """Statistics of the light curves of a field in one band, and which of its stars vary."""
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.FIELD_AND_FILTER
     ROWS = Variable
 

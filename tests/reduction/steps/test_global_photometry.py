@@ -147,3 +147,28 @@ def test_two_sources_of_one_frame_are_never_one_star() -> None:
     ra = np.array([10.0, 10.0, 10.0 + 0.5 / 3600, 20.0])
     star = link_stars(ra, np.zeros(4), np.array([0, 1, 1, 0]), radius=1.0)
     assert star.tolist() == [-1, -1, -1, -1]
+
+
+def test_errors_are_those_that_measurements_show_where_these_say_too_little() -> None:
+    # twice the noise that errors and floor promise: flat field, colours, changing clouds
+    rng, pulls, chi2 = np.random.default_rng(4), [], []
+    for _ in range(80):
+        zero, mag = 25.0 + rng.normal(0.0, 0.3, 12), rng.uniform(15.0, 18.0, 80)
+        frame, star = np.nonzero(rng.random((12, 80)) < 0.5)
+        held = np.full(80, np.nan)
+        some = rng.choice(80, 10, replace=False)
+        held[some] = mag[some] + rng.normal(0.0, 0.0206, 10)
+        found = solve_zero_points(
+            *(frame, star, mag[star] - zero[frame] + rng.normal(0.0, 0.0206, len(frame))),
+            np.full(len(frame), 0.0025),
+            n_frames=12,
+            standard=held,
+            standard_error=np.full(80, 0.0025),
+            floor=0.01,
+        )
+        pulls.append((found.zero_points - zero) / found.errors)
+        chi2.append(found.chi2)
+    # a frame's error is mostly the ten standards', common to the twelve: 80 independent pulls
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.25)
+    # that of the measurements is 4, of the standards, whose own excess is found, 1
+    assert np.mean(chi2) > 3.0

@@ -18,6 +18,7 @@ from reduction.steps.photometry import (
     star_zero_points,
     zero_point,
 )
+from reduction.steps.transformation import fit_color_term
 
 ZERO = 22.75
 
@@ -47,6 +48,35 @@ def test_errors_of_zero_points_are_those_of_their_spread() -> None:
         found = zero_point(*of(stars(20, seed=seed)))
         pulls.append((found.value - ZERO) / found.error)
     assert np.std(pulls) == pytest.approx(1.06, abs=0.15)
+
+
+def test_a_star_on_many_frames_is_one_star_of_a_colour_term() -> None:
+    # 20 stars of the catalogue's 0.02 mag on 30 frames, measured to 0.01
+    rng, pulls = np.random.default_rng(2), []
+    frame, star = np.repeat(np.arange(30), 20), np.tile(np.arange(20), 30)
+    for _ in range(200):
+        color, catalogue = rng.uniform(0.0, 1.5, 20), rng.normal(0.0, 0.02, 20)
+        z = (25.0 + 0.1 * (color - 0.5) + catalogue)[star] + rng.normal(0.0, 0.01, 600)
+        term, error, count = fit_color_term(
+            *(z, np.full(600, 0.0224), color[star], frame), star=star
+        )
+        assert count > 570
+        pulls.append((term - 0.1) / error)
+    # an error from 20 residuals is good to 16 %: Student's pulls have a scatter of 1.06; a star
+    # at the end of the colours pulls the line to itself: 0.1 more. As independent ones: 4.2
+    assert np.std(pulls) == pytest.approx(1.1, abs=0.2)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_a_few_stars_that_agree_by_chance_have_the_error_of_their_own(count: int) -> None:
+    rng = np.random.default_rng(6)
+    z = 20.0 + rng.normal(0.0, 0.02, (600, count))
+    found = [zero_point(row, np.full(count, 0.02)) for row in z]
+    pulls = np.array([(one.value - 20.0) / one.error for one in found])
+    # 600 normal pulls: 5 expected beyond 2.6. Errors from the scatter alone: 4 % beyond 5
+    assert np.abs(pulls).max() < 4.5
+    assert np.std(pulls) < 1.1
+    assert min(one.error * math.sqrt(one.n_stars) for one in found) >= 0.0199
 
 
 def test_faint_stars_do_not_spoil_the_bright_ones() -> None:

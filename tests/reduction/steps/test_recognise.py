@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reduction.steps.astrometry import SolutionModel, solve
-from reduction.steps.wcs import deproject
+from reduction.steps.wcs import TanWcs, deproject
 from tests.reduction.steps.test_astrometry import CENTRE, SCALE, SHAPE, field, worst
 
 
@@ -96,3 +96,37 @@ def test_clustered_stars_of_another_field_are_not_recognised() -> None:
             rotation_known=False,
         )
         assert found.model is SolutionModel.NOMINAL
+
+
+@pytest.mark.parametrize("dec", [0.0, 69.0, 80.0, -85.0, 89.0])
+def test_a_wide_frame_is_found_where_meridians_meet(dec: float) -> None:
+    """Pixels of 5 arcsec, 0.4 degrees off: north at the guess is not north on the frame."""
+    rng = np.random.default_rng(abs(int(dec)))
+    size, scale = 650, 5.0
+    middle, step, angle = (size - 1) / 2.0, scale / 3600.0, np.radians(30.0)
+    c, s = step * np.cos(angle), step * np.sin(angle)
+    truth = TanWcs(12.0, dec, middle, middle, ((-c, s), (s, c)))
+    half = 0.5 * size * step + 0.75
+    xi, eta = rng.uniform(-half, half, (2, int(200 * (2 * half / (size * step)) ** 2)))
+    ra, dec_of = deproject(xi, eta, 12.0, dec)
+    mag = 10.0 + 6.0 * np.sqrt(rng.random(len(ra)))
+    x, y = truth.to_pixel(ra, dec_of)
+    on = (x > 0) & (x < size) & (y > 0) & (y < size)
+    pointing = deproject(0.3, 0.26, 12.0, dec)
+    found = solve(
+        x[on] + rng.normal(0.0, 0.05, on.sum()),
+        y[on] + rng.normal(0.0, 0.05, on.sum()),
+        10 ** (-0.4 * (mag[on] - 20.0)),
+        (size, size),
+        ra=ra,
+        dec=dec_of,
+        mag=mag,
+        pointing=(float(pointing[0]), float(pointing[1])),
+        pixel_scale=scale,
+        pointing_error=0.6,
+        rotation_known=False,
+        tolerance=4.0,
+    )
+    assert found.n_ref > 50
+    across = found.wcs.to_pixel(ra[on], dec_of[on])
+    assert np.hypot(across[0] - x[on], across[1] - y[on]).max() < 0.2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -14,12 +15,14 @@ from reduction.fields import FieldSpec
 from reduction.frame_keys import frame_key
 from reduction.instruments.simulated import INSTRUMENT
 from reduction.progenitor import Progenitor
+from reduction.registry import Registry
 from reduction.target import Inputs, Made
 from reduction.targets.associate_list import AssociateList
 from reduction.targets.combined_list import CombinedList
 from reduction.targets.light_curve_list import LightCurveList
 from reduction.zero_points import ZERO_POINT_DTYPE, ZERO_POINT_TABLE
 from schemas.errors import UnprocessableError
+from schemas.list_tables import BAND_COLUMNS
 
 NUMBERS = count(1)
 NAMES = ("ra", "dec", "pos_err", "mag", "mag_err", "flux", "flux_err")
@@ -34,6 +37,8 @@ def source_list(
     calibrated: bool = True,
     n_ref: int = 30,
     pos_err: float = 0.05,
+    zero_err: float = 0.0,
+    own_zero: bool = True,
 ) -> Progenitor:
     """The stars of a chip, 36 arcsec apart in a row, chips 0.1 degrees from each other."""
     rng = np.random.default_rng(100 * night + int(chip))
@@ -48,8 +53,10 @@ def source_list(
     rows["flux_err"] = 0.005 * rows["flux"]
     rows["mag"] = seen - 0.01 * night if calibrated else np.nan
     rows["source_number"] = np.arange(STARS)
+    facts = {"seeing": 1.0, "n_ref": n_ref, "zero_point": zero + 0.1, "zero_point_err": zero_err}
+    facts["zero_point_frame"] = f"a{night}.fits" if own_zero else "a0.fits"
     return Progenitor(
-        *(next(NUMBERS), "SourceList", "V", {"seeing": 1.0, "n_ref": n_ref}, {}),
+        *(next(NUMBERS), "SourceList", "V", facts, {}),
         raw={"name": f"a{night}.fits", "mjd_obs": 60000.0 + night},
         instrument="simulated",
         chip=chip,
@@ -184,7 +191,9 @@ def test_lists_in_a_field_are_on_its_global_solution_whatever_the_nights_say() -
     # six magnitudes of 0.005: 0.002 a star, 0.0003 for all
     assert np.median(both - true) == pytest.approx(-0.3, abs=0.002)
     assert np.median(both - curves) == pytest.approx(0.0, abs=0.001)
-    assert combined.rows["mag_v_err"] == pytest.approx(0.005 * 1.0857 / np.sqrt(6), rel=1e-3)
+    # and the 0.003 mag of the solution, which all six have in common
+    own = 0.005 * 1.0857 / np.sqrt(6)
+    assert combined.rows["mag_v_err"] == pytest.approx(np.hypot(own, 0.003), rel=1e-3)
 
 
 def test_a_frame_that_the_global_solution_does_not_tie_is_on_its_nights_scale() -> None:
@@ -195,4 +204,35 @@ def test_a_frame_that_the_global_solution_does_not_tie_is_on_its_nights_scale() 
     assert made.attributes["n_tied"] == 5
     assert made.rows is not None
     assert np.median(made.rows["mag_v"] - true) == pytest.approx(0.0, abs=0.003)
-    assert made.rows["mag_v_err"] == pytest.approx(0.005 / np.sqrt(6), rel=0.1)
+    # five of them share the solution's 0.003; the night's zero point is told to have no error
+    five = 0.0054**2 / 5 + 0.003**2
+    expected = np.sqrt(1.0 / (1.0 / five + 1.0 / 0.005**2))
+    assert made.rows["mag_v_err"] == pytest.approx(expected, rel=0.01)
+
+
+def test_unfiltered_cameras_have_magnitudes_and_bands_without_a_column_are_told() -> None:
+    lists = [replace(source_list("0", night), band="VT") for night in range(2)]
+    made = run(CombinedList, lists, associated(lists))
+    assert made.rows is not None
+    assert np.isfinite(made.rows["mag_vt"]).all()
+    assert (made.attributes["bands"], made.attributes["left_out"]) == ("VT", "")
+    lists = [replace(one, band="Halpha") for one in lists]
+    made = run(CombinedList, lists, associated(lists))
+    assert (made.attributes["bands"], made.attributes["left_out"]) == ("", "Halpha")
+    flags = CombinedList().verify(made, CombinedList.Parameters())
+    assert flags == CombinedList.Flags.BAND_LEFT_OUT
+
+
+def test_every_band_of_every_camera_has_its_columns() -> None:
+    cameras = Registry.load().instruments
+    bands = {band.standard for camera in cameras.values() for band in camera.bands.values()}
+    assert bands <= {*BAND_COLUMNS, ""}
+
+
+def test_a_zero_point_that_frames_share_is_not_lessened_by_their_number() -> None:
+    expected = {True: np.sqrt((0.005**2 + 0.02**2) / 6), False: np.hypot(0.005 / np.sqrt(6), 0.02)}
+    for own_zero, error in expected.items():
+        lists = [source_list("0", night, zero_err=0.02, own_zero=own_zero) for night in range(6)]
+        made = run(CombinedList, lists, associated(lists))
+        assert made.rows is not None
+        assert made.rows["mag_v_err"] == pytest.approx(error, rel=1e-3)

@@ -32,6 +32,7 @@ from reduction.targets.phot_ref_catalog import PhotRefCatalog
 from reduction.targets.phot_src_catalog import PhotSrcCatalog
 from reduction.targets.phot_transformation import PhotTransformation
 from reduction.targets.photometric import PhotometricParameters
+from reduction.targets.source_list import SourceList
 from reduction.zero_points import zero_point_of
 from schemas.errors import UnprocessableError
 
@@ -91,7 +92,7 @@ def raw(name: str, airmass: float | None = 1.2, mjd: float = 60000.0) -> Progeni
 def astrometry(
     chip: str, name: str = "a.fits", dither: float = 0.0, n_ref: int = 30
 ) -> Progenitor:
-    values = {**wcs_attributes(wcs(chip, dither)), "n_ref": n_ref}
+    values = {**wcs_attributes(wcs(chip, dither)), "n_ref": n_ref, "pos_err": 0.05}
     return Progenitor(
         next(NUMBERS), "AstrometricParameters", "V", values, {}, chip=chip, raw={"name": name}
     )
@@ -148,7 +149,7 @@ def catalog(
         next(NUMBERS),
         "Catalog",
         "V",
-        {"aperture_radius": 4.0},
+        {"aperture_radius": 4.0, "aperture_noise": 5.0},
         {},
         tables={"SOURCES": table},
         chip=chip,
@@ -357,6 +358,38 @@ def test_zero_point_is_above_the_atmosphere_and_at_the_pivot_colour() -> None:
     assert again["scatter"] == pytest.approx(product["scatter"], rel=0.1)
 
 
+def test_a_borrowed_zero_point_has_the_error_of_the_extinction_between_the_frames() -> None:
+    frame = catalog("ccd50", sky(), zero=ZERO)
+    air, _, _ = run(AtmosphericExtinctionCoefficient, params={"EXTINCTION": K})
+    own, _, _ = photometric(measured("ccd50"), site_extinction=air)
+    own = replace(
+        own, attributes={**own.attributes, "extinction_err": 0.03}, raw=raw("a").attributes
+    )
+    given = {"catalog": frame, "astrometric": astrometry("ccd50")}
+    far, _, flags = run(
+        *(SourceList, "ccd50"), raw=raw("b", airmass=1.7), photometric=own, **given
+    )
+    assert flags == 0
+    error = math.hypot(own["zero_point_err"], 0.03 * 0.5)
+    assert far["zero_point_err"] == pytest.approx(error, rel=1e-6)
+    assert (far["zero_point"], far["zero_point_frame"]) == (own["zero_point"], "a")
+    near, _, _ = run(*(SourceList, "ccd50"), raw=raw("a"), photometric=own, **given)
+    assert near["zero_point_err"] == pytest.approx(own["zero_point_err"])
+    none, _, flags = run(*(SourceList, "ccd50"), raw=raw("a"), **given)
+    assert (none["zero_point"], none["zero_point_frame"], flags) == (None, "", 0)
+
+
+def test_a_zero_point_for_another_aperture_is_told_to_people() -> None:
+    frame = catalog("ccd50", sky(), zero=ZERO)
+    own, _, _ = photometric(measured("ccd50"))
+    own = replace(
+        own, attributes={**own.attributes, "aperture_radius": 9.0}, raw=raw("a").attributes
+    )
+    given = {"catalog": frame, "astrometric": astrometry("ccd50"), "photometric": own}
+    _, _, flags = run(SourceList, "ccd50", raw=raw("a"), **given)
+    assert flags == SourceList.Flags.APERTURE_DIFFERS
+
+
 def test_too_few_stars_give_no_zero_point() -> None:
     few = {name: values[:8] for name, values in sky().items()}
     found = measured("ccd50", stars=few)
@@ -519,7 +552,8 @@ def test_frames_under_clouds_and_without_standards_are_tied_by_their_overlaps() 
         next(NUMBERS),
         "PhotometricParameters",
         "V",
-        {"zero_point": 25.0, "zero_point_err": 0.02, "extinction": 0.1, "aperture_radius": 4.0},
+        {"zero_point": 25.0, "zero_point_err": 0.02, "extinction": 0.1, "aperture_radius": 4.0}
+        | {"extinction_err": 0.05, "airmass": 1.1},
         {},
     )
 
@@ -534,6 +568,8 @@ def test_frames_under_clouds_and_without_standards_are_tied_by_their_overlaps() 
     other = zero_point_of(product, own, frame("g.fits"), airmass=1.5)
     assert other is not None
     assert (other.origin, other.value) == ("PhotometricParameters", pytest.approx(24.85))
+    # 0.4 airmasses from its standards, by an extinction good to 0.05
+    assert other.error == pytest.approx(math.hypot(0.02, 0.4 * 0.05))
     later = zero_point_of(product, own, frame("f1.fits", 60001.0), airmass=1.5)
     assert later is not None
     assert later.origin == "PhotometricParameters"
