@@ -153,8 +153,8 @@ def zero_point(
     chi2 = float((weight * miss**2).sum()) / (count - 1)
     scatter = math.sqrt(chi2 * count / float(weight.sum()))
     formal = float((np.maximum(own[used], 1e-6) ** -2.0).sum()) ** -0.5
-    error = max(scatter / math.sqrt(count), formal)
-    return ZeroPoint(value, error, scatter, extra, count, used)
+    stated = max(scatter / math.sqrt(count), formal)
+    return ZeroPoint(value, stated, scatter, extra, count, used)
 
 
 def intrinsic_scatter(z: Array, own: Array, *, robust: bool) -> float:
