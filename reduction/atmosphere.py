@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-__all__ = ["AtmosphericExtinction", "MeasuredExtinction", "night_zero_points"]
+__all__ = [
+    "AtmosphericExtinction",
+    "MeasuredExtinction",
+    "NightZeroPoints",
+    "night_zero_points",
+]
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import frames_of_night
+from reduction.frame_keys import exposure_key
 from reduction.quality import QualityFlags
+from reduction.steps.exposures import exposure_zero_points, frame_errors
 from reduction.target import Anchor, CalibrationTarget, Made
 
 if TYPE_CHECKING:
@@ -76,13 +84,13 @@ class MeasuredExtinction(AtmosphericExtinction):
 
     source_catalogues = frames_of_night("PhotSrcCatalog", when="extinction_frames")
 
-    n_frames = attribute(int, "frames used", ucd="meta.number")
+    n_frames = attribute(int, "exposures used", ucd="meta.number")
     airmass_min = attribute(float, "lowest airmass", ucd="obs.airMass;stat.min")
     airmass_max = attribute(float, "highest airmass", ucd="obs.airMass;stat.max")
     zero_point = attribute(
         float, "zero point above the atmosphere", unit="mag", ucd="phot.mag;arith.zp"
     )
-    scatter = attribute(float, "of the frames about the line", unit="mag", ucd="stat.stdev")
+    scatter = attribute(float, "of the exposures about the line", unit="mag", ucd="stat.stdev")
 
     def made(self, found: Extinction, airmass: Array) -> Made:
         """Attributes of a measurement."""
@@ -110,33 +118,61 @@ class MeasuredExtinction(AtmosphericExtinction):
         axes.set(xlabel="airmass", ylabel="zero point at the ground [mag]")
 
 
-def night_zero_points(
-    catalogues: Sequence[Progenitor], at_least: int
-) -> tuple[Array, Array, Array, NDArray[np.intp]]:
-    """Raw zero points of frames with enough stars.
+@dataclass(frozen=True, slots=True)
+class NightZeroPoints:
+    """Zero points of a night's exposures, extinction not taken off.
+
+    Attributes
+    ----------
+    zero_points, errors
+        mag, shape (n,); errors of the stars alone.
+    airmass
+        Shape (n,).
+    group
+        Exposures of one number share their zero point above the atmosphere, shape (n,).
+    """
+
+    zero_points: Array
+    errors: Array
+    airmass: Array
+    group: NDArray[np.intp]
+
+
+def night_zero_points(catalogues: Sequence[Progenitor], at_least: int) -> NightZeroPoints:
+    """Raw zero points of a night's exposures, from their frames with enough stars.
 
     Parameters
     ----------
     catalogues
         PhotSrcCatalogs.
     at_least
-        Stars.
+        Stars of a frame.
 
     Returns
     -------
-    tuple of ndarray
-        Zero points at the ground, their errors (mag), airmasses, and which chip, shape (n,).
+    NightZeroPoints
+        One value an exposure, by the number of its first frame; empty where no frame will do.
     """
     usable = [f for f in catalogues if f["airmass"] is not None and f["n_used"] >= at_least]
+    if not usable:
+        nothing = np.zeros(0)
+        return NightZeroPoints(nothing, nothing, nothing, np.zeros(0, np.intp))
     chips = sorted({frame.chip for frame in usable})
-    rows = [
-        (
-            frame["raw_zero_point"],
-            max(1.2533 * frame["scatter"] / math.sqrt(frame["n_used"]), _NO_ERROR),  # of a median
-            frame["airmass"],
-            chips.index(frame.chip),
-        )
-        for frame in usable
-    ]
-    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
-    return table[:, 0], table[:, 1], table[:, 2], table[:, 3].astype(np.intp)
+    keys = list(dict.fromkeys(exposure_key(frame) for frame in usable))
+    exposure = np.array([keys.index(exposure_key(frame)) for frame in usable])
+    found = exposure_zero_points(
+        np.array([frame["raw_zero_point"] for frame in usable], np.float64),
+        frame_errors([_stars(frame) for frame in usable]),
+        exposure,
+        np.array([chips.index(frame.chip) for frame in usable]),
+    )
+    airmass = np.array([frame["airmass"] for frame in usable], np.float64)
+    mean = np.bincount(exposure, airmass) / np.bincount(exposure)
+    return NightZeroPoints(found.zero_points, found.errors, mean, found.group)
+
+
+def _stars(frame: Progenitor) -> tuple[Array, Array]:
+    """Zero points of a frame's stars, colour taken off, and their errors, mag."""
+    table = frame.tables["STANDARDS"]
+    table = table[table["used"] > 0]
+    return table["zero_point"] - table["of_color"], table["zero_point_err"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ChipMap", "chip_maps", "factors_at"]
+__all__ = ["ChipMap", "chip_maps", "factor_image", "factors_at"]
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reduction.steps.wcs import project
+from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,6 +95,36 @@ def chip_maps(
                 )
                 found = True
     return maps
+
+
+def factor_image(
+    illumination: Progenitor, shape: tuple[int, int], name: str
+) -> NDArray[np.float32]:
+    """Factors for the pixels of a frame, from an IlluminationCorrectionFrame.
+
+    Parameters
+    ----------
+    illumination
+        Of the whole chip.
+    shape
+        (ny, nx) of the frame.
+    name
+        Its file, for the error.
+
+    Raises
+    ------
+    UnprocessableError
+        If the frame is not the whole chip.
+    """
+    image: NDArray[np.float32] = illumination.images["IMAGE"]
+    if image.shape != shape:
+        message = (
+            f"{name} has {shape[1]} x {shape[0]} pixels, the illumination of its chip "
+            f"{image.shape[1]} x {image.shape[0]}: expected a frame of the whole chip, since "
+            "where a window lies on it is not known"
+        )
+        raise UnprocessableError(message)
+    return image
 
 
 def factors_at(illumination: Progenitor | None, x: Array, y: Array) -> Array:

@@ -13,8 +13,11 @@ from reduction.steps.overscan import OverscanMethod
 from schemas.errors import ProgenitorMissingError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from reduction.progenitor import Progenitor
     from reduction.target import Inputs
 
 
@@ -26,6 +29,9 @@ def sky_frames(
     inputs: Inputs, *, levels: tuple[float, float], at_least: int, at_most: int
 ) -> list[NDArray[np.float32]]:
     """Debias the science frames whose sky is bright enough.
+
+    Frames of another shape than the bias (without one, than most) are left out: a window, or
+    binned.
 
     Parameters
     ----------
@@ -50,7 +56,7 @@ def sky_frames(
     bias = inputs.bias
     method = OverscanMethod.NONE if bias is None else bias["overscan_correction"]
     frames, medians = [], []
-    raws = inputs.raw_science_frames
+    raws = _of_one_shape(inputs.raw_science_frames, bias)
     # any beginning of this order is spread over the night
     for number in sorted(range(len(raws)), key=lambda i: i * _GOLDEN % 1.0):
         raw = raws[number]
@@ -67,10 +73,20 @@ def sky_frames(
         if len(frames) == at_most:
             break
     if len(frames) < at_least:
-        found = ", ".join(f"{median:.0f}" for median in medians)
+        found = ", ".join(f"{median:.0f}" for median in medians) or "none of the bias's shape,"
         message = (
             f"{at_least} science frames with a sky of {levels[0]:g} to {levels[1]:g} adu are "
             f"needed: found {found} adu"
         )
         raise ProgenitorMissingError(message)
     return frames
+
+
+def _of_one_shape(raws: Sequence[Progenitor], bias: Progenitor | None) -> list[Progenitor]:
+    """Those of the bias's shape, or of that of most."""
+    shapes = [raw["science"].shape for raw in raws]
+    if bias is not None:
+        shape = bias.images["BIAS"].shape
+    else:
+        shape = max(shapes, key=shapes.count, default=None)
+    return [raw for raw, own in zip(raws, shapes, strict=True) if own == shape]

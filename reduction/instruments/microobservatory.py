@@ -110,11 +110,14 @@ INSTRUMENT: Final = Instrument(
     pixel_scale=_SCALE,
     pointing_error=0.6,
     rotation_known=False,
-    # Pixels of 5 arcsec: stars are two pixels wide, and matched within a pixel. Larger apertures
+    # Pixels of 5 arcsec: stars are two pixels wide, and matched within a pixel; residuals of a
+    # tenth of one are all that can be had. Larger apertures
     # double the scatter of bright stars: more sky, more neighbours.
     parameters=MappingProxyType(
         {
-            "AstrometricParameters": MappingProxyType({"TOLERANCE": 4.0}),
+            "AstrometricParameters": MappingProxyType(
+                {"TOLERANCE": 4.0, "MAX_RMS": 0.8, "MAX_SIGMA": 0.8}
+            ),
             "PhotSrcCatalog": MappingProxyType({"MATCH_RADIUS": 5.0}),
             "Catalog": MappingProxyType({"APERTURE_RADIUS": 2.5}),
         }

@@ -13,6 +13,7 @@ import numpy as np
 from reduction.steps.background import background_behind, estimate_background
 from reduction.steps.blocks import copied, positive_median
 from reduction.steps.correlated_noise import SkyNoise, sky_level_error
+from reduction.steps.detect import detect
 from reduction.steps.source_fluxes import (
     Frame,
     aperture_fluxes,
@@ -117,7 +118,7 @@ def _sky(deep: Deep, box: int) -> tuple[Background, float]:
     factor = float(np.median((first.rms / says)[used]))
     noise = says * np.float32(factor)
     pixels = np.ascontiguousarray(np.where(unused, 0, deep.image - first.level), np.float32)
-    found = sep.extract(pixels, 3.0 / min(factor, 1.0), err=noise, mask=unused)
+    found = detect(pixels, 3.0 / min(factor, 1.0), err=noise, mask=unused)
     found = found[(found["a"] > 0) & (found["b"] > 0)]
     behind = background_behind(deep.image, found, first, mask=unused | ~used, box=box)
     factor = float(np.median((behind.rms / says)[used]))

@@ -39,8 +39,8 @@ class DarkField:
     bulk_err
         Its error, adu/s: noise, and a drift of the bias by a tenth of the read noise.
     stray
-        Level of each dark above that of the bulk current in its time, adu: light that got in, or
-        the afterglow of an earlier exposure.
+        Level of each dark with values above that of the bulk current in its time, adu: light that
+        got in, or the afterglow of an earlier exposure.
     outliers
         Number of values rejected in all frames.
     """
@@ -65,7 +65,8 @@ def dark_current(
     Parameters
     ----------
     frames
-        Darks without overscan and bias, each of shape (ny, nx), adu. NaN is "no value".
+        Darks without overscan and bias, each of shape (ny, nx), adu. NaN is "no value"; a dark
+        without any is left out.
     exposure_times
         s, one a frame.
     gain
@@ -85,7 +86,7 @@ def dark_current(
     Raises
     ------
     UnprocessableError
-        If there is no frame, shapes differ, or a time is not positive.
+        If there is no frame with values, shapes differ, or a time is not positive.
 
     Notes
     -----
@@ -105,6 +106,11 @@ def dark_current(
     if not (times > 0.0).all():
         message = f"darks of {sorted(set(exposure_times))} s: expected positive exposure times"
         raise UnprocessableError(message)
+    known = [number for number, frame in enumerate(frames) if np.isfinite(frame).any()]
+    if not known:
+        message = f"{len(frames)} darks without a valid pixel: expected finite values"
+        raise UnprocessableError(message)
+    frames, times = [frames[number] for number in known], times[known]
     levels = np.array([np.nanmedian(frame) for frame in frames], dtype=np.float64)
     bulk, bulk_err = _bulk(levels, times.astype(np.float64), frames[0].size, gain, read_noise)
     stray = (levels - bulk * times).astype(np.float32)

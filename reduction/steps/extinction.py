@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from scipy.stats import norm as normal
+from scipy.stats import t as student
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -82,13 +84,15 @@ def extinction_from_frames(
         0, 1 ...: frames with one ZP (of a chip), shape (n,); all where not given.
     clip
         Frames further from the line, in units of their error or scatter, are left out: clouds.
+        Where few frames say what the scatter is, as far as is equally rare (Student).
         The first line has weights that fall off with distance.
 
     Notes
     -----
     Astro-WISE's AtmosphericExtinctionFrames, for any number of fields. The error is that of the
-    given errors or of the frames' scatter about the line, whichever is larger. ``zero_point`` is
-    the mean of the groups'.
+    given errors or of the frames' scatter about the line, whichever is larger; a scatter from few
+    is widened as Student's distribution is, so that truth is within one error in 68 of 100 nights
+    of any length. ``zero_point`` is the mean of the groups'.
     """
     used = np.isfinite(zero_points) & np.isfinite(errors) & np.isfinite(airmass) & (errors > 0)
     of_group = np.zeros(len(used), np.intp) if group is None else group
@@ -108,19 +112,26 @@ def extinction_from_frames(
         free = int(kept.sum()) - len(there)
         if free < 2:
             break
-        scale = max(1.4826 * float(np.median(miss[kept])), 1.0)
+        spread = math.sqrt(int(kept.sum()) / free) * 1.4826 * float(np.median(miss[kept]))
+        scale = max(spread, 1.0)
         if step < _SOFT:
             share = np.where(used, 1.0 / (1.0 + (miss / scale) ** 2), 0.0)
         else:
-            before, share = share, np.where(used & (miss <= clip * scale), 1.0, 0.0)
+            before, share = share, np.where(used & (miss <= _limit(clip, free) * scale), 1.0, 0.0)
             if (share == before).all():
                 break
     kept, chi2, scatter = share > 0, 1.0, math.nan
     if free:
         chi2 = float((miss[kept] ** 2).sum()) / free
         scatter = math.sqrt(float(((miss * sigma)[kept] ** 2).sum()) / free)
+    chi2 *= _limit(1.0, free) ** 2 if free else 1.0
     error = math.sqrt(covariance[-1, -1] * max(chi2, 1.0))
     return Extinction(float(best[-1]), error, float(best[:-1].mean()), scatter, kept)
+
+
+def _limit(sigmas: float, free: int) -> float:
+    """Deviation as rare as so many standard deviations, if the scatter is from few (Student)."""
+    return float(student.isf(normal.sf(sigmas), free))
 
 
 def _line(
@@ -168,8 +179,10 @@ def extinction_from_zero_points(
     own = np.where(used, errors / np.where(used, airmass, 1.0), np.inf)
     for _ in range(_ROUNDS):
         middle = float(np.median(each[used]))
-        spread = max(1.4826 * float(np.median(np.abs(each[used] - middle))), 1e-3)
-        again = used & (np.abs(each - middle) <= clip * spread)
+        free = max(int(used.sum()) - 1, 1)
+        spread = math.sqrt((free + 1) / free) * 1.4826
+        spread = max(spread * float(np.median(np.abs(each[used] - middle))), 1e-3)
+        again = used & (np.abs(each - middle) <= _limit(clip, free) * spread)
         if (again == used).all() or again.sum() < 2:
             break
         used = again
@@ -179,7 +192,8 @@ def extinction_from_zero_points(
     common = zero_point_error * float((weight / np.where(used, airmass, 1.0)).sum() / weight.sum())
     random = 1.0 / math.sqrt(weight.sum())
     if used.sum() > 1:
-        random = max(random, scatter / math.sqrt(used.sum()))
+        few = _limit(1.0, int(used.sum()) - 1)
+        random = max(random, few * scatter / math.sqrt(used.sum()))
     return Extinction(mean, math.hypot(random, common), math.nan, scatter, used)
 
 

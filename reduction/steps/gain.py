@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reduction.steps.lit import lit_pixels
 from reduction.steps.order import median
 from reduction.steps.smooth import low_pass
 from reduction.steps.statistics import clipped_statistics
@@ -64,7 +65,8 @@ def pair_gain(
     ----------
     first, second
         Flats with overscan and bias subtracted, but not flat-fielded, shape (ny, nx), adu. NaN
-        is "no value".
+        is "no value": what is saturated has to be, since it does not scatter. Pixels with less
+        than a tenth of the light are left out.
     read_noise
         adu.
     threshold, iterations
@@ -94,7 +96,7 @@ def pair_gain(
         raise UnprocessableError(message)
     rows = np.s_[:: -(-first.size // _PIXELS)]
     first, second = first[rows], second[rows]
-    good = (first > 0.0) & (second > 0.0)
+    good = lit_pixels(first) & lit_pixels(second)
     if bad is not None:
         good &= ~bad[rows]
     if not good.any():
@@ -108,7 +110,8 @@ def pair_gain(
     light = (f1 + scaled) * np.float32(0.5) * (1.0 + r)
     chi = difference / np.sqrt(light)
     left = clipped_statistics(chi, threshold=threshold, iterations=iterations)
-    read = float(np.mean((1.0 + r * r) / light, dtype=np.float64)) * read_noise**2
+    kept = np.abs(chi - np.float32(left.median)) <= threshold * left.stdev
+    read = float(np.mean(((1.0 + r * r) / light)[kept], dtype=np.float64)) * read_noise**2
     gain = 1.0 / _photon_noise(left.stdev**2 - read, read_noise)
     rms = clipped_statistics(difference, threshold=threshold, iterations=iterations).stdev
     return PairGain(

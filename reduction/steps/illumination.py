@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from scipy.stats import f as fisher
 
 from reduction.steps.surface import Surface, powers
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _ROUNDS: Final = 20
 _GRID: Final = 9
+_FALSE_ALARM: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Illumination:
         Of the stars about the fit, mag.
     rms_before
         Of the stars about their groups' medians, mag, same stars.
+    error
+        Formal error of the surface, rms over the pixels of the chip that it is largest on, mag.
     n_stars
         Stars used.
     used
@@ -47,6 +51,7 @@ class Illumination:
     frame_offsets: Array
     scatter: float
     rms_before: float
+    error: float
     n_stars: int
     used: NDArray[np.bool_]
 
@@ -77,7 +82,9 @@ def fit_illumination(
         Places on the focal plane of each chip's corners, shape (4,) each: the mean of dm over all
         chips is 0.
     degree
-        Total degree of the polynomial.
+        Highest total degree of the polynomial. It is lowered until the terms of the highest
+        degree fit better than chance lets them (F test, a false alarm in a thousand nights
+        without illumination); where none does, dm is 0.
     clip
         Rejection limit about the median of the group, then about the fit, units of 1.4826 times
         the median deviation.
@@ -95,40 +102,80 @@ def fit_illumination(
     corners = np.stack([np.stack(places) for places in chips.values()])
     low, high = corners.min(axis=(0, 2)), corners.max(axis=(0, 2))
     box = (*((low + high) / 2.0), *np.maximum((high - low) / 2.0, 1e-12))
-    design = _design(u, v, box, degree)[:, 1:]
     groups = np.zeros((len(u), int(group.max()) + 1))
     groups[np.arange(len(u)), group] = 1.0
-    whole = np.hstack((groups, design))
-    best, used = _clipped(whole, zero_points, group, used, clip)
-    slopes = best[groups.shape[1] :]
-    mean = _mean(corners, box, degree, slopes)
+    number = groups.shape[1]
+    whole = np.hstack((groups, _design(u, v, box, degree)[:, 1:]))
+    best, used = _clipped(whole, zero_points, number, used, clip)
+    while degree and not _is_significant(whole, zero_points, used, number, degree):
+        degree -= 1
+        whole = whole[:, : number + len(powers(degree)) - 1]
+        best, used = _clipped(whole, zero_points, number, used, clip)
+    slopes = best[number:]
+    grids = _grids(corners, box, degree)
+    mean = float((grids @ slopes).mean())
     surface = Surface((-mean, *map(float, slopes)), *map(float, box))
-    offsets = best[: groups.shape[1]] + mean
-    offsets[np.bincount(group[used], minlength=len(offsets)) == 0] = np.nan
-    rest = zero_points[used] - whole[used] @ best
-    free = max(int(used.sum()) - np.linalg.matrix_rank(whole[used]), 1)
+    offsets = best[:number] + mean
+    offsets[np.bincount(group[used], minlength=number) == 0] = np.nan
+    squares, rank = _squares(whole[used], zero_points[used])
+    scatter = math.sqrt(squares / max(int(used.sum()) - rank, 1))
     before = zero_points[used] - medians[group[used]]
     return Illumination(
         surface,
         offsets,
-        math.sqrt(float((rest**2).sum()) / free),
+        scatter,
         float(np.sqrt((before**2).mean())),
+        scatter * _formal_error(whole[used], grids),
         int(used.sum()),
         used,
     )
 
 
+def _squares(design: Array, values: Array) -> tuple[float, int]:
+    """Sum of squares that least squares leave, and the rank of the design."""
+    best, _, rank, _ = np.linalg.lstsq(design, values, rcond=1e-10)
+    return float(((values - design @ best) ** 2).sum()), int(rank)
+
+
+def _is_significant(
+    design: Array, values: Array, used: NDArray[np.bool_], groups: int, degree: int
+) -> bool:
+    """Whether the terms of the highest degree fit better than chance lets them (F test)."""
+    few = groups + len(powers(degree - 1)) - 1
+    plain, plain_rank = _squares(design[used, :few], values[used])
+    richer, rank = _squares(design[used], values[used])
+    more, free = rank - plain_rank, int(used.sum()) - rank
+    if more == 0 or free < 1:
+        return False
+    ratio = (plain - richer) / more / max(richer / free, 1e-12)
+    return bool(fisher.sf(ratio, more, free) < _FALSE_ALARM)
+
+
+def _formal_error(design: Array, grids: Array) -> float:
+    """Error of the surface's shape over the worst chip, rms, in units of one star's.
+
+    The mean over the chip does not count: it is in the chip's zero points.
+    """
+    terms = grids.shape[-1]
+    if terms == 0:
+        return 0.0
+    covariance = np.linalg.pinv(design.T @ design, hermitian=True)[-terms:, -terms:]
+    shape = grids - grids.mean(axis=1, keepdims=True)
+    variance = np.einsum("cgi,ij,cgj->cg", shape, covariance, shape)
+    return math.sqrt(max(float(variance.mean(axis=1).max()), 0.0))
+
+
 def _clipped(
     design: Array,
     zero_points: Array,
-    group: NDArray[np.integer],
+    groups: int,
     used: NDArray[np.bool_],
     clip: float,
 ) -> tuple[Array, NDArray[np.bool_]]:
     """Least squares of a design of groups and terms, far ones left out; and what was used."""
-    terms = design.shape[1] - (int(group.max()) + 1)
+    terms = design.shape[1] - groups
     for _ in range(_ROUNDS):
-        offsets = len(np.unique(group[used]))
+        offsets = int(design[used, :groups].any(axis=0).sum())
         if used.sum() <= terms + offsets:
             message = (
                 f"found {int(used.sum())} stars, expected more than the unknowns: "
@@ -198,11 +245,9 @@ def _design(u: Array, v: Array, box: tuple[float, float, float, float], degree: 
     return Surface((0.0,) * len(powers(degree)), *box).design(u, v)
 
 
-def _mean(
-    corners: Array, box: tuple[float, float, float, float], degree: int, slopes: Array
-) -> float:
-    """Mean of the terms over all chips, from grids between their corners."""
+def _grids(corners: Array, box: tuple[float, float, float, float], degree: int) -> Array:
+    """Terms but the constant on a grid over each chip, shape (chips, places, terms)."""
     s, t = np.meshgrid(np.linspace(0, 1, _GRID), np.linspace(0, 1, _GRID))
     weights = np.stack([(1 - s) * (1 - t), s * (1 - t), s * t, (1 - s) * t]).reshape(4, -1)
     u, v = (corners[:, axis] @ weights for axis in (0, 1))
-    return float((_design(u.ravel(), v.ravel(), box, degree)[:, 1:] @ slopes).mean())
+    return _design(u, v, box, degree)[..., 1:]

@@ -152,9 +152,9 @@ def zero_point(
     miss = z[used] + extinction * airmass - value
     chi2 = float((weight * miss**2).sum()) / (count - 1)
     scatter = math.sqrt(chi2 * count / float(weight.sum()))
-    formal = 1.0 / math.sqrt(float((np.maximum(own[used], 1e-6) ** -2.0).sum()))
-    error_of_mean = max(scatter / math.sqrt(count), formal)
-    return ZeroPoint(value, error_of_mean, scatter, extra, count, used)
+    formal = float((np.maximum(own[used], 1e-6) ** -2.0).sum()) ** -0.5
+    stated = max(scatter / math.sqrt(count), formal)
+    return ZeroPoint(value, stated, scatter, extra, count, used)
 
 
 def intrinsic_scatter(z: Array, own: Array, *, robust: bool) -> float:

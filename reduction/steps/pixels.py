@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reduction.steps.lit import lit_pixels
 from reduction.steps.smooth import low_pass
 from reduction.steps.statistics import clipped_statistics
 from schemas.deferred import deferred
@@ -87,6 +88,7 @@ def cold_pixels(
     threshold_high: float = 1.06,
     smoothing: float = 6.0,
     iterations: int = 3,
+    least: float = 0.1,
 ) -> NDArray[np.uint8]:
     """Find the pixels of a flat whose response differs from that of their surroundings.
 
@@ -100,6 +102,9 @@ def cold_pixels(
         Standard deviation of the Gaussian that smooths the flat, pixels.
     iterations
         Passes at most; each smooths without the bad pixels of the last.
+    least
+        A pixel is bad as well if it has less than this part of the flat's light: one that is
+        dead or unlit together with all that surround it, where noise alone may look like 1.
 
     Returns
     -------
@@ -114,8 +119,10 @@ def cold_pixels(
     Notes
     -----
     Astro-WISE ``ColdPixelMap``: ThresholdLow, ThresholdHigh. Too bright pixels are "cold" too.
+    What has a tenth of the light is worth a hundredth of the rest, and errors of the bias and of
+    scattered light are ten times as large in it.
     """
-    dead = ~(flat > 0.0)  # NaN as well
+    dead = ~lit_pixels(flat, part=least)  # NaN as well
     if dead.all():
         message = "the flat has no positive pixel: expected a flat field"
         raise UnprocessableError(message)

@@ -13,6 +13,7 @@ from numpy.polynomial import chebyshev
 
 from reduction.steps.background import estimate_background
 from reduction.steps.combine import combine
+from reduction.steps.lit import lit_pixels
 from reduction.steps.smooth import low_pass
 from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
@@ -156,9 +157,15 @@ def sky_flat(
     Astro-WISE ``NightSkyFlatFrame``. Sources are masked twice: in the frames divided by their
     own large-scale light, and in the frames divided by the first flat, whose even sky shows
     fainter ones. Levels are the second time those of frame over flat, so that it does not matter
-    where a frame is masked.
+    where a frame is masked. What most frames say has no light keeps its own response: neither
+    does it shape the large-scale light of a frame, nor is it filled from what surrounds it.
     """
-    measured = np.ones(frames[0].shape, dtype=np.bool_) if good is None else good
+    measured = _lit(frames)
+    if good is not None:
+        measured &= good
+    if not measured.any():
+        message = "no pixel has light above the bias: expected light between the sources"
+        raise UnprocessableError(message)
     flat: NDArray[np.float32] | None = None
     levels: list[float] = []
     for _ in range(2):
@@ -181,6 +188,18 @@ def sky_flat(
         flat /= np.float32(_level(flat[measured & np.isfinite(flat)]))
     assert flat is not None  # noqa: S101  # the loop has run
     return SkyFlat(flat, tuple(levels), filled)
+
+
+def _lit(frames: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
+    """Pixels that have light in half of the frames or more."""
+    shapes = {frame.shape for frame in frames}
+    if len(shapes) != 1:
+        message = f"{len(frames)} frames of shapes {sorted(shapes)}: expected one common shape"
+        raise UnprocessableError(message)
+    votes = np.zeros(frames[0].shape, dtype=np.int32)
+    for frame in frames:
+        votes += lit_pixels(frame)
+    return np.asarray(2 * votes >= len(frames))
 
 
 def _illumination(frame: NDArray[np.float32], good: NDArray[np.bool_]) -> NDArray[np.float32]:

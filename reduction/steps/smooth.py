@@ -7,6 +7,7 @@ __all__ = ["fill_bad_pixels", "low_pass"]
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from reduction.steps.gaussian import gaussian
 from reduction.steps.windows import Windows
@@ -71,7 +72,7 @@ def low_pass(
 def fill_bad_pixels(
     image: NDArray[np.float32], bad: NDArray[np.bool_], *, size: int
 ) -> NDArray[np.float32]:
-    """Replace bad pixels by the median of the good ones around them.
+    """Replace bad pixels by the median of the good ones around them, or of the nearest.
 
     Parameters
     ----------
@@ -80,7 +81,8 @@ def fill_bad_pixels(
     bad
         Pixels to replace, same shape.
     size
-        Side of the square around a bad pixel, pixels; doubled where it holds no good pixel.
+        Side of the square around a bad pixel, pixels; where it holds no good pixel it is put
+        around the nearest good one.
 
     Returns
     -------
@@ -101,13 +103,32 @@ def fill_bad_pixels(
     if holes.all():
         message = "every pixel is bad: expected some good pixels to fill the bad ones from"
         raise UnprocessableError(message)
-    values = np.where(holes, np.float32(np.nan), image)
+    half = min(max(size // 2, 1), *image.shape)
+    windows = Windows(np.where(holes, np.float32(np.nan), image), half)
     y, x = np.nonzero(holes)
-    half = max(size // 2, 1)
-    while y.size:
-        reach = min(half, *image.shape)
-        around = Windows(values, reach).median(y, x, reach)
-        filled[y, x] = around
-        empty = np.isnan(around)
-        y, x, half = y[empty], x[empty], half * 2
+    near = _sees_good(holes, y, x, half)
+    filled[y[near], x[near]] = windows.median(y[near], x[near], half)
+    y, x = y[~near], x[~near]
+    if y.size:
+        nearest = distance_transform_edt(holes, return_distances=False, return_indices=True)
+        # Far pixels share their nearest good ones, which are few: a hole's rim.
+        places = np.ravel_multi_index(tuple(nearest[:, y, x]), image.shape)
+        rim, which = np.unique(places, return_inverse=True)
+        y_rim, x_rim = np.unravel_index(rim, image.shape)
+        filled[y, x] = windows.median(y_rim, x_rim, half)[which]
     return filled
+
+
+def _sees_good(
+    holes: NDArray[np.bool_], y: NDArray[np.intp], x: NDArray[np.intp], half: int
+) -> NDArray[np.bool_]:
+    """Whether the square of a half side around positions holds a pixel that is no hole."""
+    good = np.zeros((holes.shape[0] + 1, holes.shape[1] + 1), dtype=np.int32)
+    np.cumsum(~holes, axis=0, out=good[1:, 1:])
+    np.cumsum(good, axis=1, out=good)
+    low_y, low_x = np.maximum(y - half, 0), np.maximum(x - half, 0)
+    high_y, high_x = (
+        np.minimum(place + half + 1, size) for place, size in zip((y, x), holes.shape, strict=True)
+    )
+    number = good[high_y, high_x] - good[low_y, high_x] - good[high_y, low_x] + good[low_y, low_x]
+    return np.asarray(number > 0)

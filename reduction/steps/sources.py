@@ -18,6 +18,7 @@ from reduction.steps.background import (
 )
 from reduction.steps.centroids import position_errors
 from reduction.steps.correlated_noise import SkyNoise, sky_level_error
+from reduction.steps.detect import detect
 from reduction.steps.gaussian import gaussian
 from reduction.steps.neighbours import light_of_neighbours
 from reduction.steps.source_fluxes import (
@@ -135,7 +136,7 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     sky = background or estimate_background(image, mask=mask, box=box)
     pixels = np.ascontiguousarray(np.where(bad, 0, image - sky.level), dtype=np.float32)
     noise = np.ascontiguousarray(np.maximum(sky.rms, 1e-6), dtype=np.float32)
-    found, segments = sep.extract(
+    found, segments = detect(
         pixels, threshold, err=noise, mask=bad, minarea=min_area, gain=gain, segmentation_map=True
     )
     number = np.arange(1, len(found) + 1, dtype=np.int32)

@@ -128,7 +128,12 @@ class AstrometricParameters(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Matching, fitting, and Astro-WISE's limits."""
+        """Matching, fitting, and Astro-WISE's limits.
+
+        MIN_NREF is 0, where Astro-WISE discussed 20 to 2000 for chips of a degree: a small
+        telescope's field of standards has five stars. Whether so few are that field is asked by
+        the recognition itself, and NOT_RECOGNISED is where there should have been more.
+        """
 
         MIN_SIGNAL_TO_NOISE: float = parameter(
             10.0, "sources take part above this signal-to-noise ratio", at_least=0.0

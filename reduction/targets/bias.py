@@ -139,7 +139,7 @@ class BiasFrame(CalibrationTarget):
         )
 
     def verify(self, made: Made, parameters: Parameters) -> int:
-        """Compare level and scatter with their limits, and the scatter with the previous bias.
+        """Compare level and scatter with their limits.
 
         Hot pixels and columns do not count: they are the HotPixelMap's matter. Without overscan
         correction the level is the amplifier's, and means nothing.

@@ -36,7 +36,7 @@ class CalibratedScienceFrame(FrameTarget):
     It is what ``ivoa.obscore`` lists and what image searches and cutouts answer with.
     """
 
-    VERSION = 2
+    VERSION = 3
     PUBLISHED = True
 
     raw = raw_frame("RawScienceFrame")
@@ -176,6 +176,8 @@ def _cards(inputs: Inputs) -> dict[str, tuple[Any, str]]:
             photometric["extinction"],
             "[mag/airmass] ground: PHOTZP-PHOTEXT*AIRMASS",
         )
+        if raw["airmass"] is None:
+            cards["AIRMASS"] = (photometric["airmass"], "not known: what PHOTZP was made with")
         cards["PHOTBAND"] = (photometric["band"], "band of the zero point")
         cards["PHOTAPER"] = (photometric["aperture_radius"], "[pixel] its aperture's radius")
         if inputs.illumination is not None:

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 class ColdPixelMap(CalibrationTarget):
-    """Pixels whose response differs from that around them: 1 good, 0 bad.
+    """Pixels whose response differs from that around them, or is hardly any: 1 good, 0 bad.
 
     From the dome flat, or where there is none from the twilight flat, else from that of the
     night sky; made per filter, since flats are.
     """
 
-    VERSION = 2
+    VERSION = 3
     COST_S = 0.15
     ANCHOR = Anchor.NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame", "RawScienceFrame")
@@ -64,6 +64,12 @@ class ColdPixelMap(CalibrationTarget):
         MAXIMUM_ITERATIONS: int = parameter(
             3, "rounds of leaving out at most", at_least=1, at_most=1000
         )
+        MINIMUM_RESPONSE: float = parameter(
+            0.1,
+            "a pixel is bad where it has less than this part of the flat's light",
+            at_least=0.0,
+            at_most=1.0,
+        )
         MAXIMUM_COLD_PIXEL_COUNT: int = parameter(100_000, "most cold pixels", at_least=0)
         MAXIMUM_COLD_PIXEL_COUNT_DIFFERENCE: int = parameter(
             50_000, "largest change of their number from the version before", at_least=0
@@ -90,11 +96,12 @@ class ColdPixelMap(CalibrationTarget):
             threshold_high=parameters.THRESHOLD_HIGH,
             smoothing=parameters.SMOOTHING,
             iterations=parameters.MAXIMUM_ITERATIONS,
+            least=parameters.MINIMUM_RESPONSE,
         )
         return Made(images={"MAP": good}, attributes={"count": int((good == 0).sum())})
 
     def verify(self, made: Made, parameters: Parameters) -> int:
-        """Compare the number with its limit and with the previous map's."""
+        """Compare the number with its limit."""
         count = made.attributes["count"]
         flags = self.Flags(0)
         if count > parameters.MAXIMUM_COLD_PIXEL_COUNT:

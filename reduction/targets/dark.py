@@ -36,7 +36,7 @@ class DarkCurrent(CalibrationTarget):
     that ask for the correction "dark".
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR_CLASSES = ("RawDarkFrame",)
 
     raw_dark_frames = raw_frames("RawDarkFrame", at_least=1)
@@ -124,7 +124,7 @@ class DarkCurrent(CalibrationTarget):
                 "bulk": dark.bulk,
                 "bulk_err": dark.bulk_err,
                 "stray_light": max(dark.stray),
-                "frames_used": len(used),
+                "frames_used": len(dark.stray),
                 "longest": max(times),
                 "outliers": dark.outliers,
             },

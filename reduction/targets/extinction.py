@@ -137,7 +137,7 @@ class AtmosphericExtinctionFrames(MeasuredExtinction):
     its zero points.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
     @dataclass(frozen=True, slots=True)
@@ -158,9 +158,8 @@ class AtmosphericExtinctionFrames(MeasuredExtinction):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Fit."""
-        z, error, airmass, chip = night_zero_points(
-            inputs.source_catalogues, parameters.MIN_SOURCE_COUNT
-        )
+        night = night_zero_points(inputs.source_catalogues, parameters.MIN_SOURCE_COUNT)
+        airmass = night.airmass
         if len(airmass) < 2 or np.ptp(airmass) < parameters.MIN_AIRMASS_RANGE:
             span = float(np.ptp(airmass)) if len(airmass) else 0.0
             message = (
@@ -169,9 +168,13 @@ class AtmosphericExtinctionFrames(MeasuredExtinction):
             )
             raise UnprocessableError(message)
         found = extinction_from_frames(
-            z, error, airmass, group=chip, clip=parameters.SIGCLIP_LEVEL
+            night.zero_points,
+            night.errors,
+            airmass,
+            group=night.group,
+            clip=parameters.SIGCLIP_LEVEL,
         )
-        return self.made(found, airmass)
+        return self.made(found, night.airmass)
 
 
 class AtmosphericExtinctionZeropoint(MeasuredExtinction):
@@ -180,12 +183,16 @@ class AtmosphericExtinctionZeropoint(MeasuredExtinction):
     Made only where the corrections have the word ``extinction_frames`` and ZERO_POINT is set.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """The zero point that is known, clipping and limits."""
+        """The zero point that is known, clipping and limits.
+
+        ZERO_POINT is the mean of those of the chips that have standards, as ``zero_point`` of an
+        AtmosphericExtinctionFrames is.
+        """
 
         ZERO_POINT: float | None = parameter(
             None, "above the atmosphere; none: not known", unit="mag", at_least=0.0, at_most=50.0
@@ -204,16 +211,14 @@ class AtmosphericExtinctionZeropoint(MeasuredExtinction):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Average."""
-        z, error, airmass, _ = night_zero_points(
-            inputs.source_catalogues, parameters.MIN_SOURCE_COUNT
-        )
+        night = night_zero_points(inputs.source_catalogues, parameters.MIN_SOURCE_COUNT)
         known = parameters.ZERO_POINT
         found = extinction_from_zero_points(
             math.nan if known is None else known,
             parameters.ZERO_POINT_ERROR,
-            z if known is not None else np.full(len(z), np.nan),
-            error,
-            airmass,
+            night.zero_points if known is not None else np.full(len(night.airmass), np.nan),
+            night.errors,
+            night.airmass,
             clip=parameters.SIGCLIP_LEVEL,
         )
-        return self.made(found, airmass)
+        return self.made(found, night.airmass)

@@ -14,9 +14,10 @@ from reduction.attributes import attribute
 from reduction.comparison import differs
 from reduction.corrected import corrected, dark_signal
 from reduction.depends import calibration, raw_frames
-from reduction.parameters import parameter
+from reduction.parameters import from_chip, parameter
 from reduction.quality import QualityFlags
 from reduction.steps.gain import linearity, mean_gain, pair_gain
+from reduction.steps.isr import saturated_pixels
 from reduction.target import CalibrationTarget, Inputs, Made, Progenitor
 from schemas.errors import ProgenitorMissingError
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 class GainLinearity(CalibrationTarget):
     """Gain from pairs of flats: dome flats of equal exposure time, else twilight flats."""
 
-    VERSION = 2
+    VERSION = 3
     COST_S = 0.2
     ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame")
 
@@ -63,6 +64,12 @@ class GainLinearity(CalibrationTarget):
     class Parameters:
         """Astro-WISE's names; levels are of one flat above the bias."""
 
+        SATURATION: float = parameter(
+            from_chip("saturation"),
+            "raw level from which a pixel is left out: it does not scatter",
+            unit="adu",
+            above=0.0,
+        )
         REJECTION_THRESHOLD: float = parameter(
             5.0, "values further than this from the middle are left out", unit="sigma", above=0.0
         )
@@ -132,7 +139,7 @@ class GainLinearity(CalibrationTarget):
         )
 
     def verify(self, made: Made, parameters: Parameters) -> int:
-        """Compare the gain with its limits and with the previous one."""
+        """Compare the gain with its limits."""
         gain = made.attributes["gain"]
         flags = self.Flags(0)
         if gain < parameters.MINIMUM_GAIN:
@@ -168,11 +175,15 @@ def _exposed(
     bias = inputs.bias
     usable = []
     for raw in frames:
+        full = saturated_pixels(
+            raw.images["RAW"], raw["science"], saturation=parameters.SATURATION
+        )
         flat = corrected(raw, method=bias["overscan_correction"]) - bias.images["BIAS"]
         signal = dark_signal(inputs.dark, raw)
         flat = flat if signal is None else flat - signal
         level = float(np.nanmedian(flat))
         if parameters.MIN_FLAT_MEAN <= level <= parameters.MAX_FLAT_MEAN:
+            flat[full] = np.nan
             usable.append((raw, flat, level))
     return sorted(usable, key=lambda flat: flat[0].filter)  # stable: keeps the order of time
 

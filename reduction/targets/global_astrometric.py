@@ -99,7 +99,11 @@ class GAstrometric(FieldTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Which stars, how they are matched, and Astro-WISE's limits."""
+        """Which stars, how they are matched, and Astro-WISE's limits.
+
+        MIN_NOVERLAP is 0: frames that do not overlap, or one alone, are solved together by the
+        catalogue. Where a mosaic shall hold together by its overlaps, set it for its field.
+        """
 
         MIN_SIGNAL_TO_NOISE: float = parameter(
             10.0, "sources take part above this signal-to-noise ratio", at_least=0.0
@@ -127,7 +131,7 @@ class GAstrometric(FieldTarget):
         MAX_SIGMA_OVERLAP: float = parameter(
             0.5, "largest scatter of one coordinate between frames", unit="arcsec", at_least=0.0
         )
-        MIN_NOVERLAP: int = parameter(0, "fewest pairs between frames", at_least=0)
+        MIN_NOVERLAP: int = parameter(0, "fewest stars on several exposures", at_least=0)
 
     class Flags(QualityFlags):
         """What can be wrong with a solution."""

@@ -103,7 +103,7 @@ class HotPixelMap(CalibrationTarget):
         return Made(images={"MAP": good}, attributes={"count": count, "dark_count": dark})
 
     def verify(self, made: Made, parameters: Parameters) -> int:
-        """Compare the number with its limit and with the previous map's."""
+        """Compare the number with its limit."""
         count = made.attributes["count"]
         flags = self.Flags(0)
         if count > parameters.MAXIMUM_HOT_PIXEL_COUNT:

@@ -51,19 +51,25 @@ class IlluminationCorrection(CalibrationTarget):
     the ranges of its stars).
     """
 
-    VERSION = 2
+    VERSION = 3
     ANCHOR = Anchor.MOSAIC_NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
     source_catalogues = frames_of_night("PhotSrcCatalog", when="illumination")
     astrometric = frames_of_night("AstrometricParameters", when="illumination")
 
-    degree = attribute(int, "total degree of the polynomial", ucd="meta.number")
+    degree = attribute(int, "total degree that the stars support", ucd="meta.number")
     n_stars = attribute(int, "stars used", ucd="meta.number")
     n_frames = attribute(int, "frames (CCDs) that they are on", ucd="meta.number")
     scatter = attribute(float, "of the stars about the fit", unit="mag", ucd="stat.stdev")
     scatter_before = attribute(
         float, "of the same about their frames' medians", unit="mag", ucd="stat.stdev"
+    )
+    surface_err = attribute(
+        float,
+        "formal error of the correction, rms over the worst chip",
+        unit="mag",
+        ucd="stat.error;phot.mag",
     )
     amplitude = attribute(
         float, "largest minus smallest correction on any chip", unit="mag", ucd="phot.mag;stat"
@@ -73,7 +79,7 @@ class IlluminationCorrection(CalibrationTarget):
     class Parameters:
         """The polynomial, clipping and limits."""
 
-        DEGREE: int = parameter(3, "degree of the polynomial", at_least=1, at_most=8)
+        DEGREE: int = parameter(3, "highest degree of the polynomial", at_least=1, at_most=8)
         SIGMA_CLIPPING_LEVEL: float = parameter(
             3.0, "stars further than this from the fit are left out", unit="sigma", above=0.0
         )
@@ -84,6 +90,9 @@ class IlluminationCorrection(CalibrationTarget):
         MAX_AMPLITUDE: float = parameter(
             0.5, "largest amplitude at the stars", unit="mag", at_least=0.0
         )
+        MAX_SURFACE_ERROR: float = parameter(
+            0.01, "largest formal error, rms over a chip", unit="mag", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with an illumination correction."""
@@ -91,8 +100,9 @@ class IlluminationCorrection(CalibrationTarget):
         TOO_FEW_STARS = 1, "fewer stars than MIN_SOURCE_COUNT were used"
         SCATTER_TOO_LARGE = 2, "the scatter about the fit is above MAX_SCATTER"
         AMPLITUDE_TOO_LARGE = 4, "the correction varies by more than MAX_AMPLITUDE"
-        NO_IMPROVEMENT = 8, "the stars scatter about the fit as much as without it"
+        NO_IMPROVEMENT = 8, "no polynomial fits the stars better than chance lets it"
         CHANGED = 16, "its amplitude differs from that before by more than 0.01 mag"
+        SURFACE_TOO_UNCERTAIN = 32, "the correction's formal error is above MAX_SURFACE_ERROR"
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Place the chips, fit the stars' zero points."""
@@ -132,7 +142,7 @@ class IlluminationCorrection(CalibrationTarget):
             raise UnprocessableError(str(error)) from error
         chip_of = np.array([frame.chip for frame in frames])[group]
         table = _chips(maps, chip_of, together, found.used)
-        return _made(found, table, maps, parameters.DEGREE, len(frames))
+        return _made(found, table, maps, len(frames))
 
     def verify(self, made: Made, parameters: Parameters) -> int:
         """Compare with absolute limits, and with no correction at all."""
@@ -143,8 +153,10 @@ class IlluminationCorrection(CalibrationTarget):
             flags |= self.Flags.SCATTER_TOO_LARGE
         if not values["amplitude"] <= parameters.MAX_AMPLITUDE:
             flags |= self.Flags.AMPLITUDE_TOO_LARGE
-        if not values["scatter"] < values["scatter_before"]:
+        if values["degree"] == 0:
             flags |= self.Flags.NO_IMPROVEMENT
+        if not values["surface_err"] <= parameters.MAX_SURFACE_ERROR:
+            flags |= self.Flags.SURFACE_TOO_UNCERTAIN
         return int(flags)
 
     def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
@@ -258,7 +270,6 @@ def _made(
     found: Illumination,
     table: NDArray[np.void],
     maps: Mapping[str, ChipMap],
-    degree: int,
     n_frames: int,
 ) -> Made:
     surface = found.surface
@@ -274,11 +285,12 @@ def _made(
     return Made(
         tables={"COEFFICIENTS": coefficients, "BOX": box, "CHIPS": table},
         attributes={
-            "degree": degree,
+            "degree": surface.degree,
             "n_stars": found.n_stars,
             "n_frames": n_frames,
             "scatter": found.scatter,
             "scatter_before": found.rms_before,
+            "surface_err": found.error,
             "amplitude": float(np.max(values) - np.min(values)),
         },
     )

@@ -32,7 +32,7 @@ class MasterFlatFrame(CalibrationTarget):
     its large scales from that instead of from the lamp.
     """
 
-    VERSION = 2
+    VERSION = 3
     COST_S = 0.2
     ANCHOR = Anchor.NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame", "RawScienceFrame")

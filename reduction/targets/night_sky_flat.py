@@ -33,7 +33,7 @@ class NightSkyFlatFrame(CalibrationTarget):
     filled from around, and counted. It does not use the master flat, which is made of it.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawScienceFrame",)
 

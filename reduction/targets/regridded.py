@@ -15,6 +15,7 @@ from reduction.comparison import changed, differs, differs_in_part
 from reduction.depends import calibration, in_field, of_frame, raw_frame
 from reduction.detection import is_clean, signal_to_noise
 from reduction.field_grids import grid_of, own_field
+from reduction.focal_plane import factor_image
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.solutions import pos_err_of, wcs_of
@@ -276,7 +277,7 @@ class RegriddedFrame(FrameInFieldTarget):
         )
         if inputs.illumination is None:
             return sky
-        factor = inputs.illumination.images["IMAGE"]
+        factor = factor_image(inputs.illumination, sky.image.shape, inputs.raw["name"])
         with np.errstate(divide="ignore", invalid="ignore"):
             weight = np.where(factor > 0, sky.weight / factor**2, np.float32(0))
         return SkySubtracted(sky.image * factor, weight, sky.level, sky.rms)

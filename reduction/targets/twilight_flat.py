@@ -46,7 +46,7 @@ class TwilightFlatFrame(CombinedFlat):
         FLATNESS_DIFFERS_FROM_PREVIOUS = FLATNESS_DIFFERS_FROM_PREVIOUS
         TOO_MANY_OUTLIERS = (
             4,
-            "more values were rejected than MAXIMUM_NUMBER_OF_OUTLIERS: stars, or clouds",
+            "more values were rejected than MAXIMUM_OUTLIER_FRACTION: stars, or clouds",
         )
 
     def compute(self, inputs: Inputs, parameters: CombinedFlat.Parameters) -> Made:

@@ -186,15 +186,17 @@ def test_tiles_give_the_sources_of_the_whole_each_once_and_those_on_seams_too(
     assert (np.diff(parts["flux"]) <= 0).all()
     again = measure_sources(whole, image, aperture_radius=8.0)
     assert (again["flags"] == measured["flags"]).mean() > 0.995
-    for name, floor in (("flux_aper", 0.0), ("flux_psf", 0.005)):
+    for name, floor, known in (("flux_aper", 0.0, 0.08), ("flux_psf", 0.005, 0.25)):
         error = np.hypot(measured[name + "_err"], floor * measured[name])
         off = (again[name] - measured[name]) / error
         # the sky's spline; and a function that each tile fits to some fifty stars of its own,
         # which is good to half a percent
         assert np.median(np.abs(off)) < 0.1
         assert np.percentile(np.abs(off), 95) < 0.5
+        # how pixels share noise is measured in each tile, by a few hundred circles of sky in
+        # these; by how much the function is wrong, by the scatter of the tile's own stars
         ratio = again[name + "_err"] / measured[name + "_err"]
-        assert np.median(ratio) == pytest.approx(1.0, abs=0.01)
+        assert np.median(ratio) == pytest.approx(1.0, abs=known)
 
 
 def test_tiles_without_weight_have_no_sources_and_those_given_there_no_flux(

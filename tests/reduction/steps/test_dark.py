@@ -111,6 +111,17 @@ def test_a_pixel_without_values_has_no_current():
     assert np.isfinite(found.rate[5, 6])
 
 
+def test_a_dark_without_values_is_left_out():
+    frames = darks(truth())
+    nothing = np.full(SHAPE, np.nan, dtype=np.float32)
+    found = dark_current([*frames, nothing], (*TIMES, TIMES[-1]), gain=GAIN, read_noise=NOISE)
+    alone = dark_current(frames, TIMES, gain=GAIN, read_noise=NOISE)
+    assert np.array_equal(found.rate, alone.rate)
+    assert found.stray == alone.stray
+    with pytest.raises(UnprocessableError, match="1 darks without a valid pixel"):
+        dark_current([nothing], (60.0,), gain=GAIN, read_noise=NOISE)
+
+
 def test_darks_that_cannot_be_combined_are_refused():
     frames = darks(truth())
     with pytest.raises(UnprocessableError, match="positive exposure times"):

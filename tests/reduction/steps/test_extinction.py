@@ -9,6 +9,7 @@ import math
 import numpy as np
 import pytest
 
+from reduction.steps.exposures import exposure_zero_points, frame_errors
 from reduction.steps.extinction import (
     Site,
     band_extinction,
@@ -41,6 +42,62 @@ def test_a_night_of_fields_gives_truth_within_the_error() -> None:
         pulls.append((found.coefficient - 0.14) / found.error)
     # 200 pulls: their scatter is known to 5 %, and clipping at 3 sigma takes little off it
     assert np.std(pulls) == pytest.approx(1.0, abs=0.15)
+
+
+@pytest.mark.parametrize("number", [3, 4, 5, 8])
+def test_errors_of_few_frames_are_as_large_as_they_miss(number: int) -> None:
+    rng = np.random.default_rng(2)
+    airmass = np.linspace(1.0, 2.0, number)
+    pulls, others = [], []
+    for _ in range(300):
+        z = 25.0 - 0.2 * airmass + rng.normal(0.0, 0.02, number)
+        found = extinction_from_frames(z, np.full(number, 0.003), airmass)
+        pulls.append(abs(found.coefficient - 0.2) / found.error)
+        known = extinction_from_zero_points(25.0, 1e-6, z, np.full(number, 0.003), airmass)
+        others.append(abs(known.coefficient - 0.2) / known.error)
+    # the 68th percentile of 300 pulls is known to 5 %
+    assert np.percentile(pulls, 68.3) == pytest.approx(1.0, abs=0.15)
+    assert np.percentile(others, 68.3) == pytest.approx(1.0, abs=0.15)
+
+
+def test_frames_of_three_stars_have_the_errors_that_stars_have_together() -> None:
+    rng = np.random.default_rng(3)
+    pulls = []
+    for _ in range(50):
+        stars = [(rng.normal(25.0, 0.03, 3), np.full(3, 0.01)) for _ in range(10)]
+        medians = np.array([np.median(z) for z, _ in stars])
+        pulls.extend((medians - 25.0) / frame_errors(stars))
+    # 500 pulls: 3 %; a median of three is better by a tenth than that of many
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.15)
+    assert frame_errors([(np.array([25.0, 25.0]), np.full(2, 0.02))]) == pytest.approx(
+        0.02 / math.sqrt(2.0)
+    )
+
+
+def test_transparency_of_an_exposure_is_measured_once_however_many_chips_it_has() -> None:
+    rng = np.random.default_rng(4)
+    exposure, chip = (which.ravel() for which in np.mgrid[:6, :32])
+    airmass = np.linspace(1.0, 2.0, 6)
+    pulls = []
+    for _ in range(60):
+        sky = -0.2 * airmass + rng.normal(0.0, 0.02, 6)
+        z = 25.0 + rng.normal(0.0, 0.1, 32)[chip] + sky[exposure] + rng.normal(0.0, 0.01, 192)
+        night = exposure_zero_points(z, np.full(192, 0.01), exposure, chip)
+        found = extinction_from_frames(night.zero_points, night.errors, airmass, group=night.group)
+        pulls.append(abs(found.coefficient - 0.2) / found.error)
+    # the 68th percentile of 60 pulls is known to 12 %
+    assert np.percentile(pulls, 68.3) == pytest.approx(1.0, abs=0.3)
+
+
+def test_chips_that_exposures_do_not_share_have_zero_points_of_their_own() -> None:
+    exposure, chip = np.array([0, 0, 1, 2, 3, 3]), np.array([0, 1, 1, 2, 2, 3])
+    gains = np.array([0.0, 0.3, -0.5, 0.1])
+    sky = np.array([0.0, -0.1, -0.2, -0.3])
+    night = exposure_zero_points(
+        25.0 + sky[exposure] + gains[chip], np.full(6, 0.01), exposure, chip
+    )
+    assert night.group.tolist() == [0, 0, 1, 1]
+    assert night.zero_points == pytest.approx(25.0 + sky + [0.15, 0.15, -0.2, -0.2])
 
 
 def test_a_cloud_is_left_out() -> None:

@@ -69,6 +69,38 @@ def test_bad_pixels_are_filled_from_good_ones_however_far():
         fill_bad_pixels(image, np.ones_like(bad), size=5)
 
 
+@pytest.mark.parametrize(
+    ("shape", "hole"),
+    [((8, 400), np.s_[:, 100:160]), ((400, 300), np.s_[:, :150]), ((60, 60), np.s_[:59, :])],
+)
+def test_a_hole_of_any_size_is_filled_from_its_rim(shape, hole):
+    image = np.arange(shape[1], dtype=np.float32) + np.zeros(shape, dtype=np.float32)
+    bad = np.zeros(shape, dtype=bool)
+    bad[hole] = True
+    filled = fill_bad_pixels(image, bad, size=9)
+    assert np.isfinite(filled).all()
+    assert np.array_equal(filled[~bad], image[~bad])
+    # no value further from a pixel than the nearest good one and the half square about that
+    distance = ndimage.distance_transform_edt(bad)
+    assert (np.abs(filled - image)[bad] <= distance[bad] + 4).all()
+
+
+def test_a_master_flat_of_a_chip_with_a_dead_half_is_that_of_the_other_half():
+    dome, twilight = light(2e4, (200, 200)), light(3e4, (200, 200), seed=6)
+    dead = np.zeros(dome.shape, dtype=bool)
+    dead[:, :100] = True
+    dome, twilight = (
+        np.where(dead, np.float32(0.0), flat / np.median(flat[~dead])) for flat in (dome, twilight)
+    )
+    master = master_flat(dome, twilight, combine_type=1, bad=dead)
+    assert np.median(master[~dead]) == pytest.approx(1.0, abs=1e-3)
+    truth = light(1e9, (200, 200))
+    truth /= np.median(truth[~dead])
+    # noise of 20 000 adu a pixel, 0.5 %, in 5000 pixels a strip, and 1 % where the filter mirrors
+    strip = np.s_[:, 100:125]
+    assert np.median(master[strip] / truth[strip]) == pytest.approx(1.0, abs=5e-3)
+
+
 def test_flats_of_different_levels_give_one_of_median_one():
     bias = np.full((256, 256), 12.0, dtype=np.float32)
     frames = [light(level, seed=i) + bias for i, level in enumerate((8e3, 2e4, 3e4))]
@@ -166,6 +198,29 @@ def test_bad_pixels_of_a_flat_do_not_spoil_the_large_scales(truth):
     spoilt[bad] = 1e-4
     clean, other = master_flat(flat, flat), master_flat(spoilt, spoilt, bad=bad)
     assert np.abs(other[~bad] / clean[~bad] - 1).max() < 1e-3
+
+
+@pytest.mark.parametrize("part", [0.01, 0.05, 0.3])
+@pytest.mark.parametrize("level", [0.0, 0.002])
+def test_the_gain_does_not_know_of_pixels_without_light(part, level):
+    rng = np.random.default_rng(11)
+    mean = np.full((400, 400), 20000.0)
+    mean[:, : round(400 * part)] *= level
+    first, second = (
+        (rng.poisson(mean * GAIN) / GAIN + rng.normal(0.0, 5.0, mean.shape)).astype(np.float32)
+        for _ in range(2)
+    )
+    pair = pair_gain(first, second, read_noise=5.0)
+    assert abs(pair.gain - GAIN) < 4.0 * pair.gain_error
+    assert pair.gain_error < 0.01
+
+
+def test_saturated_pixels_are_no_measure_of_the_gain():
+    first, second = light(20000.0, seed=12), light(20000.0, seed=13)
+    for flat in (first, second):
+        flat[:, :13] = np.nan
+    pair = pair_gain(first, second, read_noise=NOISE)
+    assert abs(pair.gain - GAIN) < 4.0 * pair.gain_error
 
 
 def test_the_gain_does_not_depend_on_level_difference_vignetting_or_outliers():

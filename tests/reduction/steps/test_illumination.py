@@ -82,6 +82,47 @@ def test_gains_of_chips_are_not_taken_for_illumination() -> None:
     assert moved.surface.coefficients == pytest.approx(found.surface.coefficients, abs=1e-6)
 
 
+@pytest.mark.parametrize("crowded", [False, True])
+@pytest.mark.parametrize("number", [60, 150])
+def test_scatter_alone_is_no_illumination(number: int, *, crowded: bool) -> None:
+    rng = np.random.default_rng(4)
+    chip = {"ccd50": corners("ccd50")}
+    (left, right), (low, high) = ((side.min(), side.max()) for side in chip["ccd50"])
+    found = 0
+    for _ in range(40):
+        u, v = rng.uniform((left, low), (right, high), (number, 2)).T
+        if crowded:
+            middle = (left + right) / 2, (low + high) / 2
+            u, v = np.clip(rng.normal(middle, 100.0, (number, 2)), (left, low), (right, high)).T
+        z = 25.0 + rng.normal(0.0, 0.05, number)
+        fit = fit_illumination(u, v, z, np.arange(number) % 3, chips=chip, degree=3)
+        found += fit.surface.degree > 0
+    # three tests of a thousandth each: 0.12 in 40; clipped at 3 sigma they are a little weaker
+    assert found <= 2
+
+
+def test_the_formal_error_is_that_of_the_shape_over_a_chip() -> None:
+    rng = np.random.default_rng(5)
+    chip = {"ccd50": corners("ccd50")}
+    (left, right), (low, high) = ((side.min(), side.max()) for side in chip["ccd50"])
+    grid = np.meshgrid(np.linspace(left, right, 20), np.linspace(low, high, 20))
+
+    def bowl(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        return 0.1 * (((u - left) / (right - left)) ** 2 + ((v - low) / (high - low)) ** 2)
+
+    squares, errors = [], []
+    for _ in range(40):
+        u, v = rng.uniform((left, low), (right, high), (200, 2)).T
+        z = 25.0 + bowl(u, v) + rng.normal(0.0, 0.02, 200)
+        fit = fit_illumination(u, v, z, np.zeros(200, np.intp), chips=chip, degree=3)
+        assert fit.surface.degree == 2
+        miss = fit.surface.at(*grid) - bowl(*grid)
+        squares.append(np.var(miss))
+        errors.append(fit.error)
+    # 40 fits of five terms: known to 5 %
+    assert np.mean(errors) == pytest.approx(np.sqrt(np.mean(squares)), rel=0.15)
+
+
 def test_frame_follows_a_turned_chip() -> None:
     u, v, z, group = standards(100)
     found = fit_illumination(u, v, z, group, chips={n: corners(n) for n in CHIPS}, degree=2)

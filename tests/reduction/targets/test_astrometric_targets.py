@@ -167,20 +167,19 @@ def test_a_frame_without_stars_to_expect_keeps_its_pointing_and_says_so() -> Non
     assert verify(Made(cards={"ASTMODEL": ("affine", "")}), nothing) == 0
 
 
-@pytest.mark.parametrize("lit", [False, True])
-def test_a_header_says_that_magnitudes_have_an_illumination_correction(lit: bool) -> None:  # noqa: FBT001  # a parameter
+def calibrated_header(*, lit: bool, airmass: float | None = 1.2) -> dict[str, Any]:
+    """Cards of a calibrated frame, with an illumination correction or without."""
     ((raw, catalog, _),) = frames()
     whole = Section(0, 700, 0, 700)
     raw = Progenitor(
-        1, "RawScienceFrame", "V", raw.attributes | {"airmass": 1.2, "science": whole}, {}
+        1, "RawScienceFrame", "V", raw.attributes | {"airmass": airmass, "science": whole}, {}
     )
     zero = {"zero_point": 24.0, "zero_point_err": 0.01, "extinction": 0.1, "band": "V"}
+    zero |= {"aperture_radius": 12.0, "airmass": 1.0 if airmass is None else airmass}
     slots = {
         "raw": raw,
         "astrometric": own_of(raw, catalog, KNOWN),
-        "photometric": Progenitor(
-            2, "PhotometricParameters", "V", zero | {"aperture_radius": 12.0}, {}
-        ),
+        "photometric": Progenitor(2, "PhotometricParameters", "V", zero, {}),
         "illumination": Progenitor(3, "IlluminationCorrectionFrame", "V", {}, {}) if lit else None,
     }
     name = next(iter(INSTRUMENT.bands))
@@ -188,11 +187,24 @@ def test_a_header_says_that_magnitudes_have_an_illumination_correction(lit: bool
         "CalibratedScienceFrame", slots, instrument=INSTRUMENT, chip="ccd50", filter=name
     )
     made = CalibratedScienceFrame().compute(given, CalibratedScienceFrame.Parameters())
-    assert ("PHOTILL" in made.cards) == lit
-    header = fits.Header([(keyword, *card) for keyword, card in made.cards.items()])
+    return dict(made.cards)
+
+
+@pytest.mark.parametrize("lit", [False, True])
+def test_a_header_says_that_magnitudes_have_an_illumination_correction(lit: bool) -> None:  # noqa: FBT001  # a parameter
+    cards = calibrated_header(lit=lit)
+    assert ("PHOTILL" in cards) == lit
+    header = fits.Header([(keyword, *card) for keyword, card in cards.items()])
     for keyword in header["PHOT*"]:
         # the whole comment has room
-        assert header.cards[keyword].image.rstrip().endswith(made.cards[keyword][1])
+        assert header.cards[keyword].image.rstrip().endswith(cards[keyword][1])
+
+
+def test_a_header_with_an_extinction_has_the_airmass_that_it_was_taken_off_with() -> None:
+    assert calibrated_header(lit=False)["AIRMASS"] == (1.2, "airmass")
+    value, comment = calibrated_header(lit=False, airmass=None)["AIRMASS"]
+    assert value == 1.0
+    assert comment.startswith("not known")
 
 
 def solve_field(

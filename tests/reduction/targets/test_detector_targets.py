@@ -242,6 +242,22 @@ def test_a_gain_without_pairs_says_what_it_found(raws, made):
     assert np.isnan(twilight["nonlinearity"])
 
 
+def test_saturated_columns_of_flats_do_not_change_the_gain(raws, made):
+    slots = {
+        "bias": made["BiasFrame"][0], "read_noise": made["ReadNoise"][0],
+        "hot": made["HotPixelMap"][0], "raw_twilight_flats": [],
+    }  # fmt: skip
+    full = []
+    for flat in raws["DOME_FLAT"]:
+        pixels = flat.images["RAW"].copy()
+        rows, columns = flat["science"].slices
+        pixels[rows, columns.start : columns.start + 13] = 65535
+        full.append(replace(flat, images={"RAW": pixels}))
+    clean, _, _ = make(GainLinearity, raw_dome_flats=raws["DOME_FLAT"], **slots)
+    spoilt, _, _ = make(GainLinearity, raw_dome_flats=full, **slots)
+    assert spoilt["gain"] == pytest.approx(clean["gain"], abs=2.0 * clean["gain_error"])
+
+
 def test_flats_of_unusable_level_are_left_out_and_named_if_none_is_left(raws, made):
     slots = {
         "bias": made["BiasFrame"][0], "read_noise": made["ReadNoise"][0],
