@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["coadd_cards", "coadd_obscore"]
+__all__ = ["coadd_cards", "coadd_obscore", "regridded_cards"]
 
 import math
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reduction.coadding import CoaddedFrames
+    from reduction.instruments.base import Section
+    from reduction.steps.wcs import TanWcs
     from reduction.target import Inputs
 
 _ENHANCED: Final = 3
@@ -102,3 +104,18 @@ def _times(used: NDArray[np.void]) -> tuple[float, float]:
     """Start of the first and end of the last exposure, MJD."""
     start = used["mjd_obs"]
     return float(start.min()), float((start + used["exptime"] / _SECONDS).max())
+
+
+def regridded_cards(inputs: Inputs, part: TanWcs, box: Section) -> dict[str, tuple[Any, str]]:
+    """What the header of a regridded frame says, WCS in 1-based pixels."""
+    raw = inputs.raw
+    cards: dict[str, tuple[Any, str]] = {
+        "OBJECT": (raw["object"], "target as the observer named it"),
+        "MJD-OBS": (raw["mjd_obs"], "[d] start (UTC)"),
+        "EXPTIME": (raw["exptime"], "[s] exposure time"),
+        "BUNIT": ("adu", "unit of the pixels"),
+        "FIELD": (own_field(inputs).name, "field that the grid belongs to"),
+        "GRIDX": (box.x0 + 1, "column of the grid of the first pixel"),
+        "GRIDY": (box.y0 + 1, "row of the grid of the first pixel"),
+    }
+    return cards | {keyword: (value, "") for keyword, value in part.to_cards().items()}

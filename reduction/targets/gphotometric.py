@@ -6,22 +6,27 @@ __all__ = ["GPhotometric"]
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import frames_of_field
+from reduction.field_photometry import (
+    check_standards,
+    in_one_system,
+    measurements_of,
+    search_distance,
+    standards_of,
+    stars_of,
+)
 from reduction.frame_keys import frame_key
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
-from reduction.steps.global_photometry import link_stars, solve_zero_points
+from reduction.steps.global_photometry import solve_zero_points
 from reduction.steps.photometry import expected_errors
-from reduction.steps.sources import SourceFlag
-from reduction.steps.transformation import PIVOT
 from reduction.target import Anchor, FieldTarget, Inputs, Made
 from reduction.zero_points import ZERO_POINT_DTYPE, ZERO_POINT_TABLE
-from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
-    from reduction.frame_keys import FrameKey
+    from reduction.field_photometry import Measurements
     from reduction.steps.global_photometry import GlobalZeroPoints
     from reduction.target import Progenitor
 
@@ -37,32 +42,8 @@ _CHANGED_MAG = 0.01
 _SANE = 0.5
 _POGSON = 2.5 / math.log(10.0)
 
-#: Part of the signal to noise that is asked of the flux measured: noise may have lowered it.
-_FAINTEST = 0.5
-
 #: Errors of a median of normal values, 1.25 sigma over the root of their number, that are chance.
 _BY_CHANCE = 3.0 * 1.25
-#: Search distance where the seeing is better than twice it, arcsec.
-_NEAREST: Final = 1.0
-
-
-@dataclass(slots=True)
-class _Measurements:
-    """Sources of all frames: which frame, where, how bright, and what a catalogue says.
-
-    ``standard`` is the camera's own magnitude of a star of ``color``; ``term`` is the colour term
-    of the frame's camera and filter.
-    """
-
-    frame: NDArray[np.intp]
-    ra: NDArray[np.float64]
-    dec: NDArray[np.float64]
-    magnitude: NDArray[np.float64]
-    error: NDArray[np.float64]
-    standard: NDArray[np.float64]
-    standard_error: NDArray[np.float64]
-    color: NDArray[np.float64]
-    term: NDArray[np.float64]
 
 
 class GPhotometric(FieldTarget):
@@ -173,12 +154,17 @@ class GPhotometric(FieldTarget):
         """Link the stars, solve, and say how each frame stands."""
         lists = inputs.source_lists
         known = {frame_key(f): f for f in inputs.source_catalogues}
-        found = _measurements(lists, known, parameters)
-        _check_standards(found, len(lists), inputs.filter)
-        star = _stars(found, parameters.SEARCH_DISTANCE or _distance(lists))
-        star, shift = _in_one_system(found, star)
+        found = measurements_of(
+            lists,
+            known,
+            flux_type=parameters.FLUX_TYPE,
+            signal_to_noise=parameters.MIN_SIGNAL_TO_NOISE,
+        )
+        check_standards(found, len(lists), inputs.filter)
+        star = stars_of(found, parameters.SEARCH_DISTANCE or search_distance(lists))
+        star, shift = in_one_system(found, star)
         kept = star >= 0
-        standard, error = _standards(found, star, shift)
+        standard, error = standards_of(found, star, shift)
         solution = _solved(
             found.frame[kept],
             star[kept],
@@ -246,97 +232,6 @@ class GPhotometric(FieldTarget):
         below.set(xlabel="frame", ylabel="mag")
 
 
-def _measurements(
-    lists: list[Progenitor],
-    known: Mapping[FrameKey, Progenitor],
-    parameters: GPhotometric.Parameters,
-) -> _Measurements:
-    """Clean, significant sources of all frames, in the order of the frames."""
-    parts: list[tuple[NDArray[Any], ...]] = []
-    terms = {(one.instrument, one.filter): float(one["color_term"]) for one in known.values()}
-    for number, frame in enumerate(lists):
-        rows = frame.rows
-        flux, error = rows[parameters.FLUX_TYPE], rows[parameters.FLUX_TYPE + "_err"]
-        standard, standard_error = np.full((2, len(rows)), np.nan)
-        color = np.full(len(rows), np.nan)
-        term = terms.get((frame.instrument, frame.filter), frame["color_term"] or 0.0)
-        catalogue = known.get(frame_key(frame))
-        if catalogue is not None:
-            stars = catalogue.tables["STANDARDS"]
-            stars = stars[(stars["used"] > 0) & (stars["source"] < len(rows))]
-            standard[stars["source"]] = stars["mag"] - stars["of_color"]
-            standard_error[stars["source"]] = stars["mag_err"]
-            color[stars["source"]] = stars["color"]
-            term = float(catalogue["color_term"])
-        safe = np.where(flux > 0, flux, np.nan)
-        good = (rows["flags"] & ~int(SourceFlag.MERGED)) == 0
-        good &= safe > _FAINTEST * parameters.MIN_SIGNAL_TO_NOISE * error
-        good &= np.isfinite(rows["ra"]) & np.isfinite(rows["dec"]) & bool(frame["n_ref"])
-        parts.append(
-            (
-                np.full(int(good.sum()), number),
-                rows["ra"][good],
-                rows["dec"][good],
-                -2.5 * np.log10(safe[good]),
-                1.0857362 * (error / safe)[good],
-                standard[good],
-                standard_error[good],
-                color[good],
-                np.full(int(good.sum()), term),
-            )
-        )
-    numbers, *columns = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return _Measurements(numbers.astype(np.intp), *columns)
-
-
-def _check_standards(found: _Measurements, frames: int, band: str) -> None:
-    if not np.isfinite(found.standard).any():
-        message = (
-            f"none of the field's {frames} frames in {band} has a standard star to tie the "
-            "others to"
-        )
-        raise UnprocessableError(message)
-
-
-def _distance(lists: list[Progenitor]) -> float:
-    """Within which sources are one star: what tells stars apart, if positions are no worse."""
-    seeing = _median(np.array([one["seeing"] or np.nan for one in lists], np.float64))
-    return max(_NEAREST, 0.5 * seeing)
-
-
-def _stars(found: _Measurements, distance: float) -> NDArray[np.intp]:
-    """Number of each measurement's star; standards on one frame only are stars too."""
-    star = link_stars(found.ra, found.dec, found.frame, radius=distance)
-    alone = np.flatnonzero((star < 0) & np.isfinite(found.standard))
-    star[alone] = star.max(initial=-1) + 1 + np.arange(len(alone))
-    return star
-
-
-def _in_one_system(
-    found: _Measurements, star: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Numbers of stars anew, and what brings magnitudes to the standard system.
-
-    A star without a known colour is one star for each colour term that it is seen with.
-    """
-    color = np.full(int(star.max(initial=-1)) + 1, np.nan)
-    has = (star >= 0) & np.isfinite(found.color)
-    color[star[has]] = found.color[has]
-    linked = np.flatnonzero(star >= 0)
-    shift = np.full(len(star), np.nan)
-    shift[linked] = found.term[linked] * (color[star[linked]] - PIVOT)
-    known = np.isfinite(shift)
-    _, term = np.unique(found.term, return_inverse=True)
-    system = np.where(known, 0, term + 1)
-    key = star[linked] * (term.max(initial=0) + 2) + system[linked]
-    _, number = np.unique(key, return_inverse=True)
-    numbers = np.full(len(star), -1)
-    numbers[linked] = number
-    alone = np.bincount(number)[number] == 1
-    numbers[linked[alone & ~np.isfinite(found.standard[linked])]] = -1
-    return numbers, np.where(known, shift, 0.0)
-
-
 def _solved(  # what is solved for
     frame: NDArray[np.intp],
     star: NDArray[np.intp],
@@ -371,25 +266,13 @@ def _solved(  # what is solved for
     return solve(np.where(sane, expected_errors(error, np.where(sane, excess, 0.0)), error))
 
 
-def _standards(
-    found: _Measurements, star: NDArray[np.intp], shift: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Catalogue magnitude and error of each star, NaN for none."""
-    count = int(star.max(initial=-1)) + 1
-    standard, error = np.full((2, count), np.nan)
-    has = (star >= 0) & np.isfinite(found.standard)
-    standard[star[has]] = (found.standard + shift)[has]
-    error[star[has]] = found.standard_error[has]
-    return standard, error
-
-
 def _seen(solution: GlobalZeroPoints, star: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Which stars have a measurement that was used."""
     return np.bincount(star[solution.used], minlength=len(solution.magnitudes)) > 0
 
 
 def _table(
-    lists: list[Progenitor], found: _Measurements, solution: GlobalZeroPoints
+    lists: list[Progenitor], found: Measurements, solution: GlobalZeroPoints
 ) -> NDArray[np.void]:
     table = np.zeros(len(lists), ZERO_POINT_DTYPE)
     for number, frame in enumerate(lists):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute
+from reduction.coadd_facts import regridded_cards
 from reduction.comparison import changed, differs, differs_in_part
 from reduction.depends import calibration, in_field, of_frame, raw_frame
 from reduction.detection import is_clean, signal_to_noise
@@ -209,7 +210,7 @@ class RegriddedFrame(FrameInFieldTarget):
                 "good_fraction": float(covers.mean()),
             },
             tables={"STARS": stars},
-            cards=_cards(inputs, part, box),
+            cards=regridded_cards(inputs, part, box),
         )
 
     @staticmethod
@@ -332,11 +333,7 @@ class RegriddedFrame(FrameInFieldTarget):
 
     def plot(self, figure: Figure) -> None:
         """Draw image and mask, and the stars' widths before and after."""
-        from reduction.plots import (
-            show_image,
-            show_mask,
-            show_points,
-        )
+        from reduction.plots import show_image, show_mask, show_points
 
         axes = figure.subplots(1, 3)
         show_image(axes[0], self.images["IMAGE"], title="image", unit="adu")
@@ -400,17 +397,3 @@ def _widths(stars: NDArray[np.void], usual: float | None, pixel_scale: float) ->
 
 def _median(values: NDArray[np.float64]) -> float:
     return float(np.median(values)) if len(values) else math.nan
-
-
-def _cards(inputs: Inputs, part: TanWcs, box: Section) -> dict[str, tuple[Any, str]]:
-    raw = inputs.raw
-    cards: dict[str, tuple[Any, str]] = {
-        "OBJECT": (raw["object"], "target as the observer named it"),
-        "MJD-OBS": (raw["mjd_obs"], "[d] start (UTC)"),
-        "EXPTIME": (raw["exptime"], "[s] exposure time"),
-        "BUNIT": ("adu", "unit of the pixels"),
-        "FIELD": (own_field(inputs).name, "field that the grid belongs to"),
-        "GRIDX": (box.x0 + 1, "column of the grid of the first pixel"),
-        "GRIDY": (box.y0 + 1, "row of the grid of the first pixel"),
-    }
-    return cards | {keyword: (value, "") for keyword, value in part.to_cards().items()}
