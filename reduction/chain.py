@@ -109,11 +109,13 @@ class Examiner:
             if f.failure
         )
         inputs = {name: f.products for name, f in filled.items()}
-        try:
-            values = self._parameters(target)
-        except ParameterError as error:
-            text = f"{target.identity}: {error}{self._set_by(target, error)}"
-            failures = (*failures, Reason(ReasonKind.WRONG_PARAMETER, "", text))
+        values: dict[str, Any] = {}
+        if not failures:
+            try:
+                values = self._parameters(target)
+            except ParameterError as error:
+                text = f"{target.identity}: {error}{self._set_by(target, error)}"
+                failures = (Reason(ReasonKind.WRONG_PARAMETER, "", text),)
         if failures:
             return Verdict(
                 target, VerdictKind.UNMAKEABLE, failures, inputs=inputs, considered=considered

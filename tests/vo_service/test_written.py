@@ -55,7 +55,7 @@ def test_every_command_exists_with_its_options_and_values(words, written):
         command.make_parser(context).parse_args(list(rest))
         return
     params = _anywhere(command).make_context(command.name, list(rest)).params
-    if "class_name" in params:
+    if params.get("class_name") is not None:
         assert params["class_name"] in CLASSES
     for key in params.get("settings", ()):
         name, _, parameter = key.partition(".")
