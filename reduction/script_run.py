@@ -156,17 +156,29 @@ def _wait(folder: Path, seconds: float) -> str:
 def _ended(pid: int, seconds: float, printed: IO[bytes]) -> bool:
     """Wait until a process has ended; whether it did so in time.
 
-    It is left a zombie, which keeps the number of its group from being anybody else's. What was
-    printed is cut where it gets too long.
+    It is left a zombie, which keeps the number of its group from being anybody else's.
     """
     end = time.monotonic() + seconds
     while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         if time.monotonic() > end:
             return False
-        if os.fstat(printed.fileno()).st_size > _PRINTED_MOST:
-            printed.truncate(0)  # it is written at its end, wherever that is
+        _cut(printed)
         time.sleep(_LOOK_S)
     return True
+
+
+def _cut(printed: IO[bytes]) -> None:
+    """Leave the end alone of what was printed, where it got too long.
+
+    It is written at its end, wherever that is, also by the process that goes on.
+    """
+    size = os.fstat(printed.fileno()).st_size
+    if size > _PRINTED_MOST:
+        printed.seek(size - _SAID)
+        last = printed.read()[-_SAID:]
+        printed.truncate(0)
+        printed.write(last)
+        printed.flush()
 
 
 def _fail(script: Script, failure: tuple[str, str] | None, said: str) -> None:

@@ -97,7 +97,9 @@ def test_an_object_that_is_not_there_or_a_file_that_cannot_be_is_said(
 
 def test_the_script_of_the_guide_does_what_it_says(night: Archive, tmp_path: Path) -> None:
     guide = (ROOT / "docs" / "guide" / "scripts.rst").read_text()
-    source = re.search(r"(    import numpy as np\n.*?)\nor, to replace", guide, re.DOTALL)
+    source = re.search(
+        r"(    from dataclasses import dataclass\n.*?)\nor, to replace", guide, re.DOTALL
+    )
     assert source
     path = tmp_path / "mine.py"
     path.write_text(dedent(source[1]))
