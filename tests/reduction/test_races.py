@@ -87,7 +87,7 @@ def test_trouble_that_passes_leaves_the_target_as_it_was(
 ) -> None:
     raw = ToyImage.get(raw="science.fits").bias.raw_bias_frames[0]
     edit(archive, raw.object_id, "is_valid", 0, why="x")
-    name = {"disk": "write_images", "database": "_fetch"}[trouble]
+    name = {"disk": "write_images", "database": "fetch"}[trouble]
     error: Exception = OSError(errno.ENOSPC, "No space left on device")
     if trouble == "database":
         error = BusyError("the database takes no further connection")
