@@ -11,7 +11,7 @@ import zlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from reduction.reference_columns import fits_columns, named, votable_columns
+from reduction.reference_columns import FileColumns, fits_columns, named, votable_columns
 from reduction.steps.reference import (
     ReferenceKind,
     ReferenceTable,
@@ -62,14 +62,15 @@ def read_reference(
         As :func:`load_reference`.
     """
     try:
-        found = named(_columns(_unpacked(content)), columns)
-        return parse_reference(found, _kind(found))
+        there = _columns(_unpacked(content))
+        found = named(there, columns)
+        return parse_reference(found, _kind(found, list(there.texts)))
     except IngestError as error:
         raise IngestError(name, error.what) from error
 
 
-def _kind(columns: Mapping[str, Sequence[str]]) -> ReferenceKind:
-    """Form of a catalogue.
+def _kind(columns: Mapping[str, Sequence[str]], there: Sequence[str]) -> ReferenceKind:
+    """Form of a catalogue with these columns under our names, of a file with those.
 
     Raises
     ------
@@ -81,8 +82,8 @@ def _kind(columns: Mapping[str, Sequence[str]]) -> ReferenceKind:
     except IngestError:
         missing = [word for word in _POSITION if word not in columns]
         if len(missing) == len(_POSITION):
-            raise
-        what = f"found no column for {', '.join(missing)} among {', '.join(columns)}"
+            return recognise_reference(there)
+        what = f"found no column for {', '.join(missing)} among {', '.join(there)}"
         what += f"; `--column {missing[0]}=COLUMN` says which it is"
         raise IngestError("", what) from None
 
@@ -103,8 +104,8 @@ def _unpacked(content: bytes) -> bytes:
         raise IngestError("", f"found {error}, expected a whole CSV, FITS or VOTable") from error
 
 
-def _columns(content: bytes) -> Mapping[str, Sequence[str]]:
-    """Texts by column name."""
+def _columns(content: bytes) -> FileColumns:
+    """Columns as the file has them."""
     if content.startswith(_FITS):
         return fits_columns(content)
     if content.lstrip().startswith(_XML):
@@ -122,4 +123,4 @@ def _columns(content: bytes) -> Mapping[str, Sequence[str]]:
         if len(row) != len(heading):
             what = f"found {len(row)} fields in row {number}, expected {len(heading)}"
             raise IngestError("", what)
-    return dict(zip(heading, zip(*body, strict=True), strict=True))
+    return FileColumns(dict(zip(heading, zip(*body, strict=True), strict=True)))
