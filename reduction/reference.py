@@ -115,10 +115,16 @@ def _columns(content: bytes) -> FileColumns:
     except UnicodeDecodeError as error:
         what = f"found {error}, expected a whole CSV file in UTF-8, a FITS table or a VOTable"
         raise IngestError("", what) from error
-    rows = [row for row in csv.reader(io.StringIO(text)) if row]
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+    except csv.Error as error:  # as a quote that is never closed
+        raise IngestError("", f"found {error}, expected a whole CSV file") from error
     if len(rows) < 2:  # a heading and a star
         raise IngestError("", f"found {len(rows)} lines, expected a heading and at least a row")
     heading, *body = rows
+    twice = next((name for name in heading if name and heading.count(name) > 1), "")
+    if twice:
+        raise IngestError("", f"found two columns {twice}, expected names that differ")
     for number, row in enumerate(body, start=2):
         if len(row) != len(heading):
             what = f"found {len(row)} fields in row {number}, expected {len(heading)}"

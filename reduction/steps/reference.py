@@ -146,7 +146,17 @@ def parse_reference(columns: Columns, kind: ReferenceKind | None = None) -> Refe
         found = f"ra {ra[row]:g}, dec {dec[row]:g} in row {row + 1}"
         raise IngestError("", f"found {found}, expected 0 <= ra < 360 and -90 <= dec <= 90")
     name, mag, err = _PARSERS[kind](columns)
+    _refuse_nul(name, mag)
     return ReferenceTable(np.asarray(name, dtype=np.str_), ra, dec, mag, err, _motion(columns))
+
+
+def _refuse_nul(names: Sequence[str], bands: Mapping[str, Array]) -> None:
+    """Refuse what no database can hold as text."""
+    row = next((row for row, name in enumerate(names, start=1) if "\0" in name), 0)
+    band = next((band for band in bands if "\0" in band), "")
+    if row or band:
+        found = f"name {names[row - 1]!r} in row {row}" if row else f"column {band!r}"
+        raise IngestError("", f"found {found}, expected a text without NUL")
 
 
 def _motion(columns: Columns) -> dict[str, Array]:
@@ -207,7 +217,7 @@ def _native(columns: Columns) -> _Parsed:
 def _numbers(columns: Columns, name: str) -> Array:
     """Numbers of a column, NaN where it is empty; anything else is refused with its row."""
     values = np.array([_number(text) for text in columns[name]], dtype=np.float64)
-    for row in map(int, np.flatnonzero(np.isnan(values))):
+    for row in map(int, np.flatnonzero(~np.isfinite(values))):
         text = columns[name][row].strip()
         if text.lower() not in _NOTHING:
             found = f"column {name}, row {row + 1}: found {text!r}"

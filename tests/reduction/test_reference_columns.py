@@ -168,3 +168,14 @@ def test_a_flux_that_is_named_a_magnitude_is_refused() -> None:
     table = Table({**VIZIER, "F": [1.0, 2.0]}, units={**UNITS, "F": "Jy"})
     with pytest.raises(IngestError, match="unit Jy of column F for V, expected mag"):
         read(table, own={"V": "F", "e_V": "e_Vmag"})
+
+
+def test_text_of_a_fits_table_that_is_not_utf_8_is_refused() -> None:
+    stream = io.BytesIO()
+    Table({"name": np.array([b"Sk\xe5ne"]), "ra": [1.0], "dec": [2.0]}).write(
+        stream, format="fits"
+    )
+    with pytest.raises(
+        IngestError, match=r"stars.fits: found 'utf-8' codec.*expected a whole FITS"
+    ):
+        read_reference(stream.getvalue(), "stars.fits")
