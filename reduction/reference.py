@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _GZIP: Final = b"\x1f\x8b"
+#: Bytes at a file's beginning that say what it is, white space before XML among them.
+_HEAD: Final = 1000
 _FITS: Final = b"SIMPLE  ="
 _XML: Final = (b"<?xml", b"<VOTABLE")
 _POSITION: Final = ("name", "ra", "dec")
@@ -88,8 +90,21 @@ def _kind(columns: Mapping[str, Sequence[str]], there: Sequence[str]) -> Referen
         raise IngestError("", what) from None
 
 
-def media_type(content: bytes) -> str:
-    """Media type of a catalogue file, by its bytes."""
+def media_type(path: Path) -> str:
+    """Media type of a catalogue file, or of what is gzipped in it, by its first bytes.
+
+    Raises
+    ------
+    IngestError
+        If it is a broken gzip file.
+    """
+    try:
+        with path.open("rb") as stream:
+            packed = stream.read(len(_GZIP)) == _GZIP
+        with gzip.open(path) if packed else path.open("rb") as stream:
+            content = stream.read(_HEAD)
+    except (OSError, EOFError, zlib.error) as error:
+        raise IngestError(path.name, f"found {error}, expected a whole gzip file") from error
     if content.startswith(_FITS):
         return "application/fits"
     if content.lstrip().startswith(_XML):
