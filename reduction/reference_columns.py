@@ -6,6 +6,8 @@ __all__ = ["FileColumns", "fits_columns", "named", "votable_columns"]
 
 import io
 import re
+import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +19,7 @@ from schemas.deferred import deferred
 from schemas.errors import IngestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from astropy import table, units
     from astropy.io import fits, votable
@@ -179,8 +181,9 @@ def _said(texts: Columns, own: Mapping[str, str]) -> dict[str, str]:
 
 
 def _may_be_band(columns: FileColumns, name: str) -> bool:
+    """Whether a column is in magnitudes, or called so (and refused later where it is not)."""
     unit = columns.units.get(name)
-    return unit is None or _factor(unit, name) is not None
+    return unit is None or _VIZIER.fullmatch(name) is not None or _factor(unit, name) is not None
 
 
 def _converted(columns: FileColumns, ours: str, theirs: str, *, used: bool) -> Sequence[str]:
@@ -205,6 +208,8 @@ def _converted(columns: FileColumns, ours: str, theirs: str, *, used: bool) -> S
 def _factor(unit: Any, ours: str) -> float | None:  # noqa: ANN401  # a unit of any kind
     """What numbers in a unit are multiplied with to be in ours; None where it does not fit."""
     wanted = units.Unit(_UNITS.get(ours, "mag"))
+    if isinstance(unit, units.UnrecognizedUnit):  # by the rules of FITS, as mag(AB) is
+        unit = units.Unit(str(unit), parse_strict="silent")
     plain = getattr(unit, "function_unit", unit)  # magnitudes of a system are magnitudes
     if wanted == units.yr:
         return 1.0 if plain == units.yr else None  # a date in days is no number of years
@@ -231,7 +236,7 @@ def fits_columns(content: bytes) -> FileColumns:
         If it has no table, or cannot be read.
     """
     try:
-        with fits.open(io.BytesIO(content), memmap=False) as hdus:
+        with _quiet(), fits.open(io.BytesIO(content), memmap=False) as hdus:
             first = next((hdu for hdu in hdus if isinstance(hdu.data, np.recarray)), None)
             found = None if first is None else table.Table.read(first)
         if found is not None:
@@ -252,12 +257,21 @@ def votable_columns(content: bytes) -> FileColumns:
         If it cannot be read.
     """
     try:
-        read = votable.parse_single_table(io.BytesIO(content))
-        found = read.to_table(use_names_over_ids=True)
+        with _quiet():
+            read = votable.parse_single_table(io.BytesIO(content))
+            found = read.to_table(use_names_over_ids=True)
         marked = {_UCDS.get(str(one.ucd).lower(), ""): one.name for one in reversed(read.fields)}
         return _file_columns(found, marked)
     except Exception as error:  # astropy raises many kinds for a broken document
         raise IngestError("", f"found {error}, expected a whole VOTable") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No word of units that are not known: where they matter they are refused."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _file_columns(found: table.Table, marked: Mapping[str, str] | None = None) -> FileColumns:

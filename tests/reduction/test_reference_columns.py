@@ -170,6 +170,27 @@ def test_a_flux_that_is_named_a_magnitude_is_refused() -> None:
         read(table, own={"V": "F", "e_V": "e_Vmag"})
 
 
+@pytest.mark.parametrize("form", ["fits", "votable"])
+def test_magnitudes_of_a_system_are_magnitudes_and_what_is_not_known_is_none(form: str) -> None:
+    table = Table({**VIZIER, "FeH": [0.1, -0.2], "e_FeH": [0.1, 0.1]}, units=UNITS)
+    table["Vmag"].unit, table["FeH"].unit = "Pa", "eV"
+    stream = io.BytesIO()
+    table.write(stream, format=form)
+    content = stream.getvalue()
+    if form == "fits":
+        content = content.replace(b"'Pa      '", b"'mag(AB) '")
+        content = content.replace(b"'eV      '", b"'[Sun]   '")
+    else:
+        content = content.replace(b'"Pa"', b'"mag(AB)"').replace(b'"eV"', b'"[Sun]"')
+    assert content.count(b"mag(AB)") == content.count(b"[Sun]") == 1
+    assert set(read_reference(content, "stars").mags) == {"V"}
+
+
+def test_a_column_called_a_magnitude_that_is_a_flux_is_refused() -> None:
+    with pytest.raises(IngestError, match="unit Jy of column Vmag for V, expected mag"):
+        read(Table(VIZIER, units={**UNITS, "Vmag": "Jy"}))
+
+
 def test_text_of_a_fits_table_that_is_not_utf_8_is_refused() -> None:
     stream = io.BytesIO()
     Table({"name": np.array([b"Sk\xe5ne"]), "ra": [1.0], "dec": [2.0]}).write(
