@@ -48,7 +48,6 @@ else:
 _LOG = logging.getLogger(__name__)
 _SUFFIXES = (".fits", ".fit", ".fts")
 _PACKED = ("", ".gz", ".fz")
-_HEAD = 1000
 
 
 @dataclass(slots=True)
@@ -284,48 +283,65 @@ def ingest_references(
     Returns
     -------
     int
-        Number of stars; 0 if the file is there already.
+        Number of stars; 0 if the file is there already, read with the same columns.
 
     Raises
     ------
     IngestError
         If the file cannot be read as a catalogue.
     """
+    asked = dict(columns or {})
     digest = checksum(path)
+    key = hash_of(["ReferenceCatalogue", digest, *([asked] if asked else [])])
     with archive.transaction() as session:
-        known = select(Product.product_id).join(File, File.file_id == Product.file_id)
-        known = known.where(Product.class_name == "ReferenceCatalogue", File.sha256 == digest)
-        if session.scalar(known) is not None:
+        if session.scalar(select(Product.product_id).where(Product.key == key)) is not None:
             return 0
-    table = load_reference(path, columns or {})
-    with path.open("rb") as stream:
-        form = media_type(stream.read(_HEAD))
-    stored = archive.storage.copy_in(path, "reference", "".join(path.suffixes[-2:]))
-    key = hash_of(["ReferenceCatalogue", stored.sha256])
-    with archive.transaction() as session:
-        number = _register_file(session, stored, path, form)
-        if number is None:
+        there = session.scalar(select(File.file_id).where(File.sha256 == digest))
+    table = load_reference(path, asked)
+    if there is None:
+        stored = archive.storage.copy_in(path, "reference", "".join(path.suffixes[-2:]))
+        form = media_type(path)
+
+    def work(session: Session) -> int:
+        """Register the file, if it is new, and its stars in one transaction; how many."""
+        number = _register_file(session, stored, path, form) if there is None else there
+        if number is None:  # somebody else was faster
+            number = session.scalars(select(File.file_id).where(File.sha256 == digest)).one()
+        catalogue = _register_catalogue(session, key, number, name, asked, len(table.ra))
+        if catalogue is None:
             return 0
-        catalogue = Product(
+        session.execute(insert(ReferenceSource), list(_star_rows(catalogue, table)))
+        mark_users_of_catalogue(session, archive.registry, table.ra, table.dec)
+        return len(table.ra)
+
+    return archive.transact(work)
+
+
+def _register_catalogue(
+    session: Session, key: str, file_number: int, name: str, asked: Mapping[str, str], n_stars: int
+) -> int | None:
+    """Number of a new catalogue; None if it is there."""
+    statement = (
+        upsert(Product)
+        .values(
             class_name="ReferenceCatalogue",
             key=key,
             content_hash=key,
             recipe_version="raw",
-            process_params={},
-            attributes={"name": name, "n_stars": len(table.ra)},
+            process_params=asked,
+            attributes={"name": name, "n_stars": n_stars},
             instrument="",
             chip="",
             filter="",
-            file_id=number,
+            file_id=file_number,
         )
-        session.add(catalogue)
-        session.flush()
-        session.execute(insert(ReferenceSource), list(_star_rows(catalogue, table)))
-        mark_users_of_catalogue(session, archive.registry, table.ra, table.dec)
-    return len(table.ra)
+        .on_conflict_do_nothing(index_elements=[Product.key])
+        .returning(Product.product_id)
+    )
+    return session.scalars(statement).one_or_none()
 
 
-def _star_rows(catalogue: Product, table: ReferenceTable) -> Iterator[dict[str, Any]]:
+def _star_rows(catalogue: int, table: ReferenceTable) -> Iterator[dict[str, Any]]:
     def known(values: Mapping[str, NDArray[np.float64]], star: int) -> dict[str, float]:
         """Values of one star, by band, where there are any."""
         return {
@@ -341,7 +357,7 @@ def _star_rows(catalogue: Product, table: ReferenceTable) -> Iterator[dict[str, 
 
     for star, (ra, dec) in enumerate(zip(table.ra.tolist(), table.dec.tolist(), strict=True)):
         yield {
-            "product_id": catalogue.product_id,
+            "product_id": catalogue,
             "source_number": star,
             "name": str(table.name[star]),
             "ra": ra,

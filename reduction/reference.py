@@ -11,7 +11,7 @@ import zlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from reduction.reference_columns import fits_columns, named, votable_columns
+from reduction.reference_columns import FileColumns, fits_columns, named, votable_columns
 from reduction.steps.reference import (
     ReferenceKind,
     ReferenceTable,
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _GZIP: Final = b"\x1f\x8b"
+#: Bytes at a file's beginning that say what it is, white space before XML among them.
+_HEAD: Final = 1000
 _FITS: Final = b"SIMPLE  ="
 _XML: Final = (b"<?xml", b"<VOTABLE")
 _POSITION: Final = ("name", "ra", "dec")
@@ -62,14 +64,15 @@ def read_reference(
         As :func:`load_reference`.
     """
     try:
-        found = named(_columns(_unpacked(content)), columns)
-        return parse_reference(found, _kind(found))
+        there = _columns(_unpacked(content))
+        found = named(there, columns)
+        return parse_reference(found, _kind(found, list(there.texts)))
     except IngestError as error:
         raise IngestError(name, error.what) from error
 
 
-def _kind(columns: Mapping[str, Sequence[str]]) -> ReferenceKind:
-    """Form of a catalogue.
+def _kind(columns: Mapping[str, Sequence[str]], there: Sequence[str]) -> ReferenceKind:
+    """Form of a catalogue with these columns under our names, of a file with those.
 
     Raises
     ------
@@ -81,14 +84,27 @@ def _kind(columns: Mapping[str, Sequence[str]]) -> ReferenceKind:
     except IngestError:
         missing = [word for word in _POSITION if word not in columns]
         if len(missing) == len(_POSITION):
-            raise
-        what = f"found no column for {', '.join(missing)} among {', '.join(columns)}"
+            return recognise_reference(there)
+        what = f"found no column for {', '.join(missing)} among {', '.join(there)}"
         what += f"; `--column {missing[0]}=COLUMN` says which it is"
         raise IngestError("", what) from None
 
 
-def media_type(content: bytes) -> str:
-    """Media type of a catalogue file, by its bytes."""
+def media_type(path: Path) -> str:
+    """Media type of a catalogue file, or of what is gzipped in it, by its first bytes.
+
+    Raises
+    ------
+    IngestError
+        If it is a broken gzip file.
+    """
+    try:
+        with path.open("rb") as stream:
+            packed = stream.read(len(_GZIP)) == _GZIP
+        with gzip.open(path) if packed else path.open("rb") as stream:
+            content = stream.read(_HEAD)
+    except (OSError, EOFError, zlib.error) as error:
+        raise IngestError(path.name, f"found {error}, expected a whole gzip file") from error
     if content.startswith(_FITS):
         return "application/fits"
     if content.lstrip().startswith(_XML):
@@ -103,8 +119,8 @@ def _unpacked(content: bytes) -> bytes:
         raise IngestError("", f"found {error}, expected a whole CSV, FITS or VOTable") from error
 
 
-def _columns(content: bytes) -> Mapping[str, Sequence[str]]:
-    """Texts by column name."""
+def _columns(content: bytes) -> FileColumns:
+    """Columns as the file has them."""
     if content.startswith(_FITS):
         return fits_columns(content)
     if content.lstrip().startswith(_XML):
@@ -114,12 +130,18 @@ def _columns(content: bytes) -> Mapping[str, Sequence[str]]:
     except UnicodeDecodeError as error:
         what = f"found {error}, expected a whole CSV file in UTF-8, a FITS table or a VOTable"
         raise IngestError("", what) from error
-    rows = [row for row in csv.reader(io.StringIO(text)) if row]
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+    except csv.Error as error:  # as a quote that is never closed
+        raise IngestError("", f"found {error}, expected a whole CSV file") from error
     if len(rows) < 2:  # a heading and a star
         raise IngestError("", f"found {len(rows)} lines, expected a heading and at least a row")
     heading, *body = rows
+    twice = next((name for name in heading if name and heading.count(name) > 1), "")
+    if twice:
+        raise IngestError("", f"found two columns {twice}, expected names that differ")
     for number, row in enumerate(body, start=2):
         if len(row) != len(heading):
             what = f"found {len(row)} fields in row {number}, expected {len(heading)}"
             raise IngestError("", what)
-    return dict(zip(heading, zip(*body, strict=True), strict=True))
+    return FileColumns(dict(zip(heading, zip(*body, strict=True), strict=True)))

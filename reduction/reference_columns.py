@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-__all__ = ["fits_columns", "named", "votable_columns"]
+__all__ = ["FileColumns", "fits_columns", "named", "votable_columns"]
 
 import io
 import re
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from reduction.steps.reference import ReferenceKind, columns_of, recognise_reference
 from schemas.deferred import deferred
 from schemas.errors import IngestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from astropy import table, units
     from astropy.io import fits, votable
@@ -31,60 +36,198 @@ _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "name": ("name", "id", "source_id", "designation", "main_id", "objid", "recno"),
     "ra": ("ra", "ra_icrs", "_raj2000", "raj2000", "ra_j2000", "alpha_j2000"),
     "dec": ("dec", "de_icrs", "dec_icrs", "_dej2000", "dej2000", "dec_j2000", "delta_j2000"),
+    "pmra": ("pmra", "pm_ra"),
+    "pmdec": ("pmdec", "pmde", "pm_dec", "pm_de"),
+    "epoch": ("epoch", "ref_epoch"),
+}
+_OURS: Final[Mapping[str, str]] = {
+    alias: ours for ours, aliases in _ALIASES.items() for alias in aliases
 }
 _UCDS: Final[Mapping[str, str]] = {
     "meta.id;meta.main": "name",
     "pos.eq.ra;meta.main": "ra",
     "pos.eq.dec;meta.main": "dec",
 }
+#: Quantities that have errors and are no magnitudes, where the file says no units.
+_NO_BANDS: Final = frozenset((*_OURS, "plx", "parallax", "rv", "radial_velocity"))
 _VIZIER: Final = re.compile(r"([A-Za-z][A-Za-z0-9]?)mag")
+#: Units that our columns have; all the others that are numbers are magnitudes.
+_UNITS: Final[Mapping[str, str]] = {
+    "ra": "deg",
+    "dec": "deg",
+    "pmra": "mas / yr",
+    "pmdec": "mas / yr",
+    "epoch": "yr",
+    "ref_epoch": "yr",
+}
+_WORDS: Final = frozenset(("name", "Name", "DAOPHOTID", "field", "RA", "DEC"))
 
 
-def named(columns: Columns, own: Mapping[str, str]) -> dict[str, Sequence[str]]:
-    """Columns under our names, beside those that the file gives them.
+@dataclass(frozen=True, slots=True)
+class FileColumns:
+    """Columns as a file has them.
+
+    Attributes
+    ----------
+    texts
+        By the file's names, all of the same length; an empty text is "no value".
+    units
+        What the file says of a column's unit (astropy), by the file's names.
+    marked
+        The file's name of a column by ours, where the file says which it is (UCDs).
+    """
+
+    texts: Columns
+    units: Mapping[str, Any] = field(default_factory=dict)
+    marked: Mapping[str, str] = field(default_factory=dict)
+
+
+def named(columns: FileColumns, own: Mapping[str, str]) -> dict[str, Sequence[str]]:
+    """Columns under our names, in our units.
 
     Parameters
     ----------
     columns
-        Texts by the file's names.
+        As the file has them.
     own
-        The file's name of a column by ours (name, ra, dec, V, e_V ...), as a person said it.
+        The file's name of a column by ours (name, ra, dec, pmra, V, e_V ...), as a person said
+        it; ``epoch`` may be a year for all stars.
 
     Returns
     -------
     dict
-        What nobody said: ``name``, ``ra`` and ``dec`` by what such columns are usually called,
-        bands by VizieR's rule (``Vmag`` and ``e_Vmag`` are V).
+        What nobody said: ``name``, ``ra``, ``dec``, proper motions and ``epoch`` by what such
+        columns are usually called, bands by their errors: X where there is e_X, by VizieR's rule
+        without "mag" (``Vmag`` and ``e_Vmag`` are V). What has another meaning (a position, a
+        motion, a column that a person named something else) or is measured in something else
+        than magnitudes is no band. Columns of a published form stay under its names.
 
     Raises
     ------
     IngestError
-        If a column that was named is not there, or a magnitude is named without its error.
+        If a column that was named is not there, a magnitude is named without its error, or a
+        column has a unit that does not fit what it is.
     """
-    found: dict[str, Sequence[str]] = dict(columns)
+    columns = FileColumns(_with_year(columns.texts, own), columns.units, columns.marked)
     for ours, theirs in own.items():
-        if theirs not in columns:
-            there = ", ".join(columns)
+        if theirs not in columns.texts:
+            there = ", ".join(columns.texts)
             raise IngestError("", f"found no column {theirs} for {ours}: there are {there}")
-        found[ours] = columns[theirs]
-    for ours in own:
-        if ours not in _ALIASES and not ours.startswith("e_") and f"e_{ours}" not in found:
-            raise IngestError(
-                "", f"found no column e_{ours}, expected that of the errors of {ours}"
-            )
-    folded = {name.lower(): name for name in reversed(list(columns))}
+    form = {**{name: name for name in columns.texts}, **own}
+    needed = _published(list(form))
+    roles = form if needed else _native(columns, own)
+    if not {"pmra", "pmdec"} & set(roles):
+        roles = {ours: theirs for ours, theirs in roles.items() if _OURS.get(ours) != "epoch"}
+    return {
+        ours: _converted(columns, ours, theirs, used=not needed or ours in {*needed, *_UNITS})
+        for ours, theirs in roles.items()
+    }
+
+
+def _with_year(texts: Columns, own: Mapping[str, str]) -> Columns:
+    """Columns, with one of a year that a person gave for all stars."""
+    years = {theirs for ours, theirs in own.items() if _OURS.get(ours.lower()) == "epoch"}
+    number = len(next(iter(texts.values()), ()))
+    return {
+        **{year: [year] * number for year in years if re.fullmatch(r"\d{4}(\.\d*)?", year)},
+        **texts,
+    }
+
+
+def _published(names: Sequence[str]) -> frozenset[str]:
+    """Columns of the published form that a file with these has; empty where it has none."""
+    try:
+        kind = recognise_reference(names)
+    except IngestError:
+        return frozenset()
+    return frozenset() if kind is ReferenceKind.NATIVE else columns_of(kind)
+
+
+def _native(columns: FileColumns, own: Mapping[str, str]) -> dict[str, str]:
+    """The file's names by ours, of a file of no published form."""
+    roles = _said(columns.texts, own)
+    folded = {name.lower(): name for name in reversed(list(columns.texts))}
     for ours, aliases in _ALIASES.items():
+        exact = [ours] if ours in columns.texts else []
+        marked = [columns.marked[ours]] if ours in columns.marked else []
         usual = [folded[alias] for alias in aliases if alias in folded]
-        if ours not in found and usual:
-            found[ours] = columns[usual[0]]
-    for theirs in columns:
-        band = _VIZIER.fullmatch(theirs)
-        if band and f"e_{theirs}" in columns and band[1] not in found:
-            found[band[1]], found[f"e_{band[1]}"] = columns[theirs], columns[f"e_{theirs}"]
-    return found
+        for theirs in (exact + marked + usual)[:1]:
+            roles.setdefault(ours, theirs)
+    taken = {*roles.values(), *columns.marked.values()}
+    free = [name for name in columns.texts if name.lower() not in _NO_BANDS and name not in taken]
+    free = [name for name in free if _may_be_band(columns, name)]
+    vizier = {name: match[1] for name in free if (match := _VIZIER.fullmatch(name))}
+    bands = chain(((name, name) for name in free if name not in vizier), vizier.items())
+    for theirs, ours in bands:
+        errors = roles.get(f"e_{ours}", f"e_{theirs}")
+        if ours not in roles and errors in columns.texts:
+            roles[ours], roles[f"e_{ours}"] = theirs, errors
+    return roles
 
 
-def fits_columns(content: bytes) -> dict[str, list[str]]:
+def _said(texts: Columns, own: Mapping[str, str]) -> dict[str, str]:
+    """What a person said, with the errors of each band."""
+    roles = {_OURS.get(ours.lower(), ours): theirs for ours, theirs in own.items()}
+    for ours in list(roles):
+        error = f"e_{ours}"
+        if ours in _ALIASES or ours.startswith("e_") or error in roles:
+            continue
+        if error not in texts:
+            raise IngestError(
+                "", f"found no column {error}, expected that of the errors of {ours}"
+            )
+        roles[error] = error
+    return roles
+
+
+def _may_be_band(columns: FileColumns, name: str) -> bool:
+    """Whether a column is in magnitudes, or called so (and refused later where it is not)."""
+    unit = columns.units.get(name)
+    return unit is None or _VIZIER.fullmatch(name) is not None or _factor(unit, name) is not None
+
+
+def _converted(columns: FileColumns, ours: str, theirs: str, *, used: bool) -> Sequence[str]:
+    """Texts of a column in our unit; as they are where the file says no unit.
+
+    Raises
+    ------
+    IngestError
+        If a column that is ``used`` has a unit of something else.
+    """
+    texts, unit = columns.texts[theirs], columns.units.get(theirs)
+    if unit is None or ours in _WORDS:
+        return texts
+    factor = _factor(unit, ours)
+    if factor is None and used:
+        expected = _UNITS.get(ours, "mag")
+        what = f"found the unit {unit} of column {theirs} for {ours}"
+        raise IngestError("", f"{what}, expected {expected} or one that can be turned into it")
+    return texts if factor in (None, 1.0) else [_times(text, factor) for text in texts]
+
+
+def _factor(unit: Any, ours: str) -> float | None:  # noqa: ANN401  # a unit of any kind
+    """What numbers in a unit are multiplied with to be in ours; None where it does not fit."""
+    wanted = units.Unit(_UNITS.get(ours, "mag"))
+    if isinstance(unit, units.UnrecognizedUnit):  # by the rules of FITS, as mag(AB) is
+        unit = units.Unit(str(unit), parse_strict="silent")
+    plain = getattr(unit, "function_unit", unit)  # magnitudes of a system are magnitudes
+    if wanted == units.yr:
+        return 1.0 if plain == units.yr else None  # a date in days is no number of years
+    if wanted == units.mag and not str(plain).endswith("mag"):  # dex and decibel are no magnitudes
+        return None
+    if ours == "ra" and plain == units.hour:
+        plain = units.hourangle
+    return float(plain.to(wanted)) if plain.is_equivalent(wanted) else None
+
+
+def _times(text: str, factor: float | None) -> str:
+    try:
+        return repr(float(text) * (factor or 1.0))
+    except ValueError:
+        return text  # no number: refused with its row when it is read
+
+
+def fits_columns(content: bytes) -> FileColumns:
     """Columns of the first table of a FITS file.
 
     Raises
@@ -93,19 +236,19 @@ def fits_columns(content: bytes) -> dict[str, list[str]]:
         If it has no table, or cannot be read.
     """
     try:
-        with fits.open(io.BytesIO(content), memmap=False) as hdus:
+        with _quiet(), fits.open(io.BytesIO(content), memmap=False) as hdus:
             first = next((hdu for hdu in hdus if isinstance(hdu.data, np.recarray)), None)
             found = None if first is None else table.Table.read(first)
+        if found is not None:
+            found.convert_bytestring_to_unicode()
+            return _file_columns(found)
     except Exception as error:  # astropy raises many kinds for a broken file
         raise IngestError("", f"found {error}, expected a whole FITS file") from error
-    if found is None:
-        what = "found a FITS file without a table, expected one with a table of stars"
-        raise IngestError("", f"{what}; raw frames are for `vo-service ingest`")
-    found.convert_bytestring_to_unicode()
-    return _texts(found)
+    what = "found a FITS file without a table, expected one with a table of stars"
+    raise IngestError("", f"{what}; raw frames are for `vo-service ingest`")
 
 
-def votable_columns(content: bytes) -> dict[str, list[str]]:
+def votable_columns(content: bytes) -> FileColumns:
     """Columns of the first table of a VOTable; its UCDs say which are the main position.
 
     Raises
@@ -114,35 +257,41 @@ def votable_columns(content: bytes) -> dict[str, list[str]]:
         If it cannot be read.
     """
     try:
-        read = votable.parse_single_table(io.BytesIO(content))
-        found = read.to_table(use_names_over_ids=True)
+        with _quiet():
+            read = votable.parse_single_table(io.BytesIO(content))
+            found = read.to_table(use_names_over_ids=True)
+        marked = {_UCDS.get(str(one.ucd).lower(), ""): one.name for one in reversed(read.fields)}
+        return _file_columns(found, marked)
     except Exception as error:  # astropy raises many kinds for a broken document
         raise IngestError("", f"found {error}, expected a whole VOTable") from error
-    texts = _texts(found)
-    for field in read.fields:
-        ours = _UCDS.get(str(field.ucd).lower())
-        if ours and ours not in texts and field.name in texts:
-            texts[ours] = texts[field.name]
-    return texts
 
 
-def _texts(found: table.Table) -> dict[str, list[str]]:
-    """Texts of all columns of single values; positions in degrees, what is not there empty."""
-    return {
-        name: _column(name, found[name])
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No word of units that are not known: where they matter they are refused."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _file_columns(found: table.Table, marked: Mapping[str, str] | None = None) -> FileColumns:
+    """All columns of single values; what is not there is an empty text."""
+    names = [
+        name
         for name in found.colnames
         if found[name].ndim == 1 and found[name].dtype.kind in "biufUSO"
-    }
+    ]
+    said = {name: found[name].unit for name in names}
+    return FileColumns(
+        {name: _column(found[name]) for name in names},
+        {name: unit for name, unit in said.items() if unit not in (None, units.Unit(""))},
+        {ours: name for ours, name in (marked or {}).items() if ours and name in names},
+    )
 
 
-def _column(name: str, values: Any) -> list[str]:  # noqa: ANN401  # a Column of any kind
+def _column(values: Any) -> list[str]:  # noqa: ANN401  # a Column of any kind
     missing = np.ma.getmaskarray(values)
     plain = np.asarray(np.ma.getdata(values))
-    unit = getattr(values, "unit", None)
-    if unit is not None and plain.dtype.kind in "iuf" and unit.is_equivalent(units.deg):
-        # positions and nothing else of a catalogue are read as angles
-        position = any(name.lower() in aliases for aliases in list(_ALIASES.values())[1:])
-        plain = (plain * unit).to_value(units.deg) if position else plain
     return ["" if gone else _text(value) for value, gone in zip(plain, missing, strict=True)]
 
 

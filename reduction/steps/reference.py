@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["ReferenceKind", "ReferenceTable", "parse_reference", "recognise_reference"]
+__all__ = [
+    "ReferenceKind",
+    "ReferenceTable",
+    "columns_of",
+    "parse_reference",
+    "recognise_reference",
+]
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,6 +32,7 @@ _VALID_MAG: Final = (5.0, 30.0)
 _EPOCHS: Final = ("epoch", "ref_epoch")
 #: Columns whose errors make no band of them.
 _PLACE: Final = frozenset(("ra", "dec", "pmra", "pmdec", *_EPOCHS))
+_MOTION: Final = "expected pmra, pmdec (mas/yr) and epoch (`--column epoch=2000.0` for all)"
 _COLOURS: Final = ("V", "B-V", "U-B", "V-R", "V-I")
 
 
@@ -94,6 +101,11 @@ def recognise_reference(names: Sequence[str]) -> ReferenceKind:
     raise IngestError("", f"found the columns {', '.join(names)}, expected one of {wanted}")
 
 
+def columns_of(kind: ReferenceKind) -> frozenset[str]:
+    """Names of the columns that a catalogue of a kind has to have."""
+    return _NEEDED[kind]
+
+
 def parse_reference(columns: Columns, kind: ReferenceKind | None = None) -> ReferenceTable:
     """Reference stars from a catalogue's columns as text.
 
@@ -134,7 +146,17 @@ def parse_reference(columns: Columns, kind: ReferenceKind | None = None) -> Refe
         found = f"ra {ra[row]:g}, dec {dec[row]:g} in row {row + 1}"
         raise IngestError("", f"found {found}, expected 0 <= ra < 360 and -90 <= dec <= 90")
     name, mag, err = _PARSERS[kind](columns)
+    _refuse_nul(name, mag)
     return ReferenceTable(np.asarray(name, dtype=np.str_), ra, dec, mag, err, _motion(columns))
+
+
+def _refuse_nul(names: Sequence[str], bands: Mapping[str, Array]) -> None:
+    """Refuse what no database can hold as text."""
+    row = next((row for row, name in enumerate(names, start=1) if "\0" in name), 0)
+    band = next((band for band in bands if "\0" in band), "")
+    if row or band:
+        found = f"name {names[row - 1]!r} in row {row}" if row else f"column {band!r}"
+        raise IngestError("", f"found {found}, expected a text without NUL")
 
 
 def _motion(columns: Columns) -> dict[str, Array]:
@@ -145,7 +167,7 @@ def _motion(columns: Columns) -> dict[str, Array]:
     missing = {"pmra", "pmdec"} - set(columns) | (set() if epoch else {"epoch"})
     if missing:
         found = f"found proper motions, and no column {', '.join(sorted(missing))}"
-        raise IngestError("", f"{found}: expected pmra, pmdec (mas/yr) and epoch (year)")
+        raise IngestError("", f"{found}: {_MOTION}")
     motion = {"pm_ra": "pmra", "pm_dec": "pmdec", "epoch": epoch}
     return {name: _numbers(columns, column) for name, column in motion.items()}
 
@@ -186,6 +208,8 @@ def _tycho2(columns: Columns) -> _Parsed:
 
 def _native(columns: Columns) -> _Parsed:
     bands = [name for name in columns if f"e_{name}" in columns and name not in _PLACE]
+    colours = [name for name in bands if name.count("-") == 1 and set(name.split("-")) & {*bands}]
+    bands = [name for name in bands if name not in colours]
     mag = {band: _numbers(columns, band) for band in bands}
     return columns["name"], mag, {band: _numbers(columns, f"e_{band}") for band in bands}
 
@@ -193,7 +217,7 @@ def _native(columns: Columns) -> _Parsed:
 def _numbers(columns: Columns, name: str) -> Array:
     """Numbers of a column, NaN where it is empty; anything else is refused with its row."""
     values = np.array([_number(text) for text in columns[name]], dtype=np.float64)
-    for row in map(int, np.flatnonzero(np.isnan(values))):
+    for row in map(int, np.flatnonzero(~np.isfinite(values))):
         text = columns[name][row].strip()
         if text.lower() not in _NOTHING:
             found = f"column {name}, row {row + 1}: found {text!r}"

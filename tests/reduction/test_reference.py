@@ -105,6 +105,12 @@ def test_positions_alone_are_a_catalogue() -> None:
         (LANDOLT.replace("13:25:39.468", "13h25m").encode(), ("RA '13h25m'", "row 1")),
         (b"\xff\xfe\x00", ("UTF-8",)),
         (gzip.compress(SDSS.encode(), mtime=0)[:60], ("whole CSV",)),
+        (b'name,ra,dec\n"x,1,2\n' + b"y,1,2\n" * 25_000, ("field limit", "whole CSV")),
+        (b"name,ra,dec,V,e_V\nx,1,2,inf,0.1\n", ("column V, row 1", "'inf'", "expected a number")),
+        (b"name,ra,dec,V,e_V\nx,1,2,14,1e999\n", ("column e_V, row 1", "'1e999'")),
+        (b"name,ra,dec\nx,1,2\ny\0,1,2\n", ("'y\\x00' in row 2", "without NUL")),
+        (b"name,ra,dec,V\0,e_V\0\nx,1,2,14,0.1\n", ("column 'V\\x00'", "without NUL")),
+        (b"name,ra,dec,V,e_V,V\nx,1,2,14,0.1,15\n", ("two columns V", "names that differ")),
     ],
 )
 def test_wrong_catalogue_is_refused_with_a_sentence(content: bytes, words: tuple) -> None:

@@ -1,0 +1,100 @@
+"""Reference catalogues in the archive: which are the same, and what is kept of their files."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+import gzip
+import io
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from astropy.table import Table
+from sqlalchemy import select
+
+from reduction.edits import edit
+from schemas.errors import IngestError
+from schemas.tables import File, Product, ReferenceSource
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reduction.archive import Archive
+
+STARS = "name,ra,dec,Bx,e_Bx,Vx,e_Vx\na,150.1,2.1,15.5,0.02,15.0,0.01\n"
+WRONG = {"V": "Bx", "e_V": "e_Bx"}
+RIGHT = {"V": "Vx", "e_V": "e_Vx"}
+
+
+def valid_magnitudes(archive: Archive) -> list[dict[str, float]]:
+    query = select(ReferenceSource.mags).join(
+        Product, Product.product_id == ReferenceSource.product_id
+    )
+    with archive.transaction() as session:
+        return list(
+            session.scalars(query.where(Product.is_valid > 0).order_by(Product.product_id))
+        )
+
+
+def test_a_catalogue_read_with_wrong_columns_is_read_again_with_the_right_ones(
+    archive: Archive, tmp_path: Path
+) -> None:
+    path = tmp_path / "stars.csv"
+    path.write_text(STARS)
+    assert archive.load_references(path, "stars", columns=WRONG) == 1
+    assert archive.load_references(path, "stars", columns=WRONG) == 0
+    with archive.transaction() as session:
+        wrong = session.scalars(select(Product)).one()
+    edit(archive, wrong.product_id, "is_valid", 0, who="ann", why="V is another column")
+    assert archive.load_references(path, "stars", columns=WRONG) == 0
+    renamed = path.rename(tmp_path / "stars.txt")
+    assert archive.load_references(renamed, "stars", columns=RIGHT) == 1
+    assert archive.load_references(path.with_suffix(".txt"), "again", columns=RIGHT) == 0
+    assert valid_magnitudes(archive) == [{"Bx": 15.5, "V": 15.0}]
+    with archive.transaction() as session:
+        assert len(session.scalars(select(File)).all()) == 1
+        right = session.scalars(select(Product).where(Product.is_valid > 0)).one()
+    assert right.process_params == RIGHT
+    assert right.content_hash != wrong.content_hash
+    assert len(kept(archive)) == 1
+
+
+def test_a_file_is_kept_as_what_it_is_packed_or_not(archive: Archive, tmp_path: Path) -> None:
+    expected = {"fits": "application/fits", "votable": "application/x-votable+xml"}
+    for form in expected:
+        stream = io.BytesIO()
+        Table({"name": ["a"], "ra": [150.1], "dec": [2.1]}).write(stream, format=form)
+        plain, packed = tmp_path / form, tmp_path / f"{form}.gz"
+        plain.write_bytes(stream.getvalue())
+        packed.write_bytes(gzip.compress(stream.getvalue()))
+        assert archive.load_references(plain, "plain") == 1
+        assert archive.load_references(packed, "packed") == 1
+    with archive.transaction() as session:
+        found = {file.name: file.media_type for file in session.scalars(select(File))}
+    assert found == expected | {f"{form}.gz": word for form, word in expected.items()}
+
+
+def test_of_several_who_bring_a_catalogue_at_once_one_does(
+    archive: Archive, tmp_path: Path
+) -> None:
+    path = tmp_path / "stars.csv"
+    path.write_text(STARS)
+    with ThreadPoolExecutor(4) as pool:
+        numbers = list(pool.map(lambda _: archive.load_references(path, "stars"), range(4)))
+    assert sorted(numbers) == [0, 0, 0, 1]
+    assert len(valid_magnitudes(archive)) == 1
+
+
+def test_a_catalogue_that_is_refused_leaves_no_file(archive: Archive, tmp_path: Path) -> None:
+    path = tmp_path / "stars.csv"
+    for wrong in (STARS.replace("15.5", "inf"), STARS.replace("a,", "a\0,")):
+        path.write_text(wrong)
+        with pytest.raises(IngestError):
+            archive.load_references(path, "stars")
+    assert kept(archive) == []
+
+
+def kept(archive: Archive) -> list[Path]:
+    """Files of catalogues in the storage."""
+    return [path for path in archive.storage.path("reference").rglob("*") if path.is_file()]
