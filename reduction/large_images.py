@@ -14,10 +14,9 @@ import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from astropy.io import fits
-from astropy.io.fits.verify import VerifyWarning
 
 from reduction.steps.blocks import release
+from schemas.deferred import deferred
 from schemas.errors import StorageError
 
 if TYPE_CHECKING:
@@ -25,9 +24,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
+    from astropy.io import fits
+
     from reduction.scratch import Scratch
 
     Array = np.ndarray[Any, Any]
+else:
+    fits = deferred("astropy.io.fits")
 
 #: Pixels of a strip, about.
 _STRIP: Final = 8_000_000
@@ -114,7 +117,7 @@ def append_hdu(path: Path, hdu: fits.CompImageHDU | fits.BinTableHDU) -> None:
     """Add an HDU that fits into memory to a FITS file."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VerifyWarning)
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
         fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(buffer, checksum=True)
     buffer.seek(0)
     fits.Header.fromfile(buffer)  # the primary HDU is a header alone
@@ -126,7 +129,7 @@ def _parts(hdu: fits.CompImageHDU) -> tuple[fits.Header, Array, bytes]:
     """Header, rows and heap of the table that a compressed image is."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VerifyWarning)
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
         fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(buffer)
     held = memoryview(buffer.getvalue())
     with fits.open(io.BytesIO(held), disable_image_compression=True) as hdus:
@@ -153,7 +156,7 @@ def _write(path: Path, header: fits.Header, rows: Array, heap: IO[bytes]) -> Non
         warnings.catch_warnings(),
         fits.open(path, mode="update", memmap=True, disable_image_compression=True) as hdus,
     ):
-        warnings.simplefilter("ignore", VerifyWarning)
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
         hdus[-1].add_checksum()
 
 
