@@ -202,7 +202,8 @@ def _quantisation(pixels: Array) -> float:
     """
     noises = []
     for strip in strip_rows(pixels.shape, _TILE):
-        noises.append(tile_noise(pixels[strip], size=_TILE))
+        # as they are stored, whatever they were computed with
+        noises.append(tile_noise(pixels[strip].astype(np.float32, copy=False), size=_TILE))
         release(pixels)
     noise = np.concatenate(noises)
     noisy = noise[noise > 0.0]

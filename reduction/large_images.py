@@ -1,7 +1,8 @@
 """Compressed images too large for memory, in and out of FITS files some rows of tiles at a time.
 
 What is written and read is what :class:`astropy.io.fits.CompImageHDU` does with the whole image,
-byte by byte: the library compresses strips, and their parts are put in one table.
+byte by byte but for dates and checksums: the library compresses strips, and their parts are put in
+one table.
 """
 
 from __future__ import annotations
@@ -9,25 +10,29 @@ from __future__ import annotations
 __all__ = ["append_hdu", "append_image", "read_image", "strip_rows"]
 
 import io
+import re
 import tempfile
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from astropy.io import fits
-from astropy.io.fits.verify import VerifyWarning
 
 from reduction.steps.blocks import release
-from schemas.errors import StorageError
+from schemas.deferred import deferred
+from schemas.errors import ReductionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
     from typing import IO
 
+    from astropy.io import fits
+
     from reduction.scratch import Scratch
 
     Array = np.ndarray[Any, Any]
+else:
+    fits = deferred("astropy.io.fits")
 
 #: Pixels of a strip, about.
 _STRIP: Final = 8_000_000
@@ -36,6 +41,8 @@ _BLOCK: Final = 2880
 #: Seeds that dithering has: tile number n takes that of n modulo this.
 _SEEDS: Final = 10_000
 _COPIED: Final = 1 << 22
+#: FITS 4.0, 7.3.5: the largest number of elements, at the end of a column's form.
+_LENGTH: Final = re.compile(r"\((\d+)\)$")
 #: Bytes that the table's numbers can count.
 _LARGEST: Final = (1 << 31) - 1
 
@@ -72,7 +79,7 @@ def append_image(
 
     Raises
     ------
-    StorageError
+    ReductionError
         If the image is larger than its form in FITS allows.
 
     Notes
@@ -82,6 +89,7 @@ def append_image(
     across = -(-image.shape[1] // min(tile, image.shape[1]))
     rows: list[Array] = []
     header, size, blank = None, 0, None
+    longest: dict[str, str] = {}
     with tempfile.TemporaryFile(dir=path.parent) as heap:
         for strip in strip_rows(image.shape, tile):
             first = sum(map(len, rows))
@@ -95,14 +103,17 @@ def append_image(
             heap.write(data)
             size += len(data)
             if size > _LARGEST:
-                message = f"{path.name}: an image takes more than {_LARGEST} bytes compressed"
-                raise StorageError(message)
+                name = found.get("EXTNAME", "")
+                message = f"the image {name} takes more than {_LARGEST} bytes compressed"
+                raise ReductionError(f"{message}: expected a smaller field, or larger pixels")
             rows.append(table)
+            longest = _longest(longest, found)
             blank = found.get("ZBLANK", blank)
             header = found if header is None else header
         assert header is not None  # noqa: S101  # an image has rows
         whole = np.concatenate(rows).astype(rows[0].dtype)  # joining made it the machine's order
         header["NAXIS2"], header["PCOUNT"], header["ZNAXIS2"] = len(whole), size, image.shape[0]
+        header.update(longest)
         if blank is not None:
             header.set("ZBLANK", blank)
         for keyword, (value, comment) in cards.items():
@@ -110,11 +121,22 @@ def append_image(
         _write(path, header, whole, heap)
 
 
+def _longest(before: Mapping[str, str], header: fits.Header) -> dict[str, str]:
+    """Forms of a table's columns of arrays, by keyword, with the longer of two largest lengths."""
+    found = dict(before)
+    for keyword, form in header["TFORM*"].items():
+        if length := _LENGTH.search(form):
+            known = _LENGTH.search(found.get(keyword, form))
+            if known is None or int(length[1]) >= int(known[1]):
+                found[keyword] = form
+    return found
+
+
 def append_hdu(path: Path, hdu: fits.CompImageHDU | fits.BinTableHDU) -> None:
     """Add an HDU that fits into memory to a FITS file."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VerifyWarning)
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
         fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(buffer, checksum=True)
     buffer.seek(0)
     fits.Header.fromfile(buffer)  # the primary HDU is a header alone
@@ -126,7 +148,7 @@ def _parts(hdu: fits.CompImageHDU) -> tuple[fits.Header, Array, bytes]:
     """Header, rows and heap of the table that a compressed image is."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VerifyWarning)
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
         fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(buffer)
     held = memoryview(buffer.getvalue())
     with fits.open(io.BytesIO(held), disable_image_compression=True) as hdus:
@@ -153,7 +175,7 @@ def _write(path: Path, header: fits.Header, rows: Array, heap: IO[bytes]) -> Non
         warnings.catch_warnings(),
         fits.open(path, mode="update", memmap=True, disable_image_compression=True) as hdus,
     ):
-        warnings.simplefilter("ignore", VerifyWarning)
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
         hdus[-1].add_checksum()
 
 

@@ -257,6 +257,9 @@ def _store(
     with archive.storage.scratch(".fits") as path:
         try:
             write_images(path, made.images, cards, made.tables)
+        except ReductionError as error:
+            message = f"{verdict.target.identity}: {error}"
+            raise ReductionError(message) from error
         except OSError as error:
             message = f"a product cannot be written: {error.strerror or error}"
             raise StorageError(message) from error

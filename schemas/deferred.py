@@ -14,10 +14,15 @@ from __future__ import annotations
 __all__ = ["deferred", "import_deferred"]
 
 import importlib
+from threading import RLock
 from types import ModuleType
 from typing import Any, Final
 
 _NAMES: Final[set[str]] = set()
+#: Python locks each module by itself; threads that import parts of one library from different ends
+#: meet modules that are half there. A deferred module imports none of ours, so that nobody who
+#: waits for this holds what it needs.
+_ONE_AT_A_TIME: Final = RLock()
 
 
 class _Deferred(ModuleType):
@@ -26,7 +31,7 @@ class _Deferred(ModuleType):
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever the module has
         if name.startswith("__"):  # asked by who looks at every module there is
             raise AttributeError(name)
-        value = getattr(importlib.import_module(self.__name__), name)
+        value = getattr(_imported(self.__name__), name)
         setattr(self, name, value)
         return value
 
@@ -45,5 +50,10 @@ def deferred(name: str) -> ModuleType:
 
 def import_deferred() -> None:
     """Import all that was put off: for processes in which nobody shall wait for it later."""
-    for name in sorted(_NAMES):
-        importlib.import_module(name)
+    for name in sorted(_NAMES.copy()):
+        _imported(name)
+
+
+def _imported(name: str) -> ModuleType:
+    with _ONE_AT_A_TIME:
+        return importlib.import_module(name)

@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from reduction.archive import Archive
-from vo_service.prepared import is_prepared, note_prepared
+from vo_service.prepared import code_beside, fingerprint, is_prepared, note_prepared
 from vo_service.state import StateFile
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ def prepare_database(settings: Settings) -> list[str]:
     from tap.metadata import fill_tap_schema  # noqa: PLC0415
     from tap.row_counts import count_rows, note_row_counts  # noqa: PLC0415
 
+    code = fingerprint(settings)
     registry = Registry.load(settings.reduction.plugins)
+    beside = code_beside(settings.reduction.plugins)
     initialise(settings, registry)
     archive = Archive(settings)
     try:
@@ -42,7 +44,7 @@ def prepare_database(settings: Settings) -> list[str]:
         fill_tap_schema(archive.database.service, schemas)
         note_row_counts(archive.database.service, count_rows(archive.database.reader, schemas))
         _see_connections(archive)
-        note_prepared(archive.database.service, settings)
+        note_prepared(archive.database.service, settings, code, beside)
     finally:
         archive.close()
     return said

@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from scipy import sparse
+    from scipy.sparse import csgraph
 
     Array = NDArray[np.float64]
+else:
+    sparse = deferred("scipy.sparse")
+    csgraph = deferred("scipy.sparse.csgraph")
 
 _ROUNDS: Final = 10
 
@@ -67,10 +72,10 @@ def exposure_zero_points(
     measure them 32 times.
     """
     number, chips = (int(which.max()) + 1 for which in (exposure, chip))
-    links = coo_array(
+    links = sparse.coo_array(
         (np.ones(len(exposure)), (exposure, number + chip)), shape=(number + chips,) * 2
     )
-    _, group = connected_components(links, directed=False)
+    _, group = csgraph.connected_components(links, directed=False)
     design = np.hstack((np.eye(number)[exposure], np.eye(chips)[chip]))
     kinds = np.unique(group)
     gauge = np.zeros((len(kinds), number + chips))

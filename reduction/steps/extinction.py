@@ -16,13 +16,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.stats import norm as normal
-from scipy.stats import t as student
+
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+    from scipy import stats
 
     Array = NDArray[np.float64]
+else:
+    stats = deferred("scipy.stats")
 
 _POGSON: Final = 2.5 / math.log(10.0)
 
@@ -131,7 +134,7 @@ def extinction_from_frames(
 
 def _limit(sigmas: float, free: int) -> float:
     """Deviation as rare as so many standard deviations, if the scatter is from few (Student)."""
-    return float(student.isf(normal.sf(sigmas), free))
+    return float(stats.t.isf(stats.norm.sf(sigmas), free))
 
 
 def _line(

@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.stats import f as fisher
 
 from reduction.steps.surface import Surface, powers
+from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+    from scipy import stats
 
     Array = NDArray[np.float64]
+else:
+    stats = deferred("scipy.stats")
 
 _ROUNDS: Final = 20
 _GRID: Final = 9
@@ -148,7 +151,7 @@ def _is_significant(
     if more == 0 or free < 1:
         return False
     ratio = (plain - richer) / more / max(richer / free, 1e-12)
-    return bool(fisher.sf(ratio, more, free) < _FALSE_ALARM)
+    return bool(stats.f.sf(ratio, more, free) < _FALSE_ALARM)
 
 
 def _formal_error(design: Array, grids: Array) -> float:

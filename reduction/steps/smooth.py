@@ -7,14 +7,17 @@ __all__ = ["fill_bad_pixels", "low_pass"]
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 from reduction.steps.gaussian import gaussian
 from reduction.steps.windows import Windows
+from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import ndimage
+else:
+    ndimage = deferred("scipy.ndimage")
 
 
 def low_pass(
@@ -110,7 +113,9 @@ def fill_bad_pixels(
     filled[y[near], x[near]] = windows.median(y[near], x[near], half)
     y, x = y[~near], x[~near]
     if y.size:
-        nearest = distance_transform_edt(holes, return_distances=False, return_indices=True)
+        nearest = ndimage.distance_transform_edt(
+            holes, return_distances=False, return_indices=True
+        )
         # Far pixels share their nearest good ones, which are few: a hole's rim.
         places = np.ravel_multi_index(tuple(nearest[:, y, x]), image.shape)
         rim, which = np.unique(places, return_inverse=True)

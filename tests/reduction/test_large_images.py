@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+import re
 import warnings
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,18 @@ from astropy.io import fits
 from reduction import frames, large_images
 from reduction.frames import StoredImages, read_images, read_tables, write_images
 from reduction.keys import content_hash
+from reduction.make import make_target
+from reduction.operate import find_target
+from reduction.outcomes import OutcomeKind
 from reduction.scratch import Scratch
-from schemas.errors import StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Of cards that say when something was written, and how long the parts of a table are at most.
-PASSING = {"CHECKSUM", "DATASUM", "DATE", "TFORM1", "TFORM2"}
+    from reduction.archive import Archive
+
+#: Cards that say when something was written, and the hashes that follow from it.
+PASSING = {"CHECKSUM", "DATASUM", "DATE"}
 
 
 @pytest.fixture
@@ -36,6 +41,7 @@ def images() -> dict[str, np.ndarray]:
     return {
         "IMAGE": image,
         "WEIGHT": weight,
+        "EXACT": rng.normal(0.0, np.linspace(0.5, 40.0, 700), image.shape),
         "MASK": rng.integers(0, 3, image.shape).astype(np.uint8),
         "NUMBER": rng.integers(-3, 90, image.shape).astype(np.int16),
         "ORIGIN": np.repeat(np.arange(1333, dtype=np.int32)[:, None], 700, axis=1),
@@ -100,10 +106,16 @@ def test_what_is_stored_in_strips_has_right_checksums_and_its_cards(
             assert all("CHECKSUM" in hdu.header for hdu in hdus)
 
 
-def test_an_image_that_fits_has_no_number_for_is_refused(
-    tmp_path: Path, images: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+def test_what_fits_has_no_number_for_is_refused_once_and_for_all(
+    archive: Archive, night: Path, work_log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frames, "_WHOLE", 1000)
-    monkeypatch.setattr(large_images, "_LARGEST", 10_000)
-    with pytest.raises(StorageError, match=r"a\.fits: an image takes more than 10000 bytes"):
-        stored(tmp_path / "a.fits", images)
+    monkeypatch.setattr(frames, "_WHOLE", 10)
+    monkeypatch.setattr(large_images, "_LARGEST", 10)
+    number = find_target(archive, "ToyBias").target_id
+    outcome = make_target(archive, number)
+    assert outcome.kind is OutcomeKind.FAILED
+    said = r"ToyBias/.*: the image [A-Z]+ takes more than 10 bytes compressed"
+    assert re.search(said, outcome.message)
+    computed = work_log.read_text()
+    assert re.search(said, make_target(archive, number).message)
+    assert work_log.read_text() == computed

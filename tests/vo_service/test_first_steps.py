@@ -120,6 +120,33 @@ def test_a_database_is_made_ready_once_for_the_same_code_and_settings(folder, ni
     assert "the recipe of BiasFrame" not in run("init")
 
 
+def test_a_changed_setting_or_plugin_has_the_database_made_ready_by_whatever_comes_next(
+    folder, night, run, monkeypatch
+):
+    owner = Home(folder / "data").settings().database.owner_url
+    plugin = folder / "roof_of_night.py"
+    plugin.write_text("")
+    monkeypatch.syspath_prepend(str(folder))
+
+    def made_ready():
+        with psycopg2.connect(owner) as connection, connection.cursor() as cursor:
+            cursor.execute("UPDATE vo.recipe SET version = 99 WHERE class_name = 'BiasFrame'")
+            connection.commit()
+            assert "RawBiasFrame" in run("list", "RawBiasFrame")
+            cursor.execute("SELECT min(version) FROM vo.recipe WHERE class_name = 'BiasFrame'")
+            (version,) = cursor.fetchone()
+        connection.close()
+        return version < 99
+
+    monkeypatch.setenv("VO_REDUCTION__PLUGINS", '["roof_of_night"]')
+    assert made_ready()
+    assert not made_ready()
+    plugin.write_text("# changed\n")
+    assert made_ready()
+    monkeypatch.delenv("VO_REDUCTION__PLUGINS")
+    assert made_ready()
+
+
 def test_why_names_the_raw_frame_and_its_flags_in_words(night, run):
     listed = run("list", "RawBiasFrame", "--flagged")
     assert re.search(
