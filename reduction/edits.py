@@ -9,8 +9,10 @@ __all__ = [
     "edit_validity",
     "enter_edit",
     "forget_parameter",
+    "held",
     "mark_class",
     "set_parameter",
+    "set_standing",
 ]
 
 import getpass
@@ -261,20 +263,26 @@ def edit(
 
     def work(session: Session) -> int:
         """Change the judgement in one transaction, and mark what hangs on it."""
-        product = _held(session, object_id)
-        old, new = product.is_valid, int(value)
-        if old == new:
-            return 0
-        product.is_valid = new
-        session.flush()
-        valid = (product.timestamp_start or 0.0, product.timestamp_end or 0.0)
-        marked = _mark_edited(archive, session, product, valid, valid)
-        values, at = (str(old), str(new)), stamp(session)
-        subject = product.class_name
-        enter_edit(session, subject, field, values, who=who, why=why, product_id=object_id, at=at)
-        return marked
+        return set_standing(archive, session, held(session, object_id), int(value), who, why)
 
     return archive.transact(work)
+
+
+def set_standing(
+    archive: Archive, session: Session, product: Product, value: int, who: str, why: str
+) -> int:
+    """Change ``is_valid`` of a product that is held; how many targets that made suspect."""
+    old = product.is_valid
+    if old == value:
+        return 0
+    product.is_valid = value
+    session.flush()
+    valid = (product.timestamp_start or 0.0, product.timestamp_end or 0.0)
+    marked = _mark_edited(archive, session, product, valid, valid)
+    values, at, number = (str(old), str(value)), stamp(session), product.product_id
+    subject = product.class_name
+    enter_edit(session, subject, "is_valid", values, who=who, why=why, product_id=number, at=at)
+    return marked
 
 
 def edit_validity(
@@ -310,7 +318,7 @@ def edit_validity(
 
     def work(session: Session) -> int:
         """Change both ends in one transaction, and mark what hangs on them."""
-        product = _held(session, object_id)
+        product = held(session, object_id)
         before, after = _changed_range(product, start, end)
         if after == before:
             return 0
@@ -353,7 +361,7 @@ def _changed_range(
     return before, after
 
 
-def _held(session: Session, object_id: int) -> Product:
+def held(session: Session, object_id: int) -> Product:
     """A product, locked against other edits."""
     product = session.get(Product, object_id, with_for_update={"key_share": True})
     if product is None:
