@@ -200,7 +200,7 @@ class Examiner:
         """Who said what cannot be used, as the end of a sentence; empty for others."""
         name = error.name.rpartition(".")[2]
         if name in self._own(target):
-            return " (set for the field)"
+            return " (set for the field: close it, and declare it anew under another name)"
         if name in self._recipe(target.class_name, target.instrument).overrides:
             return f" (set by an operator for {target.instrument})"
         return ""

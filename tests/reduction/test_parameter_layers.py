@@ -269,7 +269,8 @@ def test_a_field_whose_own_value_is_none_now_fails_and_others_do_not(
     with psycopg2.connect(archive.settings.database.owner_url) as owner, owner.cursor() as cursor:
         cursor.execute("""UPDATE vo.field SET parameters = '{"ToyCoadd": {"FACTOR": 0}}'""")
     assert any("set for the field deep: " in sentence for sentence in sync_recipes(archive))
-    with pytest.raises(ReductionError, match=r"FACTOR: found 0, .*above 0 \(set for the field\)"):
+    said = r"FACTOR: found 0, .*above 0 \(set for the field: close it, and declare it anew under"
+    with pytest.raises(ReductionError, match=said):
         ToyCoadd.get(field="deep", filter="V")
     declare_field(archive, replace(FIELD, name="other"))
     assert ToyCoadd.get(field="other", filter="V").frames == 2
