@@ -58,6 +58,10 @@ def test_what_is_proposed_is_listed_with_who_and_why(
     assert len(listed(archive, raw="science")) == 1
     with pytest.raises(NotFoundError, match="expected RawBiasFrame"):
         listed(archive, "RawBiasFrames")
+    with pytest.raises(ParameterError, match="night: found 'yesterday', expected a date such as"):
+        listed(archive, "RawBiasFrame", night="yesterday")
+    with pytest.raises(ParameterError, match="chips: found 't1', expected chip"):
+        listed(archive, "RawBiasFrame", chips="t1")
 
 
 def test_a_judgement_is_0_1_or_2_and_has_a_reason(archive: Archive, night: Path) -> None:
