@@ -16,7 +16,7 @@ from reduction.costs import Costs
 from reduction.fill import Filler, is_composite
 from reduction.instruments.composite import whole
 from reduction.keys import hash_of
-from reduction.parameters import resolve_parameters
+from reduction.parameters import resolve_parameters, stored_values
 from reduction.quality import unfit
 from reduction.select import usable
 from reduction.verdicts import Plan, Reason, ReasonKind, Step, Verdict, VerdictKind
@@ -184,11 +184,15 @@ class Examiner:
         cls = self._registry.target(target.class_name)
         recipe = self._recipe(target.class_name, target.instrument)
         self._version(cls, recipe)
+        if (said := stored_values(recipe.overrides)) is None:
+            raise ParameterError(
+                target.class_name, recipe.overrides, "values by the names of parameters"
+            )
         camera, chip = self._made_with(target)
         return resolve_parameters(
             target.class_name,
             cls.Parameters,
-            {**recipe.parameters, **recipe.overrides, **self._own(target), **self._asked(target)},
+            {**recipe.parameters, **said, **self._own(target), **self._asked(target)},
             chip,
             camera.bands.get(target.filter),
         )
@@ -202,8 +206,9 @@ class Examiner:
         """Who said what cannot be used, as the end of a sentence; empty for others."""
         name = error.name.rpartition(".")[2]
         if name in self._own(target):
-            return " (set for the field)"
-        if name in self._recipe(target.class_name, target.instrument).overrides:
+            return " (set for the field: close it, and declare it anew under another name)"
+        said = stored_values(self._recipe(target.class_name, target.instrument).overrides)
+        if said is None or name in said:
             return f" (set by an operator for {target.instrument})"
         return ""
 

@@ -9,8 +9,10 @@ __all__ = [
     "edit_validity",
     "enter_edit",
     "forget_parameter",
+    "held",
     "mark_class",
     "set_parameter",
+    "set_standing",
 ]
 
 import getpass
@@ -21,7 +23,7 @@ from sqlalchemy import select, update
 from reduction.events import mark_suspect, mark_users_of_calibration, mark_users_of_raw
 from reduction.keys import canonical_json
 from reduction.moments import stamp
-from reduction.parameters import check_parameters
+from reduction.parameters import check_parameters, stored_values
 from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Edit, Product, Publication, Recipe, ReferenceSource, Target
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 EDITABLE: Final = ("is_valid", "timestamp_start", "timestamp_end")
 """What may be changed of a product (Astro-WISE's rule)."""
+
+_REASON: Final = "the reason, in words for those who read it years later"
 
 
 def enter_edit(
@@ -63,7 +67,14 @@ def enter_edit(
         The product, where it is one.
     at
         When it counts; the database's moment where not given.
+
+    Raises
+    ------
+    ParameterError
+        If the reason is blank.
     """
+    if not why.strip():
+        raise ParameterError("why", why, _REASON)
     old, new = values
     entry = Edit(product_id=product_id, subject=subject, field=field, old=old, new=new, why=why)
     entry.who = who or getpass.getuser()
@@ -130,7 +141,7 @@ def set_parameter(
     ------
     NotFoundError, ParameterError
         If there is no such class, instrument or parameter, the class is made for each camera
-        alone, or the value cannot be used.
+        alone, the value cannot be used, or the reason is blank.
     """
     cls = archive.registry.target(class_name)
     value = check_parameters(class_name, cls.Parameters, {name: value})[name]
@@ -152,7 +163,8 @@ def forget_parameter(
     Raises
     ------
     NotFoundError, ParameterError
-        If there is no such class or instrument, or the class is made for each camera alone.
+        If there is no such class or instrument, the class is made for each camera alone, or
+        the reason is blank.
     """
     return _change(archive, class_name, name, {}, instrument, (who, why))
 
@@ -171,11 +183,12 @@ def _change(
 
     def work(session: Session) -> int:
         """Set or forget the parameter in one transaction, and mark what it concerns."""
-        row = _recipe(session, class_name, owner)
-        if not values and name not in row.overrides:
+        if not values and not _says(session.get(Recipe, (class_name, owner)), name):
             return 0
-        old = {**row.parameters, **row.overrides}.get(name)
-        row.overrides = {n: v for n, v in row.overrides.items() if n != name} | dict(values)
+        row = _recipe(session, class_name, owner)
+        said = stored_values(row.overrides) or {}
+        old = {**row.parameters, **said}.get(name)
+        row.overrides = {n: v for n, v in said.items() if n != name} | dict(values)
         new = {**row.parameters, **row.overrides}.get(name)
         subject = f"{class_name}.{name} ({owner})"
         changed = (None if old is None else canonical_json(old), canonical_json(new))
@@ -183,6 +196,12 @@ def _change(
         return mark_class(session, class_name, owner)
 
     return archive.transact(work)
+
+
+def _says(row: Recipe | None, name: str) -> bool:
+    """Whether an operator's values have one of a name, or are none at all and have to go."""
+    said = None if row is None else stored_values(row.overrides)
+    return row is not None and (said is None or name in said)
 
 
 def owner_of(registry: Registry, class_name: str, instrument: str) -> str:
@@ -249,7 +268,7 @@ def edit(
         If the field may not be changed, the value is out of range or the reason is blank.
     """
     if not why.strip():
-        raise ParameterError("why", why, "the reason, in words for those who read it years later")
+        raise ParameterError("why", why, _REASON)
     if field not in EDITABLE:
         raise ParameterError("field", field, "one of " + ", ".join(EDITABLE))
     if field == "timestamp_start":
@@ -261,20 +280,26 @@ def edit(
 
     def work(session: Session) -> int:
         """Change the judgement in one transaction, and mark what hangs on it."""
-        product = _held(session, object_id)
-        old, new = product.is_valid, int(value)
-        if old == new:
-            return 0
-        product.is_valid = new
-        session.flush()
-        valid = (product.timestamp_start or 0.0, product.timestamp_end or 0.0)
-        marked = _mark_edited(archive, session, product, valid, valid)
-        values, at = (str(old), str(new)), stamp(session)
-        subject = product.class_name
-        enter_edit(session, subject, field, values, who=who, why=why, product_id=object_id, at=at)
-        return marked
+        return set_standing(archive, session, held(session, object_id), int(value), who, why)
 
     return archive.transact(work)
+
+
+def set_standing(
+    archive: Archive, session: Session, product: Product, value: int, who: str, why: str
+) -> int:
+    """Change ``is_valid`` of a product that is held; how many targets that made suspect."""
+    old = product.is_valid
+    if old == value:
+        return 0
+    product.is_valid = value
+    session.flush()
+    valid = (product.timestamp_start or 0.0, product.timestamp_end or 0.0)
+    marked = _mark_edited(archive, session, product, valid, valid)
+    values, at, number = (str(old), str(value)), stamp(session), product.product_id
+    subject = product.class_name
+    enter_edit(session, subject, "is_valid", values, who=who, why=why, product_id=number, at=at)
+    return marked
 
 
 def edit_validity(
@@ -310,7 +335,7 @@ def edit_validity(
 
     def work(session: Session) -> int:
         """Change both ends in one transaction, and mark what hangs on them."""
-        product = _held(session, object_id)
+        product = held(session, object_id)
         before, after = _changed_range(product, start, end)
         if after == before:
             return 0
@@ -353,7 +378,7 @@ def _changed_range(
     return before, after
 
 
-def _held(session: Session, object_id: int) -> Product:
+def held(session: Session, object_id: int) -> Product:
     """A product, locked against other edits."""
     product = session.get(Product, object_id, with_for_update={"key_share": True})
     if product is None:

@@ -139,7 +139,9 @@ def declare_field(archive: Archive, spec: FieldSpec, *, why: str = "", who: str 
         session.flush()
         declare_in_field(archive, session, row.field_id, whole, frames)
         values = (None, f"{whole.ra} {whole.dec} {whole.radius}")
-        enter_edit(session, f"field {spec.name}", "declared", values, who=who, why=why)
+        enter_edit(
+            session, f"field {spec.name}", "declared", values, who=who, why=why or "declared"
+        )
         return whole
 
     return archive.transact(work)

@@ -6,7 +6,7 @@ __all__ = ["Listed", "listed"]
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, or_, select, text
 from sqlalchemy.orm import aliased
@@ -15,7 +15,7 @@ from reduction.fields import find_field
 from reduction.frame_keys import SUFFIX, file_stem
 from reduction.parameters import near_names
 from reduction.quality import QualityFlags, describe_flags
-from schemas.errors import NotFoundError
+from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Edit, Field, Product, Publication, Target
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _RAW = aliased(Product)
 _NAME = func.coalesce(_RAW.attributes["name"].astext, Product.attributes["name"].astext)
 _PUBLISHED = select(Publication.product_id).where(Publication.published_to == text("'infinity'"))
+
+_WORDS: Final = frozenset(("instrument", "chip", "filter", "night", "raw", "field"))
 
 _LAST_EDIT = (
     select(func.max(Edit.edit_id))
@@ -96,6 +98,8 @@ def listed(
     ------
     NotFoundError
         If there is no such class or field.
+    ParameterError
+        If there is no such word, or the night is no date.
     """
     if class_name is not None and class_name not in archive.registry.classes:
         known = near_names(class_name, archive.registry.classes)
@@ -103,8 +107,10 @@ def listed(
     query = _EVERYTHING
     asked: dict[str, Any] = {"class_name": class_name, "is_valid": is_valid, **words}
     raw, field = asked.pop("raw", None), asked.pop("field", None)
+    if unknown := sorted(words.keys() - _WORDS):
+        raise ParameterError(unknown[0], words[unknown[0]], near_names(unknown[0], _WORDS))
     if asked.get("night") is not None:
-        asked["night"] = dt.date.fromisoformat(asked["night"])
+        asked["night"] = _date(asked["night"])
     for name, value in asked.items():
         if value is not None:
             query = query.where(getattr(Product, name) == value)
@@ -123,6 +129,13 @@ def listed(
         Listed(product, name or "", place or "", _flags(archive, product), who or "", why or "")
         for product, name, place, who, why in rows
     ]
+
+
+def _date(said: str | dt.date) -> dt.date:
+    try:
+        return dt.date.fromisoformat(str(said))
+    except ValueError as error:
+        raise ParameterError("night", said, "a date such as 2025-03-01") from error
 
 
 def _flags(archive: Archive, product: Product) -> str:

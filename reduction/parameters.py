@@ -14,6 +14,7 @@ __all__ = [
     "near_names",
     "parameter",
     "resolve_parameters",
+    "stored_values",
 ]
 
 import json
@@ -47,6 +48,11 @@ def default_parameters(parameters: type[Any]) -> dict[str, Any]:
     """Name -> default of a class's process parameters; chip constants are still marks."""
     known = declared_parameters(parameters)
     return {name: item.default for name, item in known.items() if item.default is not MISSING}
+
+
+def stored_values(stored: object) -> dict[str, Any] | None:
+    """Values by name that the database holds; None where its JSON is of another kind."""
+    return stored if isinstance(stored, dict) else None
 
 
 def near_names(name: str, known: Iterable[str]) -> str:

@@ -9,26 +9,35 @@ from __future__ import annotations
 
 __all__ = ["JudgedReport", "frames_to_judge", "rejudge"]
 
+import logging
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select, text
 
-from reduction.edits import edit
+from reduction.edits import held, set_standing
 from reduction.frames import read_headers
 from reduction.quality import QualityFlags, said_flags
 from reduction.raw_quality import judge
 from reduction.targets.raw import RawFrame
-from schemas.errors import IngestError
-from schemas.tables import File, Product
+from schemas.errors import IngestError, VOError
+from schemas.tables import Edit, File, Product
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from sqlalchemy.orm import Session
+
     from reduction.archive import Archive
-    from reduction.instruments.base import FrameDescription
+    from reduction.instruments.base import FrameDescription, Instrument
+
+_LOG = logging.getLogger(__name__)
+#: Of which raw frames and products somebody said whether they are good, whatever he said last.
+_SAID_OF: Final = select(Edit.product_id).where(
+    Edit.field == "is_valid", Edit.product_id.is_not(None)
+)
 
 
 @dataclass(slots=True)
@@ -51,7 +60,7 @@ class JudgedReport:
 
 
 def frames_to_judge(archive: Archive, *, every: bool = False) -> Sequence[Product]:
-    """Raw frames that nobody rejected or proposed, and that were never judged; by file.
+    """Raw frames that were never judged, by nobody who set their ``is_valid`` either; by file.
 
     Parameters
     ----------
@@ -65,6 +74,7 @@ def frames_to_judge(archive: Archive, *, every: bool = False) -> Sequence[Produc
         Product.target_id.is_(None),
         Product.is_valid == 1,
         Product.quality_flags == 0,
+        Product.product_id.not_in(_SAID_OF),
     )
     if not every:
         query = query.where(Product.process_params == text("'{}'::jsonb"))
@@ -101,11 +111,24 @@ def rejudge(
             if said is None:
                 continue
             report.judged += 1
-            if said:
+            if said and (not change or _reject(archive, frame.product_id, said, who)):
                 report.failed.append((name, said))
-            if said and change:
-                edit(archive, frame.product_id, "is_valid", 0, why=f"judged: {said}", who=who)
     return report
+
+
+def _reject(archive: Archive, object_id: int, said: str, who: str) -> bool:
+    """Reject a frame; False where somebody said something of it while it was measured."""
+
+    def work(session: Session) -> bool:
+        """Look again at the frame, held against other edits, and reject it."""
+        frame = held(session, object_id)
+        spoken = session.scalar(_SAID_OF.where(Edit.product_id == object_id).limit(1))
+        if frame.is_valid != 1 or frame.quality_flags != 0 or spoken is not None:
+            return False
+        set_standing(archive, session, frame, 0, who, f"judged: {said}")
+        return True
+
+    return archive.transact(work)
 
 
 def _judged(
@@ -115,28 +138,40 @@ def _judged(
     with archive.transaction() as session:
         location = session.get_one(File, frames[0].file_id).location
     path = archive.storage.path(location)
-    try:
-        by_hdu = _descriptions(archive, frames[0], path)
-    except (IngestError, OSError) as error:
-        report.unreadable.append((str(frames[0].attributes.get("name")), str(error)))
-        by_hdu = {}
     instrument = archive.registry.instruments[frames[0].instrument]
+    by_hdu: dict[int | None, FrameDescription] = {}
+    try:
+        by_hdu |= {found.hdu: found for found in instrument.describe(read_headers(path))}
+    except Exception as error:  # noqa: BLE001  # a camera's module raises what it likes
+        report.unreadable.append((str(frames[0].attributes.get("name")), _sentence(error)))
     for frame in frames:
         said = None
         if (description := by_hdu.get(frame.hdu)) is not None:
             try:
-                flags = judge(archive, instrument, description, path).flags
-            except IngestError as error:
-                report.unreadable.append((str(frame.attributes.get("name")), error.what))
-            else:
-                cls = archive.registry.classes[frame.class_name]
-                said = said_flags(getattr(cls, "Flags", QualityFlags), flags)
+                said = _flags(archive, instrument, description, path, frame.class_name)
+            except Exception as error:  # noqa: BLE001  # and so do its chip's constants
+                name = f"{frame.attributes.get('name')} (object {frame.product_id})"
+                report.unreadable.append((name, _sentence(error)))
         yield frame, said
 
 
-def _descriptions(
-    archive: Archive, frame: Product, path: Path
-) -> dict[int | None, FrameDescription]:
-    """What the camera says today of each chip of a file, by HDU."""
-    found = archive.registry.instruments[frame.instrument].describe(read_headers(path))
-    return {description.hdu: description for description in found}
+def _flags(
+    archive: Archive,
+    instrument: Instrument,
+    description: FrameDescription,
+    path: Path,
+    class_name: str,
+) -> str:
+    """Flags of a frame by today's limits, in words."""
+    flags = judge(archive, instrument, description, path).flags
+    return said_flags(getattr(archive.registry.classes[class_name], "Flags", QualityFlags), flags)
+
+
+def _sentence(error: Exception) -> str:
+    """Why a frame cannot be judged."""
+    if isinstance(error, IngestError):
+        return error.what
+    if isinstance(error, (VOError, OSError)):
+        return str(error)
+    _LOG.error("a camera's module failed", exc_info=error)
+    return f"its camera's module cannot judge it ({error!r})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Scratch"]
 
+import errno
 import mmap
 import os
 import tempfile
@@ -52,7 +53,7 @@ class Scratch:
         Raises
         ------
         StorageError
-            If the disk has no room for it.
+            If the disk has no room for it, or the folder takes no file.
         """
         kind = np.dtype(dtype)
         nbytes = int(np.prod(shape)) * kind.itemsize
@@ -65,6 +66,7 @@ class Scratch:
         return plane
 
     def _mapped(self, nbytes: int) -> mmap.mmap:
+        folder = self.folder or tempfile.gettempdir()
         try:
             if self.folder is not None:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -72,5 +74,7 @@ class Scratch:
                 os.posix_fallocate(file.fileno(), 0, nbytes)
                 return mmap.mmap(file.fileno(), nbytes)
         except OSError as error:
-            message = f"no room on the disk for a plane of {nbytes} bytes: {error.strerror}"
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+            place = "no room on the disk" if full else f"cannot make a file in {folder}"
+            message = f"{place} for a plane of {nbytes} bytes: {error.strerror}"
             raise StorageError(message) from error

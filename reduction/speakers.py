@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from reduction.fields import field_spec, find_field
 from reduction.instruments.composite import whole
-from reduction.parameters import near_names
+from reduction.parameters import near_names, stored_values
 from reduction.target import ProcessTarget
 from schemas.errors import NotFoundError
 from schemas.tables import Recipe
@@ -110,7 +110,9 @@ class Speakers:
         query = select(Recipe).where(Recipe.instrument.in_(owners))
         with self._archive.transaction() as session:
             rows = session.scalars(query).all() if owners else []
-        return {(row.class_name, row.instrument): row.overrides for row in rows}
+        return {
+            (row.class_name, row.instrument): stored_values(row.overrides) or {} for row in rows
+        }
 
     def view(self, cls: type[DBObject]) -> View:
         """With what a class is made."""

@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,10 +88,13 @@ class Storage:
             How many there were.
         """
         limit = time.time() - older_than_s
-        old = [p for p in (self.root / "incoming").glob("*") if p.stat().st_mtime < limit]
-        for path in old:
-            path.unlink(missing_ok=True)
-        return len(old)
+        removed = 0
+        for path in (self.root / "incoming").glob("*"):
+            with suppress(FileNotFoundError):  # another process removes its own, or the same
+                if path.stat().st_mtime < limit:
+                    path.unlink()
+                    removed += 1
+        return removed
 
     def copy_in(self, source: Path, kind: str, suffix: str) -> StoredFile:
         """Copy a file of somebody else's into the storage.

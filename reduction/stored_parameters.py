@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from reduction.events import mark_suspect
-from reduction.parameters import check_parameters
+from reduction.parameters import check_parameters, stored_values
 from reduction.verdicts import ReasonKind
 from schemas.errors import ParameterError
 from schemas.tables import Field, Recipe, Target, TargetState
@@ -66,13 +66,15 @@ def _stored(
             where = f"set by an operator for {row.instrument}"
             yield row.class_name, reached, where, row.overrides
     for field in session.scalars(select(Field).where(Field.is_valid >= 1)).all():
-        for class_name, values in field.parameters.items():
+        for class_name, values in (stored_values(field.parameters) or {}).items():
             if class_name in known:
                 reached = Target.field_id == field.field_id
                 yield class_name, reached, f"set for the field {field.name}", values
 
 
 def _wrong(class_name: str, parameters: type[Any], values: Mapping[str, Any]) -> list[str]:
+    if stored_values(values) is None:
+        return [f"{class_name}: found {values!r}, expected values by the names of parameters"]
     found = []
     for name, value in values.items():
         try:

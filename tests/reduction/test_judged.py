@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -17,9 +18,13 @@ from schemas.errors import NotFoundError, ParameterError
 from tests.support.toy import ToyBias, write_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from astropy.io import fits
+
     from reduction.archive import Archive
+    from reduction.instruments.base import FrameDescription
 
 
 def forget_judgement(archive: Archive) -> None:
@@ -53,6 +58,10 @@ def test_what_is_proposed_is_listed_with_who_and_why(
     assert len(listed(archive, raw="science")) == 1
     with pytest.raises(NotFoundError, match="expected RawBiasFrame"):
         listed(archive, "RawBiasFrames")
+    with pytest.raises(ParameterError, match="night: found 'yesterday', expected a date such as"):
+        listed(archive, "RawBiasFrame", night="yesterday")
+    with pytest.raises(ParameterError, match="chips: found 't1', expected chip"):
+        listed(archive, "RawBiasFrame", chips="t1")
 
 
 def test_a_judgement_is_0_1_or_2_and_has_a_reason(archive: Archive, night: Path) -> None:
@@ -106,3 +115,48 @@ def test_frames_that_were_judged_when_they_came_are_judged_again_where_that_is_a
 ) -> None:
     assert frames_to_judge(archive) == []
     assert len(frames_to_judge(archive, every=True)) == 6
+
+
+def test_what_a_person_says_while_frames_are_judged_or_said_before_stays(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    files = [
+        write_frame(night, f"dead{n}", FrameKind.BIAS, 2**30, hour=0.5 + n / 10) for n in range(3)
+    ]
+    archive.ingest(files)
+    forget_judgement(archive)
+    raw = {r.name: r for r in ToyBias.get().raw_bias_frames}
+    raw["dead0.fits"].set_valid(0, why="light leak")
+    raw["dead0.fits"].set_valid(1, why="it was the moon")
+    frames = frames_to_judge(archive)
+    assert len(frames) == 8
+    raw["dead1.fits"].set_valid(2, why="it is as it should be", who="ann")
+    ((name, _),) = rejudge(archive, frames).failed
+    assert name.startswith("dead2.fits")
+    raw["dead2.fits"].set_valid(1, why="so it should be")
+    assert rejudge(archive, frames_to_judge(archive)).failed == []
+    assert listed(archive, is_valid=0) == []
+    assert [item.who for item in listed(archive, is_valid=2)] == ["ann"]
+
+
+def test_a_frame_that_cannot_be_judged_is_named_and_the_others_are(
+    archive: Archive, night: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget_judgement(archive)
+    toy = archive.registry.instruments["toy"]
+    limits = {**toy.parameters, "RawBiasFrame": {"MAX_SATURATED": -1.0}}
+
+    def describe(headers: Sequence[fits.Header]) -> list[FrameDescription]:
+        if headers[0]["KIND"] == "SCIENCE":
+            raise KeyError("GAIN")
+        return toy.describe(headers)
+
+    other = replace(toy, parameters=limits, describe=describe)
+    monkeypatch.setitem(archive.registry.instruments, "toy", other)
+    done = rejudge(archive, frames_to_judge(archive))
+    assert done.judged == 2
+    said = dict(done.unreadable)
+    assert "KeyError('GAIN')" in said["science.fits"]
+    wrong = [text for name, text in said.items() if name.startswith("bias")]
+    assert len(wrong) == 3
+    assert all("RawBiasFrame.MAX_SATURATED: found -1" in text for text in wrong)

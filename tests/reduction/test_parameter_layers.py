@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from reduction.archive import Archive
-from reduction.fields import FieldSpec, declare_field
+from reduction.edits import bump, edit_validity
+from reduction.fields import FieldSpec, close_field, declare_field
 from reduction.instruments.base import FrameKind
 from reduction.operate import (
     check_settings,
@@ -269,7 +270,46 @@ def test_a_field_whose_own_value_is_none_now_fails_and_others_do_not(
     with psycopg2.connect(archive.settings.database.owner_url) as owner, owner.cursor() as cursor:
         cursor.execute("""UPDATE vo.field SET parameters = '{"ToyCoadd": {"FACTOR": 0}}'""")
     assert any("set for the field deep: " in sentence for sentence in sync_recipes(archive))
-    with pytest.raises(ReductionError, match=r"FACTOR: found 0, .*above 0 \(set for the field\)"):
+    said = r"FACTOR: found 0, .*above 0 \(set for the field: close it, and declare it anew under"
+    with pytest.raises(ReductionError, match=said):
         ToyCoadd.get(field="deep", filter="V")
     declare_field(archive, replace(FIELD, name="other"))
     assert ToyCoadd.get(field="other", filter="V").frames == 2
+
+
+@pytest.mark.parametrize("stored", ["[1]", '"OFFSET"', "3"])
+def test_stored_values_without_names_stop_their_class_alone_and_can_be_taken_back(
+    archive: Archive, night: Path, work_log: Path, stored: str
+) -> None:
+    store(archive, "ToyBias", stored)
+    (said,) = sync_recipes(archive)
+    assert "set by an operator for toy: ToyBias: found " in said
+    with pytest.raises(ReductionError, match="expected values by the names of parameters"):
+        ToyBias.get(instrument="toy")
+    forget_parameter(archive, "ToyBias", "OFFSET", instrument="toy", why="nobody meant it")
+    assert sync_recipes(archive) == []
+    assert ToyBias.get(instrument="toy").level == 102.0
+
+
+def test_no_change_is_without_its_reason(archive: Archive, both: Path) -> None:
+    start, set_value = float(ToyBias.get(instrument="toy").timestamp_start), set_parameter
+    number = ToyBias.get(instrument="toy").object_id
+    for change in (
+        lambda: set_value(archive, "ToyBias", "OFFSET", 5, instrument="toy", why=" "),
+        lambda: bump(archive, "ToyBias", why=""),
+        lambda: edit_validity(archive, number, start + 0.1, None, why=""),
+        lambda: close_field(archive, "deep", why="\t"),
+    ):
+        with pytest.raises(ParameterError, match="the reason, in words"):
+            change()
+    set_value(archive, "ToyBias", "OFFSET", 5, instrument="toy", why="the lamp")
+    with pytest.raises(ParameterError, match="the reason, in words"):
+        forget_parameter(archive, "ToyBias", "OFFSET", instrument="toy", why="")
+    assert ToyBias.get(instrument="toy").level == 107.0
+
+
+def test_taking_back_what_nobody_said_leaves_nothing(archive: Archive, both: Path) -> None:
+    assert forget_parameter(archive, "ToyCoadd", "FACTOR", instrument=BOTH, why="none") == 0
+    with archive.transaction() as session:
+        owners = set(session.scalars(text("SELECT DISTINCT instrument FROM vo.recipe")))
+    assert BOTH not in owners

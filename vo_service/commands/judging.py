@@ -151,8 +151,8 @@ def judge(context: click.Context, who: str, *, every: bool, dry_run: bool) -> No
     """Judge raw frames that came before frames were judged, by today's limits.
 
     Their pixels are measured as those of new frames are. One that fails is rejected, with its
-    flags as the reason: what was made from it will be remade without it. `set-valid OBJECT_ID
-    proposed` overrules that for good. Frames that people rejected or proposed are left alone.
+    flags as the reason: what was made from it will be remade without it. Frames whose is_valid
+    somebody ever set are left alone: `set-valid OBJECT_ID valid` overrules a judgement for good.
     """
     from reduction.rejudge import frames_to_judge, rejudge  # noqa: PLC0415  # --help stays fast
 
