@@ -78,6 +78,7 @@ def listed(
     *,
     is_valid: int | None = None,
     flagged: bool = False,
+    limit: int | None = None,
     **words: str | None,
 ) -> list[Listed]:
     """Raw frames and products, oldest observation first.
@@ -90,6 +91,8 @@ def listed(
         0, 1 or 2: all that are so, published or not. None for raw frames and what is published.
     flagged
         Only those with quality flags.
+    limit
+        So many of the first at most; all where None.
     words
         ``instrument``, ``chip``, ``filter``, ``night`` (a date), ``raw`` (a file's name),
         ``field``: those of these.
@@ -124,7 +127,7 @@ def listed(
     with archive.transaction() as session:
         if field is not None:
             query = query.where(Target.field_id == find_field(session, field).field_id)
-        rows = session.execute(query).all()
+        rows = session.execute(query.limit(limit)).all()
     return [
         Listed(product, name or "", place or "", _flags(archive, product), who or "", why or "")
         for product, name, place, who, why in rows

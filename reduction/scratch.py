@@ -74,7 +74,7 @@ class Scratch:
                 os.posix_fallocate(file.fileno(), 0, nbytes)
                 return mmap.mmap(file.fileno(), nbytes)
         except OSError as error:
-            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
             place = "no room on the disk" if full else f"cannot make a file in {folder}"
             message = f"{place} for a plane of {nbytes} bytes: {error.strerror}"
             raise StorageError(message) from error

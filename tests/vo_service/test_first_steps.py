@@ -178,6 +178,8 @@ def test_what_is_proposed_is_listed_with_who_and_why(night, run):
     run("prompt", "-c", code)
     assert "0 objects" in run("list", "--proposed")
     assert "expected a CLASS, --proposed" in run("list")
+    assert "2 objects, and there are more: --limit" in run("list", "RawBiasFrame", "--limit", 2)
+    assert "4 objects\n" in run("list", "RawBiasFrame", "--limit", 4)
     assert "is not one of 'rejected', 'valid', 'proposed'" in run(
         "set-valid", number, "good", "--why", "x"
     )

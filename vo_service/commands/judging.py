@@ -24,6 +24,13 @@ _STANDINGS: Final = ("rejected", "valid", "proposed")
 @click.option("--proposed", "standing", flag_value="proposed", help="Those with is_valid 2.")
 @click.option("--rejected", "standing", flag_value="rejected", help="Those with is_valid 0.")
 @click.option("--flagged", is_flag=True, help="Those with quality flags, named.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="So many of the first at most.",
+)
 @click.pass_context
 def list_objects(
     context: click.Context,
@@ -32,6 +39,7 @@ def list_objects(
     standing: str | None,
     *,
     flagged: bool,
+    limit: int,
     **words: str | None,
 ) -> None:
     """List raw frames and products: number, class, what of, how judged and by whom.
@@ -46,10 +54,20 @@ def list_objects(
         raise click.UsageError(message)
     value = None if standing is None else _STANDINGS.index(standing)
     with opened(context) as archive:
-        found = listed(archive, class_name, is_valid=value, flagged=flagged, **words)
-    for item in found:
+        found = listed(
+            archive,
+            class_name,
+            is_valid=value,
+            flagged=flagged,
+            limit=limit + 1,  # one more shows that there are
+            **words,
+        )
+    for item in found[:limit]:
         CONSOLE.print(_line(item), markup=False)
-    CONSOLE.print(f"{len(found)} object{'s' if len(found) != 1 else ''}")
+    if len(found) > limit:
+        CONSOLE.print(f"{limit} objects, and there are more: --limit shows them")
+    else:
+        CONSOLE.print(f"{len(found)} object{'s' if len(found) != 1 else ''}")
 
 
 def _line(item: Listed) -> str:
