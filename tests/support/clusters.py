@@ -6,8 +6,9 @@ __all__ = ["Databases", "throw_away_cluster"]
 
 import os
 import shutil
+import signal
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,8 +53,18 @@ def _clear_leftovers() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
         pid = int(folder.name.removeprefix(_PREFIX).partition("-")[0])
         if not psutil.pid_exists(pid) and os.access(folder, os.W_OK):
-            Cluster(folder / "postgres", programs=_programs()).stop()
+            _end_server(folder)
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_server(folder: Path) -> None:
+    """End the server whose files are in a folder, whatever version made them."""
+    for note in folder.rglob("postmaster.pid"):
+        with suppress(OSError, ValueError, IndexError, psutil.Error):
+            server = psutil.Process(int(note.read_text().splitlines()[0]))
+            if any(str(folder) in word for word in server.cmdline()):
+                server.send_signal(signal.SIGQUIT)  # at once: nothing of it is wanted
+                server.wait(20)
 
 
 class Databases:
