@@ -92,8 +92,8 @@ compile_part() {
     if [ -n "$compiled" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum $compiled" ]; then
         return 0
     fi
-    for part in $compiled; do
-        rm -f "$part" 2>/dev/null || return 0
+    for old in $compiled; do  # (not part: that names a temporary file of prepare)
+        rm -f "$old" 2>/dev/null || return 0
     done
     (cd "$ROOT" && "$VENV/bin/python" setup.py --quiet build_ext --inplace) >"$ROOT_LOG" 2>&1 || :
     compiled=$(compiled_parts)

@@ -51,3 +51,26 @@ def test_help_is_there_without_installing_anything():
     assert done.returncode == 0
     for word in ("--port P", "--data DIR", "--raw DIR", "--check"):
         assert word in done.stdout
+
+
+def test_what_was_compiled_stays_and_the_callers_files_do_not(tmp_path):
+    """Parts of before are there, and made again: the last of them is not taken for scratch."""
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    for folder, name in (("schemas", "_frames.abi3.so"), ("reduction", "_resample.abi3.so")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).touch()
+    python = tmp_path / "venv" / "bin" / "python"
+    python.write_text(
+        f'#!/bin/sh\ntouch "{tmp_path}/schemas/_frames.abi3.so" '
+        f'"{tmp_path}/reduction/_resample.abi3.so"\n'
+    )
+    python.chmod(0o755)
+    done = sh(
+        f'ROOT="{tmp_path}"; VENV="$ROOT/venv"; ROOT_LOG="$ROOT/log"; part="$ROOT/list"; '
+        'touch "$part"; cd "$ROOT"; touch setup.py schemas/_frames.c reduction/_resample.c; '
+        'compile_part; rm -f "$ROOT_LOG" "$part"; compiled_parts; [ ! -e "$ROOT/list" ] && echo ok'
+    )
+    assert "compiled the parts" in done.stdout
+    assert "_frames.abi3.so" in done.stdout.splitlines()[-1] + done.stdout.splitlines()[-2]
+    assert "_resample.abi3.so" in done.stdout
+    assert done.stdout.endswith("ok\n")
