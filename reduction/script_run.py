@@ -162,23 +162,21 @@ def _ended(pid: int, seconds: float, printed: IO[bytes]) -> bool:
     while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         if time.monotonic() > end:
             return False
-        _cut(printed)
+        if os.fstat(printed.fileno()).st_size > _PRINTED_MOST:
+            os.killpg(pid, signal.SIGSTOP)  # nothing is printed meanwhile
+            _cut(printed)
+            os.killpg(pid, signal.SIGCONT)
         time.sleep(_LOOK_S)
     return True
 
 
 def _cut(printed: IO[bytes]) -> None:
-    """Leave the end alone of what was printed, where it got too long.
-
-    It is written at its end, wherever that is, also by the process that goes on.
-    """
-    size = os.fstat(printed.fileno()).st_size
-    if size > _PRINTED_MOST:
-        printed.seek(size - _SAID)
-        last = printed.read()[-_SAID:]
-        printed.truncate(0)
-        printed.write(last)
-        printed.flush()
+    """Leave the end alone of what was printed; more is written at its end, wherever that is."""
+    printed.seek(-_SAID, os.SEEK_END)
+    last = printed.read()[-_SAID:]
+    printed.truncate(0)
+    printed.write(last)
+    printed.flush()
 
 
 def _fail(script: Script, failure: tuple[str, str] | None, said: str) -> None:
