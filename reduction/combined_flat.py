@@ -13,6 +13,7 @@ from reduction.attributes import attribute, imstat
 from reduction.comparison import differs
 from reduction.corrected import corrected, dark_signal, measured_gain
 from reduction.depends import calibration
+from reduction.frame_stack import FrameStack
 from reduction.parameters import from_chip, parameter
 from reduction.quality import QualityFlags
 from reduction.steps.flat import combine_flats
@@ -131,22 +132,22 @@ def combined_flat(
         If no frame has a usable level; says which levels there are.
     """
     bias, good = inputs.bias.images["BIAS"], inputs.hot.images["MAP"] == 1
-    images = []
+    usable, medians = FrameStack(inputs.scratch, len(frames)), []
     for raw in frames:
         image = corrected(raw, method=inputs.bias["overscan_correction"])
         signal = dark_signal(inputs.dark, raw)
-        images.append(image if signal is None else image - signal)
-    medians = [median_level(image - bias, bad=~good) for image in images]
-    low, high = parameters.MIN_FLAT_MEAN, parameters.MAX_FLAT_MEAN
-    usable = [
-        image for image, median in zip(images, medians, strict=True) if low <= median <= high
-    ]
-    if not usable:
+        if signal is not None:
+            image -= signal
+        medians.append(median_level(image - bias, bad=~good))
+        if parameters.MIN_FLAT_MEAN <= medians[-1] <= parameters.MAX_FLAT_MEAN:
+            usable.add(image)
+    if not usable.frames:
         found = ", ".join(f"{median:.0f}" for median in medians)
+        low, high = parameters.MIN_FLAT_MEAN, parameters.MAX_FLAT_MEAN
         message = f"flats of {found} adu above the bias: expected {low:g} to {high:g}"
         raise UnprocessableError(message)
     flat = combine_flats(
-        usable,
+        usable.frames,
         bias=bias,
         gain=measured_gain(inputs.gain, parameters.GAIN),
         read_noise=inputs.read_noise["read_noise"],
@@ -158,7 +159,7 @@ def combined_flat(
         attributes={
             "imstat": image_statistics(flat.image, bad=~good),
             "level": float(np.mean(flat.levels)),
-            "frames_used": len(usable),
+            "frames_used": len(usable.frames),
             "outliers": flat.outliers,
             "flatness": sub_window_statistics(flat.image, bad=~good).flatness,
         },

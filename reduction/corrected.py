@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-__all__ = ["corrected", "dark_signal", "frame_sections", "measured_gain"]
+__all__ = ["corrected", "corrected_stack", "dark_signal", "frame_sections", "measured_gain"]
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reduction.frame_stack import FrameStack
 from reduction.steps.overscan import correct_overscan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from reduction.instruments.base import Section
+    from reduction.scratch import Scratch
     from reduction.target import Progenitor
 
 
@@ -49,6 +53,24 @@ def corrected(raw: Progenitor, *, method: int) -> NDArray[np.float32]:
     image = correct_overscan(raw.images["RAW"], science, overscan=overscan, method=method)
     raw.forget()
     return image
+
+
+def corrected_stack(
+    raws: Sequence[Progenitor], *, method: int, scratch: Scratch
+) -> list[NDArray[np.float32]]:
+    """Frames as :func:`corrected` makes them, in a file where they are too many for memory.
+
+    Raises
+    ------
+    UnprocessableError
+        As :func:`corrected`.
+    StorageError
+        If the disk has no room for them.
+    """
+    stack = FrameStack(scratch, len(raws))
+    for raw in raws:
+        stack.add(corrected(raw, method=method))
+    return stack.frames
 
 
 def dark_signal(dark: Progenitor | None, raw: Progenitor) -> NDArray[np.float32] | None:

@@ -34,6 +34,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.edits import enter_edit
 from reduction.parameters import check_defaults, near_names
+from reduction.script_guard import code_unchanged
 from reduction.target import DBObject, ProcessTarget
 from schemas.errors import AuthorizationError, NotFoundError, ParameterError
 from schemas.tables import Script
@@ -207,7 +208,8 @@ def load_script(archive: Archive, name: str | Path) -> LoadedScript:
     AuthorizationError
         If the settings allow no scripts, or no operator has allowed this one.
     ParameterError
-        If it fails, declares nothing, or replaces a step that there is not; says where.
+        If it fails, declares nothing, replaces a step that there is not, or changes code of the
+        service by itself; says where.
     """
     row = find_script(archive, name)
     short = row.sha256[:12]
@@ -251,7 +253,11 @@ def _executed(source: str, sha256: str) -> ModuleType:
     linecache.cache[file_name] = (len(source), None, source.splitlines(True), file_name)
     sys.modules[name] = module
     try:
-        exec(compile(source, file_name, "exec"), module.__dict__)  # noqa: S102  # an operator allowed it
+        with code_unchanged():
+            exec(compile(source, file_name, "exec"), module.__dict__)  # noqa: S102  # an operator allowed it
+    except ParameterError:
+        sys.modules.pop(name, None)
+        raise
     except BaseException as error:
         sys.modules.pop(name, None)
         if isinstance(error, (Exception, SystemExit)):

@@ -22,6 +22,7 @@ from reduction.pars import chain_of, check_overrides
 from reduction.publish import is_made_already, keep, misfit
 from reduction.script_run import run_apart, script_label
 from reduction.scripts import find_script, load_script
+from reduction.stored_parameters import stored_values
 from reduction.verdicts import Reason, ReasonKind, Verdict, VerdictKind
 from schemas.errors import BusyError, ParameterError, ReductionError
 from schemas.tables import Product, Recipe, Target
@@ -179,14 +180,17 @@ class VariantExaminer(Examiner):
             class_name=class_name,
             version=cls.VERSION,
             parameters={n: v for n, v in row.parameters.items() if n in known},
-            overrides={n: v for n, v in row.overrides.items() if n in known},
+            revision=row.revision,
+            overrides={
+                n: v for n, v in (stored_values(row.overrides) or {}).items() if n in known
+            },
         )
 
     def _version(self, cls: type[ProcessTarget], recipe: Recipe) -> str:
         script = self._variant.script
         if script is None or cls.__name__ not in self._variant.touched:
             return super()._version(cls, recipe)
-        return f"{cls.VERSION}+{script.sha256}"
+        return f"{super()._version(cls, recipe)}+{script.sha256}"
 
     def _asked(self, target: Target) -> Mapping[str, Any]:
         return self._variant.parameters.get(target.class_name, {})

@@ -12,6 +12,7 @@ from __future__ import annotations
 __all__ = ["Expression", "parse_expression"]
 
 import ast
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -117,6 +118,14 @@ def _tree(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
+def _is_finite(value: Any) -> bool:  # noqa: ANN401  # a literal: int or float
+    """Whether a number can be one of 64 bits."""
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
+
+
 class _Checker:
     """Lets through what the language has, and finds what it needs."""
 
@@ -126,6 +135,8 @@ class _Checker:
     def truth(self, node: ast.expr) -> bool:
         """Whether a part is true or false; checks all below it."""
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+            if not _is_finite(node.value):
+                raise self._wrong(node, "numbers up to 1.8e308")
             return False
         if isinstance(node, ast.Name):
             self.names.add(node.id)

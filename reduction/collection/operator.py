@@ -68,6 +68,11 @@ class Operator:
         """Object numbers of all source lists that it is made from."""
         return frozenset[int]().union(*(parent.source_lists for parent in self.parents))
 
+    @cached_property
+    def size(self) -> int:
+        """How many operators its description names: one that two others share counts twice."""
+        return 1 + sum(parent.size for parent in self.parents)
+
     def as_json(self) -> dict[str, Any]:
         """The tree as a value of JSON types; :func:`from_json` reads it."""
         own = {

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     Rows = NDArray[np.void]
 
 _ID: Final = ["object_id", "source_number"]
+#: Operators of a tree.
+_LARGEST: Final = 2000
 
 
 @dataclass(slots=True)
@@ -106,7 +108,11 @@ def keys_of(session: Session, tree: Operator) -> Mapping[Operator, str]:
     ------
     NotFoundError
         If a source list is not in the archive.
+    ParameterError
+        If it has too many operators.
     """
+    if tree.size > _LARGEST:
+        raise ParameterError("collection", f"{tree.size} operators", f"at most {_LARGEST}")
     found = session.scalars(
         select(Product)
         .where(Product.product_id.in_(tree.source_lists), Product.class_name == "SourceList")

@@ -7,7 +7,8 @@ __all__ = ["Pushdown", "StoredNode"]
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Double, Integer, and_, cast, func, select, union_all
+from sqlalchemy import Double, Integer, and_, cast, literal, select, union_all
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from reduction.collection.operators import (
     AttributeCalculator,
@@ -154,14 +155,21 @@ def _of_lists(operator: SourceListWrapper, wanted: frozenset[str]) -> Select[Any
 def _united(
     operator: ConcatenateSources, wanted: frozenset[str], below: list[Subquery]
 ) -> Select[Any]:
-    """All rows; a source that may be in two parts once, where its values are alike."""
+    """All rows; of a source that may be in two parts, the row of the first."""
     names = (*_ID, *sorted(wanted))
-    whole = union_all(*(select(*(part.c[name] for name in names)) for part in below)).subquery()
+    place = "number of the part"  # no attribute has blanks in its name
+    whole = union_all(
+        *(
+            select(*(part.c[name] for name in names), literal(number).label(place))
+            for number, part in enumerate(below)
+        )
+    ).subquery()
+    query = select(*(whole.c[name] for name in names))
     together = sum(len(part.source_lists) for part in operator.parts)
     if together == len(operator.source_lists):
-        return select(*(whole.c[name] for name in names))
-    columns = [func.min(whole.c[name]).label(name) for name in sorted(wanted)]
-    return select(*_identity(whole), *columns).group_by(*_identity(whole))
+        return query
+    identity = _identity(whole)
+    return query.ext(distinct_on(*identity)).order_by(*identity, whole.c[place])
 
 
 def _identity(table: Any) -> list[ColumnElement[Any]]:  # noqa: ANN401  # a table or subquery

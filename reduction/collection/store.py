@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import IntegrityError
 
 from reduction.collection.operators import from_json
 from reduction.collection.pulling import keys_of, pull
@@ -46,7 +47,7 @@ def store_collection(
     if not _NAME.fullmatch(name):
         raise ParameterError("name", name, "letters, digits, blanks and _ . + -, 64 at most")
     if session.scalar(select(func.count()).where(Collection.name == name)):
-        raise ParameterError("name", name, "a name that no stored collection has")
+        raise _taken(name)
     computed = [each for each in names if tree.origin(each) is None]
     rows = pull(session, tree, computed).rows
     attributes = [
@@ -62,7 +63,10 @@ def store_collection(
         n_sources=len(rows),
     )
     session.add(kept)
-    session.flush()
+    try:
+        session.flush()
+    except IntegrityError as error:  # by another, at the same time
+        raise _taken(name) from error
     session.add_all(
         CollectionInput(collection_id=kept.collection_id, product_id=number)
         for number in sorted(tree.source_lists)
@@ -75,6 +79,10 @@ def store_collection(
             own = {"attribute": np.broadcast_to(place, len(rows)), "value": rows[said["name"]]}
             copy_in(session, CollectionValue, {"collection_id": number, **identity, **own})
     return kept
+
+
+def _taken(name: str) -> ParameterError:
+    return ParameterError("name", name, "a name that no stored collection has")
 
 
 def find_collection(session: Session, name: str) -> Operator:

@@ -26,18 +26,21 @@ _FEW: Final = 1 << 22
 _HALF: Final = 16
 
 
-def release(*planes: Array) -> None:
+def release(*planes: Any) -> None:  # noqa: ANN401  # arrays, and what has one as its base
     """Let go of the memory that planes in files take; what was written stays.
 
     Planes in memory are left alone.
     """
+    mapped: dict[int, mmap.mmap] = {}
     for plane in planes:
-        base: Any = plane
-        while isinstance(base, np.ndarray):
-            base = base.base
+        base = plane
+        while base is not None and not isinstance(base, (memoryview, mmap.mmap)):
+            base = getattr(base, "base", None)
         held = base.obj if isinstance(base, memoryview) else base
         if isinstance(held, mmap.mmap):
-            held.madvise(mmap.MADV_DONTNEED)
+            mapped[id(held)] = held
+    for held in mapped.values():
+        held.madvise(mmap.MADV_DONTNEED)
 
 
 def row_blocks(*planes: Array, values: int = _VALUES) -> Iterator[slice]:

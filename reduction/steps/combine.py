@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["combine", "combine_biases"]
+__all__ = ["Rows", "combine", "combine_biases"]
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from reduction.steps.blocks import release
 from reduction.steps.network import median_of_planes
 from schemas.errors import UnprocessableError
 
@@ -19,9 +20,23 @@ if TYPE_CHECKING:
 #: Values combined at a time: with what is computed of them they stay in a core's cache.
 _VALUES = 1 << 18
 
+#: Values of all frames after which those in files are let go of.
+_HELD = 1 << 23
+
+
+class Rows(Protocol):
+    """A frame that gives some rows at a time: an array, or what is computed of one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+
+    def __getitem__(self, rows: slice, /) -> NDArray[np.float32]:
+        """The values of some rows."""
+
 
 def combine(
-    frames: Sequence[NDArray[np.float32]],
+    frames: Sequence[Rows],
     sigma: NDArray[np.float32] | Sequence[float],
     *,
     sigma_clip: float,
@@ -32,7 +47,7 @@ def combine(
     Parameters
     ----------
     frames
-        Frames of equal shape (ny, nx), any unit. NaN is "no value".
+        Frames of equal shape (ny, nx), any unit. NaN is "no value". They may be in files.
     sigma
         Standard deviation that does not depend on the signal, one number a frame.
     sigma_clip
@@ -63,10 +78,14 @@ def combine(
     noise = np.asarray(sigma, dtype=np.float32)
     per_signal = np.zeros_like(noise) if photon is None else np.asarray(photon, dtype=np.float32)
     step = max(_VALUES // (len(frames) * nx), 1)
+    held = max(_HELD // (step * len(frames) * nx), 1)
     for start in range(0, ny, step):
         rows = slice(start, start + step)
         block = [frame[rows] for frame in frames]
         mean[rows], count[rows] = _combine_block(block, noise, per_signal, sigma_clip)
+        if (start // step) % held == held - 1:
+            release(*frames)
+    release(*frames)
     return mean, count
 
 

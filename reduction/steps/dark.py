@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reduction.steps.blocks import release
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ def dark_current(
     Parameters
     ----------
     frames
-        Darks without overscan and bias, each of shape (ny, nx), adu. NaN is "no value"; a dark
-        without any is left out.
+        Darks without overscan and bias, each of shape (ny, nx), adu; may be in files. NaN is "no
+        value"; a dark without any is left out.
     exposure_times
         s, one a frame.
     gain
@@ -106,14 +107,19 @@ def dark_current(
     if not (times > 0.0).all():
         message = f"darks of {sorted(set(exposure_times))} s: expected positive exposure times"
         raise UnprocessableError(message)
-    known = [number for number, frame in enumerate(frames) if np.isfinite(frame).any()]
+    levels, known = [], []
+    for number, frame in enumerate(frames):
+        if np.isfinite(frame).any():
+            known.append(number)
+            levels.append(float(np.nanmedian(frame)))
+        release(frame)
     if not known:
         message = f"{len(frames)} darks without a valid pixel: expected finite values"
         raise UnprocessableError(message)
     frames, times = [frames[number] for number in known], times[known]
-    levels = np.array([np.nanmedian(frame) for frame in frames], dtype=np.float64)
-    bulk, bulk_err = _bulk(levels, times.astype(np.float64), frames[0].size, gain, read_noise)
-    stray = (levels - bulk * times).astype(np.float32)
+    of_all = np.array(levels, dtype=np.float64)
+    bulk, bulk_err = _bulk(of_all, times.astype(np.float64), frames[0].size, gain, read_noise)
+    stray = (of_all - bulk * times).astype(np.float32)
     rate: NDArray[np.float32] = np.empty_like(frames[0], dtype=np.float32)
     outliers = 0
     for start in range(0, rate.shape[0], _ROWS):
@@ -123,6 +129,7 @@ def dark_current(
         stack /= times[:, None, None]
         rate[rows], rejected = _slopes(stack, times, gain, read_noise, sigma_clip)
         outliers += rejected
+        release(*frames)
     return DarkField(rate, bulk, bulk_err, tuple(map(float, stray)), outliers)
 
 

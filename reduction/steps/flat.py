@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reduction.steps.blocks import release
 from reduction.steps.combine import combine
 from reduction.steps.order import median
 from reduction.steps.smooth import fill_bad_pixels, low_pass
@@ -60,14 +61,30 @@ class FlatField:
     outliers: int
 
 
-def _normalise(image: NDArray[np.float32], good: NDArray[np.bool_]) -> float:
-    """Divide by the median over good pixels, in place, and return it."""
-    values = image[good & np.isfinite(image)]
-    level = median(values)
+@dataclass(frozen=True, slots=True)
+class _Normalised:
+    """A raw flat without its bias, over its level: computed for the rows that are asked for."""
+
+    base: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    level: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.base.shape
+
+    def __getitem__(self, rows: slice, /) -> NDArray[np.float32]:
+        part = np.subtract(self.base[rows], self.bias[rows], dtype=np.float32)
+        part /= np.float32(self.level)
+        return part
+
+
+def _level(image: NDArray[np.float32], good: NDArray[np.bool_]) -> float:
+    """Median over good pixels."""
+    level = median(image[good & np.isfinite(image)])
     if not level > 0.0:
         message = f"a flat of median level {level} adu above the bias: expected light"
         raise UnprocessableError(message)
-    image /= np.float32(level)
     return level
 
 
@@ -85,7 +102,7 @@ def combine_flats(
     Parameters
     ----------
     frames
-        Trimmed, overscan corrected flats, each of shape (ny, nx), adu.
+        Trimmed, overscan corrected flats, each of shape (ny, nx), adu; may be in files.
     bias
         Master bias made with the same overscan method, same shape, adu.
     gain
@@ -118,18 +135,20 @@ def combine_flats(
         message = f"flats of shapes {shapes} and a bias of {bias.shape}: expected equal shapes"
         raise UnprocessableError(message)
     measured = np.ones(bias.shape, dtype=np.bool_) if good is None else good
-    normalised = [np.subtract(frame, bias, dtype=np.float32) for frame in frames]
-    levels = tuple(_normalise(image, measured) for image in normalised)
+    levels = []
+    for frame in frames:
+        levels.append(_level(np.subtract(frame, bias, dtype=np.float32), measured))
+        release(frame)
     image, count = combine(
-        normalised,
+        [_Normalised(frame, bias, level) for frame, level in zip(frames, levels, strict=True)],
         [read_noise / level for level in levels],
         sigma_clip=sigma_clip,
         photon=[1.0 / (gain * level) for level in levels],
     )
     valid = np.isfinite(image)
     outliers = len(frames) * int(valid.sum()) - int(count[valid].sum(dtype=np.int64))
-    _normalise(image, measured)
-    return FlatField(image=image, levels=levels, outliers=outliers)
+    image /= np.float32(_level(image, measured))
+    return FlatField(image=image, levels=tuple(levels), outliers=outliers)
 
 
 def master_flat(
@@ -202,7 +221,8 @@ def master_flat(
             for flat in (small, large)
         )
         master = small / own * other
-    _normalise(master, np.ones(master.shape, dtype=np.bool_) if bad is None else ~bad)
+    good = np.ones(master.shape, dtype=np.bool_) if bad is None else ~bad
+    master /= np.float32(_level(master, good))
     return master
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reduction.steps.blocks import release
 from reduction.steps.statistics import clipped_statistics
 from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
@@ -125,7 +126,8 @@ def read_noise(
     Parameters
     ----------
     frames
-        At least two bias frames in the order they were taken, each of shape (ny, nx), adu.
+        At least two bias frames in the order they were taken, each of shape (ny, nx), adu; may be
+        in files.
     threshold, iterations
         As in :func:`pair_noise`.
 
@@ -142,10 +144,10 @@ def read_noise(
     if len(frames) < 2:
         message = f"read noise from {len(frames)} bias frames: expected at least 2"
         raise UnprocessableError(message)
-    pairs = [
-        pair_noise(first, second, threshold=threshold, iterations=iterations)
-        for first, second in pairwise(frames)
-    ]
+    pairs = []
+    for first, second in pairwise(frames):
+        pairs.append(pair_noise(first, second, threshold=threshold, iterations=iterations))
+        release(first, second)
     count = len(pairs)
     return PairNoise(
         read_noise=sqrt(sum(pair.read_noise**2 for pair in pairs) / count),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from reduction.attributes import attribute, imstat
 from reduction.comparison import differs
-from reduction.corrected import corrected
+from reduction.corrected import corrected_stack
 from reduction.depends import calibration, raw_frames
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
@@ -117,9 +117,11 @@ class BiasFrame(CalibrationTarget):
                 f"method {noise['overscan_correction']}: set ReadNoise.OVERSCAN_CORRECTION, too"
             )
             raise UnprocessableError(message)
-        frames = [
-            corrected(raw, method=parameters.OVERSCAN_CORRECTION) for raw in inputs.raw_bias_frames
-        ]
+        frames = corrected_stack(
+            inputs.raw_bias_frames,
+            method=parameters.OVERSCAN_CORRECTION,
+            scratch=inputs.scratch,
+        )
         bias = combine_biases(
             frames, read_noise=inputs.read_noise["read_noise"], sigma_clip=parameters.SIGMA_CLIP
         )

@@ -13,6 +13,7 @@ from reduction.attributes import attribute, imstat
 from reduction.comparison import differs
 from reduction.corrected import corrected
 from reduction.depends import calibration, raw_frames
+from reduction.frame_stack import FrameStack
 from reduction.parameters import from_chip, parameter
 from reduction.quality import QualityFlags
 from reduction.steps.dark import dark_current
@@ -105,13 +106,13 @@ class DarkCurrent(CalibrationTarget):
             message = f"DarkCurrent needs a dark of {parameters.MINIMUM_EXPTIME:g} s or more"
             raise ProgenitorMissingError(message)
         times = [float(raw["exptime"]) for raw in used]
-        frames = []
+        stack = FrameStack(inputs.scratch, len(used))
         for raw in used:
             frame = corrected(raw, method=bias["overscan_correction"])
-            frames.append(np.subtract(frame, bias.images["BIAS"], out=frame))
+            stack.add(np.subtract(frame, bias.images["BIAS"], out=frame))
             raw.forget()
         dark = dark_current(
-            frames,
+            stack.frames,
             times,
             gain=parameters.GAIN,
             read_noise=inputs.read_noise["read_noise"],

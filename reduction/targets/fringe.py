@@ -74,7 +74,7 @@ class FringeFrame(CalibrationTarget):
         )
         MINIMUM_FRAMES: int = parameter(3, "frames that it takes", at_least=2)
         MAXIMUM_FRAMES: int = parameter(
-            12, "frames taken at most, the nearest in time", at_least=2
+            12, "frames taken at most, from the whole night", at_least=2
         )
         MAXIMUM_AMPLITUDE: float = parameter(
             0.2, "largest amplitude, a part of the sky", at_least=0.0

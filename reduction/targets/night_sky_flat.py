@@ -79,7 +79,7 @@ class NightSkyFlatFrame(CalibrationTarget):
         )
         MINIMUM_FRAMES: int = parameter(3, "frames that it takes", at_least=2)
         MAXIMUM_FRAMES: int = parameter(
-            12, "frames taken at most, the nearest in time", at_least=2
+            12, "frames taken at most, from the whole night", at_least=2
         )
         DETECTION_THRESHOLD: float = parameter(
             4.0,

@@ -12,7 +12,7 @@ import numpy as np
 
 from reduction.attributes import attribute
 from reduction.comparison import differs
-from reduction.corrected import corrected
+from reduction.corrected import corrected_stack
 from reduction.depends import raw_frames
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
@@ -92,9 +92,11 @@ class ReadNoise(CalibrationTarget):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Correct the biases' overscan and measure their differences."""
-        frames = [
-            corrected(raw, method=parameters.OVERSCAN_CORRECTION) for raw in inputs.raw_bias_frames
-        ]
+        frames = corrected_stack(
+            inputs.raw_bias_frames,
+            method=parameters.OVERSCAN_CORRECTION,
+            scratch=inputs.scratch,
+        )
         noise = read_noise(
             frames,
             threshold=parameters.REJECTION_THRESHOLD,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +19,7 @@ from reduction.collection.expressions import parse_expression
 from reduction.collection.functions import FUNCTIONS
 from reduction.collection.operators import from_json
 from reduction.collection.source_collection import SourceCollection
+from reduction.collection.store import store_collection
 from reduction.rows import copy_query
 from schemas.errors import NotFoundError, ParameterError
 from tests.support.catalogued import kept_product, some_sources
@@ -105,6 +108,46 @@ def test_attributes_and_sources_of_collections_are_brought_together(archive: Arc
     assert len(overlapping.pull("g")) == 100
 
 
+def test_of_a_source_in_two_parts_the_first_is_taken_in_sql_and_in_numpy(archive: Archive) -> None:
+    every = SourceCollection.of(*lists(archive, 50))
+    more, less = every.calculate("c", "mag + 1"), every.calculate("c", "mag - 1")
+    for first, other, offset in ((more, less, 1.0), (less, more, -1.0)):
+        united = first.with_sources(other)
+        held = united.calculate("g", "galactic_b(ra, dec)")
+        rows = held.pull("c", "g", "mag")
+        assert len(rows) == 50
+        np.testing.assert_allclose(rows["c"], rows["mag"] + offset, rtol=1e-12)
+        np.testing.assert_array_equal(united.pull("c")["c"], rows["c"])
+
+
+def test_a_collection_that_names_more_operators_than_can_be_walked_is_refused(
+    archive: Archive,
+) -> None:
+    whole = SourceCollection.of(*lists(archive, 5))
+    for _ in range(40):
+        whole = whole.with_sources(whole.filter("mag < 15"))
+    with pytest.raises(ParameterError, match="operators', expected at most 2000"):
+        whole.pull("mag")
+
+
+def test_of_two_that_store_a_name_at_once_one_is_told(archive: Archive) -> None:
+    whole = SourceCollection.of(*lists(archive, 5))
+    tree = whole.tree
+    with archive.transaction() as session:
+        store_collection(session, tree, "mine", ["mag"])
+
+        def other() -> None:
+            with archive.transaction() as another:
+                store_collection(another, tree, "mine", ["mag"])
+
+        with ThreadPoolExecutor(1) as pool:
+            told = pool.submit(other)
+            time.sleep(0.5)  # it has looked, and waits for the end of ours
+            session.commit()
+            with pytest.raises(ParameterError, match="a name that no stored collection has"):
+                told.result(timeout=30)
+
+
 def test_a_stored_collection_is_found_again_by_what_it_is(archive: Archive) -> None:
     numbers = lists(archive, 100)
 
@@ -170,6 +213,8 @@ def test_a_tree_is_what_its_json_says(archive: Archive) -> None:
         ("sqrt(x, y)", "sqrt of 1 values"),
         ("sqrt(x=1)", "numbers, attributes"),
         ("True", "numbers, attributes"),
+        ("mag < 1e999", "numbers up to 1.8e308"),
+        ("x + 1" + 400 * "0", "numbers up to 1.8e308"),
         ("1j", "numbers, attributes"),
         ("x +", "an expression"),
         ("x = 1", "an expression"),

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from sqlalchemy import text
 
+from reduction import combined_flat
+from reduction.edits import bump
 from reduction.remake import remake
 from reduction.scripts import (
     add_script,
@@ -26,6 +28,7 @@ from reduction.scripts import (
     scripts_of,
 )
 from reduction.simulate import SimulationConfig, simulate
+from reduction.targets.bias import BiasFrame
 from schemas.errors import (
     AuthorizationError,
     NotFoundError,
@@ -191,6 +194,42 @@ def test_a_step_is_replaced_where_the_script_says_and_nowhere_else(
     assert "ToyBias" in work_done(work_log)
 
 
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        (
+            "import reduction.combined_flat as cf\ncf.combine_flats = print\n",
+            "reduction.combined_flat.combine_flats",
+        ),
+        (
+            "from reduction.targets.bias import BiasFrame\nBiasFrame.verify = lambda *a: 0\n",
+            "reduction.targets.bias.BiasFrame.verify",
+        ),
+    ],
+)
+def test_a_script_that_replaces_code_by_itself_is_refused_and_it_stays_as_it_was(
+    allowing: Archive, tmp_path: Path, body: str, what: str
+) -> None:
+    held = combined_flat.combine_flats, BiasFrame.verify
+    digest = added(allowing, tmp_path, body + "STEPS = {'ToyBias': {'_log': print}}\n")
+    with pytest.raises(ParameterError, match=re.escape(f"it replaces {what}")) as refused:
+        load_script(allowing, digest)
+    assert "STEPS" in str(refused.value)
+    assert (combined_flat.combine_flats, BiasFrame.verify) == held
+
+
+def test_a_bump_outdates_what_a_script_made_too(
+    allowing: Archive, night: Path, work_log: Path, tmp_path: Path
+) -> None:
+    digest = added(allowing, tmp_path, MEDIAN)
+    first = ToyBias.get(script=digest)
+    bump(allowing, "ToyBias", why="all that it made is outdated")
+    second = ToyBias.get(script=digest)
+    assert second.object_id != first.object_id
+    assert second.recipe_version == f"1.1+{digest}"
+    assert remake(allowing, second.object_id).same
+
+
 def test_a_step_that_there_is_not_is_refused(allowing: Archive, tmp_path: Path) -> None:
     digest = added(allowing, tmp_path, "STEPS = {'ToyBias': {'_lgo': print}}")
     with pytest.raises(ParameterError, match="expected _log"):
@@ -202,7 +241,7 @@ def test_a_step_that_there_is_not_is_refused(allowing: Archive, tmp_path: Path) 
 
 def test_a_wrong_step_is_answered_with_the_steps_that_there_are(allowing: Archive) -> None:
     bias = allowing.registry.classes["BiasFrame"]
-    steps = "combine_biases, corrected, differs, .*sub_window_statistics"
+    steps = "combine_biases, corrected_stack, differs, .*sub_window_statistics"
     with pytest.raises(
         ParameterError, match=f"BiasFrame: combine_bias'.* combine_biases, .*{steps}"
     ):
