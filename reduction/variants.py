@@ -17,12 +17,11 @@ from sqlalchemy.exc import StatementError
 from reduction.chain import Examiner
 from reduction.fill import is_composite
 from reduction.make import RecipeFailedError, compute_bundle, is_conflict, run_recipe
-from reduction.parameters import near_names
+from reduction.parameters import near_names, stored_values
 from reduction.pars import chain_of, check_overrides
 from reduction.publish import is_made_already, keep, misfit
 from reduction.script_run import run_apart, script_label
 from reduction.scripts import find_script, load_script
-from reduction.stored_parameters import stored_values
 from reduction.verdicts import Reason, ReasonKind, Verdict, VerdictKind
 from schemas.errors import BusyError, ParameterError, ReductionError
 from schemas.tables import Product, Recipe, Target
