@@ -19,6 +19,16 @@ setup(
             optional=True,
             py_limited_api=True,
         ),
+        Extension(
+            "reduction._combine",
+            ["reduction/_combine.c"],
+            # the bits of numpy: no fused operations; nobody asks for errno or for signals
+            extra_compile_args=[
+                *("-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
+            ],
+            optional=True,
+            py_limited_api=True,
+        ),
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

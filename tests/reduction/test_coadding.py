@@ -169,7 +169,7 @@ def test_strips_are_read_once_and_no_more_of_them_are_kept_than_there_is_room_fo
     planes = Counted({name: rng.random((700, 90)) for name in ("IMAGE", "WEIGHT", "MASK")})
     frame = replace(regridded(0, grid_nx=90, grid_ny=700), images=planes)
     for limit, reads in ((10**9, 9), (1, 15)):  # the last one is there in any case
-        strips = Strips(limit)
+        strips = Strips(limit=limit)
         asked.clear()
         for part in (Section(0, 300, 5, 50), Section(250, 260, 0, 90), Section(500, 700, 40, 41)):
             found = strips.read(frame, part)

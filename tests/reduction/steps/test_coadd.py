@@ -10,7 +10,8 @@ import sep
 from scipy.optimize import brentq
 
 from reduction.instruments.base import Section
-from reduction.steps.coadd import Coadd, CombineType, Contribution, coadd, summed_width
+from reduction.steps.coadd import Coadd, CombineType, Contribution, Tiling, coadd
+from reduction.steps.star_widths import summed_width
 from reduction.steps.weight import MaskBit
 from schemas.errors import UnprocessableError
 from tests.support.sky_frames import draw
@@ -64,9 +65,9 @@ def test_the_mean_is_weighted_on_the_common_scale() -> None:
 def test_pieces_of_any_size_give_the_same_bits(combine: CombineType) -> None:
     frames = scattered(np.random.default_rng(1), 9)
     whole = coadd(frames, BOX, combine=combine)
-    for tile in ((7, 13), (40, 5), (1000, 1000)):
-        pieces = coadd(frames, BOX, combine=combine, tile=tile)
-        for name in ("image", "weight", "mask", "number", "clipped"):
+    for tiling in (Tiling(7, 13), Tiling(40, 5), Tiling(1000, 1000), Tiling(9, 16, 21)):
+        pieces = coadd(frames, BOX, combine=combine, tiling=tiling)
+        for name in ("image", "weight", "mask", "number", "clipped", "origin", "members"):
             assert np.array_equal(
                 getattr(whole, name), getattr(pieces, name), equal_nan=name == "image"
             )
@@ -74,7 +75,7 @@ def test_pieces_of_any_size_give_the_same_bits(combine: CombineType) -> None:
 
 def test_every_pixel_tells_which_frames_it_is_made_of() -> None:
     frames = scattered(np.random.default_rng(2), 12)
-    made = coadd(frames, BOX, combine=CombineType.WEIGHTED, tile=(16, 16))
+    made = coadd(frames, BOX, combine=CombineType.WEIGHTED, tiling=Tiling(16, 16))
     members: dict[int, set[int]] = {0: set()}
     for row in made.members:
         members.setdefault(int(row["origin"]), set()).add(int(row["frame"]))
