@@ -62,11 +62,9 @@ static inline void weights_of(const Frame *f, const float *table, int taps, doub
 }
 
 /* Part of the value's absolute weight that is on bad pixels or outside the frame. */
-static float share(const Frame *f, Py_ssize_t x0, Py_ssize_t y0, double px, double py)
+static float share(const Frame *f, Py_ssize_t x0, Py_ssize_t y0, const float *wx, const float *wy)
 {
-    float bad = 0.0f, all = 0.0f, wx[TAPS], wy[TAPS];
-    weights_of(f, f->reach, TAPS, px, wx);
-    weights_of(f, f->reach, TAPS, py, wy);
+    float bad = 0.0f, all = 0.0f;
     for (int j = 0; j < TAPS; j++)
         for (int i = 0; i < TAPS; i++) {
             Py_ssize_t x = x0 + i, y = y0 + j;
@@ -78,15 +76,41 @@ static float share(const Frame *f, Py_ssize_t x0, Py_ssize_t y0, double px, doub
     return bad / all;
 }
 
+/* Whether that is too much. Summing 36 numbers in order takes long: only close cases need it. */
+static int is_hole(const Frame *f, Py_ssize_t x0, Py_ssize_t y0, double px, double py, int inside)
+{
+    float wx[TAPS], wy[TAPS], bad = 0.0f, across = 0.0f, along = 0.0f;
+    weights_of(f, f->reach, TAPS, px, wx);
+    weights_of(f, f->reach, TAPS, py, wy);
+    if (!inside)
+        return share(f, x0, y0, wx, wy) > f->limit;
+    const uint8_t *row = f->bad + y0 * f->nx + x0;
+    for (int j = 0; j < TAPS; j++, row += f->nx) {
+        float lost = 0.0f;
+        for (int i = 0; i < TAPS; i++)
+            lost += row[i] ? fabsf(wx[i]) : 0.0f;
+        bad += lost * fabsf(wy[j]);
+        across += fabsf(wx[j]);
+        along += fabsf(wy[j]);
+    }
+    float least = f->limit * (across * along);
+    if (fabsf(bad - least) > 1e-4f * least)
+        return bad > least;
+    return share(f, x0, y0, wx, wy) > f->limit;
+}
+
 /* The frame at a row's places, added to what the row has; taps are a constant of each copy. */
-static inline __attribute__((always_inline)) void sample(const Frame *f, const int taps,
+static inline __attribute__((always_inline)) void sample(const Frame *frame, const int taps,
                                                          const Row *row, Py_ssize_t n)
 {
+    const Frame f = *frame;
+    const double *at_x = row->x, *at_y = row->y;
+    float *value = row->value, *weight = row->weight;
     const int before = taps / 2 - 1;
     for (Py_ssize_t c = 0; c < n; c++) {
-        double x = row->x[c], y = row->y[c];
-        if (!(x >= -0.5 && y >= -0.5 && x <= (double)f->nx - 0.5 && y <= (double)f->ny - 0.5)) {
-            row->value[c] = NAN;
+        double x = at_x[c], y = at_y[c];
+        if (!(x >= -0.5 && y >= -0.5 && x <= (double)f.nx - 0.5 && y <= (double)f.ny - 0.5)) {
+            value[c] = NAN;
             row->hole[c] = 1;
             continue;
         }
@@ -95,12 +119,12 @@ static inline __attribute__((always_inline)) void sample(const Frame *f, const i
         double px = x - (double)ix, py = y - (double)iy;
         Py_ssize_t x0 = ix - BEFORE, y0 = iy - BEFORE;
         float wx[TAPS], wy[TAPS], total = 0.0f;
-        weights_of(f, f->table, taps, px, wx);
-        weights_of(f, f->table, taps, py, wy);
-        int inside = x0 >= 0 && y0 >= 0 && x0 + TAPS <= f->nx && y0 + TAPS <= f->ny;
+        weights_of(&f, f.table, taps, px, wx);
+        weights_of(&f, f.table, taps, py, wy);
+        int inside = x0 >= 0 && y0 >= 0 && x0 + TAPS <= f.nx && y0 + TAPS <= f.ny;
         if (inside) {
-            const float *pixel = f->image + (iy - before) * f->nx + (ix - before);
-            for (int j = 0; j < taps; j++, pixel += f->nx) {
+            const float *pixel = f.image + (iy - before) * f.nx + (ix - before);
+            for (int j = 0; j < taps; j++, pixel += f.nx) {
                 float sum = pixel[0] * wx[0];
                 for (int i = 1; i < taps; i++)
                     sum += pixel[i] * wx[i];
@@ -108,19 +132,18 @@ static inline __attribute__((always_inline)) void sample(const Frame *f, const i
             }
         } else {
             for (int j = 0; j < taps; j++) {
-                const float *pixel = f->image + within(iy - before + j, f->ny) * f->nx;
+                const float *pixel = f.image + within(iy - before + j, f.ny) * f.nx;
                 float sum = 0.0f;
                 for (int i = 0; i < taps; i++)
-                    sum += pixel[within(ix - before + i, f->nx)] * wx[i];
+                    sum += pixel[within(ix - before + i, f.nx)] * wx[i];
                 total += wy[j] * sum;
             }
         }
-        row->value[c] += total;
-        if (!inside || f->near[within(iy, f->ny) * f->nx + within(ix, f->nx)])
-            row->hole[c] |= share(f, x0, y0, px, py) > f->limit;
-        Py_ssize_t nearest = within((Py_ssize_t)(y + 0.5), f->ny) * f->nx +
-                             within((Py_ssize_t)(x + 0.5), f->nx);
-        row->weight[c] += f->weight[nearest];
+        value[c] += total;
+        if (!inside || f.near[iy * f.nx + ix])
+            row->hole[c] |= (uint8_t)is_hole(frame, x0, y0, px, py, inside);
+        weight[c] += f.weight[within((Py_ssize_t)(y + 0.5), f.ny) * f.nx +
+                              within((Py_ssize_t)(x + 0.5), f.nx)];
     }
 }
 
@@ -165,9 +188,10 @@ static void place(const Nodes *g, Py_ssize_t r, double sy, double sx, const Row 
         double a = x0[i], b = x0[i + 1], p = x1[i], q = x1[i + 1];
         double d = y0[i], e = y0[i + 1], s = y1[i], t = y1[i + 1];
         /* all that are between the same nodes */
-        Py_ssize_t end = c + 1;
-        while (end < n && cell(((double)end + sx) / g->step, g->mx) == i)
-            end++;
+        Py_ssize_t end = n;
+        if (i < g->mx - 2 && (double)(i + 1) * g->step - sx < (double)n)
+            end = (Py_ssize_t)ceil((double)(i + 1) * g->step - sx);
+        end = end > c ? end : c + 1;
         for (; c < end; c++) {
             double u = ((double)c + sx) / g->step - (double)i;
             row->x[c] = (a * (1.0 - u) + b * u) * (1.0 - v) + (p * (1.0 - u) + q * u) * v;
