@@ -35,9 +35,9 @@ typedef struct {
 } Clip;
 
 /* Of each pixel of the stack, shape (ny, nx): the median, its variance (infinite where there are
-   too few values to clip), and the light near by. */
+   too few values to clip), and the light near by; and room for a run of all frames. */
 typedef struct {
-    float *middle, *own, *light;
+    float *middle, *own, *light, *room;
 } Centre;
 
 typedef struct {
@@ -143,21 +143,34 @@ static void spread(const Stack *s, Py_ssize_t reach, float *light, float *room)
     largest(rows, light, s->ny, reach, s->nx);
 }
 
-/* Take the weight of outliers in a run of m pixels. */
+/* Take the weight of outliers in a run of m pixels; where no value of a pixel would be left, none
+   is an outlier. far has room for the run of each frame. */
 WIDE static void clip_run(const Stack *s, const Clip *clip, const Centre *c, Py_ssize_t at, int m,
-                          int64_t *lost)
+                          uint8_t *far, int64_t *lost)
 {
     Py_ssize_t plane = s->ny * s->nx;
+    int32_t left[RUN] = {0}, total = 0;
     for (Py_ssize_t f = 0; f < s->n; f++) {
-        const float *value = s->value + f * plane + at;
-        float *weight = s->weight + f * plane + at;
-        int32_t many = 0;
+        const float *value = s->value + f * plane + at, *weight = s->weight + f * plane + at;
+        uint8_t *row = far + f * RUN;
         for (int q = 0; q < m; q++) {
             float limit = clip->sigma * sqrtf(1.0f / weight[q] + c->own[at + q]) +
                           clip->fraction * c->light[at + q];
-            int far = is_used(value[q], weight[q]) & (fabsf(value[q] - c->middle[at + q]) > limit);
-            weight[q] = far ? 0.0f : weight[q];
-            many += far;
+            int used = is_used(value[q], weight[q]);
+            int out = used & (fabsf(value[q] - c->middle[at + q]) > limit);
+            row[q] = (uint8_t)out;
+            left[q] += used - out;
+            total += out;
+        }
+    }
+    for (Py_ssize_t f = 0; total && f < s->n; f++) {
+        float *weight = s->weight + f * plane + at;
+        const uint8_t *row = far + f * RUN;
+        int32_t many = 0;
+        for (int q = 0; q < m; q++) {
+            int out = row[q] & (left[q] > 0);
+            weight[q] = out ? 0.0f : weight[q];
+            many += out;
         }
         lost[f] += many;
     }
@@ -284,17 +297,17 @@ static int find_centres(const Stack *s, const Clip *clip, Centre *c)
         return 0;
     c->own = c->middle + plane;
     c->light = c->own + plane;
-    float *room = c->light + plane;
-    memset(room, 0, sizeof(float) * rows);
-    centre(s, clip, c, room);
-    spread(s, clip->reach, c->light, room);
+    c->room = c->light + plane;
+    memset(c->room, 0, sizeof(float) * rows);
+    centre(s, clip, c, c->room);
+    spread(s, clip->reach, c->light, c->room);
     return 1;
 }
 
 static Py_ssize_t combine_stack(const Stack *s, const Py_ssize_t *box, const Clip *clip,
                                 const Made *made, int32_t *first)
 {
-    Centre c = {NULL, NULL, NULL};
+    Centre c = {NULL, NULL, NULL, NULL};
     if (clip && !find_centres(s, clip, &c))
         return -1;
     Py_ssize_t wide = box[3] - box[2];
@@ -303,7 +316,7 @@ static Py_ssize_t combine_stack(const Stack *s, const Py_ssize_t *box, const Cli
             int m = wide - x < RUN ? (int)(wide - x) : RUN;
             Py_ssize_t at = y * s->nx + box[2] + x;
             if (clip)
-                clip_run(s, clip, &c, at, m, made->lost);
+                clip_run(s, clip, &c, at, m, (uint8_t *)c.room, made->lost);
             mean_run(s, at, m, made, (y - box[0]) * wide + x);
         }
     free(c.middle);

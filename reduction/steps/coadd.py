@@ -146,7 +146,8 @@ def coadd(  # the settings of SWarp's combination
         A value is left out if it is further from the median than ``clip_sigma`` times the error of
         their difference plus ``clip_fraction`` times the light near by: the largest median, less
         three of its errors, within ``reach``. Seeing differs between frames, and with it the light
-        in the middle of a star and in its wings, where the median alone says nothing of it.
+        in the middle of a star and in its wings, where the median alone says nothing of it. Where
+        no value would be left, as of two nights whose skies differ, none is left out.
     reach
         Pixels along each axis; three quarters of the width (fwhm) of the widest stars.
     tiling

@@ -177,8 +177,7 @@ def near_bad(bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
         padded = np.zeros((n + TAPS - 1, near.shape[1]), np.bool_)
         padded[_BEFORE : _BEFORE + n] = near
         pairs = padded[:-1] | padded[1:]
-        near = pairs[:n]
-        near |= pairs[2 : n + 2]
+        near = pairs[:n] | pairs[2 : n + 2]
         near |= pairs[4:]
         near = np.ascontiguousarray(near.T)
     return near

@@ -198,7 +198,6 @@ def _clip(
     used = stack.used()
     count = used.sum(axis=0)
     middle = _median(np.where(used, stack.value, np.inf), count)
-    enough = count >= _ENOUGH_TO_CLIP
     sharpness = np.sqrt(np.where(used, stack.weight, np.float32(0))).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.float32(math.pi / 2.0) / sharpness**2
@@ -207,11 +206,14 @@ def _clip(
         allowed = np.float32(clipping.fraction) * ndimage.maximum_filter(
             light, 2 * clipping.reach + 1, mode="nearest"
         )
-        for i, (value, weight) in enumerate(zip(stack.value, stack.weight, strict=True)):
+        far = np.empty(used.shape, np.bool_)
+        for value, weight, out in zip(stack.value, stack.weight, far, strict=True):
             limit = np.float32(clipping.sigma) * np.sqrt(1.0 / weight + variance) + allowed
-            far = enough & used[i] & (np.abs(value - middle) > limit)
-            lost[i] += np.count_nonzero(far[own])
-            weight[far] = 0
+            np.greater(np.abs(value - middle), limit, out=out)
+    far &= used & (count >= _ENOUGH_TO_CLIP)
+    far &= far.sum(axis=0) < count  # an even number may lie half above the median, half below
+    stack.weight[far] = 0
+    lost += np.count_nonzero(far[(slice(None), *own)], axis=(1, 2))
 
 
 def _median(value: Image, count: NDArray[np.int_]) -> Image:

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from reduction.instruments.base import Section
 from reduction.steps import kernels
 from reduction.steps.grid import covered, field_grid
-from reduction.steps.kernels import Kernel, value_weights
+from reduction.steps.kernels import Kernel, near_bad, prepared, value_weights
 from reduction.steps.resample import Resampled, fill_bad, resample
 from reduction.steps.wcs import TanWcs
 from reduction.steps.weight import MaskBit
@@ -71,16 +72,37 @@ def test_the_compiled_and_the_numpy_way_give_the_same(
 
 @COMPILED
 def test_the_compiled_kernel_refuses_arrays_that_do_not_fit() -> None:
-    image = np.zeros((4, 4), np.float32)
-    small = np.zeros((4, 4), np.uint8)
-    table = value_weights(Kernel.LANCZOS3)
-    nodes = np.zeros((2, 2))
-    out = np.zeros((4, 4), np.float32)
-    with pytest.raises(ValueError, match="sizes"):
-        kernels.KERNEL.resample(
-            *(image, image, small, small, table, table, (5, 4), nodes, nodes, (2, 2)),
-            *(16.0, (0.0, 0.0), 0.05, out, out.copy(), small.copy(), (4, 4)),
-        )
+    image, small = np.zeros((4, 4), np.float32), np.zeros((4, 4), np.uint8)
+    table, nodes = value_weights(Kernel.LANCZOS3), np.zeros((2, 2))
+    area = np.ones((1, 4), np.float32)
+    out = (image.copy(), image.copy(), small.copy(), (4, 4))
+    how = (16.0, 1, 0.05, 1)
+    for wrong in ((5, 4), (0, 4)):
+        with pytest.raises(ValueError, match="sizes"):
+            kernels.KERNEL.resample(
+                *(image, image, small, small, small, table, table, wrong),
+                *(nodes, nodes, area, area, (2, 2), *how, *out),
+            )
+        with pytest.raises(ValueError, match="sizes"):
+            kernels.KERNEL.spline(image.copy(), wrong)
+
+
+@COMPILED
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (2, 3), (3, 40), (33, 7), (180, 150)])
+def test_splines_have_scipys_coefficients(shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(1).normal(50.0, 5.0, shape).astype(np.float32)
+    expected = ndimage.spline_filter(image, order=3, output=np.float32, mode="mirror")
+    assert prepared(image.copy(), Kernel.SPLINE3) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 1.0])
+def test_near_a_bad_pixel_is_where_the_kernel_reaches_it(share: float) -> None:
+    bad = np.random.default_rng(6).random((40, 31)) < share
+    expected = np.zeros_like(bad)
+    for y, x in np.argwhere(bad):
+        # the kernel of a position within pixel i is on i - 2 ... i + 3
+        expected[max(y - 3, 0) : y + 3, max(x - 3, 0) : x + 3] = True
+    assert np.array_equal(near_bad(bad), expected)
 
 
 @pytest.mark.parametrize("kernel", list(Kernel))
