@@ -166,6 +166,37 @@ def test_beyond_the_frame_there_is_no_value_and_no_weight() -> None:
     assert (made.mask[beyond] == MaskBit.NON_NUMBER).all()
 
 
+class Cut:
+    """A projection that has no inverse on one side of a frame, from some columns beyond it on."""
+
+    def __init__(self, wcs: TanWcs, least: float) -> None:
+        self.wcs, self.least = wcs, least
+        self.to_sky = wcs.to_sky
+
+    def to_pixel(self, ra: np.ndarray, dec: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        x, y = self.wcs.to_pixel(ra, dec)
+        return np.where(x < self.least, np.nan, x), np.where(x < self.least, np.nan, y)
+
+
+@pytest.mark.parametrize("compiled", [pytest.param(True, marks=COMPILED), False])
+def test_where_the_projection_has_no_inverse_beyond_the_frame_nothing_is_lost(
+    monkeypatch: pytest.MonkeyPatch, *, compiled: bool
+) -> None:
+    if not compiled:
+        monkeypatch.setattr(kernels, "KERNEL", None)
+    image, weight, mask = spotted(np.random.default_rng(7))
+    wcs = turned(150.001, 20.0005, SHAPE, scale=0.42, angle=20.0)
+    box = covered(wcs, SHAPE, GRID, GRID_SHAPE)
+    whole = regridded(image, weight=weight, mask=mask, wcs=wcs, box=box)
+    # nodes are 16 grid pixels apart, and places next to a lost one have no size: two cells
+    cut = regridded(image, weight=weight, mask=mask, wcs=Cut(wcs, -50.0), box=box)  # type: ignore[arg-type]
+    for name in ("image", "weight", "mask"):
+        one, other = getattr(whole, name), getattr(cut, name)
+        assert np.array_equal(one, other, equal_nan=name == "image")
+    with pytest.raises(UnprocessableError, match="has no pixels"):
+        regridded(image, wcs=Cut(wcs, 1e6), box=box)  # type: ignore[arg-type]
+
+
 def test_pixels_without_a_value_are_bad_even_with_weight() -> None:
     image = np.full(SHAPE, 5.0)
     image[60:63, 60:63] = np.nan
