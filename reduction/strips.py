@@ -107,16 +107,16 @@ class Strips:
         stop = int(frame["grid_nx"])
         if stripe + 1 < len(self._stripes):
             stop = min(self._stripes[stripe + 1] + self._margin - left, stop)
-        pieces = []
+        pieces: list[Planes] = []
         for number in range(part.y0 // _ROWS, -(-part.y1 // _ROWS)):
             rows = slice(max(part.y0 - number * _ROWS, 0), part.y1 - number * _ROWS)
-            strip = self._strip(frame, (number, stripe), slice(start, stop))
-            pieces.append([plane[rows, part.x0 - start : part.x1 - start] for plane in strip])
+            cut = (rows, slice(part.x0 - start, part.x1 - start))
+            image, weight, mask = self._strip(frame, (number, stripe), slice(start, stop))
+            pieces.append((image[cut], weight[cut], mask[cut]))
         if len(pieces) == 1:
-            image, weight, mask = pieces[0]
-        else:
-            image, weight, mask = map(np.concatenate, zip(*pieces, strict=True))
-        return image, weight, mask
+            return pieces[0]
+        images, weights, masks = zip(*pieces, strict=True)
+        return np.concatenate(images), np.concatenate(weights), np.concatenate(masks)
 
     def _strip(self, frame: Progenitor, which: tuple[int, int], columns: slice) -> Planes:
         """A strip of a frame within a stripe."""

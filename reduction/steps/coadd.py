@@ -188,11 +188,11 @@ def _rows_of_tiles(box: Section, tiling: Tiling) -> Iterator[Iterator[Section]]:
 def _empty(
     shape: tuple[int, int], frames: int, full: Callable[[tuple[int, int], float, Any], Any]
 ) -> Coadd:
-    """A coadd of nothing."""
+    """A coadd of zeros, to be written over."""
     return Coadd(
-        image=full(shape, np.nan, np.float32),
+        image=full(shape, 0, np.float32),
         weight=full(shape, 0, np.float32),
-        mask=full(shape, int(MaskBit.NON_NUMBER), np.uint8),
+        mask=full(shape, 0, np.uint8),
         number=full(shape, 0, np.int16),
         origin=full(shape, 0, np.int32),
         members=np.zeros(0, MEMBER_DTYPE),
@@ -247,16 +247,18 @@ class _Tiles:
         self.origins = Origins(len(frames))
 
     def make(self, part: Section) -> None:
-        """Combine the pixels of a part, if a frame has any."""
+        """Combine the pixels of a part."""
+        made, place = self._made, _within(part, self._box)
         around = part
         if self._clipping is not None:
             around = _grown(part, self._box, self._clipping.reach)
         frames = self._touching(around)
         if not len(frames):
+            made.image[place.slices] = np.nan
+            made.mask[place.slices] = int(MaskBit.NON_NUMBER)
             return
         stack, own = self._stack(frames, around), _within(part, around)
         found = combined(stack, own, self.origins.sign[frames], self._clipping)
-        made, place = self._made, _within(part, self._box)
         made.image[place.slices] = found.image
         made.weight[place.slices] = found.weight
         made.mask[place.slices] = found.mask

@@ -90,10 +90,9 @@ class Room:
         if size > len(self._value):
             self._value, self._weight = np.empty(size, np.float32), np.empty(size, np.float32)
             self._bits = np.empty(size, np.uint8)
-        value, weight, bits = (
-            plane[:size].reshape(n, *shape) for plane in (self._value, self._weight, self._bits)
-        )
-        return Stack(value, weight, bits)
+        whole = (n, *shape)
+        value, weight = self._value[:size].reshape(whole), self._weight[:size].reshape(whole)
+        return Stack(value, weight, self._bits[:size].reshape(whole))
 
 
 @dataclass(frozen=True, slots=True)
