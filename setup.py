@@ -14,7 +14,8 @@ setup(
         ),
         Extension(
             "reduction._resample",
-            ["reduction/_resample.c"],
+            [f"reduction/_resample{part}.c" for part in ("", "_prepare")],
+            depends=["reduction/_resample.h"],
             extra_compile_args=["-O3"],
             optional=True,
             py_limited_api=True,

@@ -87,7 +87,7 @@ install_part() {
 # The parts that are worth compiling; where that cannot be, numpy does their work.
 compile_part() {
     stamp="$VENV/vo-compiled.sum"
-    sum=$(cd "$ROOT" && cat setup.py schemas/_frames*.[ch] reduction/_*.c | cksum)
+    sum=$(cd "$ROOT" && cat setup.py schemas/_frames*.[ch] reduction/_*.[ch] | cksum)
     compiled=$(compiled_parts)
     if [ -n "$compiled" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum $compiled" ]; then
         return 0

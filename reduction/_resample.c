@@ -1,15 +1,23 @@
 /* A frame at fractional pixels, by a separable kernel of six taps: see reduction/steps/resample.py.
 
-   The same sums as the numpy way there, in the same precision but for the order of additions.
-   Only the limited API is used, so that one file serves every Python from 3.11 on. */
+   The same sums as the numpy way there, in the same precision but for the order of additions. */
 
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
-#include <Python.h>
+#include "_resample.h"
+
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#endif
+#endif
+#ifndef SHUFFLE
+#define SHUFFLE(a, b, i, j, k, l) __builtin_shuffle(a, b, (Indices){i, j, k, l})
+typedef int Indices __attribute__((vector_size(16)));
+#endif
 
 #define TAPS 6
 #define BEFORE 2 /* taps before the pixel that the position falls in */
@@ -61,6 +69,38 @@ static inline void weights_of(const Frame *f, const float *table, int taps, doub
         w[i] = low[i] + t * (high[i] - low[i]);
 }
 
+typedef float Four __attribute__((vector_size(16)));
+
+static inline Four four(const float *from)
+{
+    Four found;
+    memcpy(&found, from, sizeof(found));
+    return found;
+}
+
+static inline Four four_weights(const Frame *f, double part)
+{
+    double at = part * (double)f->phases;
+    Py_ssize_t k = (Py_ssize_t)at;
+    if (k >= f->phases)
+        k = f->phases - 1;
+    Four low = four(f->table + k * 4), high = four(f->table + k * 4 + 4);
+    return low + (float)(at - (double)k) * (high - low);
+}
+
+/* The sum of 4 x 4 pixels times their weights, in the order in which six taps are summed. */
+static inline float sum_of_four(const float *pixel, Py_ssize_t nx, Four wx, Four wy)
+{
+    Four a = four(pixel) * wx, b = four(pixel + nx) * wx;
+    Four c = four(pixel + 2 * nx) * wx, d = four(pixel + 3 * nx) * wx;
+    Four ab = SHUFFLE(a, b, 0, 4, 1, 5), cd = SHUFFLE(c, d, 0, 4, 1, 5);
+    Four first = SHUFFLE(ab, cd, 0, 1, 4, 5), second = SHUFFLE(ab, cd, 2, 3, 6, 7);
+    ab = SHUFFLE(a, b, 2, 6, 3, 7), cd = SHUFFLE(c, d, 2, 6, 3, 7);
+    Four third = SHUFFLE(ab, cd, 0, 1, 4, 5), last = SHUFFLE(ab, cd, 2, 3, 6, 7);
+    Four sum = (((first + second) + third) + last) * wy;
+    return ((sum[0] + sum[1]) + sum[2]) + sum[3];
+}
+
 /* Part of the value's absolute weight that is on bad pixels or outside the frame. */
 static float share(const Frame *f, Py_ssize_t x0, Py_ssize_t y0, const float *wx, const float *wy)
 {
@@ -99,9 +139,25 @@ static int is_hole(const Frame *f, Py_ssize_t x0, Py_ssize_t y0, double px, doub
     return share(f, x0, y0, wx, wy) > f->limit;
 }
 
+/* The sum of any number of taps; pixels beyond the frame's edge are those at it. */
+static inline float sum_of(const Frame *f, const int taps, Py_ssize_t x, Py_ssize_t y, double px,
+                           double py)
+{
+    float wx[TAPS], wy[TAPS], total = 0.0f;
+    weights_of(f, f->table, taps, px, wx);
+    weights_of(f, f->table, taps, py, wy);
+    for (int j = 0; j < taps; j++) {
+        const float *pixel = f->image + within(y + j, f->ny) * f->nx;
+        float sum = 0.0f;
+        for (int i = 0; i < taps; i++)
+            sum += pixel[within(x + i, f->nx)] * wx[i];
+        total += wy[j] * sum;
+    }
+    return total;
+}
+
 /* The frame at a row's places, added to what the row has; taps are a constant of each copy. */
-static inline __attribute__((always_inline)) void sample(const Frame *frame, const int taps,
-                                                         const Row *row, Py_ssize_t n)
+static inline void sample(const Frame *frame, const int taps, const Row *row, Py_ssize_t n)
 {
     const Frame f = *frame;
     const double *at_x = row->x, *at_y = row->y;
@@ -118,28 +174,12 @@ static inline __attribute__((always_inline)) void sample(const Frame *frame, con
         Py_ssize_t ix = (Py_ssize_t)x - (x < 0.0), iy = (Py_ssize_t)y - (y < 0.0);
         double px = x - (double)ix, py = y - (double)iy;
         Py_ssize_t x0 = ix - BEFORE, y0 = iy - BEFORE;
-        float wx[TAPS], wy[TAPS], total = 0.0f;
-        weights_of(&f, f.table, taps, px, wx);
-        weights_of(&f, f.table, taps, py, wy);
         int inside = x0 >= 0 && y0 >= 0 && x0 + TAPS <= f.nx && y0 + TAPS <= f.ny;
-        if (inside) {
-            const float *pixel = f.image + (iy - before) * f.nx + (ix - before);
-            for (int j = 0; j < taps; j++, pixel += f.nx) {
-                float sum = pixel[0] * wx[0];
-                for (int i = 1; i < taps; i++)
-                    sum += pixel[i] * wx[i];
-                total += wy[j] * sum;
-            }
-        } else {
-            for (int j = 0; j < taps; j++) {
-                const float *pixel = f.image + within(iy - before + j, f.ny) * f.nx;
-                float sum = 0.0f;
-                for (int i = 0; i < taps; i++)
-                    sum += pixel[within(ix - before + i, f.nx)] * wx[i];
-                total += wy[j] * sum;
-            }
-        }
-        value[c] += total;
+        if (inside && taps == 4)
+            value[c] += sum_of_four(f.image + (iy - before) * f.nx + (ix - before), f.nx,
+                                    four_weights(&f, px), four_weights(&f, py));
+        else
+            value[c] += sum_of(&f, taps, ix - before, iy - before, px, py);
         if (!inside || f.near[iy * f.nx + ix])
             row->hole[c] |= (uint8_t)is_hole(frame, x0, y0, px, py, inside);
         weight[c] += f.weight[within((Py_ssize_t)(y + 0.5), f.ny) * f.nx +
@@ -216,10 +256,12 @@ static void fill_row(const Frame *f, const Nodes *g, Py_ssize_t r, int taps, int
     Py_ssize_t j = cell(v, g->my);
     const float *area = g->area + j * n, *rise = g->rise + j * n;
     float part = (float)(v - (double)j), many = (float)(fold * fold);
+    float *restrict value = row->value, *restrict weight = row->weight;
+    const uint8_t *restrict hole = row->hole;
     for (Py_ssize_t c = 0; c < n; c++) {
-        float size = area[c] + part * rise[c];
-        row->value[c] = row->value[c] / many * size;
-        row->weight[c] = row->hole[c] ? 0.0f : row->weight[c] / many / size;
+        float size = area[c] + part * rise[c], taken = weight[c] / many / size;
+        value[c] = value[c] / many * size;
+        weight[c] = hole[c] ? 0.0f : taken;
     }
     if (fold > 1)
         place(g, r, 0.0, 0.0, row, n);
@@ -301,104 +343,10 @@ static PyObject *resample(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* Cubic spline coefficients of many lines side by side, in place: n values a line, lines of them,
-   the k-th of line i at c[k * lines + i]. Unser, Aldroubi & Eden 1993, IEEE Trans. Signal
-   Processing 41, 834, mirrored at the ends. */
-static void coefficients(double *c, Py_ssize_t n, Py_ssize_t lines)
-{
-    const double z = sqrt(3.0) - 2.0, gain = (1.0 - z) * (1.0 - 1.0 / z);
-    if (n < 2)
-        return;
-    double *last = c + (n - 1) * lines, end = pow(z, (double)(n - 1)), power = z;
-    for (Py_ssize_t i = 0; i < n * lines; i++)
-        c[i] *= gain;
-    for (Py_ssize_t i = 0; i < lines; i++)
-        c[i] += end * last[i];
-    for (Py_ssize_t k = 1; k < n - 1 && fabs(power) > 1e-30; k++, power *= z) {
-        double both = power + end * end / power;
-        for (Py_ssize_t i = 0; i < lines; i++)
-            c[i] += both * c[k * lines + i];
-    }
-    for (Py_ssize_t i = 0; i < lines; i++)
-        c[i] /= 1.0 - end * end;
-    for (double *row = c + lines; row <= last; row += lines)
-        for (Py_ssize_t i = 0; i < lines; i++)
-            row[i] += z * row[i - lines];
-    for (Py_ssize_t i = 0; i < lines; i++)
-        last[i] = (z * last[i - lines] + last[i]) * z / (z * z - 1.0);
-    for (double *row = last - lines; row >= c; row -= lines)
-        for (Py_ssize_t i = 0; i < lines; i++)
-            row[i] = z * (row[i + lines] - row[i]);
-}
-
-#define COLUMNS 32 /* that are filtered together */
-#define ROWS 8
-
-static void filter_columns(float *image, Py_ssize_t ny, Py_ssize_t nx, double *room)
-{
-    for (Py_ssize_t x = 0; x < nx; x += COLUMNS) {
-        Py_ssize_t many = nx - x < COLUMNS ? nx - x : COLUMNS;
-        for (Py_ssize_t y = 0; y < ny; y++)
-            for (Py_ssize_t i = 0; i < many; i++)
-                room[y * many + i] = image[y * nx + x + i];
-        coefficients(room, ny, many);
-        for (Py_ssize_t y = 0; y < ny; y++)
-            for (Py_ssize_t i = 0; i < many; i++)
-                image[y * nx + x + i] = (float)room[y * many + i];
-    }
-}
-
-static void filter_rows(float *image, Py_ssize_t ny, Py_ssize_t nx, double *room)
-{
-    for (Py_ssize_t y = 0; y < ny; y += ROWS) {
-        Py_ssize_t many = ny - y < ROWS ? ny - y : ROWS;
-        float *row = image + y * nx;
-        for (Py_ssize_t x = 0; x < nx; x++)
-            for (Py_ssize_t i = 0; i < many; i++)
-                room[x * many + i] = row[i * nx + x];
-        coefficients(room, nx, many);
-        for (Py_ssize_t i = 0; i < many; i++)
-            for (Py_ssize_t x = 0; x < nx; x++)
-                row[i * nx + x] = (float)room[x * many + i];
-    }
-}
-
-PyDoc_STRVAR(spline_doc, "spline(image, (ny, nx)): put the coefficients of cubic splines in the pixels' place");
-
-static PyObject *spline(PyObject *module, PyObject *args)
-{
-    Py_buffer b;
-    Py_ssize_t ny, nx;
-    (void)module;
-    if (!PyArg_ParseTuple(args, "w*(nn)", &b, &ny, &nx))
-        return NULL;
-    int right = ny > 0 && nx > 0 && b.len == ny * nx * 4;
-    int done = 0;
-    if (right) {
-        Py_BEGIN_ALLOW_THREADS
-        size_t most = (size_t)(ny * COLUMNS > nx * ROWS ? ny * COLUMNS : nx * ROWS);
-        double *room = malloc(most * sizeof(double));
-        if (room) {
-            filter_columns(b.buf, ny, nx, room);
-            filter_rows(b.buf, ny, nx, room);
-            done = 1;
-        }
-        free(room);
-        Py_END_ALLOW_THREADS
-    }
-    PyBuffer_Release(&b);
-    if (!right) {
-        PyErr_SetString(PyExc_ValueError, "sizes of the arrays do not agree with the shapes");
-        return NULL;
-    }
-    if (!done)
-        return PyErr_NoMemory();
-    Py_RETURN_NONE;
-}
-
 static PyMethodDef METHODS[] = {
     {"resample", resample, METH_VARARGS, resample_doc},
-    {"spline", spline, METH_VARARGS, spline_doc},
+    {"spline", resample_spline, METH_VARARGS, resample_spline_doc},
+    {"fill", resample_fill, METH_VARARGS, resample_fill_doc},
     {NULL, NULL, 0, NULL},
 };
 

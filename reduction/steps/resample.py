@@ -7,6 +7,7 @@ __all__ = ["Resampled", "fill_bad", "resample"]
 import itertools
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -232,27 +233,43 @@ def fill_bad(
         (0 where there is none).
     """
     todo = bad if keep is None else bad & ~(keep & np.isfinite(image))
+    filled = np.array(image, np.float32, order="C")
+    if kernels.KERNEL is None:
+        alone = _fill(filled, bad, todo)
+    else:
+        alone = kernels.KERNEL.fill(
+            *(filled, np.ascontiguousarray(bad), np.ascontiguousarray(todo), filled.shape),
+            _shares(),
+        )
+    if alone:
+        good = ~bad
+        filled[np.isnan(filled)] = np.median(image[good]) if good.any() else 0.0
+    return filled
+
+
+@cache
+def _shares() -> NDArray[np.float64]:
+    """Weights of the pixels around one that is filled, shape (7, 7)."""
+    away = np.arange(-_REACH, _REACH + 1)
+    squares = (away[:, None] ** 2 + away**2).tolist()
+    return np.array([[math.exp(-0.5 * square / _SIGMA**2) for square in row] for row in squares])
+
+
+def _fill(image: Image, bad: NDArray[np.bool_], todo: NDArray[np.bool_]) -> int:
+    """Fill pixels, with NaN where no good one is near; how many of these there are."""
     rows, columns = np.nonzero(todo)
-    filled = np.array(image, np.float32)
-    if not len(rows):
-        return filled
     ny, nx = image.shape
     total, weights = np.zeros(len(rows)), np.zeros(len(rows))
-    for dy in range(-_REACH, _REACH + 1):
-        for dx in range(-_REACH, _REACH + 1):
-            y, x = rows + dy, columns + dx
-            inside = (y >= 0) & (y < ny) & (x >= 0) & (x < nx)
-            y, x = np.where(inside, y, 0), np.where(inside, x, 0)
-            good = inside & ~bad[y, x]
-            share = math.exp(-0.5 * (dy * dy + dx * dx) / _SIGMA**2)
-            total += np.where(good, share * np.where(good, image[y, x], 0.0), 0.0)
-            weights += np.where(good, share, 0.0)
+    for (j, i), share in np.ndenumerate(_shares()):
+        y, x = rows + (j - _REACH), columns + (i - _REACH)
+        inside = (y >= 0) & (y < ny) & (x >= 0) & (x < nx)
+        y, x = np.where(inside, y, 0), np.where(inside, x, 0)
+        good = inside & ~bad[y, x]
+        total += np.where(good, np.float32(share) * np.where(good, image[y, x], 0.0), 0.0)
+        weights += np.where(good, share, 0.0)
     alone = weights == 0.0
-    filled[rows, columns] = total / np.where(alone, 1.0, weights)
-    if alone.any():
-        good = ~bad
-        filled[rows[alone], columns[alone]] = np.median(image[good]) if good.any() else 0.0
-    return filled
+    image[rows, columns] = np.where(alone, np.nan, total / np.where(alone, 1.0, weights))
+    return int(np.count_nonzero(alone))
 
 
 def _bits_near(
