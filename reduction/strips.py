@@ -144,10 +144,12 @@ class Strips:
         return frame.section(name, slices) if file is None else file.read(name, slices)
 
     def _close_oldest(self) -> None:
+        """Close the file that was not used for longest."""
         _, file = self._files.popitem(last=False)
         if file is not None:
             file.close()
 
 
 def _size(planes: Planes) -> int:
+    """Bytes of a strip."""
     return sum(plane.nbytes for plane in planes)

@@ -56,6 +56,7 @@ class Kernel(StrEnum):
 
 
 def _load() -> Any:  # noqa: ANN401  # a module, or None
+    """The compiled module, where there is one and it is wanted."""
     if os.environ.get("VO_KERNEL", "").lower() in {"off", "0", "no", "false"}:
         return None
     try:
@@ -236,6 +237,7 @@ def _block(
     position: tuple[NDArray[np.float64], NDArray[np.float64]],
     how: tuple[Kernel, float],
 ) -> tuple[Image, Image, NDArray[np.bool_]]:
+    """Values, weights and holes at some positions."""
     (ny, nx), (bad, near), (x, y) = image.shape, blemishes, position
     outside = ~((x >= -0.5) & (y >= -0.5) & (x <= nx - 0.5) & (y <= ny - 0.5))
     x, y = np.where(outside, 0.0, x), np.where(outside, 0.0, y)
@@ -273,6 +275,7 @@ def _taps(table: NDArray[np.float32], part: NDArray[np.float64]) -> Image:
 
 
 def _tap(flat: NDArray[np.float32], k: NDArray[np.intp], t: Image) -> Image:
+    """Weights between those of two phases."""
     low = flat[k]
     return np.asarray(low + t * (flat[k + TAPS] - low))
 

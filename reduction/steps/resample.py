@@ -1,4 +1,15 @@
-"""Bring a reduced frame onto a grid: pixels, weights and mask."""
+"""Bring a reduced frame onto a grid: pixels, weights and mask.
+
+Values are multiplied by the size of a grid pixel in frame pixels, so that the sum over a source
+stays its flux. A grid pixel of f frame pixels of variance v adds f v to a large aperture, whatever
+the kernel shares between neighbours: that is its variance here. Grid pixels more than 1.25 times as
+wide as the frame's are means over sub-pixels, as SWarp's OVERSAMPLING.
+
+Pixels without weight are replaced by a guess from their neighbours before, that their values do not
+ring; saturated ones keep their value, which is more than any guess.
+
+Compared with SWarp and reproject in tests/science/test_coadd_arrays.py.
+"""
 
 from __future__ import annotations
 
@@ -101,19 +112,6 @@ def resample(  # a frame is three arrays, and two projections place them
     ------
     UnprocessableError
         If shapes differ.
-
-    Notes
-    -----
-    Values are multiplied by the size of a grid pixel in frame pixels, so that the sum over a
-    source stays its flux. A grid pixel of f frame pixels of variance v adds f v to a large
-    aperture, whatever the kernel shares between neighbours: that is its variance here. Grid
-    pixels more than 1.25 times as wide as the frame's are means over sub-pixels, as SWarp's
-    OVERSAMPLING.
-
-    Pixels without weight are replaced by a guess from their neighbours before, that their values
-    do not ring; saturated ones keep their value, which is more than any guess.
-
-    Compared with SWarp and reproject in tests/science/test_coadd_arrays.py.
     """
     if not image.shape == weight.shape == mask.shape:
         message = f"image, weight and mask have the shapes {image.shape}, {weight.shape}, "

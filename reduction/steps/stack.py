@@ -31,6 +31,7 @@ _NOTHING: Final = int(MaskBit.NON_NUMBER)
 
 
 def _load() -> Any:  # noqa: ANN401  # a module, or None
+    """The compiled module, where there is one and it is wanted."""
     if os.environ.get("VO_KERNEL", "").lower() in {"off", "0", "no", "false"}:
         return None
     try:
