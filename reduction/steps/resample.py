@@ -2,11 +2,11 @@
 
 Values are multiplied by the size of a grid pixel in frame pixels, so that the sum over a source
 stays its flux. A grid pixel of f frame pixels of variance v adds f v to a large aperture, whatever
-the kernel shares between neighbours: that is its variance here. Grid pixels more than 1.25 times as
-wide as the frame's are means over sub-pixels, as SWarp's OVERSAMPLING.
+the kernel shares between neighbours: that is its variance here. Grid pixels more than 1.25 times
+as wide as the frame's are means over sub-pixels, as SWarp's OVERSAMPLING.
 
-Pixels without weight are replaced by a guess from their neighbours before, that their values do not
-ring; saturated ones keep their value, which is more than any guess.
+Pixels without weight are replaced by a guess from their neighbours before, that their values do
+not ring; saturated ones keep their value, which is more than any guess.
 
 Compared with SWarp and reproject in tests/science/test_coadd_arrays.py.
 """
