@@ -47,6 +47,13 @@ _STAR_DTYPE: Final = np.dtype([("frame", "i4"), ("ra", "f8"), ("dec", "f8"), ("f
 
 #: Pixels of all frames together that are read at once; more are read in pieces.
 _IN_MEMORY: Final = 40_000_000
+#: Bytes of a tile's values, of a pixel and frame of it; and how much deeper than a coadd's mean a
+#: tile of it may be.
+_ROOM: Final = 64_000_000
+_PIXEL: Final = 9
+_UNEVEN: Final = 2
+_NARROWEST: Final = 128
+
 _MOST_STARS: Final = 20_000
 _FEWEST_STARS: Final = 10
 _NARROW: Final = 20.0
@@ -249,12 +256,19 @@ def _combined(
             clip_sigma=sigma,
             clip_fraction=fraction,
             reach=reach,
-            tiling=Tiling(stripe=width),
+            tiling=_tiling(list(boxes.values()), box, width),
             scratch=scratch,
         )
     for frame in frames:
         frame.forget()
     return made, box
+
+
+def _tiling(boxes: Sequence[Section], box: Section, stripe: int) -> Tiling:
+    """Tiles whose values of all frames take no more than there is room for, or the narrowest."""
+    depth = sum(ny * nx for ny, nx in (one.shape for one in boxes)) / (box.shape[0] * box.shape[1])
+    columns = int(_ROOM / (_UNEVEN * depth * Tiling().rows * _PIXEL))
+    return Tiling(columns=min(max(columns, _NARROWEST), Tiling().columns), stripe=stripe)
 
 
 def _reach(table: NDArray[np.void], pixel_scale: float) -> int:

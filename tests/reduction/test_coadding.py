@@ -155,6 +155,8 @@ def test_pieces_from_files_are_the_same_as_frames_in_memory(
     frames = [regridded(number) for number in range(4)]
     whole = combined(frames, combine=CombineType.CLIPPED)
     monkeypatch.setattr(coadding, "_IN_MEMORY", 0)
+    monkeypatch.setattr(coadding, "_ROOM", 0)
+    monkeypatch.setattr(coadding, "_NARROWEST", 11)
     pieces = combined(frames, combine=CombineType.CLIPPED)
     for name, plane in whole.images.items():
         assert np.array_equal(plane, pieces.images[name], equal_nan=True)
