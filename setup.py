@@ -14,8 +14,19 @@ setup(
         ),
         Extension(
             "reduction._resample",
-            ["reduction/_resample.c"],
+            [f"reduction/_resample{part}.c" for part in ("", "_prepare")],
+            depends=["reduction/_resample.h"],
             extra_compile_args=["-O3"],
+            optional=True,
+            py_limited_api=True,
+        ),
+        Extension(
+            "reduction._combine",
+            ["reduction/_combine.c"],
+            # the bits of numpy: no fused operations; nobody asks for errno or for signals
+            extra_compile_args=[
+                *("-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
+            ],
             optional=True,
             py_limited_api=True,
         ),

@@ -87,7 +87,7 @@ install_part() {
 # The parts that are worth compiling; where that cannot be, numpy does their work.
 compile_part() {
     stamp="$VENV/vo-compiled.sum"
-    sum=$(cd "$ROOT" && cat setup.py schemas/_frames*.[ch] reduction/_resample.c | cksum)
+    sum=$(cd "$ROOT" && cat setup.py schemas/_frames*.[ch] reduction/_*.[ch] | cksum)
     compiled=$(compiled_parts)
     if [ -n "$compiled" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum $compiled" ]; then
         return 0
@@ -98,10 +98,10 @@ compile_part() {
     (cd "$ROOT" && "$VENV/bin/python" setup.py --quiet build_ext --inplace) >"$ROOT_LOG" 2>&1 || :
     compiled=$(compiled_parts)
     if [ -n "$compiled" ]; then
-        say "compiled the parts that pack bulk answers and regrid frames"
+        say "compiled the parts that pack bulk answers, regrid frames and combine them"
         printf '%s\n' "$sum $compiled" >"$stamp"
     else
-        say "no C compiler with Python's headers: numpy packs answers and regrids frames, slower"
+        say "no C compiler with Python's headers: numpy does their work, slower"
     fi
 }
 

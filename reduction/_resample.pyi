@@ -7,6 +7,7 @@ Array: TypeAlias = NDArray[Any]
 def resample(
     image: Array,
     weight: Array,
+    mask: Array,
     bad: Array,
     near: Array,
     table: Array,
@@ -14,13 +15,20 @@ def resample(
     shape: tuple[int, int],
     nodes_x: Array,
     nodes_y: Array,
+    area: Array,
+    rise: Array,
     nodes: tuple[int, int],
     step: float,
-    shift: tuple[float, float],
+    fold: int,
     limit: float,
+    nothing: int,
     value: Array,
     out_weight: Array,
-    hole: Array,
+    bits: Array,
     out_shape: tuple[int, int],
     /,
 ) -> None: ...
+def spline(image: Array, shape: tuple[int, int], /) -> None: ...
+def fill(
+    image: Array, bad: Array, todo: Array, shape: tuple[int, int], share: Array, /
+) -> int: ...

@@ -34,7 +34,7 @@ class CoaddedBands:
     box, wcs
         The part and its projection.
     gain
-        Electrons per unit, mean of the bands'.
+        Electrons per unit, sum of the bands': of their mean, as of that of like frames.
     bands, n_frames
         What has a part: bands with weight, and their frames.
     """
@@ -100,6 +100,8 @@ def combine_bands(
 
 
 def _cut(planes: Planes) -> Callable[[Section], Planes]:
+    """How pieces of planes are read."""
+
     def read(part: Section) -> Planes:
         """A part of the planes, in memory of its own."""
         image, weight, mask = (copied(plane, *part.slices) for plane in planes)

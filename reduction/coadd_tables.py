@@ -35,9 +35,13 @@ FRAME_DTYPE: Final = np.dtype(
 )
 
 #: One row an origin: how many frames and pixels it has, their exposure time (s), electrons per
-#: unit.
+#: unit where the flats are 1, and the weight there: the sum of the frames' medians. Elsewhere both
+#: are in proportion to the flat.
 SET_DTYPE: Final = np.dtype(
-    [("origin", "i4"), ("frames", "i4"), ("pixels", "i8"), ("exptime", "f8"), ("gain", "f8")]
+    [
+        *(("origin", "i4"), ("frames", "i4"), ("pixels", "i8"), ("exptime", "f8")),
+        *(("gain", "f8"), ("weight", "f8")),
+    ]
 )
 
 #: One row a detector: its frames, and the widths of stars on them (arcsec).
@@ -66,6 +70,7 @@ def sets_of(
     sets["pixels"] = pixels[1:]
     sets["exptime"] = np.bincount(which, table["exptime"][frame], n)[1:]
     sets["gain"] = total[1:] ** 2 / photons[1:]
+    sets["weight"] = total[1:]
     return sets
 
 

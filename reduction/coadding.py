@@ -22,13 +22,13 @@ from reduction.field_grids import grid_of, own_field
 from reduction.frame_keys import frame_key
 from reduction.instruments.base import Section
 from reduction.steps.blocks import copied, row_blocks
-from reduction.steps.coadd import CombineType, Contribution, coadd, summed_width
+from reduction.steps.coadd import CombineType, Contribution, Tiling, coadd
 from reduction.steps.coadd_sources import sky_noise
 from reduction.steps.grid import part_of
 from reduction.steps.photometry import limiting_magnitude
-from reduction.steps.star_widths import star_widths
+from reduction.steps.star_widths import star_widths, summed_width
 from reduction.steps.tiles import tiles_of
-from reduction.strips import Strips
+from reduction.strips import Strips, stripe_width
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
@@ -47,6 +47,13 @@ _STAR_DTYPE: Final = np.dtype([("frame", "i4"), ("ra", "f8"), ("dec", "f8"), ("f
 
 #: Pixels of all frames together that are read at once; more are read in pieces.
 _IN_MEMORY: Final = 40_000_000
+#: Bytes of a tile's values, of a pixel and frame of it; and how much deeper than a coadd's mean a
+#: tile of it may be.
+_ROOM: Final = 64_000_000
+_PIXEL: Final = 9
+_UNEVEN: Final = 2
+_NARROWEST: Final = 128
+
 _MOST_STARS: Final = 20_000
 _FEWEST_STARS: Final = 10
 _NARROW: Final = 20.0
@@ -234,24 +241,34 @@ def _combined(
     if not scales:
         return None, Section(0, 0, 0, 0)
     boxes = {i: frame_box(frames[i]) for i in scales}
-    whole = sum(box.shape[0] * box.shape[1] for box in boxes.values()) <= _IN_MEMORY
-    strips = None if whole else Strips()
-    parts = [
-        Contribution(boxes[i], _reader(frames[i], strips), scale) for i, scale in scales.items()
-    ]
     box = rectangle_around(list(boxes.values()))
     sigma, fraction, reach = clip
-    made = coadd(
-        *(parts, box),
-        combine=combine,
-        clip_sigma=sigma,
-        clip_fraction=fraction,
-        reach=reach,
-        scratch=scratch,
-    )
+    whole = sum(box.shape[0] * box.shape[1] for box in boxes.values()) <= _IN_MEMORY
+    width = box.shape[1] if whole else stripe_width(list(boxes.values()))
+    with Strips(range(box.x0, box.x1, width), margin=reach) as strips:
+        found = None if whole else strips
+        parts = [
+            Contribution(boxes[i], _reader(frames[i], found), scale) for i, scale in scales.items()
+        ]
+        made = coadd(
+            *(parts, box),
+            combine=combine,
+            clip_sigma=sigma,
+            clip_fraction=fraction,
+            reach=reach,
+            tiling=_tiling(list(boxes.values()), box, width),
+            scratch=scratch,
+        )
     for frame in frames:
         frame.forget()
     return made, box
+
+
+def _tiling(boxes: Sequence[Section], box: Section, stripe: int) -> Tiling:
+    """Tiles whose values of all frames take no more than there is room for, or the narrowest."""
+    depth = sum(ny * nx for ny, nx in (one.shape for one in boxes)) / (box.shape[0] * box.shape[1])
+    columns = int(_ROOM / (_UNEVEN * depth * Tiling().rows * _PIXEL))
+    return Tiling(columns=min(max(columns, _NARROWEST), Tiling().columns), stripe=stripe)
 
 
 def _reach(table: NDArray[np.void], pixel_scale: float) -> int:

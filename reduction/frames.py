@@ -8,6 +8,7 @@ integers without loss. RICE knows none of 64 bits: those are not compressed.
 from __future__ import annotations
 
 __all__ = [
+    "Sections",
     "StoredImages",
     "StoredTables",
     "read_headers",
@@ -19,6 +20,7 @@ __all__ = [
 
 import warnings
 from collections.abc import Mapping
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -317,8 +319,12 @@ class StoredImages(_Stored):
         """Pixels of a rectangle; nothing else is decompressed, and nothing is kept."""
         if self._hdu is not None or name in self._read:
             return self[name][slices]
-        with self._opened() as hdus:
-            return _native(hdus[name].section[slices])
+        with closing(self.sections()) as sections:
+            return sections.read(name, slices)
+
+    def sections(self) -> Sections:
+        """The same from a product's file that is opened once for many rectangles."""
+        return Sections(self._opened())
 
     def _is_mine(self, hdu: Any) -> bool:  # noqa: ANN401  # an HDU of any kind
         return bool(hdu.is_image)
@@ -336,6 +342,27 @@ class StoredImages(_Stored):
             pixels = _pixels(image, self._scratch)
         PIXELS.put(self._path, name, pixels, copy=True)
         return pixels
+
+
+class Sections:
+    """Rectangles of a product's images, from a file that is open: headers are read but once.
+
+    Parameters
+    ----------
+    hdus
+        The file.
+    """
+
+    def __init__(self, hdus: fits.HDUList) -> None:
+        self._hdus = hdus
+
+    def read(self, name: str, slices: tuple[slice, slice]) -> Array:
+        """Pixels of a rectangle; nothing else is decompressed, and nothing is kept."""
+        return _native(self._hdus[name].section[slices])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._hdus.close()
 
 
 class StoredTables(_Stored):

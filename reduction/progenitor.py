@@ -17,6 +17,8 @@ from schemas.errors import FatalError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from reduction.frames import Sections
+
 Array = np.ndarray[Any, Any]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -98,6 +100,10 @@ class Progenitor:
         if isinstance(self.images, StoredImages):
             return self.images.section(name, slices)
         return self.images[name][slices]
+
+    def sections(self) -> Sections | None:
+        """Rectangles of its images from its file, to be closed; None where it is in no file."""
+        return self.images.sections() if isinstance(self.images, StoredImages) else None
 
     def forget(self) -> None:
         """Let go of pixels that were read; they are read again when asked for."""

@@ -87,8 +87,15 @@ def positive_median(plane: NDArray[np.float32]) -> float:
     total = int(upper.sum())
     if total == 0:
         return float("nan")
-    first, second = (_ranked(plane, upper, k) for k in ((total - 1) // 2, total // 2))
-    return float(np.median(np.array([first, second], np.float32)))
+    ranks = (total - 1) // 2, total // 2
+    sums = np.cumsum(upper)
+    halves = [int(np.searchsorted(sums, rank, side="right")) for rank in ranks]
+    counts = {half: _counts(plane, half) for half in set(halves)}
+    pair = [
+        _ranked(counts[half], half, rank - int(sums[half] - upper[half]))
+        for half, rank in zip(halves, ranks, strict=True)
+    ]
+    return float(np.median(np.array(pair, np.float32)))
 
 
 def _counts(plane: NDArray[np.float32], upper: int | None) -> NDArray[np.int64]:
@@ -105,11 +112,7 @@ def _counts(plane: NDArray[np.float32], upper: int | None) -> NDArray[np.int64]:
     return counts
 
 
-def _ranked(plane: NDArray[np.float32], upper: NDArray[np.int64], rank: int) -> np.float32:
-    """The value of a rank, from 0, among those above 0."""
-    sums = np.cumsum(upper)
-    half = int(np.searchsorted(sums, rank, side="right"))
-    below = int(sums[half] - upper[half])
-    lower = np.cumsum(_counts(plane, half))
-    rest = int(np.searchsorted(lower, rank - below, side="right"))
-    return np.array([(half << _HALF) + rest], np.uint32).view(np.float32)[0]  # type: ignore[no-any-return]  # a float32
+def _ranked(lower: NDArray[np.int64], upper: int, rank: int) -> np.float32:
+    """The value of a rank, from 0, among those of one upper half of the bits."""
+    half = int(np.searchsorted(np.cumsum(lower), rank, side="right"))
+    return np.array([(upper << _HALF) + half], np.uint32).view(np.float32)[0]  # type: ignore[no-any-return]  # a float32

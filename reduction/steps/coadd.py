@@ -1,45 +1,42 @@
-"""Combine frames on one grid, part by part: pixels, weights, mask, and where each comes from."""
+"""Combine frames on one grid, part by part: pixels, weights, mask, and where each comes from.
+
+Outliers are clipped as by Gruen, Seitz & Bernstein 2014, PASP 126, 158, with their two limits.
+The error of a median of values with errors s is sqrt(pi / 2) / sum(1 / s): without it a deep frame
+among many shallow ones would be the outlier.
+
+With the defaults fluxes of stars do not depend on the seeing's differences, up to widths in the
+ratio 3 to 2, within 0.5 %. The price: on a star, what only one frame has is left out from about
+one and a half times the star's peak on; on the sky, from four sigma on. The frames' sky has to be
+taken off, or it counts as light.
+"""
 
 from __future__ import annotations
 
-__all__ = ["MEMBER_DTYPE", "Coadd", "CombineType", "Contribution", "coadd", "summed_width"]
+__all__ = ["MEMBER_DTYPE", "Coadd", "CombineType", "Contribution", "Tiling", "coadd"]
 
-import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from reduction.instruments.base import Section
 from reduction.steps.blocks import release
+from reduction.steps.origins import MEMBER_DTYPE, Origins
+from reduction.steps.stack import Clipping, Room, combined
 from reduction.steps.weight import MaskBit
-from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
-    from scipy import ndimage, optimize
 
     from reduction.scratch import Scratch
+    from reduction.steps.stack import Stack
 
     Image = NDArray[np.float32]
     Planes = tuple[Image, Image, NDArray[np.uint8]]
-else:
-    ndimage = deferred("scipy.ndimage")
-    optimize = deferred("scipy.optimize")
-
-#: Grid pixels (rows, columns) that are combined at a time: 9 bytes a pixel and frame.
-_TILE: Final = (256, 1024)
-_ENOUGH_TO_CLIP: Final = 3
-#: A median is light of a source from so many of its errors on.
-_LIGHT_SIGMA: Final = 3.0
-_SIGMA_PER_FWHM: Final = 1.0 / 2.3548200450309493
-
-#: Which frames make up a set of origins.
-MEMBER_DTYPE: Final = np.dtype([("origin", "i4"), ("frame", "i4")])
 
 
 class CombineType(StrEnum):
@@ -49,6 +46,27 @@ class CombineType(StrEnum):
     """Mean, weighted by inverse variance."""
     CLIPPED = "CLIPPED"
     """The same without values far from the median, where three or more are there."""
+
+
+class Tiling(NamedTuple):
+    """Pieces that a coadd is made in.
+
+    Attributes
+    ----------
+    rows, columns
+        Of a tile, whose pixels are combined at a time: what is in memory at once beside the result
+        is 9 bytes for each of them and each frame that touches it.
+    stripe
+        Columns that are made from the first row to the last before the next ones are; all where
+        None.
+    """
+
+    rows: int = 128
+    columns: int = 1024
+    stripe: int | None = None
+
+
+_USUAL: Final = Tiling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +129,7 @@ def coadd(  # the settings of SWarp's combination
     clip_sigma: float = 4.0,
     clip_fraction: float = 1.5,
     reach: int = 3,
-    tile: tuple[int, int] = _TILE,
+    tiling: Tiling = _USUAL,
     scratch: Scratch | None = None,
 ) -> Coadd:
     """Combine frames.
@@ -128,12 +146,12 @@ def coadd(  # the settings of SWarp's combination
         A value is left out if it is further from the median than ``clip_sigma`` times the error of
         their difference plus ``clip_fraction`` times the light near by: the largest median, less
         three of its errors, within ``reach``. Seeing differs between frames, and with it the light
-        in the middle of a star and in its wings, where the median alone says nothing of it.
+        in the middle of a star and in its wings, where the median alone says nothing of it. Where
+        no value would be left, as of two nights whose skies differ, none is left out.
     reach
         Pixels along each axis; three quarters of the width (fwhm) of the widest stars.
-    tile
-        Rows and columns combined at a time; what is in memory at once beside the result is 9
-        bytes for each of its pixels and each frame that touches it.
+    tiling
+        In which pieces; the result does not depend on it.
     scratch
         Room for the result's planes, which large ones have in files; memory where None.
 
@@ -141,55 +159,40 @@ def coadd(  # the settings of SWarp's combination
     ------
     UnprocessableError
         If there is no frame.
-
-    Notes
-    -----
-    Gruen, Seitz & Bernstein 2014, PASP 126, 158, for the clipping and its two limits. The error of
-    a median of values with errors s is sqrt(pi / 2) / sum(1 / s): without it a deep frame among
-    many shallow ones would be the outlier.
-
-    With the defaults fluxes of stars do not depend on the seeing's differences, up to widths in
-    the ratio 3 to 2, within 0.5 %. The price: on a star, what only one frame has is left out from
-    about one and a half times the star's peak on; on the sky, from ``clip_sigma`` on. The frames'
-    sky has to be taken off, or it counts as light.
-
-    A pixel's set of frames is told from others by the sum of a random 64-bit number for each of
-    its members (Zobrist 1970): two of a million sets are mixed up with a chance of 3e-8.
     """
     if not frames:
         message = "there is no frame to combine: expected one or more"
         raise UnprocessableError(message)
     made = _empty(box.shape, len(frames), np.full if scratch is None else scratch.full)
-    origins = _Origins(len(frames))
-    for y0 in range(box.y0, box.y1, tile[0]):
-        for x0 in range(box.x0, box.x1, tile[1]):
-            part = Section(y0, min(y0 + tile[0], box.y1), x0, min(x0 + tile[1], box.x1))
-            around = _grown(part, box, reach) if combine is CombineType.CLIPPED else part
-            touching = [
-                i for i, frame in enumerate(frames) if _meet(frame.box, around) is not None
-            ]
-            if not touching:
-                continue
-            stack = _Stack.of([frames[i] for i in touching], around)
-            own = _places(part, around)
-            if combine is CombineType.CLIPPED:
-                made.clipped[touching] += stack.clip(clip_sigma, clip_fraction, reach, own)
-            stack = stack.cut(own)
-            place = _places(part, box)
-            _combine(stack, made, place)
-            made.origin[place] = origins.number(stack.used, touching)
+    clipped = combine is CombineType.CLIPPED
+    clipping = Clipping(clip_sigma, clip_fraction, reach) if clipped else None
+    tiles = _Tiles(frames, box, clipping, made)
+    for row in _rows_of_tiles(box, tiling):
+        for part in row:
+            tiles.make(part)
         release(made.image, made.weight, made.mask, made.number, made.origin)
-    return replace(made, members=origins.table)
+    return replace(made, members=tiles.origins.settle(made.origin))
+
+
+def _rows_of_tiles(box: Section, tiling: Tiling) -> Iterator[Iterator[Section]]:
+    """Parts of a box: stripe after stripe, row after row, tile after tile."""
+    stripe = tiling.stripe or box.shape[1]
+    for left in range(box.x0, box.x1, stripe):
+        right = min(left + stripe, box.x1)
+        starts = range(left, right, tiling.columns)
+        for y0 in range(box.y0, box.y1, tiling.rows):
+            y1 = min(y0 + tiling.rows, box.y1)
+            yield (Section(y0, y1, x0, min(x0 + tiling.columns, right)) for x0 in starts)
 
 
 def _empty(
     shape: tuple[int, int], frames: int, full: Callable[[tuple[int, int], float, Any], Any]
 ) -> Coadd:
-    """A coadd of nothing."""
+    """A coadd of zeros, to be written over."""
     return Coadd(
-        image=full(shape, np.nan, np.float32),
+        image=full(shape, 0, np.float32),
         weight=full(shape, 0, np.float32),
-        mask=full(shape, int(MaskBit.NON_NUMBER), np.uint8),
+        mask=full(shape, 0, np.uint8),
         number=full(shape, 0, np.int16),
         origin=full(shape, 0, np.int32),
         members=np.zeros(0, MEMBER_DTYPE),
@@ -214,161 +217,76 @@ def _grown(part: Section, box: Section, reach: int) -> Section:
     )
 
 
-def _places(part: Section, whole: Section) -> tuple[slice, slice]:
-    """Rows and columns of a rectangle in one that has it in it."""
-    return (
-        slice(part.y0 - whole.y0, part.y1 - whole.y0),
-        slice(part.x0 - whole.x0, part.x1 - whole.x0),
+def _within(part: Section, whole: Section) -> Section:
+    """A rectangle as counted from the first pixel of one that it is in."""
+    return Section(
+        *(part.y0 - whole.y0, part.y1 - whole.y0, part.x0 - whole.x0, part.x1 - whole.x0)
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Stack:
-    """Values of a tile on the common scale, shape (n, ny, nx)."""
-
-    value: Image
-    weight: Image
-    bits: NDArray[np.uint8]
-    used: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, frames: Sequence[Contribution], part: Section) -> _Stack:
-        shape = (len(frames), *part.shape)
-        value, weight = np.full(shape, np.nan, np.float32), np.zeros(shape, np.float32)
-        bits = np.full(shape, int(MaskBit.NON_NUMBER), np.uint8)
-        for i, frame in enumerate(frames):
-            both, own = _meet(frame.box, part), frame.box
-            assert both is not None  # noqa: S101  # the caller asked
-            here = (i, *_places(both, part))
-            there = Section(both.y0 - own.y0, both.y1 - own.y0, both.x0 - own.x0, both.x1 - own.x0)
-            image, inverse, mask = frame.read(there)
-            value[here] = image * np.float32(frame.scale)
-            weight[here] = inverse / np.float32(frame.scale**2)
-            bits[here] = mask
-        used = (weight > 0) & np.isfinite(value)
-        return cls(value, weight, bits, used)
-
-    def cut(self, place: tuple[slice, slice]) -> _Stack:
-        """A piece of it."""
-        piece = (slice(None), *place)
-        return _Stack(self.value[piece], self.weight[piece], self.bits[piece], self.used[piece])
-
-    def clip(
-        self, sigma: float, fraction: float, reach: int, place: tuple[slice, slice]
-    ) -> NDArray[np.int64]:
-        """Take outliers out of what is used; how many of each frame there are in a piece."""
-        n = len(self.value)
-        if n < _ENOUGH_TO_CLIP:
-            return np.zeros(n, np.int64)
-        count = self.used.sum(axis=0)
-        middle = _median(np.where(self.used, self.value, np.inf), count)
-        enough = count >= _ENOUGH_TO_CLIP
-        lost = np.zeros(n, np.int64)
-        sharpness = np.sqrt(np.where(self.used, self.weight, np.float32(0))).sum(axis=0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            own = np.float32(math.pi / 2.0) / sharpness**2
-            light = np.abs(middle) - np.float32(_LIGHT_SIGMA) * np.sqrt(own)
-            light = np.where(np.isfinite(light), np.maximum(light, np.float32(0)), np.float32(0))
-            allowed = np.float32(fraction) * ndimage.maximum_filter(
-                light, 2 * reach + 1, mode="nearest"
-            )
-            for i in range(n):
-                limit = np.float32(sigma) * np.sqrt(1.0 / self.weight[i] + own) + allowed
-                far = enough & self.used[i] & (np.abs(self.value[i] - middle) > limit)
-                lost[i] = np.count_nonzero(far[place])
-                self.used[i] &= ~far
-        return lost
-
-
-def _median(value: Image, count: NDArray[np.int_]) -> Image:
-    """Median of the first ``count`` along axis 0, once sorted; inf where there are none."""
-    ordered = np.sort(np.ascontiguousarray(np.moveaxis(value, 0, -1)), axis=-1)
-    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, len(value) - 1)
-    both = [np.take_along_axis(ordered, k[..., None], axis=-1)[..., 0] for k in (low, high)]
-    with np.errstate(invalid="ignore"):
-        return np.asarray((both[0] + both[1]) * np.float32(0.5))
-
-
-def _combine(stack: _Stack, made: Coadd, place: tuple[slice, slice]) -> None:
-    """Write mean, weight, mask and number of a tile at its place."""
-    shape = stack.used.shape[1:]
-    total, weight = np.zeros(shape, np.float64), np.zeros(shape, np.float64)
-    plain, seen = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    bits = np.zeros(shape, np.uint8)
-    for value, inverse, mask, used in zip(
-        stack.value, stack.weight, stack.bits, stack.used, strict=True
-    ):
-        share = np.where(used, inverse, np.float32(0))
-        total += np.where(used, value, np.float32(0)) * share.astype(np.float64)
-        weight += share
-        there = np.isfinite(value)
-        plain += np.where(there, value, np.float32(0))
-        seen += there
-        bits |= np.where(there, mask, np.uint8(0))
-    good = weight > 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        made.image[place] = np.where(good, total / weight, plain / seen)
-    made.weight[place] = weight
-    bits[seen == 0] = int(MaskBit.NON_NUMBER)
-    made.mask[place] = np.where(good, np.uint8(0), bits)
-    made.number[place] = stack.used.sum(axis=0)
-
-
-class _Origins:
-    """Numbers of sets of frames, in the order in which they appear."""
-
-    def __init__(self, frames: int) -> None:
-        self._signs = np.random.default_rng(frames).integers(1, 2**63, frames, dtype=np.uint64)
-        self._known: dict[int, int] = {0: 0}
-        self._rows: list[tuple[int, int]] = []
-
-    def number(self, used: NDArray[np.bool_], frames: Sequence[int]) -> NDArray[np.int32]:
-        """Number of each pixel's set, shape (ny, nx), for ``used`` of shape (n, ny, nx)."""
-        sums = np.zeros(used.shape[1:], np.uint64)
-        for which, frame in zip(used, frames, strict=True):
-            np.add(sums, self._signs[frame], out=sums, where=which)
-        found, first, inverse = np.unique(sums, return_index=True, return_inverse=True)
-        numbers = np.zeros(len(found), np.int32)
-        flat = used.reshape(len(used), -1)
-        for k in np.argsort(first):
-            name = int(found[k])
-            if name not in self._known:
-                self._known[name] = len(self._known)
-                members = (frames[i] for i in np.flatnonzero(flat[:, first[k]]).tolist())
-                self._rows += [(self._known[name], frame) for frame in members]
-            numbers[k] = self._known[name]
-        return np.asarray(numbers[inverse].reshape(sums.shape), np.int32)
-
-    @property
-    def table(self) -> NDArray[np.void]:
-        """Members of all sets."""
-        return np.array(self._rows, MEMBER_DTYPE)
-
-
-def summed_width(widths: Sequence[float], weights: Sequence[float]) -> float:
-    """Width of the sum of round Gaussian stars.
+class _Tiles:
+    """Combines one part of the box after the other.
 
     Parameters
     ----------
-    widths
-        Full widths at half maximum (twice the half-light radius), any unit; NaN is "not known".
-    weights
-        Shares of the flux.
-
-    Returns
-    -------
-    float
-        Twice the half-light radius of the sum; NaN where no width is known.
+    frames, box
+        As of :func:`coadd`.
+    clipping
+        None for the mean of all values.
+    made
+        What is written into.
     """
-    fwhm, share = np.asarray(widths, np.float64), np.asarray(weights, np.float64)
-    known = np.isfinite(fwhm) & (fwhm > 0) & (share > 0)
-    if not known.any():
-        return math.nan
-    sigma, share = fwhm[known] * _SIGMA_PER_FWHM, share[known] / share[known].sum()
 
-    def missing(radius: float) -> float:
-        return float((share * np.exp(-0.5 * (radius / sigma) ** 2)).sum()) - 0.5
+    def __init__(
+        self, frames: Sequence[Contribution], box: Section, clipping: Clipping | None, made: Coadd
+    ) -> None:
+        self._frames, self._box, self._clipping, self._made = frames, box, clipping, made
+        edges = [(frame.box.y0, frame.box.y1, frame.box.x0, frame.box.x1) for frame in frames]
+        self._y0, self._y1, self._x0, self._x1 = np.array(edges).T
+        self._room = Room()
+        self.origins = Origins(len(frames))
 
-    if np.ptp(sigma) < 1e-9 * sigma.max():
-        return float(fwhm[known][0])
-    return 2.0 * float(optimize.brentq(missing, 0.0, 3.0 * float(sigma.max())))
+    def make(self, part: Section) -> None:
+        """Combine the pixels of a part."""
+        made, place = self._made, _within(part, self._box)
+        around = part
+        if self._clipping is not None:
+            around = _grown(part, self._box, self._clipping.reach)
+        frames = self._touching(around)
+        if not len(frames):
+            made.image[place.slices] = np.nan
+            made.mask[place.slices] = int(MaskBit.NON_NUMBER)
+            return
+        stack, own = self._stack(frames, around), _within(part, around)
+        found = combined(stack, own, self.origins.sign[frames], self._clipping)
+        made.image[place.slices] = found.image
+        made.weight[place.slices] = found.weight
+        made.mask[place.slices] = found.mask
+        made.number[place.slices] = found.number
+        made.clipped[frames] += found.lost
+        rows, columns = np.divmod(found.first, part.shape[1])
+        at = (place.y0 + rows).astype(np.int64) * self._box.shape[1] + place.x0 + columns
+        used = stack.used(own.y0 + rows, own.x0 + columns)
+        numbers = self.origins.number(used, frames, at)
+        made.origin[place.slices] = numbers[found.origin]
+
+    def _touching(self, part: Section) -> NDArray[np.intp]:
+        """Which frames have a pixel in a part."""
+        rows = (self._y0 < part.y1) & (self._y1 > part.y0)
+        return np.flatnonzero(rows & (self._x0 < part.x1) & (self._x1 > part.x0))
+
+    def _stack(self, frames: NDArray[np.intp], part: Section) -> Stack:
+        """Values of some frames in a part, on the common scale."""
+        stack = self._room.stack(len(frames), part.shape)
+        for i, frame in enumerate(self._frames[k] for k in frames):
+            both = _meet(frame.box, part)
+            assert both is not None  # noqa: S101  # the frame touches the part
+            if both != part:
+                stack.value[i], stack.weight[i] = np.nan, 0.0
+                stack.bits[i] = int(MaskBit.NON_NUMBER)
+            here = (i, *_within(both, part).slices)
+            image, inverse, mask = frame.read(_within(both, frame.box))
+            np.multiply(image, np.float32(frame.scale), out=stack.value[here])
+            np.divide(inverse, np.float32(frame.scale**2), out=stack.weight[here])
+            stack.bits[here] = mask
+        return stack

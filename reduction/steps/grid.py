@@ -125,7 +125,8 @@ class Mapping:
     step
         Grid pixels between nodes.
     x, y
-        Frame pixel (0-based) at each node, shape (my, mx).
+        Frame pixel (0-based) at each node, shape (my, mx); NaN where the projection has none, as
+        beyond the frame where its distortion has no inverse.
     area
         Size of a grid pixel in frame pixels at each node (the Jacobian), same shape.
     """
@@ -145,7 +146,7 @@ class Mapping:
         Raises
         ------
         UnprocessableError
-            If a grid pixel lies where the frame has no pixel coordinates at all.
+            If no node has a place on the frame.
 
         Notes
         -----
@@ -161,12 +162,15 @@ class Mapping:
             columns = np.array([0.0, step])
         column, row = np.meshgrid(columns + box.x0, rows + box.y0)
         x, y = frame.to_pixel(*grid.to_sky(column, row))
-        if not (np.isfinite(x).all() and np.isfinite(y).all()):
-            message = "the frame's projection has no pixels for a part of the grid near it"
-            raise UnprocessableError(message)
         x_y, x_x = np.gradient(x, step)
         y_y, y_x = np.gradient(y, step)
         area = np.abs(x_x * y_y - x_y * y_x)
+        lost = ~(np.isfinite(x) & np.isfinite(y) & np.isfinite(area))
+        if lost.all():
+            message = "the frame's projection has no pixels for the part of the grid near it"
+            raise UnprocessableError(message)
+        x[lost] = y[lost] = np.nan
+        area[lost] = np.median(area[~lost])
         return cls((ny, nx), step, x, y, area)
 
     def at(self, rows: NDArray[np.number], columns: NDArray[np.number]) -> tuple[Array, Array]:

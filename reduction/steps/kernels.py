@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["KERNEL", "TAPS", "Kernel", "Samples", "prepared", "sample", "value_weights"]
+__all__ = [
+    "KERNEL",
+    "TAPS",
+    "Kernel",
+    "Samples",
+    "near_bad",
+    "prepared",
+    "sample",
+    "short_table",
+    "value_weights",
+]
 
 import os
 from dataclasses import dataclass
@@ -46,6 +56,7 @@ class Kernel(StrEnum):
 
 
 def _load() -> Any:  # noqa: ANN401  # a module, or None
+    """The compiled module, where there is one and it is wanted."""
     if os.environ.get("VO_KERNEL", "").lower() in {"off", "0", "no", "false"}:
         return None
     try:
@@ -85,6 +96,13 @@ def _table(kernel: Kernel) -> NDArray[np.float32]:
 
 
 @cache
+def short_table(kernel: Kernel) -> NDArray[np.float32]:
+    """The same without the outer taps where they are nothing, shape (1025, 4) or (1025, 6)."""
+    table = _table(kernel)
+    return table if table[:, [0, -1]].any() else np.ascontiguousarray(table[:, 1:-1])
+
+
+@cache
 def value_weights(kernel: Kernel, taps: int = TAPS) -> NDArray[np.float32]:
     """Weights of the pixels' own values in an interpolated one.
 
@@ -115,10 +133,20 @@ def value_weights(kernel: Kernel, taps: int = TAPS) -> NDArray[np.float32]:
 
 
 def prepared(image: Image, kernel: Kernel) -> Image:
-    """Pixels as the kernel's sums want them: coefficients for splines, else themselves."""
+    """Pixels as the kernel's sums want them: coefficients for splines, else themselves.
+
+    Parameters
+    ----------
+    image
+        Shape (ny, nx), finite everywhere; may be written over.
+    """
     if kernel is not Kernel.SPLINE3:
         return image
-    return np.asarray(ndimage.spline_filter(image, order=3, output=np.float32, mode="mirror"))
+    if KERNEL is None:
+        return np.asarray(ndimage.spline_filter(image, order=3, output=np.float32, mode="mirror"))
+    coefficients = np.ascontiguousarray(image, np.float32)
+    KERNEL.spline(coefficients, coefficients.shape)
+    return coefficients
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +169,21 @@ class Samples:
     hole: NDArray[np.bool_]
 
 
+def near_bad(bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether the kernel of a position within a pixel has a bad pixel, shape of the frame."""
+    near = bad
+    for _ in (0, 1):
+        # the window of pixel i is i - 2 ... i + 3: three pairs
+        n = len(near)
+        padded = np.zeros((n + TAPS - 1, near.shape[1]), np.bool_)
+        padded[_BEFORE : _BEFORE + n] = near
+        pairs = padded[:-1] | padded[1:]
+        near = pairs[:n] | pairs[2 : n + 2]
+        near |= pairs[4:]
+        near = np.ascontiguousarray(near.T)
+    return near
+
+
 def sample(  # a frame is three arrays
     image: Image,
     weight: Image,
@@ -151,7 +194,7 @@ def sample(  # a frame is three arrays
     limit: float = 0.05,
     shift: tuple[float, float] = (0.0, 0.0),
 ) -> Samples:
-    """Interpolate a frame at the grid's pixels.
+    """Interpolate a frame at the grid's pixels, by numpy.
 
     Parameters
     ----------
@@ -172,73 +215,29 @@ def sample(  # a frame is three arrays
 
     Notes
     -----
-    Thevenaz, Blu & Unser 2000, IEEE Trans. Med. Imaging 19, 739, for splines. The compiled and the
-    numpy way agree to float32 rounding.
+    Thevenaz, Blu & Unser 2000, IEEE Trans. Med. Imaging 19, 739, for splines.
     """
-    if KERNEL is None:
-        return _by_numpy(image, weight, bad, mapping, (kernel, limit, shift))
-    value, taken = np.empty(mapping.shape, np.float32), np.empty(mapping.shape, np.float32)
-    hole = np.empty(mapping.shape, np.bool_)
-    KERNEL.resample(
-        np.ascontiguousarray(image, np.float32),
-        np.ascontiguousarray(weight, np.float32),
-        np.ascontiguousarray(bad),
-        _near(bad),
-        _table(kernel),
-        value_weights(kernel),
-        image.shape,
-        np.ascontiguousarray(mapping.x),
-        np.ascontiguousarray(mapping.y),
-        mapping.x.shape,
-        float(mapping.step),
-        shift,
-        limit,
-        value,
-        taken,
-        hole,
-        mapping.shape,
-    )
-    return Samples(value, taken, hole)
-
-
-def _near(bad: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Whether the kernel of a position within a pixel has a bad pixel, shape of the frame."""
-    near = bad.astype(np.uint8)
-    if not near.any():
-        return near
-    for axis in (0, 1):
-        # the window of pixel i is i - 2 ... i + 3: six wide, half a pixel off centre
-        near = ndimage.maximum_filter1d(near, TAPS, axis=axis, mode="constant", origin=-1)
-    return np.ascontiguousarray(near)
-
-
-def _by_numpy(
-    image: Image,
-    weight: Image,
-    bad: NDArray[np.bool_],
-    mapping: Mapping,
-    how: tuple[Kernel, float, tuple[float, float]],
-) -> Samples:
     ny, nx = mapping.shape
     value, taken = np.empty((ny, nx), np.float32), np.empty((ny, nx), np.float32)
     hole = np.empty((ny, nx), np.bool_)
-    near = _near(bad)
+    blemishes, how = (bad, near_bad(bad)), (kernel, limit)
     rows = max(1, _BLOCK // nx)
     for start in range(0, ny, rows):
         part = slice(start, min(start + rows, ny))
-        place = np.arange(part.start, part.stop)[:, None] + how[2][0]
-        x, y = mapping.at(place, np.arange(nx)[None, :] + how[2][1])
-        value[part], taken[part], hole[part] = _block(image, weight, (bad, near), (x, y), how)
+        place = np.arange(part.start, part.stop)[:, None] + shift[0]
+        position = mapping.at(place, np.arange(nx)[None, :] + shift[1])
+        value[part], taken[part], hole[part] = _block(image, weight, blemishes, position, how)
     return Samples(value, taken, hole)
 
 
 def _block(
     image: Image,
     weight: Image,
-    blemishes: tuple[NDArray[np.bool_], NDArray[np.uint8]],
+    blemishes: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     position: tuple[NDArray[np.float64], NDArray[np.float64]],
-    how: tuple[Kernel, float, tuple[float, float]],
+    how: tuple[Kernel, float],
 ) -> tuple[Image, Image, NDArray[np.bool_]]:
+    """Values, weights and holes at some positions."""
     (ny, nx), (bad, near), (x, y) = image.shape, blemishes, position
     outside = ~((x >= -0.5) & (y >= -0.5) & (x <= nx - 0.5) & (y <= ny - 0.5))
     x, y = np.where(outside, 0.0, x), np.where(outside, 0.0, y)
@@ -254,7 +253,7 @@ def _block(
         value += wy[j] * total
     value[outside] = np.nan
     inside = (ix >= _BEFORE) & (iy >= _BEFORE) & (ix + 4 <= nx) & (iy + 4 <= ny)
-    doubtful = near[np.clip(iy, 0, ny - 1), np.clip(ix, 0, nx - 1)] != 0
+    doubtful = near[np.clip(iy, 0, ny - 1), np.clip(ix, 0, nx - 1)]
     doubtful |= ~inside
     hole = outside.copy()
     at = np.nonzero(doubtful & ~outside)
@@ -276,6 +275,7 @@ def _taps(table: NDArray[np.float32], part: NDArray[np.float64]) -> Image:
 
 
 def _tap(flat: NDArray[np.float32], k: NDArray[np.intp], t: Image) -> Image:
+    """Weights between those of two phases."""
     low = flat[k]
     return np.asarray(low + t * (flat[k + TAPS] - low))
 

@@ -1,15 +1,29 @@
-"""Bring a reduced frame onto a grid: pixels, weights and mask."""
+"""Bring a reduced frame onto a grid: pixels, weights and mask.
+
+Values are multiplied by the size of a grid pixel in frame pixels, so that the sum over a source
+stays its flux. A grid pixel of f frame pixels of variance v adds f v to a large aperture, whatever
+the kernel shares between neighbours: that is its variance here. Grid pixels more than 1.25 times
+as wide as the frame's are means over sub-pixels, as SWarp's OVERSAMPLING.
+
+Pixels without weight are replaced by a guess from their neighbours before, that their values do
+not ring; saturated ones keep their value, which is more than any guess.
+
+Compared with SWarp and reproject in tests/science/test_coadd_arrays.py.
+"""
 
 from __future__ import annotations
 
 __all__ = ["Resampled", "fill_bad", "resample"]
 
+import itertools
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from reduction.steps import kernels
 from reduction.steps.grid import Mapping
 from reduction.steps.kernels import TAPS, Kernel, prepared, sample, value_weights
 from reduction.steps.weight import MaskBit
@@ -98,19 +112,6 @@ def resample(  # a frame is three arrays, and two projections place them
     ------
     UnprocessableError
         If shapes differ.
-
-    Notes
-    -----
-    Values are multiplied by the size of a grid pixel in frame pixels, so that the sum over a
-    source stays its flux. A grid pixel of f frame pixels of variance v adds f v to a large
-    aperture, whatever the kernel shares between neighbours: that is its variance here. Grid
-    pixels more than 1.25 times as wide as the frame's are means over sub-pixels, as SWarp's
-    OVERSAMPLING.
-
-    Pixels without weight are replaced by a guess from their neighbours before, that their values
-    do not ring; saturated ones keep their value, which is more than any guess.
-
-    Compared with SWarp and reproject in tests/science/test_coadd_arrays.py.
     """
     if not image.shape == weight.shape == mask.shape:
         message = f"image, weight and mask have the shapes {image.shape}, {weight.shape}, "
@@ -118,61 +119,94 @@ def resample(  # a frame is three arrays, and two projections place them
     bad = ~(weight > 0) | ~np.isfinite(image)
     mended = prepared(fill_bad(image, bad, keep=(mask & _KEPT) != 0), kernel)
     mapping = Mapping.of(frame, grid, box)
-    value, taken, hole, fold = _gather(mended, weight, bad, mapping, (kernel, limit))
-    area = _areas(mapping)
-    value *= area
-    taken /= area
+    area = float(np.median(mapping.area))
+    wide = math.sqrt(area)
+    fold = 1 if wide <= _COARSE else math.ceil(wide)
+    regrid = _by_numpy if kernels.KERNEL is None else _by_kernel
+    value, taken, bits = regrid(_Frame(mended, weight, mask, bad), mapping, (kernel, limit, fold))
+    return Resampled(value, taken, bits, _noise_factor(kernel, area / fold**2, fold))
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A frame's planes, shape (my, mx): pixels from :func:`prepared`, and which ones are bad."""
+
+    image: Image
+    weight: Image
+    mask: NDArray[np.uint8]
+    bad: NDArray[np.bool_]
+
+
+def _by_kernel(
+    frame: _Frame, mapping: Mapping, how: tuple[Kernel, float, int]
+) -> tuple[Image, Image, NDArray[np.uint8]]:
+    """Values, weights and mask in one pass of the compiled kernel."""
+    kernel, limit, fold = how
+    value, taken = np.empty(mapping.shape, np.float32), np.empty(mapping.shape, np.float32)
+    bits = np.empty(mapping.shape, np.uint8)
+    kernels.KERNEL.resample(
+        np.ascontiguousarray(frame.image, np.float32),
+        np.ascontiguousarray(frame.weight, np.float32),
+        np.ascontiguousarray(frame.mask, np.uint8),
+        np.ascontiguousarray(frame.bad),
+        kernels.near_bad(frame.bad),
+        kernels.short_table(kernel),
+        value_weights(kernel),
+        frame.image.shape,
+        np.ascontiguousarray(mapping.x),
+        np.ascontiguousarray(mapping.y),
+        *_area_rows(mapping),
+        mapping.x.shape,
+        float(mapping.step),
+        fold,
+        limit,
+        int(_NON_NUMBER),
+        *(value, taken, bits, mapping.shape),
+    )
+    return value, taken, bits
+
+
+def _by_numpy(
+    frame: _Frame, mapping: Mapping, how: tuple[Kernel, float, int]
+) -> tuple[Image, Image, NDArray[np.uint8]]:
+    """The same to float32 rounding without the kernel."""
+    kernel, limit, fold = how
+    value, taken = np.zeros(mapping.shape, np.float32), np.zeros(mapping.shape, np.float32)
+    hole = np.zeros(mapping.shape, np.bool_)
+    offsets = (np.arange(fold) + 0.5) / fold - 0.5
+    for shift in itertools.product(offsets, offsets):
+        part = sample(
+            *(frame.image, frame.weight, frame.bad, mapping),
+            kernel=kernel,
+            limit=limit,
+            shift=shift,
+        )
+        value += part.value
+        taken += part.weight
+        hole |= part.hole
+    many, area = np.float32(fold * fold), _areas(mapping)
+    value, taken = value / many * area, taken / many / area
+    taken[hole] = 0.0
     bits = np.where(hole, _NON_NUMBER, np.uint8(0))
     spoilt = np.nonzero(hole & np.isfinite(value))
-    bits[spoilt] = _bits_near(mask, bad, mapping, spoilt)
-    factor = _noise_factor(kernel, float(np.median(mapping.area)) / fold**2, fold)
-    return Resampled(value, taken, bits, factor)
+    bits[spoilt] = _bits_near(frame.mask, frame.bad, mapping, spoilt)
+    return value, taken, bits
 
 
-def _gather(
-    image: Image,
-    weight: Image,
-    bad: NDArray[np.bool_],
-    mapping: Mapping,
-    how: tuple[Kernel, float],
-) -> tuple[Image, Image, NDArray[np.bool_], int]:
-    """Values, weights and holes; means over sub-pixels where the grid is coarse; their number."""
-    wide = math.sqrt(float(np.median(mapping.area)))
-    fold = 1 if wide <= _COARSE else math.ceil(wide)
-    offsets = (np.arange(fold) + 0.5) / fold - 0.5
-    kernel, limit = how
-    total = None
-    for dy in offsets:
-        for dx in offsets:
-            part = sample(image, weight, bad, mapping, kernel=kernel, limit=limit, shift=(dy, dx))
-            if total is None:
-                total = part
-                continue
-            total.value[:] += part.value
-            total.weight[:] += part.weight
-            total.hole[:] |= part.hole
-    assert total is not None  # noqa: S101  # there is at least one sub-pixel
-    value, taken = total.value, total.weight
-    if fold > 1:
-        value /= np.float32(fold * fold)
-        taken /= np.float32(fold * fold)
-        taken[total.hole] = 0.0
-    return value, taken, total.hole, fold
+def _area_rows(mapping: Mapping) -> tuple[Image, Image]:
+    """Sizes of grid pixels in frame pixels at each row of nodes, and their rise to the next."""
+    nx = mapping.shape[1]
+    nodes = np.arange(mapping.area.shape[1]) * mapping.step
+    across = np.stack([np.interp(np.arange(nx), nodes, row) for row in mapping.area])
+    return across[:-1].astype(np.float32), np.diff(across, axis=0).astype(np.float32)
 
 
 def _areas(mapping: Mapping) -> Image:
     """Sizes of all grid pixels in frame pixels, shape of the part."""
-    ny, nx = mapping.shape
-    my, mx = mapping.area.shape
-    across = np.empty((my, nx))
-    nodes = np.arange(mx) * mapping.step
-    for j in range(my):
-        across[j] = np.interp(np.arange(nx), nodes, mapping.area[j])
-    v = np.arange(ny) / mapping.step
-    j = np.minimum(v.astype(np.intp), my - 2)
+    low, rise = _area_rows(mapping)
+    v = np.arange(mapping.shape[0]) / mapping.step
+    j = np.minimum(v.astype(np.intp), len(low) - 1)
     part = (v - j).astype(np.float32)[:, None]
-    low = across[:-1].astype(np.float32)
-    rise = np.diff(across, axis=0).astype(np.float32)
     return np.asarray(low[j] + part * rise[j])
 
 
@@ -197,27 +231,43 @@ def fill_bad(
         (0 where there is none).
     """
     todo = bad if keep is None else bad & ~(keep & np.isfinite(image))
+    filled = np.array(image, np.float32, order="C")
+    if kernels.KERNEL is None:
+        alone = _fill(filled, bad, todo)
+    else:
+        alone = kernels.KERNEL.fill(
+            *(filled, np.ascontiguousarray(bad), np.ascontiguousarray(todo), filled.shape),
+            _shares(),
+        )
+    if alone:
+        good = ~bad
+        filled[np.isnan(filled)] = np.median(image[good]) if good.any() else 0.0
+    return filled
+
+
+@cache
+def _shares() -> NDArray[np.float64]:
+    """Weights of the pixels around one that is filled, shape (7, 7)."""
+    away = np.arange(-_REACH, _REACH + 1)
+    squares = (away[:, None] ** 2 + away**2).tolist()
+    return np.array([[math.exp(-0.5 * square / _SIGMA**2) for square in row] for row in squares])
+
+
+def _fill(image: Image, bad: NDArray[np.bool_], todo: NDArray[np.bool_]) -> int:
+    """Fill pixels, with NaN where no good one is near; how many of these there are."""
     rows, columns = np.nonzero(todo)
-    filled = np.array(image, np.float32)
-    if not len(rows):
-        return filled
     ny, nx = image.shape
     total, weights = np.zeros(len(rows)), np.zeros(len(rows))
-    for dy in range(-_REACH, _REACH + 1):
-        for dx in range(-_REACH, _REACH + 1):
-            y, x = rows + dy, columns + dx
-            inside = (y >= 0) & (y < ny) & (x >= 0) & (x < nx)
-            y, x = np.where(inside, y, 0), np.where(inside, x, 0)
-            good = inside & ~bad[y, x]
-            share = math.exp(-0.5 * (dy * dy + dx * dx) / _SIGMA**2)
-            total += np.where(good, share * np.where(good, image[y, x], 0.0), 0.0)
-            weights += np.where(good, share, 0.0)
+    for (j, i), share in np.ndenumerate(_shares()):
+        y, x = rows + (j - _REACH), columns + (i - _REACH)
+        inside = (y >= 0) & (y < ny) & (x >= 0) & (x < nx)
+        y, x = np.where(inside, y, 0), np.where(inside, x, 0)
+        good = inside & ~bad[y, x]
+        total += np.where(good, np.float32(share) * np.where(good, image[y, x], 0.0), 0.0)
+        weights += np.where(good, share, 0.0)
     alone = weights == 0.0
-    filled[rows, columns] = total / np.where(alone, 1.0, weights)
-    if alone.any():
-        good = ~bad
-        filled[rows[alone], columns[alone]] = np.median(image[good]) if good.any() else 0.0
-    return filled
+    image[rows, columns] = np.where(alone, np.nan, total / np.where(alone, 1.0, weights))
+    return int(np.count_nonzero(alone))
 
 
 def _bits_near(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["star_widths"]
+__all__ = ["star_widths", "summed_width"]
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -11,16 +12,21 @@ import numpy as np
 from schemas.deferred import deferred
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import sep
     from numpy.typing import NDArray
+    from scipy import optimize
 
     Array = NDArray[np.float64]
 else:
     sep = deferred("sep")
+    optimize = deferred("scipy.optimize")
 
 _REACH: Final = 2.5
 _ROUNDS: Final = 5
 _WIDEST: Final = 3.0
+_SIGMA_PER_FWHM: Final = 1.0 / 2.3548200450309493
 
 
 def star_widths(
@@ -77,3 +83,33 @@ def star_widths(
         left = left[missing == 0]
         widths[left] = width[left]
     return widths
+
+
+def summed_width(widths: Sequence[float], weights: Sequence[float]) -> float:
+    """Width of the sum of round Gaussian stars.
+
+    Parameters
+    ----------
+    widths
+        Full widths at half maximum (twice the half-light radius), any unit; NaN is "not known".
+    weights
+        Shares of the flux.
+
+    Returns
+    -------
+    float
+        Twice the half-light radius of the sum; NaN where no width is known.
+    """
+    fwhm, share = np.asarray(widths, np.float64), np.asarray(weights, np.float64)
+    known = np.isfinite(fwhm) & (fwhm > 0) & (share > 0)
+    if not known.any():
+        return math.nan
+    sigma, share = fwhm[known] * _SIGMA_PER_FWHM, share[known] / share[known].sum()
+
+    def missing(radius: float) -> float:
+        """Part of the flux within a radius, less a half."""
+        return float((share * np.exp(-0.5 * (radius / sigma) ** 2)).sum()) - 0.5
+
+    if np.ptp(sigma) < 1e-9 * sigma.max():
+        return float(fwhm[known][0])
+    return 2.0 * float(optimize.brentq(missing, 0.0, 3.0 * float(sigma.max())))

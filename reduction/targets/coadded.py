@@ -13,6 +13,7 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.coadd_facts import coadd_cards, coadd_obscore
 from reduction.coadding import CoaddedFrames, combine_frames, exposure_of
+from reduction.combination import Combination
 from reduction.depends import frames_of_field
 from reduction.field_grids import own_field
 from reduction.parameters import parameter
@@ -40,7 +41,7 @@ class CoaddedRegriddedFrame(FieldTarget):
     the field's GPhotometric, and of their nights for frames that it does not tie.
     """
 
-    VERSION = 2
+    VERSION = 3
     ANCHOR = Anchor.FIELD_AND_FILTER
     PUBLISHED = True
 
@@ -115,33 +116,9 @@ class CoaddedRegriddedFrame(FieldTarget):
     )
 
     @dataclass(frozen=True, slots=True)
-    class Parameters:
+    class Parameters(Combination):
         """Combination as SWarp's, and Astro-WISE's limit on the point spread function."""
 
-        COMBINE_TYPE: str = parameter(
-            str(CombineType.CLIPPED),
-            "how pixels are combined: weighted mean, or that without outliers",
-            choices=CombineType,
-        )
-        CLIP_SIGMA: float = parameter(
-            4.0,
-            "CLIPPED leaves out what is further than this from the median",
-            unit="sigma",
-            above=0.0,
-        )
-        CLIP_AMPFRAC: float = parameter(
-            1.5,
-            "CLIPPED leaves out what is also further than this part of the largest "
-            "median within three quarters of the worst seeing",
-            at_least=0.0,
-        )
-        ZERO_POINT: float = parameter(
-            25.0,
-            "magnitude of a source of 1 adu/s on the coadd",
-            unit="mag",
-            at_least=0.0,
-            at_most=50.0,
-        )
         MAXIMUM_PSF_DIFFERENCE: float = parameter(
             0.15,
             "largest difference of the coadd's stars from those of its frames, a part "

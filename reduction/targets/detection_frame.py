@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from reduction.attributes import attribute
 from reduction.coadd_bands import combine_bands
+from reduction.combination import Combination
 from reduction.comparison import differs_in_part, fell
 from reduction.depends import frames_of_field
 from reduction.detection import is_clean, star_width
@@ -37,7 +38,7 @@ class DetectionFrame(FieldTarget):
     numbers of the field in every band.
     """
 
-    VERSION = 3
+    VERSION = 4
 
     regridded = frames_of_field("RegriddedFrame")
 
@@ -55,7 +56,7 @@ class DetectionFrame(FieldTarget):
     )
 
     @dataclass(frozen=True, slots=True)
-    class Parameters:
+    class Parameters(Combination):
         """Combination as CoaddedRegriddedFrame's, detection, and limits.
 
         More sources in a pixel with weight than MAXIMUM_DENSITY are noise or a pattern: images of
@@ -63,33 +64,7 @@ class DetectionFrame(FieldTarget):
         sources is sound.
         """
 
-        BAND: str = parameter(
-            "", "band to detect on; empty, or one that the field has not, takes all"
-        )
-        COMBINE_TYPE: str = parameter(
-            str(CombineType.CLIPPED),
-            "how pixels are combined: weighted mean, or that without outliers",
-            choices=CombineType,
-        )
-        CLIP_SIGMA: float = parameter(
-            4.0,
-            "CLIPPED leaves out what is further than this from the median",
-            unit="sigma",
-            above=0.0,
-        )
-        CLIP_AMPFRAC: float = parameter(
-            1.5,
-            "CLIPPED leaves out what is also further than this part of the largest "
-            "median within three quarters of the worst seeing",
-            at_least=0.0,
-        )
-        ZERO_POINT: float = parameter(
-            25.0,
-            "magnitude of a source of 1 adu/s on the coadd",
-            unit="mag",
-            at_least=0.0,
-            at_most=50.0,
-        )
+        BAND: str = parameter("", "band to detect on, of those that the field has; empty is all")
         DETECTION_THRESHOLD: float = parameter(
             2.0,
             "sources stand out of the noise that the weights say by this",

@@ -5,8 +5,10 @@ frames that cover a square of N pixels a side D times (chips of 2048 x 4096 pixe
 runs the classes CoaddedRegriddedFrame, DetectionFrame and CoaddedSourceList on them, each in a
 process of its own, and stores what they make as the archive does: written, read back and hashed.
 Printed are each process's largest memory (``ru_maxrss``) beside the target of 2 GB for a worker,
-and its seconds; where SWarp is installed, its seconds for the same frames, which are on the grid
-already (``RESAMPLE N``; it stores without compressing).
+and its seconds, with and without storing; where SWarp is installed, its seconds for the same
+frames, which are on the grid already (``RESAMPLE N``), and ratios of processors' seconds. SWarp
+reads and writes images and weights that are not compressed. Ours reads compressed images, weights
+and masks, and compresses, reads back and hashes what it makes: those, numbers and origins.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 __all__ = ["main"]
 
 import argparse
+import json
 import os
 import resource
 import shutil
@@ -44,6 +47,8 @@ from tests.support.sky_frames import draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from reduction.target import Made
 
 CHIP = (4096, 2048)
 SCALE = 0.2
@@ -159,18 +164,23 @@ def run(step: str, folder: Path, side: int, depth: int) -> None:
     begun, used = time.monotonic(), sum(os.times()[:2])
     made = recipe.compute(inputs, type(recipe).Parameters())
     recipe.verify(made, type(recipe).Parameters())
-    computed = peak()
-    path = folder / f"{step}.fits"
-    if made.images:
-        write_images(path, made.images, {}, made.tables)
-        written = read_images(path, Scratch(folder)), read_tables(path)
-        content_hash(written[0], {}, made.rows, written[1])
+    computed, combining = peak(), sum(os.times()[:2]) - used
+    store(made, folder / f"{step}.fits")
     seconds, cpu = time.monotonic() - begun, sum(os.times()[:2]) - used
+    (folder / f"{step}.json").write_text(json.dumps({"combining": combining, "all": cpu}))
     what = f"{made.attributes['n_sources']} sources" if "n_sources" in made.attributes else ""
     size = f"{computed:.2f} GB computing, {peak():.2f} GB in all"
     word = "within" if peak() <= TARGET_GB else "ABOVE"
-    took = f"{seconds:7.1f} s, {cpu:7.1f} of processors"
+    took = f"{seconds:7.1f} s, {cpu:7.1f} of processors, {combining:.1f} of them before storing"
     print(f"{step:10} {size} ({word} {TARGET_GB:g} GB)  {took}  {what}")
+
+
+def store(made: Made, path: Path) -> None:
+    """Write images and tables, read them back and hash them."""
+    if made.images:
+        write_images(path, made.images, {}, made.tables)
+        written = read_images(path, Scratch(path.parent)), read_tables(path)
+        content_hash(written[0], {}, made.rows, written[1])
 
 
 def peak() -> float:
@@ -178,8 +188,8 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
-def swarp(program: str, folder: Path, side: int, depth: int) -> None:
-    """Combine the same frames by SWarp."""
+def swarp(program: str, folder: Path, side: int, depth: int) -> float:
+    """Combine the same frames by SWarp; seconds of processors."""
     grid, _ = grid_of(field_of(side))
     names = []
     for number, (y, x, kind) in enumerate(places(side, depth)):
@@ -198,7 +208,8 @@ def swarp(program: str, folder: Path, side: int, depth: int) -> None:
     subprocess.run([program, *names, *options.split()], cwd=folder, check=True)
     seconds, cpu = time.monotonic() - begun, sum(os.times()[2:4]) - used
     took = f"{seconds:7.1f} s, {cpu:7.1f} of processors"
-    print(f"{'SWarp':10} {took}, from and to files that are not compressed")
+    print(f"{'SWarp':10} {took}, from and to files that are not compressed", flush=True)
+    return cpu
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -223,7 +234,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for step in STEPS if options.step is None else ():
             subprocess.run([*here, *sizes, "--step", step], check=True)
         if program:
-            swarp(program, folder, options.side, options.depth)
+            theirs = swarp(program, folder, options.side, options.depth)
+        if program and options.step is None:
+            ours = json.loads((folder / "coadd.json").read_text())
+            ratios = (f"{what} {seconds / theirs:.2f}" for what, seconds in ours.items())
+            print(f"coadd, times SWarp: {', '.join(ratios)}")
 
 
 if __name__ == "__main__":

@@ -16,12 +16,13 @@ from reduction.coadd_bands import combine_bands
 from reduction.coadd_tables import gains_of_origins
 from reduction.coadding import CoaddedFrames, combine_frames
 from reduction.fields import FieldSpec
+from reduction.frames import StoredImages, write_images
 from reduction.instruments.base import Section
 from reduction.progenitor import Progenitor
 from reduction.scratch import Scratch
 from reduction.steps.coadd import CombineType
 from reduction.steps.coadd_sources import Deep, detect_sources, measure_sources
-from reduction.strips import Strips
+from reduction.strips import Strips, stripe_width
 from reduction.target import Inputs
 from reduction.targets.detection_frame import DetectionFrame
 from reduction.targets.regridded import STAR_DTYPE, RegriddedFrame
@@ -132,6 +133,8 @@ def test_sets_say_time_and_gain_of_their_pixels() -> None:
     assert deepest["exptime"].tolist() == [30.0]
     # three frames of 2 e-/adu and 0.1 units/adu: 60 electrons a unit
     assert deepest["gain"] == pytest.approx(60.0)
+    # of variance 1 adu^2 each
+    assert deepest["weight"] == pytest.approx(300.0)
     assert made.median_of_sets("exptime") == 30.0
 
 
@@ -152,6 +155,8 @@ def test_pieces_from_files_are_the_same_as_frames_in_memory(
     frames = [regridded(number) for number in range(4)]
     whole = combined(frames, combine=CombineType.CLIPPED)
     monkeypatch.setattr(coadding, "_IN_MEMORY", 0)
+    monkeypatch.setattr(coadding, "_ROOM", 0)
+    monkeypatch.setattr(coadding, "_NARROWEST", 11)
     pieces = combined(frames, combine=CombineType.CLIPPED)
     for name, plane in whole.images.items():
         assert np.array_equal(plane, pieces.images[name], equal_nan=True)
@@ -169,13 +174,42 @@ def test_strips_are_read_once_and_no_more_of_them_are_kept_than_there_is_room_fo
     planes = Counted({name: rng.random((700, 90)) for name in ("IMAGE", "WEIGHT", "MASK")})
     frame = replace(regridded(0, grid_nx=90, grid_ny=700), images=planes)
     for limit, reads in ((10**9, 9), (1, 15)):  # the last one is there in any case
-        strips = Strips(limit)
+        strips = Strips(limit=limit)
         asked.clear()
         for part in (Section(0, 300, 5, 50), Section(250, 260, 0, 90), Section(500, 700, 40, 41)):
             found = strips.read(frame, part)
             for plane, name in zip(found, planes, strict=True):
                 assert np.array_equal(plane, dict.__getitem__(planes, name)[part.slices])
         assert len(asked) == reads
+
+
+def test_stripes_of_frames_in_files_are_the_same_as_the_frames(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    planes: dict[str, Any] = {"IMAGE": rng.integers(0, 9, (300, 90)).astype(np.int32)}
+    planes |= {"WEIGHT": planes["IMAGE"] + 1, "MASK": (planes["IMAGE"] > 5).astype(np.uint8)}
+    write_images(tmp_path / "frame.fits", planes, {})
+    frame = replace(
+        regridded(0, grid_x=30, grid_nx=90, grid_ny=300),
+        images=StoredImages(tmp_path / "frame.fits"),
+    )
+    with Strips((20, 50, 80, 110), margin=3) as strips:
+        for left, right in ((0, 23), (17, 53), (47, 83), (77, 90)):  # on the frame, grown by 3
+            for y0, y1 in ((0, 100), (200, 300)):
+                found = strips.read(frame, Section(y0, y1, left, right))
+                for plane, name in zip(found, planes, strict=True):
+                    assert np.array_equal(plane, planes[name][y0:y1, left:right])
+
+
+def test_stripes_are_as_wide_as_the_strips_that_are_kept_allow() -> None:
+    boxes = [Section(0, 1000, x, x + 2000) for x in (0, 2000)] * 3
+    assert stripe_width(boxes, limit=10**9) == 4000
+    one = 3 * 512 * 9
+    assert stripe_width(boxes, limit=1000 * one) == 1000
+    assert stripe_width(boxes, limit=999 * one) == 800
+    assert stripe_width(boxes, limit=1) == 256
+    # frames one above the other are not needed at the same time
+    apart = [Section(y, y + 1000, 0, 2000) for y in (0, 2000, 4000)]
+    assert stripe_width(apart, limit=2000 * 512 * 9) == 2000
 
 
 def test_planes_in_files_are_the_same_as_planes_in_memory(tmp_path: Path) -> None:

@@ -10,12 +10,15 @@ import sep
 from scipy.optimize import brentq
 
 from reduction.instruments.base import Section
-from reduction.steps.coadd import Coadd, CombineType, Contribution, coadd, summed_width
+from reduction.steps import stack
+from reduction.steps.coadd import Coadd, CombineType, Contribution, Tiling, coadd
+from reduction.steps.star_widths import summed_width
 from reduction.steps.weight import MaskBit
 from schemas.errors import UnprocessableError
 from tests.support.sky_frames import draw
 
 BOX = Section(10, 50, 20, 90)
+COMPILED = pytest.mark.skipif(stack.KERNEL is None, reason="needs the compiled kernel")
 
 
 def contribution(
@@ -64,17 +67,56 @@ def test_the_mean_is_weighted_on_the_common_scale() -> None:
 def test_pieces_of_any_size_give_the_same_bits(combine: CombineType) -> None:
     frames = scattered(np.random.default_rng(1), 9)
     whole = coadd(frames, BOX, combine=combine)
-    for tile in ((7, 13), (40, 5), (1000, 1000)):
-        pieces = coadd(frames, BOX, combine=combine, tile=tile)
-        for name in ("image", "weight", "mask", "number", "clipped"):
+    for tiling in (Tiling(7, 13), Tiling(40, 5), Tiling(1000, 1000), Tiling(9, 16, 21)):
+        pieces = coadd(frames, BOX, combine=combine, tiling=tiling)
+        for name in ("image", "weight", "mask", "number", "clipped", "origin", "members"):
             assert np.array_equal(
                 getattr(whole, name), getattr(pieces, name), equal_nan=name == "image"
             )
 
 
+@COMPILED
+@pytest.mark.parametrize("combine", list(CombineType))
+@pytest.mark.parametrize("frames", [1, 2, 3, 9, 20])
+def test_the_compiled_and_the_numpy_way_give_the_same_bits(
+    monkeypatch: pytest.MonkeyPatch, combine: CombineType, frames: int
+) -> None:
+    given = scattered(np.random.default_rng(frames), frames)
+    fast = coadd(given, BOX, combine=combine, clip_sigma=2.0, clip_fraction=0.02)
+    monkeypatch.setattr(stack, "KERNEL", None)
+    slow = coadd(given, BOX, combine=combine, clip_sigma=2.0, clip_fraction=0.02)
+    assert combine is CombineType.WEIGHTED or frames < 9 or fast.clipped.sum() > 0
+    for name in ("image", "weight", "mask", "number", "origin", "members", "clipped"):
+        one, other = getattr(fast, name), getattr(slow, name)
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other, equal_nan=name == "image")
+
+
+@COMPILED
+def test_the_compiled_kernel_refuses_arrays_that_do_not_fit() -> None:
+    shape, whole = (2, 3, 4), Section(0, 3, 0, 4)
+    values, bits = np.zeros(shape, np.float32), np.zeros(shape, np.uint8)
+    sign, lost = np.ones(2, np.uint64), np.zeros(2, np.int64)
+    made = [np.zeros((3, 4), kind) for kind in ("f4", "f4", "u1", "i2", "i4", "i4")]
+    edges = (whole.y0, whole.y1, whole.x0, whole.x1)
+    given = (values, values.copy(), bits, shape, edges, None, sign, 1, *made, lost)
+    assert stack.KERNEL.combine(*given) == 1
+    for place, wrong in ((3, (2, 3, 5)), (4, (0, 4, 0, 4)), (6, sign[:1]), (10, made[2][:2])):
+        with pytest.raises(ValueError, match="sizes"):
+            stack.KERNEL.combine(*given[:place], wrong, *given[place + 1 :])
+
+
+def test_origins_are_numbered_in_the_order_of_their_first_pixels() -> None:
+    made = coadd(scattered(np.random.default_rng(8), 5), BOX, tiling=Tiling(9, 16, 21))
+    found, first = np.unique(made.origin, return_index=True)
+    assert (np.diff(first[found > 0]) > 0).all()
+    assert np.array_equal(found, np.arange(len(found)))
+    assert made.members["origin"].max() == found[-1]
+
+
 def test_every_pixel_tells_which_frames_it_is_made_of() -> None:
     frames = scattered(np.random.default_rng(2), 12)
-    made = coadd(frames, BOX, combine=CombineType.WEIGHTED, tile=(16, 16))
+    made = coadd(frames, BOX, combine=CombineType.WEIGHTED, tiling=Tiling(16, 16))
     members: dict[int, set[int]] = {0: set()}
     for row in made.members:
         members.setdefault(int(row["origin"]), set()).add(int(row["frame"]))
@@ -105,6 +147,18 @@ def test_outliers_are_left_out_of_three_or_more_and_counted() -> None:
     assert made.clipped.sum() == 4 * 55
     two = coadd([contribution(frame) for frame in frames[1:3]], BOX)
     assert two.image[5:9, 5:60].mean() > 300.0
+
+
+def test_where_all_values_are_far_from_their_median_none_is_left_out() -> None:
+    # two nights whose skies differ: half of the values above the median, half below
+    frames = [contribution(np.full((40, 70), level)) for level in (-6.0, -6.0, 6.0, 6.0)]
+    made = coadd(frames, BOX)
+    assert (made.number == 4).all()
+    assert made.weight == pytest.approx(4.0)
+    assert (made.clipped == 0).all()
+    five = coadd([*frames, contribution(np.full((40, 70), -6.0))], BOX)
+    assert (five.number == 3).all()
+    assert five.image == pytest.approx(-6.0)
 
 
 def test_light_that_differs_with_the_seeing_is_kept() -> None:

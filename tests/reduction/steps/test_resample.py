@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from reduction.instruments.base import Section
 from reduction.steps import kernels
 from reduction.steps.grid import covered, field_grid
-from reduction.steps.kernels import Kernel, value_weights
+from reduction.steps.kernels import Kernel, near_bad, prepared, value_weights
 from reduction.steps.resample import Resampled, fill_bad, resample
 from reduction.steps.wcs import TanWcs
 from reduction.steps.weight import MaskBit
@@ -71,16 +72,37 @@ def test_the_compiled_and_the_numpy_way_give_the_same(
 
 @COMPILED
 def test_the_compiled_kernel_refuses_arrays_that_do_not_fit() -> None:
-    image = np.zeros((4, 4), np.float32)
-    small = np.zeros((4, 4), np.uint8)
-    table = value_weights(Kernel.LANCZOS3)
-    nodes = np.zeros((2, 2))
-    out = np.zeros((4, 4), np.float32)
-    with pytest.raises(ValueError, match="sizes"):
-        kernels.KERNEL.resample(
-            *(image, image, small, small, table, table, (5, 4), nodes, nodes, (2, 2)),
-            *(16.0, (0.0, 0.0), 0.05, out, out.copy(), small.copy(), (4, 4)),
-        )
+    image, small = np.zeros((4, 4), np.float32), np.zeros((4, 4), np.uint8)
+    table, nodes = value_weights(Kernel.LANCZOS3), np.zeros((2, 2))
+    area = np.ones((1, 4), np.float32)
+    out = (image.copy(), image.copy(), small.copy(), (4, 4))
+    how = (16.0, 1, 0.05, 1)
+    for wrong in ((5, 4), (0, 4)):
+        with pytest.raises(ValueError, match="sizes"):
+            kernels.KERNEL.resample(
+                *(image, image, small, small, small, table, table, wrong),
+                *(nodes, nodes, area, area, (2, 2), *how, *out),
+            )
+        with pytest.raises(ValueError, match="sizes"):
+            kernels.KERNEL.spline(image.copy(), wrong)
+
+
+@COMPILED
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (2, 3), (3, 40), (33, 7), (180, 150)])
+def test_splines_have_scipys_coefficients(shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(1).normal(50.0, 5.0, shape).astype(np.float32)
+    expected = ndimage.spline_filter(image, order=3, output=np.float32, mode="mirror")
+    assert prepared(image.copy(), Kernel.SPLINE3) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 1.0])
+def test_near_a_bad_pixel_is_where_the_kernel_reaches_it(share: float) -> None:
+    bad = np.random.default_rng(6).random((40, 31)) < share
+    expected = np.zeros_like(bad)
+    for y, x in np.argwhere(bad):
+        # the kernel of a position within pixel i is on i - 2 ... i + 3
+        expected[max(y - 3, 0) : y + 3, max(x - 3, 0) : x + 3] = True
+    assert np.array_equal(near_bad(bad), expected)
 
 
 @pytest.mark.parametrize("kernel", list(Kernel))
@@ -142,6 +164,37 @@ def test_beyond_the_frame_there_is_no_value_and_no_weight() -> None:
     assert beyond.any()
     assert (made.weight[beyond] == 0).all()
     assert (made.mask[beyond] == MaskBit.NON_NUMBER).all()
+
+
+class Cut:
+    """A projection that has no inverse on one side of a frame, from some columns beyond it on."""
+
+    def __init__(self, wcs: TanWcs, least: float) -> None:
+        self.wcs, self.least = wcs, least
+        self.to_sky = wcs.to_sky
+
+    def to_pixel(self, ra: np.ndarray, dec: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        x, y = self.wcs.to_pixel(ra, dec)
+        return np.where(x < self.least, np.nan, x), np.where(x < self.least, np.nan, y)
+
+
+@pytest.mark.parametrize("compiled", [pytest.param(True, marks=COMPILED), False])
+def test_where_the_projection_has_no_inverse_beyond_the_frame_nothing_is_lost(
+    monkeypatch: pytest.MonkeyPatch, *, compiled: bool
+) -> None:
+    if not compiled:
+        monkeypatch.setattr(kernels, "KERNEL", None)
+    image, weight, mask = spotted(np.random.default_rng(7))
+    wcs = turned(150.001, 20.0005, SHAPE, scale=0.42, angle=20.0)
+    box = covered(wcs, SHAPE, GRID, GRID_SHAPE)
+    whole = regridded(image, weight=weight, mask=mask, wcs=wcs, box=box)
+    # nodes are 16 grid pixels apart, and places next to a lost one have no size: two cells
+    cut = regridded(image, weight=weight, mask=mask, wcs=Cut(wcs, -50.0), box=box)  # type: ignore[arg-type]
+    for name in ("image", "weight", "mask"):
+        one, other = getattr(whole, name), getattr(cut, name)
+        assert np.array_equal(one, other, equal_nan=name == "image")
+    with pytest.raises(UnprocessableError, match="has no pixels"):
+        regridded(image, wcs=Cut(wcs, 1e6), box=box)  # type: ignore[arg-type]
 
 
 def test_pixels_without_a_value_are_bad_even_with_weight() -> None:

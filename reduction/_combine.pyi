@@ -1,0 +1,24 @@
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+
+def combine(
+    value: Array,
+    weight: Array,
+    bits: Array,
+    shape: tuple[int, ...],
+    own: tuple[int, int, int, int],
+    limits: tuple[float, float, int, float, float] | None,
+    sign: Array,
+    nothing: int,
+    image: Array,
+    out_weight: Array,
+    mask: Array,
+    number: Array,
+    origin: Array,
+    first: Array,
+    lost: Array,
+    /,
+) -> int: ...
