@@ -33,11 +33,12 @@ from reduction.freshness import (
     last_moment,
     targets_in_scope,
 )
-from reduction.ingest import IngestReport, ingest_files, ingest_references, raw_files
+from reduction.ingest import IngestReport, ingest_files, raw_files
 from reduction.make import is_conflict
 from reduction.operate import find_target
 from reduction.outcomes import flattened
 from reduction.published import published_schemas
+from reduction.reference_ingest import ingest_references
 from reduction.registry import Registry
 from reduction.storage import Storage
 from reduction.variants import make_variant, variant_of

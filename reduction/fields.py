@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import select
 
 from reduction.declare import apart, declare_in_field, hold_fields, raw_frames_of
-from reduction.edits import enter_edit
 from reduction.events import mark_suspect
-from reduction.parameters import check_parameters
+from reduction.parameters import check_parameters, stored_values
+from reduction.recorded import enter_edit
 from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Field, Target
 
@@ -90,6 +90,11 @@ class FieldSpec:
         """Pixels of the grid (ny, nx)."""
         side = math.ceil(2.0 * self.radius * 3600.0 / self.pixel_scale)
         return side, side
+
+    def own(self, class_name: str) -> dict[str, Any] | None:
+        """The field's own process parameters of a class; None where what is stored is none."""
+        by_class = stored_values(self.parameters)
+        return None if by_class is None else stored_values(by_class.get(class_name, {}))
 
     def as_json(self) -> list[Any]:
         """What of the field a product's identity depends on: the grid, not the name."""

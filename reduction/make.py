@@ -166,7 +166,7 @@ def _fail(
     verdict.kind = VerdictKind.UNMAKEABLE
     verdict.reasons = (Reason(kind, "", message),)
     with archive.transaction() as session:
-        settle(session, verdict)
+        settle(session, [verdict])
     _LOG.warning("cannot be made: %s", message, extra={"target": verdict.target.identity})
     return OutcomeKind.FAILED, message
 

@@ -25,15 +25,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.declare import declare_again, declare_in_field, raw_frames_of
-from reduction.edits import (
-    EDITABLE,
-    bump,
-    edit,
-    edit_validity,
-    forget_parameter,
-    mark_class,
-    set_parameter,
-)
+from reduction.edits import EDITABLE, edit, edit_validity
 from reduction.events import mark_suspect
 from reduction.fields import field_spec
 from reduction.keys import hash_of
@@ -48,6 +40,7 @@ from reduction.parameters import (
     near_names,
 )
 from reduction.published import class_views
+from reduction.recipe_edits import bump, forget_parameter, mark_class, set_parameter
 from reduction.stored_parameters import look_again
 from reduction.verdicts import ReasonKind
 from schemas.database import grant, migrate

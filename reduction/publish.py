@@ -7,7 +7,7 @@ __all__ = [
     "Superseded",
     "confirm",
     "depend",
-    "end_publication",
+    "end_publications",
     "hold",
     "is_made_already",
     "keep",
@@ -46,7 +46,7 @@ from schemas.tables import (
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -285,7 +285,7 @@ def _make_current(
     session.execute(update(Target).where(Target.target_id == target_id).values(**values))
     depend(session, verdict)
     moment = stamp(session)
-    end_publication(session, target_id, moment)
+    end_publications(session, [target_id], moment)
     session.add(
         Publication(
             target_id=target_id,
@@ -296,11 +296,13 @@ def _make_current(
     )
 
 
-def end_publication(session: Session, target_id: int, moment: dt.datetime) -> None:
-    """End what the archive answers with for a target."""
+def end_publications(session: Session, target_ids: Sequence[int], moment: dt.datetime) -> None:
+    """End what the archive answers with for some targets."""
     session.execute(
         update(Publication)
-        .where(Publication.target_id == target_id, Publication.published_to == text("'infinity'"))
+        .where(
+            Publication.target_id.in_(target_ids), Publication.published_to == text("'infinity'")
+        )
         .values(published_to=moment)
     )
 

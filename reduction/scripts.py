@@ -32,8 +32,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from reduction.edits import enter_edit
 from reduction.parameters import check_defaults, near_names
+from reduction.recorded import enter_edit, reason
 from reduction.target import DBObject, ProcessTarget
 from schemas.errors import AuthorizationError, NotFoundError, ParameterError
 from schemas.tables import Script
@@ -90,7 +90,8 @@ def add_script(archive: Archive, path: Path, *, why: str, who: str = "") -> Scri
     Raises
     ------
     ParameterError
-        If it is no Python, no text in UTF-8, or longer than a million bytes; says the line.
+        If it is no Python, no text in UTF-8, or longer than a million bytes, and says the line;
+        or if the reason is blank.
     """
     source, digest = _read(path)
     try:
@@ -106,7 +107,7 @@ def add_script(archive: Archive, path: Path, *, why: str, who: str = "") -> Scri
         "source": source,
         "declares": _declared(tree),
         "who": who or getpass.getuser(),
-        "why": why,
+        "why": reason(why),
     }
     with archive.transaction() as session:
         session.execute(upsert(Script).values(row).on_conflict_do_nothing())

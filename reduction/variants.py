@@ -17,7 +17,7 @@ from sqlalchemy.exc import StatementError
 from reduction.chain import Examiner
 from reduction.fill import is_composite
 from reduction.make import RecipeFailedError, compute_bundle, is_conflict, run_recipe
-from reduction.parameters import near_names
+from reduction.parameters import near_names, stored_values
 from reduction.pars import chain_of, check_overrides
 from reduction.publish import is_made_already, keep, misfit
 from reduction.script_run import run_apart, script_label
@@ -179,7 +179,9 @@ class VariantExaminer(Examiner):
             class_name=class_name,
             version=cls.VERSION,
             parameters={n: v for n, v in row.parameters.items() if n in known},
-            overrides={n: v for n, v in row.overrides.items() if n in known},
+            overrides=row.overrides
+            if (said := stored_values(row.overrides)) is None
+            else {n: v for n, v in said.items() if n in known},
         )
 
     def _version(self, cls: type[ProcessTarget], recipe: Recipe) -> str:
@@ -191,22 +193,20 @@ class VariantExaminer(Examiner):
     def _asked(self, target: Target) -> Mapping[str, Any]:
         return self._variant.parameters.get(target.class_name, {})
 
-    def _judge(self, verdict: Verdict) -> Verdict:
+    def _judge(self, verdict: Verdict) -> None:
         target = verdict.target
         if target.class_name not in self._variant.affected:
-            return super()._judge(verdict)
-        if verdict.needs:
-            return verdict
-        same = next(iter(self._made_alike(verdict)), None)
+            super()._judge(verdict)
+            return
+        same = None if verdict.needs else next(iter(self._made_alike(verdict)), None)
         if same is None:
-            return verdict
+            return
         if same.is_valid < 1:
             text = f"object {same.product_id}, made from the same inputs, was rejected"
             verdict.kind = VerdictKind.UNMAKEABLE
             verdict.reasons = (Reason(ReasonKind.CANNOT_BE_MADE, "", text),)
         else:
             verdict.kind, verdict.answer = VerdictKind.FRESH, same
-        return verdict
 
     def ready(self, verdict: Verdict) -> Iterator[Verdict]:
         """What can be made now of all that a verdict needs, itself included."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import event
 
-from reduction.edits import mark_class
 from reduction.instruments.base import FrameKind
 from reduction.operate import targets_matching
+from reduction.recipe_edits import mark_class
 from tests.support.toy import write_frame
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import text
 
 from reduction.archive import Archive
-from reduction.edits import bump, edit_validity
+from reduction.edits import edit_validity
 from reduction.fields import FieldSpec, close_field, declare_field
 from reduction.instruments.base import FrameKind
 from reduction.operate import (
+    bump,
     check_settings,
     find_target,
     forget_parameter,

@@ -14,6 +14,8 @@ from astropy.table import Table
 from sqlalchemy import select
 
 from reduction.edits import edit
+from reduction.keys import hash_of
+from reduction.reference_ingest import catalogues_of
 from schemas.errors import IngestError
 from schemas.tables import File, Product, ReferenceSource
 
@@ -58,6 +60,31 @@ def test_a_catalogue_read_with_wrong_columns_is_read_again_with_the_right_ones(
     assert right.process_params == RIGHT
     assert right.content_hash != wrong.content_hash
     assert len(kept(archive)) == 1
+
+
+def forget_columns(archive: Archive) -> None:
+    """Make of a catalogue what it was before columns were recorded and part of its key."""
+    with archive.transaction() as session:
+        (catalogue,) = session.scalars(select(Product)).all()
+        file = session.get_one(File, catalogue.file_id)
+        catalogue.process_params = {}
+        catalogue.key = catalogue.content_hash = hash_of(["ReferenceCatalogue", file.sha256])
+
+
+@pytest.mark.parametrize("motion", ["", ",pmra,pmdec,epoch"])
+def test_a_catalogue_of_before_columns_were_recorded_is_known_by_its_stars(
+    archive: Archive, tmp_path: Path, motion: str
+) -> None:
+    path = tmp_path / "stars.csv"
+    values = ",1.5,-2.25,2016.0" if motion else ""
+    path.write_text("".join(f"{x}{y}\n" for x, y in zip(STARS.split(), (motion, values), strict=True)))
+    assert archive.load_references(path, "stars", columns=RIGHT) == 1
+    forget_columns(archive)
+    assert archive.load_references(path, "stars", columns=RIGHT) == 0
+    assert archive.load_references(path, "stars") == 0
+    assert len(valid_magnitudes(archive)) == 1
+    assert archive.load_references(path, "stars", columns=WRONG) == 1
+    assert [len(p.process_params) for p in catalogues_of(archive, path)] == [0, 2]
 
 
 def test_a_file_is_kept_as_what_it_is_packed_or_not(archive: Archive, tmp_path: Path) -> None:
