@@ -77,7 +77,9 @@ def test_a_catalogue_of_before_columns_were_recorded_is_known_by_its_stars(
 ) -> None:
     path = tmp_path / "stars.csv"
     values = ",1.5,-2.25,2016.0" if motion else ""
-    path.write_text("".join(f"{x}{y}\n" for x, y in zip(STARS.split(), (motion, values), strict=True)))
+    path.write_text(
+        "".join(f"{x}{y}\n" for x, y in zip(STARS.split(), (motion, values), strict=True))
+    )
     assert archive.load_references(path, "stars", columns=RIGHT) == 1
     forget_columns(archive)
     assert archive.load_references(path, "stars", columns=RIGHT) == 0
