@@ -14,6 +14,7 @@ from reduction.batches import batched
 from reduction.costs import Costs
 from reduction.differences import give_reasons
 from reduction.fill import Filler, is_composite
+from reduction.fingerprints import is_current
 from reduction.instruments.composite import whole
 from reduction.keys import hash_of
 from reduction.parameters import BY_NAME, resolve_parameters, stored_values
@@ -131,6 +132,10 @@ class Examiner:
     def _prepare(self, target: Target) -> Verdict:
         """What a target would be made from and by: STALE until it is judged, or UNMAKEABLE."""
         cls = self._registry.target(target.class_name)
+        if gone := self._registry.missing(target.instrument):
+            text = f"{target.identity}: this installation has no camera {' and '.join(gone)}"
+            reason = Reason(ReasonKind.NO_CAMERA, "", text)
+            return Verdict(target, VerdictKind.UNMAKEABLE, (reason,))
         field = self._filler.field_of(target)
         if field is not None and not field.is_open:
             text = f"the field {field.name} was closed"
@@ -187,7 +192,11 @@ class Examiner:
             return
         made_by: list[Any] = [target.class_name, verdict.recipe_version, verdict.parameters]
         made_for: list[Any] = [target.instrument, target.chip, target.filter]
-        made_for.append(camera.facts(chip, target.filter))
+        mosaic = not target.chip and not is_composite(target)
+        made_for += [
+            camera.facts(one, target.filter)
+            for one in (camera.chips.values() if mosaic else (chip,))
+        ]
         if field is not None:
             made_for.append(field.as_json())
         roles = [
@@ -259,6 +268,13 @@ class Examiner:
             message = (
                 f"this process has version {cls.VERSION} of the recipe of {cls.__name__}, "
                 f"the archive knows version {recipe.version}: restart the service after an upgrade"
+            )
+            raise BusyError(message)
+        if not is_current(self._registry, cls, recipe):
+            message = (
+                f"this process describes {cls.__name__} for {recipe.instrument or 'several'} in "
+                "another way than the archive: its code or its plugins are not those that the "
+                "service was started with; restart the older one of the two"
             )
             raise BusyError(message)
         return f"{recipe.version}.{recipe.revision}" if recipe.revision else str(recipe.version)

@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = [
     "Frame",
     "apart",
+    "brings_into_being",
     "declare_again",
     "declare_in_field",
     "declare_target",
@@ -18,19 +19,20 @@ __all__ = [
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Double, cast, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.events import mark_suspect, mark_users_of_calibration
 from reduction.frame_keys import file_stem
+from reduction.keys import hash_of
 from reduction.select import angle
 from reduction.target import Anchor
-from schemas.tables import File, Product, Target
+from schemas.tables import Edit, File, Product, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_VALIDITY = (0.5, 0.5)
 _FIELDS_LOCK = 7230128
+_OF_VALIDITY: Final = ("timestamp_start", "timestamp_end")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,25 +138,52 @@ def declare_target(
     target = session.scalars(statement).one_or_none()
     if cls.ANCHOR.per_field:
         return target is not None
-    moment, valid = values["moment"], (values["validity_start"], values["validity_end"])
     if target is not None:
+        valid = values["validity_start"], values["validity_end"]
         mark_users_of_calibration(session, archive.registry, target, valid)
         return True
     target = session.scalars(
         select(Target).where(Target.identity == values["identity"]).with_for_update(key_share=True)
     ).one()
-    if moment < target.moment:
-        # its set begins earlier than was known: the order in which files come must not matter
-        before, after = _validity(archive.registry, cls, frame.raw.instrument)
-        was = (target.validity_start or valid[0], target.validity_end or valid[1])
-        if was == (target.moment - before, target.moment + after):
-            target.validity_start, target.validity_end = valid
+    _bring_up_to_date(archive.registry, session, cls, target, values)
+    return False
+
+
+def _bring_up_to_date(
+    registry: Registry,
+    session: Session,
+    cls: type[ProcessTarget],
+    target: Target,
+    values: Mapping[str, Any],
+) -> None:
+    """Let a target follow the earliest of its frames, and its camera as it is described now.
+
+    The order in which files come must not matter. A validity that a person changed stays.
+    """
+    moment = min(values["moment"], target.moment)
+    before, after = _validity(registry, cls, target.instrument)
+    valid = (moment - before, moment + after)
+    was = (target.validity_start, target.validity_end)
+    if was != valid or moment < target.moment:
         target.moment = moment
+        if not _is_edited(session, target):
+            target.validity_start, target.validity_end = valid
         session.flush()
-        mark_users_of_calibration(session, archive.registry, target, was, valid)
+        now = (target.validity_start or valid[0], target.validity_end or valid[1])
+        then = (was[0] or now[0], was[1] or now[1])
+        mark_users_of_calibration(session, registry, target, then, now)
     if cls.ANCHOR.per_frame and target.radius != values["radius"]:
         target.radius = values["radius"]  # the camera's scale or pointing error is another one
-    return False
+
+
+def _is_edited(session: Session, target: Target) -> bool:
+    """Whether a person changed the validity of a product of a target."""
+    query = (
+        select(Edit.edit_id)
+        .join(Product, Product.product_id == Edit.product_id)
+        .where(Product.target_id == target.target_id, Edit.field.in_(_OF_VALIDITY))
+    )
+    return session.scalars(query.limit(1)).first() is not None
 
 
 def declare_again(
@@ -248,6 +278,20 @@ def raw_frames_of(session: Session, registry: Registry, spec: FieldSpec) -> Sequ
         if apart(raw.attributes["ra"], raw.attributes["dec"], spec.ra, spec.dec)
         <= spec.radius + _reach(registry.instruments[raw.instrument], raw)
     ]
+
+
+def brings_into_being(registry: Registry, cls: type[ProcessTarget]) -> str:
+    """Hash of what decides which targets of a class there are, and for which moments they hold."""
+    cameras = {
+        camera.name: [
+            camera.pixel_scale,
+            camera.pointing_error,
+            _validity(registry, cls, camera.name),
+            {band.name: band.standard for band in camera.bands.values()},
+        ]
+        for camera in registry.instruments.values()
+    }
+    return hash_of([cls.ANCHOR.value, list(cls.ANCHOR_CLASSES), cls.PUBLISHED, cameras])
 
 
 def _validity(

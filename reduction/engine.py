@@ -21,6 +21,7 @@ from schemas.errors import (
     NotMadeYetError,
     StorageError,
     TransientError,
+    UnreadableError,
     VOError,
 )
 
@@ -98,11 +99,17 @@ class InlineEngine:
 
         def work() -> list[Outcome]:
             """Make step after step."""
-            outcomes = []
+            outcomes, unreadable = [], []
             for step in plan.steps:
-                outcomes.append(make_target(self._archive, step.target_id))
+                try:
+                    outcomes.append(make_target(self._archive, step.target_id))
+                except UnreadableError as error:  # the rest of the night goes on
+                    unreadable.append(error)
+                    continue
                 if progress is not None:
                     progress(outcomes[-1])
+            if unreadable:
+                raise unreadable[0]
             return outcomes
 
         future = self._pool.submit(work)
@@ -259,7 +266,8 @@ def _error_of(outcome: Outcome) -> VOError:
     if issubclass(kind, TransientError):
         transient: VOError = kind(outcome.message)
         return transient
-    return StorageError(outcome.message) if kind is StorageError else FatalError(outcome.message)
+    of_files = issubclass(kind, StorageError)
+    return kind(outcome.message) if of_files else FatalError(outcome.message)
 
 
 def _not_yet(plan: Plan) -> NotMadeYetError:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import func, literal_column, select
 
 from reduction.batches import batched
 from reduction.depends import SlotKind
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from reduction.verdicts import Verdict
     from schemas.tables import Base
 
+#: Columns of a star, and what has to be known of its light.
+_STAR: Final = ("name", "ra", "dec", "mags", "mag_errs")
+#: Declination beyond which right ascension is not looked at, degrees.
+_POLAR: Final = 89.9
 #: Columns of what moves, NULL where it is not known.
 _MOTION: Final = ("pm_ra", "pm_dec", "epoch")
 
@@ -151,16 +155,18 @@ def _values(product: Product) -> dict[str, Any]:
 def _stars(session: Session, verdict: Verdict, product: Product) -> ReferenceStars:
     target = verdict.target
     ra, dec, radius = target.ra or 0.0, target.dec or 0.0, target.radius or 0.0
-    rows = session.execute(
-        select(ReferenceSource)
+    apart = func.abs(ReferenceSource.ra - ra)
+    low, high = (math.floor((dec + side * radius + 90) * 20) for side in (-1, 1))
+    near = session.execute(
+        select(*(getattr(ReferenceSource, name) for name in (*_STAR, *_MOTION)))
         .where(
             ReferenceSource.product_id == product.product_id,
+            literal_column("floor((dec + 90) * 20)::int").between(low, high),
             ReferenceSource.dec.between(dec - radius, dec + radius),
+            func.least(apart, 360 - apart) <= _width(dec, radius),
         )
         .order_by(ReferenceSource.source_number)
-    ).scalars()
-    width = radius / max(math.cos(math.radians(min(abs(dec) + radius, 89.9))), 1e-3)
-    near = [row for row in rows if abs((row.ra - ra + 180) % 360 - 180) <= width]
+    ).all()
     bands = sorted({band for row in near for band in row.mags})
     return ReferenceStars(
         product.product_id,
@@ -172,3 +178,9 @@ def _stars(session: Session, verdict: Verdict, product: Product) -> ReferenceSta
         {b: np.array([row.mag_errs.get(b, np.nan) for row in near], dtype=float) for b in bands},
         *(np.array([getattr(row, n) for row in near], dtype=float) for n in _MOTION),
     )
+
+
+def _width(dec: float, radius: float) -> float:
+    """Degrees of right ascension to either side that hold a circle; all where a pole is near."""
+    highest = abs(dec) + radius
+    return 180.0 if highest >= _POLAR else radius / math.cos(math.radians(highest))

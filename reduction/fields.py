@@ -21,7 +21,7 @@ __all__ = [
 import math
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from sqlalchemy import select
 
@@ -69,6 +69,9 @@ class FieldSpec:
         False once it was closed.
     """
 
+    #: Names of what a product's identity depends on.
+    IDENTITY: ClassVar[tuple[str, ...]] = ("ra", "dec", "radius", "pixel_scale", "name")
+
     name: str
     ra: float
     dec: float
@@ -97,8 +100,11 @@ class FieldSpec:
         return None if by_class is None else stored_values(by_class.get(class_name, {}))
 
     def as_json(self) -> list[Any]:
-        """What of the field a product's identity depends on: the grid, not the name."""
-        return [self.ra, self.dec, self.radius, self.pixel_scale]
+        """What of the field a product's identity depends on: the grid, and its name.
+
+        Coadds say the name in their headers, and are found by it.
+        """
+        return [getattr(self, name) for name in self.IDENTITY]
 
 
 def declare_field(archive: Archive, spec: FieldSpec, *, why: str = "", who: str = "") -> FieldSpec:
@@ -131,14 +137,20 @@ def declare_field(archive: Archive, spec: FieldSpec, *, why: str = "", who: str 
         whole = replace(spec, instruments=found, pixel_scale=scale)
         row = session.scalars(select(Field).where(Field.name == spec.name)).one_or_none()
         if row is not None:
-            if _spec(row) != whole:
+            known = _spec(row)
+            if known != replace(
+                spec,
+                instruments=spec.instruments or known.instruments,
+                pixel_scale=spec.pixel_scale or known.pixel_scale,
+            ):
                 raise ParameterError(
                     "field", spec.name, "a new name: a field of this name is known, and differs"
                 )
             if row.is_valid < 1:
                 raise ParameterError("field", spec.name, "a new name: this field was closed")
-            declare_in_field(archive, session, row.field_id, whole, frames)
-            return whole
+            own = [raw for raw in frames if raw.instrument in known.instruments]
+            declare_in_field(archive, session, row.field_id, known, own)
+            return known
         row = _row(whole)
         session.add(row)
         session.flush()

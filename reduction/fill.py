@@ -149,7 +149,7 @@ class Filler:
 
     def _same_frame(self, target: Target) -> Iterator[Target]:
         """Targets of a target's raw frame that it is made of."""
-        if target.raw_id is None:
+        if target.raw_id is None or self._registry.missing(target.instrument):
             return
         for slot in self._registry.target(target.class_name).SLOTS.values():
             wanted = not slot.when or self._wants(target, slot.when)

@@ -25,7 +25,7 @@ from reduction.keys import hash_of
 from reduction.raw_quality import judge
 from reduction.storage import checksum
 from schemas.deferred import deferred
-from schemas.errors import IngestError
+from schemas.errors import BusyError, IngestError, ParameterError, UnprocessableError
 from schemas.tables import File, Product
 
 if TYPE_CHECKING:
@@ -101,13 +101,20 @@ def ingest_files(
         try:
             frames = _ingest_one(archive, path)
         except IngestError as error:
-            report.refused.append((path.name, error.what))
+            report.refused.append((_readable(path.name), error.what))
+        except (BusyError, ParameterError, UnprocessableError) as error:
+            report.refused.append((_readable(path.name), str(error)))
         else:
             report.ingested += frames > 0
             report.known += frames == 0
             report.frames += frames
         progress(path)
     return report
+
+
+def _readable(name: str) -> str:
+    """A file's name as text, also where it is none in UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _suffix(path: Path) -> str:
@@ -136,8 +143,10 @@ def _ingest_one(archive: Archive, path: Path) -> int:
         _LOG.exception("instrument failed", extra={"target": path.name})
         what = f"its headers cannot be understood as those of {instrument.name} ({error!r})"
         raise IngestError(path.name, what) from error
+    for description in descriptions:
+        _see_known(instrument, description, path)
     judged = [judge(archive, instrument, description, path) for description in descriptions]
-    stored = archive.storage.copy_in(path, "raw", suffix)
+    stored = _kept(archive, path, suffix, digest)
 
     def work(session: Session) -> int:
         """Register the file and its frames in one transaction; how many."""
@@ -152,6 +161,33 @@ def _ingest_one(archive: Archive, path: Path) -> int:
         return len(descriptions)
 
     return archive.transact(work)
+
+
+def _kept(archive: Archive, path: Path, suffix: str, digest: str) -> StoredFile:
+    """A file in the storage; of the checksum that it had before it was read."""
+    stored = archive.storage.copy_in(path, "raw", suffix)
+    if stored.sha256 != digest:
+        what = "it changed while it was read; expected a file that is finished"
+        raise IngestError(path.name, what)
+    return stored
+
+
+def _see_known(instrument: Instrument, description: FrameDescription, path: Path) -> None:
+    """See that a camera's module describes a frame by a chip and a night that there are.
+
+    Raises
+    ------
+    IngestError
+        If it does not.
+    """
+    if description.chip not in instrument.chips:
+        known = ", ".join(instrument.chips)
+        raise IngestError(path.name, f"chip {description.chip!r}, expected one of {known}")
+    try:
+        dt.date.fromisoformat(description.night)
+    except ValueError as error:
+        what = f"night {description.night!r}, expected a date such as 2025-03-01"
+        raise IngestError(path.name, what) from error
 
 
 def _sound_headers(path: Path) -> list[fits.Header]:
@@ -197,7 +233,7 @@ def register_file(session: Session, stored: StoredFile, path: Path, media_type: 
             sha256=stored.sha256,
             size=stored.size,
             location=stored.location,
-            name=path.name,
+            name=_readable(path.name),
             media_type=media_type,
         )
         .on_conflict_do_nothing(index_elements=[File.sha256])
@@ -249,7 +285,7 @@ def _raw_attributes(description: FrameDescription, path: Path) -> dict[str, Any]
     overscan = description.overscan
     science = description.science
     return {
-        "name": path.name,
+        "name": _readable(path.name),
         "object": description.object,
         "exptime": description.exptime,
         "mjd_obs": description.mjd_obs,

@@ -214,7 +214,9 @@ def publish_again(session: Session, verdict: Verdict) -> Product:
     if verdict.reuse is None:
         message = "there is no product to publish again"
         raise ValueError(message)
-    product = session.get_one(Product, verdict.reuse.product_id)
+    product = session.get_one(Product, verdict.reuse.product_id, with_for_update={"read": True})
+    if product.is_valid < 1:  # somebody rejected it since
+        raise Superseded
     confirm(session, product, verdict)
     _make_current(session, verdict, product, None)
     return product

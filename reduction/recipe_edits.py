@@ -7,6 +7,7 @@ __all__ = ["bump", "forget_parameter", "mark_class", "owner_of", "set_parameter"
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.events import mark_suspect
 from reduction.keys import canonical_json
@@ -161,20 +162,22 @@ def owner_of(registry: Registry, class_name: str, instrument: str) -> str:
 
 
 def _recipe(session: Session, class_name: str, owner: str) -> Recipe:
-    """Recipe of a class; of several cameras as of any, where nothing was said of them before."""
-    row = session.get(Recipe, (class_name, owner))
+    """Recipe of a class, held; of several cameras as of any, where nothing was said of them."""
+    held = {"with_for_update": True, "populate_existing": True}
+    row = session.get(Recipe, (class_name, owner), **held)
     if row is None:
         common = session.get_one(Recipe, (class_name, ""))
-        row = Recipe(
-            class_name=class_name,
-            instrument=owner,
-            version=common.version,
-            revision=common.revision,
-            fingerprint=common.fingerprint,
-            parameters=common.parameters,
-            overrides={},
-        )
-        session.add(row)
+        values = {
+            "class_name": class_name,
+            "instrument": owner,
+            "version": common.version,
+            "revision": common.revision,
+            "fingerprint": common.fingerprint,
+            "parameters": common.parameters,
+            "overrides": {},
+        }
+        session.execute(upsert(Recipe).values(values).on_conflict_do_nothing())
+        row = session.get_one(Recipe, (class_name, owner), **held)
     return row
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["enter_edit", "reason"]
+__all__ = ["account", "enter_edit", "reason"]
 
 import getpass
+import os
 from typing import TYPE_CHECKING
 
 from schemas.errors import ParameterError
@@ -27,6 +28,14 @@ def reason(why: str) -> str:
     if not why.strip():
         raise ParameterError("why", why, "the reason, in words for those who read it years later")
     return why.strip()
+
+
+def account() -> str:
+    """Name of the account that this process runs under; its number where it has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user that no file knows
+        return f"uid {os.getuid()}"
 
 
 def enter_edit(
@@ -63,7 +72,7 @@ def enter_edit(
     old, new = values
     entry = Edit(product_id=product_id, subject=subject, field=field, old=old, new=new)
     entry.why = reason(why)
-    entry.who = who or getpass.getuser()
+    entry.who = who or account()
     if at is not None:
         entry.at = at
     session.add(entry)

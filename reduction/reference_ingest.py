@@ -7,11 +7,12 @@ from __future__ import annotations
 
 __all__ = ["catalogues_of", "ingest_references"]
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from reduction.batches import batched
 from reduction.events import mark_users_of_catalogue
 from reduction.ingest import register_file
 from reduction.keys import hash_of
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
     from reduction.archive import Archive
     from reduction.steps.reference import ReferenceTable
+
+#: Stars that are entered at once.
+_PIECE: Final = 10_000
 
 
 def ingest_references(
@@ -78,7 +82,8 @@ def ingest_references(
         catalogue = _register_catalogue(session, key, number, name, asked, len(table.ra))
         if catalogue is None:
             return 0
-        session.execute(insert(ReferenceSource), list(_star_rows(catalogue, table)))
+        for part in batched(_star_rows(catalogue, table), _PIECE):
+            session.execute(insert(ReferenceSource), list(part))
         mark_users_of_catalogue(session, archive.registry, table.ra, table.dec)
         return len(table.ra)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 __all__ = ["Registry"]
 
 import importlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from reduction import instruments as instruments_package
 from reduction import targets as targets_package
@@ -36,11 +36,16 @@ class Registry:
     published
         Schemas of the operator's own tables, which plugins declare as ``PUBLISHED``. The tables
         are the operator's: they are described and can be queried, and are never made or changed.
+    fingerprints
+        Those of recipes that were computed before: see :mod:`reduction.fingerprints`.
     """
 
     classes: Mapping[str, type[DBObject]]
     instruments: Mapping[str, Instrument]
     published: tuple[Schema, ...] = ()
+    fingerprints: dict[Any, tuple[Instrument | None, str]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @classmethod
     def load(cls, plugins: Sequence[str] = ()) -> Registry:
@@ -113,6 +118,10 @@ class Registry:
         if not composite:
             return self.instruments[name]
         return joined([self.instruments[part] for part in name.split("+")])
+
+    def missing(self, name: str) -> list[str]:
+        """Cameras of a target's instrument that this installation does not know (any longer)."""
+        return sorted(set(name.split("+")) - self.instruments.keys())
 
     def owner(self, name: str) -> str:
         """Name that process parameters of an instrument, or of several together, are kept under.

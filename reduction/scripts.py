@@ -17,7 +17,6 @@ __all__ = [
 ]
 
 import ast
-import getpass
 import hashlib
 import importlib
 import linecache
@@ -33,7 +32,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.parameters import check_defaults, near_names
-from reduction.recorded import enter_edit, reason
+from reduction.recorded import account, enter_edit, reason
 from reduction.target import DBObject, ProcessTarget
 from schemas.errors import AuthorizationError, NotFoundError, ParameterError
 from schemas.tables import Script
@@ -106,7 +105,7 @@ def add_script(archive: Archive, path: Path, *, why: str, who: str = "") -> Scri
         "name": path.name,
         "source": source,
         "declares": _declared(tree),
-        "who": who or getpass.getuser(),
+        "who": who or account(),
         "why": reason(why),
     }
     with archive.transaction() as session:

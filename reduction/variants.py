@@ -178,6 +178,7 @@ class VariantExaminer(Examiner):
         return Recipe(
             class_name=class_name,
             version=cls.VERSION,
+            revision=row.revision,
             parameters={n: v for n, v in row.parameters.items() if n in known},
             overrides=row.overrides
             if (said := stored_values(row.overrides)) is None
@@ -188,7 +189,8 @@ class VariantExaminer(Examiner):
         script = self._variant.script
         if script is None or cls.__name__ not in self._variant.touched:
             return super()._version(cls, recipe)
-        return f"{cls.VERSION}+{script.sha256}"
+        revision = f".{recipe.revision}" if recipe.revision else ""
+        return f"{cls.VERSION}{revision}+{script.sha256}"
 
     def _asked(self, target: Target) -> Mapping[str, Any]:
         return self._variant.parameters.get(target.class_name, {})

@@ -53,7 +53,7 @@ def ingest(context: click.Context, paths: tuple[Path, ...]) -> None:
         f"{len(report.refused)} refused"
     )
     for name, sentence in report.refused:
-        CONSOLE.print(f"  {name}: {sentence}")
+        CONSOLE.print(f"  {name}: {sentence}", markup=False)
     if report.refused:
         context.exit(1)
 

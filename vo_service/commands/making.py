@@ -29,9 +29,9 @@ def plan(context: click.Context, /, class_name: str, **words: str | None) -> Non
         targets = chosen(archive, class_name, words)
         steps = archive.plan([target.target_id for target in targets])
     for number, step in enumerate(steps.steps, 1):
-        CONSOLE.print(f"{number:4d}  {step.name}  ({step.cost_s:.1f} s)")
+        CONSOLE.print(f"{number:4d}  {step.name}  (about {step.cost_s:.1f} s)", markup=False)
         for reason in step.reasons:
-            CONSOLE.print(f"        {reason.kind}: {reason.text}")
+            CONSOLE.print(f"        {reason.kind}: {reason.text}", markup=False)
     CONSOLE.print(
         f"{len(steps.steps)} steps for {len(targets)} targets, about {steps.cost_s:.0f} s of work"
     )
