@@ -22,7 +22,6 @@ from reduction.answering import answering, said_moment
 from reduction.datasets import Dataset, find_dataset
 from reduction.described import described
 from reduction.engine import open_engine
-from reduction.events import mark_users_of_catalogue
 from reduction.examine import examine
 from reduction.frames import StoredImages, read_tables
 from reduction.freshness import Answering, Fresh, FreshnessReport
@@ -262,11 +261,6 @@ class Archive:
         ``columns`` has the file's names by ours: see :func:`reduction.reference_columns.named`.
         """
         return ingest_references(self, path, name, columns)
-
-    def mark_catalogue(self, session: Session, stars: Sequence[Any]) -> int:
-        """Mark the frames that a reference catalogue covers; see :mod:`reduction.events`."""
-        ra, dec = (np.array([getattr(s, n) for s in stars], dtype=float) for n in ("ra", "dec"))
-        return mark_users_of_catalogue(session, self.registry, ra, dec)
 
     # objects
 

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
-from reduction.events import mark_users_of_calibration, mark_users_of_raw
+from reduction.events import (
+    mark_users_of_calibration,
+    mark_users_of_catalogue,
+    mark_users_of_raw,
+)
 from reduction.moments import stamp
 from reduction.recorded import enter_edit, reason
 from schemas.errors import NotFoundError, ParameterError
-from schemas.tables import Product, Publication, ReferenceSource, Target
+from schemas.tables import Product, Publication, Target
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -115,13 +119,15 @@ def edit_validity(
     NotFoundError
         If there is no such object.
     ParameterError
-        If it has no validity, or the range ends before it begins; nothing is changed then.
+        If it has no validity, the archive answers with another one, or the range ends before it
+        begins; nothing is changed then.
     """
 
     def work(session: Session) -> int:
         """Change both ends in one transaction, and mark what hangs on them."""
         product = held(session, object_id)
         before, after = _changed_range(product, start, end)
+        _see_current(session, product)
         if after == before:
             return 0
         product.timestamp_start, product.timestamp_end = after
@@ -163,6 +169,29 @@ def _changed_range(
     return before, after
 
 
+def _see_current(session: Session, product: Product) -> None:
+    """See that a calibration is one that the archive answers with, whose range is its target's.
+
+    Raises
+    ------
+    ParameterError
+        If it is not; names the one that is.
+    """
+    number = product.product_id
+    if session.scalars(select(Target).where(Target.product_id == number).limit(1)).first():
+        return
+    target = session.get_one(Target, product.target_id)
+    found = f"object {number}, which is not what the archive answers with"
+    there = target.product_id
+    raise ParameterError(
+        "object",
+        found,
+        f"object {there}, which is"
+        if there is not None
+        else f"that of {target.identity}, once it is made",
+    )
+
+
 def held(session: Session, object_id: int) -> Product:
     """A product, locked against other edits."""
     product = session.get(Product, object_id, with_for_update={"key_share": True})
@@ -179,12 +208,7 @@ def _mark_edited(
     after: tuple[float, float],
 ) -> int:
     if product.class_name == "ReferenceCatalogue":
-        stars = session.execute(
-            select(ReferenceSource.ra, ReferenceSource.dec).where(
-                ReferenceSource.product_id == product.product_id
-            )
-        ).all()
-        return archive.mark_catalogue(session, stars)
+        return mark_users_of_catalogue(session, archive.registry, product.product_id)
     if product.target_id is None:
         return mark_users_of_raw(session, archive.registry, product)
     had_it = select(Publication.target_id).where(Publication.product_id == product.product_id)
@@ -196,6 +220,7 @@ def _mark_edited(
     for target in targets:
         if before != after and target.product_id == product.product_id:
             target.validity_start, target.validity_end = after
+            target.validity_edited = True
     session.flush()
     return sum(
         mark_users_of_calibration(session, archive.registry, target, before, after)

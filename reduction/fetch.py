@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import literal_column, or_, select
 
 from reduction.batches import batched
 from reduction.depends import SlotKind
@@ -20,11 +20,13 @@ from reduction.instruments.base import Section
 from reduction.progenitor import Progenitor, ReferenceStars
 from reduction.rows import read_rows
 from reduction.target import Inputs, ProcessTarget
+from schemas.sphere import Cap, zones
 from schemas.tables import File, Product, ReferenceSource, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
@@ -155,16 +157,9 @@ def _values(product: Product) -> dict[str, Any]:
 def _stars(session: Session, verdict: Verdict, product: Product) -> ReferenceStars:
     target = verdict.target
     ra, dec, radius = target.ra or 0.0, target.dec or 0.0, target.radius or 0.0
-    apart = func.abs(ReferenceSource.ra - ra)
-    low, high = (math.floor((dec + side * radius + 90) * 20) for side in (-1, 1))
     near = session.execute(
         select(*(getattr(ReferenceSource, name) for name in (*_STAR, *_MOTION)))
-        .where(
-            ReferenceSource.product_id == product.product_id,
-            literal_column("floor((dec + 90) * 20)::int").between(low, high),
-            ReferenceSource.dec.between(dec - radius, dec + radius),
-            func.least(apart, 360 - apart) <= _width(dec, radius),
-        )
+        .where(ReferenceSource.product_id == product.product_id, *_box(ra, dec, radius))
         .order_by(ReferenceSource.source_number)
     ).all()
     bands = sorted({band for row in near for band in row.mags})
@@ -180,7 +175,18 @@ def _stars(session: Session, verdict: Verdict, product: Product) -> ReferenceSta
     )
 
 
-def _width(dec: float, radius: float) -> float:
-    """Degrees of right ascension to either side that hold a circle; all where a pole is near."""
+def _box(ra: float, dec: float, radius: float) -> list[ColumnElement[bool]]:
+    """Conditions for stars in the box around a circle, as the index of positions can use them."""
+    first, last = zones(Cap(ra, dec, radius))
+    conditions: list[ColumnElement[bool]] = [
+        literal_column("floor((dec + 90) * 20)::int").in_(range(first, last + 1)),
+        ReferenceSource.dec.between(dec - radius, dec + radius),
+    ]
     highest = abs(dec) + radius
-    return 180.0 if highest >= _POLAR else radius / math.cos(math.radians(highest))
+    if highest < _POLAR:
+        width = radius / math.cos(math.radians(highest))
+        low, high = ra - width, ra + width
+        ranges = [(low + turn, high + turn) for turn in (-360.0, 0.0, 360.0)]
+        inside = [(low, high) for low, high in ranges if high >= 0.0 and low < 360.0]
+        conditions.append(or_(*(ReferenceSource.ra.between(*span) for span in inside)))
+    return conditions

@@ -36,6 +36,8 @@ def fingerprint(
 ) -> str:
     """Hash of what a class declares, of what it is set to, and of the camera.
 
+    How long calibrations hold is no part of it: that changes what is selected, not how it is made.
+
     Parameters
     ----------
     cls
@@ -59,7 +61,7 @@ def fingerprint(
         name: [camera.facts(chip, band) for band in sorted({"", *camera.bands})]
         for name, chip in camera.chips.items()
     }
-    return hash_of([*declared, described, list(camera.validity.get(cls.__name__, ()))])
+    return hash_of([*declared, described])
 
 
 def is_current(registry: Registry, cls: type[ProcessTarget], recipe: Recipe) -> bool:

@@ -24,15 +24,8 @@ from psycopg2.extensions import parse_dsn
 from sqlalchemy import case, func, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from reduction.declare import (
-    brings_into_being,
-    declare_again,
-    declare_in_field,
-    raw_frames_of,
-)
 from reduction.edits import EDITABLE, edit, edit_validity
 from reduction.events import mark_suspect
-from reduction.fields import field_spec
 from reduction.fingerprints import fingerprint
 from reduction.lookup import find_target, targets_matching
 from reduction.moments import MOMENT
@@ -43,6 +36,7 @@ from reduction.parameters import (
 )
 from reduction.published import class_views
 from reduction.recipe_edits import bump, forget_parameter, mark_class, set_parameter
+from reduction.redeclare import redeclare
 from reduction.stored_parameters import look_again
 from reduction.verdicts import ReasonKind
 from schemas.database import grant, migrate
@@ -68,8 +62,6 @@ if TYPE_CHECKING:
     from schemas.settings import Settings
 
 
-#: Beginning of the facts that say by what the targets of a class were brought into being.
-_DECLARED: Final = "declared "
 #: Why targets fail that another code or another camera may make.
 _MAY_BE_MENDED: Final = (ReasonKind.RECIPE_FAILED, ReasonKind.NO_CAMERA)
 
@@ -151,10 +143,12 @@ def sync_recipes(archive: Archive) -> list[str]:
     """
     check_settings(archive.settings, archive.registry)
     archive.storage.clear_leftovers()
-    return archive.transact(lambda session: _sync(archive, session))
+    said = archive.transact(lambda session: _sync(archive, session))
+    return said + redeclare(archive) + archive.transact(lambda session: _again(archive, session))
 
 
 def _sync(archive: Archive, session: Session) -> list[str]:
+    """Write down the recipes of the code."""
     said: list[str] = []
     session.execute(select(func.pg_advisory_xact_lock(7230127)))
     several = _several(archive, session)
@@ -162,10 +156,12 @@ def _sync(archive: Archive, session: Session) -> list[str]:
         together = several if cls.ANCHOR.of_whole_field else []
         for owner in (*archive.registry.instruments, "", *together):
             said += _sync_one(archive, session, cls, owner)
-    said += _declare_what_is_new(archive, session)
-    said += _try_again(archive, session)
-    said += look_again(archive.registry, session)
     return said
+
+
+def _again(archive: Archive, session: Session) -> list[str]:
+    """Mark as suspect what could not be made, and may now."""
+    return _try_again(archive, session) + look_again(archive.registry, session)
 
 
 def _try_again(archive: Archive, session: Session) -> list[str]:
@@ -192,40 +188,6 @@ def _several(archive: Archive, session: Session) -> list[str]:
     names = {name for name in known | archive.settings.reduction.parameters.keys() if "+" in name}
     cameras = archive.registry.instruments.keys()
     return sorted(name for name in names if cameras >= set(name.split("+")))
-
-
-def _declare_what_is_new(archive: Archive, session: Session) -> list[str]:
-    """Bring targets into being that frames and fields make possible as the code is now.
-
-    That is looked at for classes that are new, or whose frames, moments or cameras are others.
-    """
-    known = dict(
-        session.execute(
-            select(ServiceFact.name, ServiceFact.value).where(
-                ServiceFact.name.startswith(_DECLARED)
-            )
-        ).tuples()
-    )
-    now = {cls: brings_into_being(archive.registry, cls) for cls in archive.registry.targets()}
-    classes = [cls for cls, digest in now.items() if known.get(_DECLARED + cls.__name__) != digest]
-    if not classes:
-        return []
-    for cls in classes:
-        statement = upsert(ServiceFact).values(name=_DECLARED + cls.__name__, value=now[cls])
-        session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["name"], set_={"value": statement.excluded.value}
-            )
-        )
-    found = declare_again(archive, session, classes)
-    if any(cls.ANCHOR.per_field for cls in classes):
-        for row in session.scalars(select(Field).where(Field.is_valid >= 1)).all():
-            spec = field_spec(session, row.field_id)
-            if archive.registry.missing(spec.instrument):
-                continue  # a camera that this installation no longer knows
-            frames = raw_frames_of(session, archive.registry, spec)
-            declare_in_field(archive, session, row.field_id, spec, frames)
-    return [f"{number} targets of {name} can be made now" for name, number in found.items()]
 
 
 def check_settings(settings: Settings, registry: Registry) -> None:

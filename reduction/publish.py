@@ -31,6 +31,7 @@ from sqlalchemy.exc import (
 
 from reduction.moments import stamp
 from reduction.rows import insert_rows
+from reduction.validity import say_validity
 from schemas.errors import ReductionError
 from schemas.tables import (
     Confirmation,
@@ -205,6 +206,8 @@ def _obscore(product: Product, facts: Mapping[str, Any]) -> ObsCore:
 def publish_again(session: Session, verdict: Verdict) -> Product:
     """Make a product of before, with the same inputs, what the archive answers with.
 
+    It holds for the time that its target holds for now.
+
     Raises
     ------
     Superseded
@@ -214,11 +217,15 @@ def publish_again(session: Session, verdict: Verdict) -> Product:
     if verdict.reuse is None:
         message = "there is no product to publish again"
         raise ValueError(message)
-    product = session.get_one(Product, verdict.reuse.product_id, with_for_update={"read": True})
+    product = session.get_one(
+        Product, verdict.reuse.product_id, with_for_update={"key_share": True}
+    )
     if product.is_valid < 1:  # somebody rejected it since
         raise Superseded
     confirm(session, product, verdict)
     _make_current(session, verdict, product, None)
+    why = f"made current again, and {verdict.target.identity} holds for another time since"
+    say_validity(session, [verdict.target.target_id], why=why)
     return product
 
 

@@ -84,7 +84,7 @@ def ingest_references(
             return 0
         for part in batched(_star_rows(catalogue, table), _PIECE):
             session.execute(insert(ReferenceSource), list(part))
-        mark_users_of_catalogue(session, archive.registry, table.ra, table.dec)
+        mark_users_of_catalogue(session, archive.registry, catalogue)
         return len(table.ra)
 
     return archive.transact(work)

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, not_, select, text, tuple_
 
+from schemas.sphere import Cap, ra_ranges, zones
 from schemas.tables import Product, Target
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
 
 #: ``is_valid`` of a raw frame that is used in spite of its quality flags.
 _VOUCHED: Final = 2
+
+#: Right ascensions of a circle with a pole in it, degrees.
+_ALL_AROUND: Final = (0.0, 360.0)
 
 #: Raw classes whose frames are of no filter, whatever is in the beam.
 _DARK: Final = frozenset(("RawBiasFrame", "RawDarkFrame"))
@@ -230,29 +234,37 @@ def place_of(target: Target) -> Place | None:
 
 _CATALOGUES_AT = text(
     """
-    SELECT place.number, found.product_id
-    FROM unnest(CAST(:ra AS float8[]), CAST(:dec AS float8[]), CAST(:radius AS float8[]))
-         WITH ORDINALITY AS place (ra, dec, radius, number)
+    SELECT DISTINCT arm.number, r.product_id
+    FROM unnest(CAST(:number AS int[]), CAST(:ra AS float8[]), CAST(:dec AS float8[]),
+                CAST(:radius AS float8[]), CAST(:first AS int[]), CAST(:last AS int[]),
+                CAST(:low AS float8[]), CAST(:high AS float8[]))
+         AS arm (number, ra, dec, radius, first, last, low, high)
+    CROSS JOIN LATERAL generate_series(arm.first, arm.last) AS of (zone)
     CROSS JOIN LATERAL (
-        SELECT DISTINCT r.product_id FROM vo.reference_source r
-        WHERE floor((r.dec + 90) * 20)::int
-              BETWEEN floor((place.dec - place.radius + 90) * 20)::int
-              AND floor((place.dec + place.radius + 90) * 20)::int
-          AND 2 * asind(least(1, sqrt(sind((r.dec - place.dec) / 2) ^ 2
-              + cosd(r.dec) * cosd(place.dec) * sind((r.ra - place.ra) / 2) ^ 2)))
-              <= place.radius
-    ) AS found
+        SELECT DISTINCT s.product_id FROM vo.reference_source s
+        WHERE floor((s.dec + 90) * 20)::int = of.zone
+          AND s.ra BETWEEN arm.low AND arm.high
+          AND 2 * asind(least(1, sqrt(sind((s.dec - arm.dec) / 2) ^ 2
+              + cosd(s.dec) * cosd(arm.dec) * sind((s.ra - arm.ra) / 2) ^ 2))) <= arm.radius
+    ) AS r
     """
 )
 
 
 def reference_catalogues(session: Session, places: Sequence[Place]) -> dict[Place, list[Product]]:
     """Valid reference catalogues with at least one star in each of some circles, newest first."""
-    ra, dec, radius = (list(values) for values in zip(*places, strict=True))
-    found = session.execute(_CATALOGUES_AT, {"ra": ra, "dec": dec, "radius": radius}).all()
+    arms = [
+        {"number": number, "ra": ra, "dec": dec, "radius": radius, "low": low, "high": high}
+        | dict(zip(("first", "last"), zones(Cap(ra, dec, radius)), strict=True))
+        for number, (ra, dec, radius) in enumerate(places)
+        for low, high in ra_ranges(Cap(ra, dec, radius)) or (_ALL_AROUND,)
+    ]
+    columns = ("number", "ra", "dec", "radius", "first", "last", "low", "high")
+    asked = {name: [arm[name] for arm in arms] for name in columns}
+    found = session.execute(_CATALOGUES_AT, asked).all()
     reached: dict[int, set[Place]] = {}
     for number, product_id in found:
-        reached.setdefault(product_id, set()).add(places[number - 1])
+        reached.setdefault(product_id, set()).add(places[number])
     by_place: dict[Place, list[Product]] = {place: [] for place in places}
     newest_first = session.scalars(
         select(Product)
