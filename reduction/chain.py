@@ -132,15 +132,8 @@ class Examiner:
     def _prepare(self, target: Target) -> Verdict:
         """What a target would be made from and by: STALE until it is judged, or UNMAKEABLE."""
         cls = self._registry.target(target.class_name)
-        if gone := self._registry.missing(target.instrument):
-            text = f"{target.identity}: this installation has no camera {' and '.join(gone)}"
-            reason = Reason(ReasonKind.NO_CAMERA, "", text)
-            return Verdict(target, VerdictKind.UNMAKEABLE, (reason,))
-        field = self._filler.field_of(target)
-        if field is not None and not field.is_open:
-            text = f"the field {field.name} was closed"
-            reason = Reason(ReasonKind.CANNOT_BE_MADE, "", text)
-            return Verdict(target, VerdictKind.UNMAKEABLE, (reason,))
+        if hopeless := self._hopeless(target):
+            return Verdict(target, VerdictKind.UNMAKEABLE, (hopeless,))
         filled = self._filler.fill_all(target, cls.SLOTS)
         considered = {t: epoch for f in filled.values() for t, epoch in f.considered.items()}
         failures = tuple(
@@ -171,6 +164,16 @@ class Examiner:
         )
         self._identify(verdict)
         return verdict
+
+    def _hopeless(self, target: Target) -> Reason | None:
+        """Why a target cannot be made, whatever there is to make it from; None for others."""
+        if gone := self._registry.missing(target.instrument):
+            text = f"{target.identity}: this installation has no camera {' and '.join(gone)}"
+            return Reason(ReasonKind.NO_CAMERA, "", text)
+        field = self._filler.field_of(target)
+        if field is not None and not field.is_open:
+            return Reason(ReasonKind.CANNOT_BE_MADE, "", f"the field {field.name} was closed")
+        return None
 
     def _recipe(self, class_name: str, instrument: str) -> Recipe:
         """Recipe of a class for an instrument, or for several instruments together."""

@@ -9,6 +9,7 @@ import threading
 import time
 from asyncio import CancelledError as AsyncCancelledError
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from reduction.make import give_up, make_target
@@ -169,7 +170,7 @@ class DaskEngine:
                 pure=False,
             )
             if progress is not None:
-                futures[step.target_id].add_done_callback(lambda f: progress(f.result()))
+                futures[step.target_id].add_done_callback(partial(_tell, progress))
         for future in futures.values():
             distributed.fire_and_forget(future)
         try:
@@ -239,6 +240,12 @@ class DaskEngine:
             client, self._client = self._client, None
         if client is not None:
             client.close(timeout=1)
+
+
+def _tell(progress: Callable[[Outcome], None], future: distributed.Future[Outcome]) -> None:
+    """Say that a step is done; one whose worker died has no outcome, and is tried again."""
+    if future.status == "finished":
+        progress(future.result())
 
 
 def make_step(target_id: int, needs: list[Outcome]) -> Outcome:

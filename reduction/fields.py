@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
 _LARGEST_RADIUS: Final = 10.0
+#: Pixels of a grid's side: an image of more is beyond 2 GB compressed, which FITS cannot hold.
+_LARGEST_GRID: Final = 48_000
 _EVER: Final = (-1e6, 1e7)
 
 
@@ -135,19 +137,12 @@ def declare_field(archive: Archive, spec: FieldSpec, *, why: str = "", who: str 
         cameras = [archive.registry.instruments[name] for name in found]
         scale = spec.pixel_scale or min(camera.pixel_scale for camera in cameras)
         whole = replace(spec, instruments=found, pixel_scale=scale)
+        if max(whole.shape) > _LARGEST_GRID:
+            found = f"{scale:g} arcsec: {whole.shape[0]} pixels to a side"
+            raise ParameterError("pixel_scale", found, f"{_LARGEST_GRID} at most")
         row = session.scalars(select(Field).where(Field.name == spec.name)).one_or_none()
         if row is not None:
-            known = _spec(row)
-            if known != replace(
-                spec,
-                instruments=spec.instruments or known.instruments,
-                pixel_scale=spec.pixel_scale or known.pixel_scale,
-            ):
-                raise ParameterError(
-                    "field", spec.name, "a new name: a field of this name is known, and differs"
-                )
-            if row.is_valid < 1:
-                raise ParameterError("field", spec.name, "a new name: this field was closed")
+            known = _as_known(row, spec)
             own = [raw for raw in frames if raw.instrument in known.instruments]
             declare_in_field(archive, session, row.field_id, known, own)
             return known
@@ -162,6 +157,28 @@ def declare_field(archive: Archive, spec: FieldSpec, *, why: str = "", who: str 
         return whole
 
     return archive.transact(work)
+
+
+def _as_known(row: Field, spec: FieldSpec) -> FieldSpec:
+    """A field of the archive; what a declaration of the same name leaves open is as it is there.
+
+    Raises
+    ------
+    ParameterError
+        If the declaration says anything else, or the field was closed.
+    """
+    known = _spec(row)
+    said = replace(
+        spec,
+        instruments=spec.instruments or known.instruments,
+        pixel_scale=spec.pixel_scale or known.pixel_scale,
+    )
+    if said != known:
+        expected = "a new name: a field of this name is known, and differs"
+        raise ParameterError("field", spec.name, expected)
+    if not known.is_open:
+        raise ParameterError("field", spec.name, "a new name: this field was closed")
+    return known
 
 
 def close_field(archive: Archive, name: str, *, why: str, who: str = "") -> int:

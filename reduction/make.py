@@ -201,6 +201,8 @@ def compute_bundle(
     verdict: Verdict,
     recipe: ProcessTarget | None = None,
     run: Callable[..., tuple[Made, int, int]] = run_recipe,
+    *,
+    kept: bool = True,
 ) -> Bundle:
     """Fetch, compute, store: a product that is ready to be published.
 
@@ -212,6 +214,8 @@ def compute_bundle(
         Makes it; the archive's own where not given.
     run
         Runs the recipe, as :func:`run_recipe` does.
+    kept
+        Whether its file stays in the storage; False to look at what comes out.
 
     Raises
     ------
@@ -226,7 +230,7 @@ def compute_bundle(
     made, flags, compared = run(recipe, inputs, verdict.parameters, previous)
     made = _plain(made)
     attributes = _attributes(recipe, made)
-    stored, images, tables = _store(archive, verdict, made)
+    stored, images, tables = _store(archive, verdict, made, kept=kept)
     cards = {name: list(card) for name, card in made.cards.items()}
     rows = made.rows
     shown = sorted(
@@ -268,7 +272,7 @@ def _previous(session: Session, verdict: Verdict) -> dict[str, Any] | None:
 
 
 def _store(
-    archive: Archive, verdict: Verdict, made: Made
+    archive: Archive, verdict: Verdict, made: Made, *, kept: bool
 ) -> tuple[StoredFile | None, _Arrays, _Arrays]:
     """Write pixels and tables; what is read back from the file is the product."""
     if not made.images and not made.tables:
@@ -287,6 +291,8 @@ def _store(
             message = f"what it made cannot be stored as FITS: {error!r}"
             raise RecipeFailedError(message) from error
         images, tables = read_images(path, archive.storage.planes), read_tables(path)
+        if not kept:
+            return None, images, tables
         stored = archive.storage.keep(path, "product", ".fits")
     for name, image in images.items():
         PIXELS.put(archive.storage.path(stored.location), name, image)

@@ -97,7 +97,7 @@ def remake(archive: Archive, object_id: int) -> Remade:
         input_hash=product.input_hash or "",
     )
     try:
-        bundle = compute_bundle(archive, verdict, recipe, run)
+        bundle = compute_bundle(archive, verdict, recipe, run, kept=False)
     except RecipeFailedError as error:
         raise ReductionError(f"object {object_id}: {error}") from error
     return Remade(object_id, product.content_hash, bundle.content_hash)

@@ -33,6 +33,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.parameters import check_defaults, near_names
 from reduction.recorded import account, enter_edit, reason
+from reduction.script_guard import left_alone
 from reduction.target import DBObject, ProcessTarget
 from schemas.errors import AuthorizationError, NotFoundError, ParameterError
 from schemas.tables import Script
@@ -251,9 +252,12 @@ def _executed(source: str, sha256: str) -> ModuleType:
     linecache.cache[file_name] = (len(source), None, source.splitlines(True), file_name)
     sys.modules[name] = module
     try:
-        exec(compile(source, file_name, "exec"), module.__dict__)  # noqa: S102  # an operator allowed it
+        with left_alone():
+            exec(compile(source, file_name, "exec"), module.__dict__)  # noqa: S102  # an operator allowed it
     except BaseException as error:
         sys.modules.pop(name, None)
+        if isinstance(error, ParameterError):
+            raise
         if isinstance(error, (Exception, SystemExit)):
             raise ParameterError("script", repr(error), "Python that runs") from error
         raise

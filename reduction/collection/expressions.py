@@ -12,6 +12,7 @@ from __future__ import annotations
 __all__ = ["Expression", "parse_expression"]
 
 import ast
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -123,10 +124,17 @@ class _Checker:
     def __init__(self, text: str) -> None:
         self.text, self.names, self.pushable = text, set[str](), True
 
+    def _number(self, node: ast.Constant) -> bool:
+        """A number is not true or false; one that no column can hold is refused."""
+        if not abs(node.value) <= sys.float_info.max:  # type: ignore[arg-type]  # a number
+            found = ast.get_source_segment(self.text, node) or "a number"
+            raise ParameterError("expression", found[:20], "numbers below 1.8e308")
+        return False
+
     def truth(self, node: ast.expr) -> bool:
         """Whether a part is true or false; checks all below it."""
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            return False
+            return self._number(node)
         if isinstance(node, ast.Name):
             self.names.add(node.id)
             return False

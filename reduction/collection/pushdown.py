@@ -7,7 +7,7 @@ __all__ = ["Pushdown", "StoredNode"]
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Double, Integer, and_, cast, func, select, union_all
+from sqlalchemy import Double, Integer, and_, cast, literal, select, union_all
 
 from reduction.collection.operators import (
     AttributeCalculator,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _SOURCES = Source.__table__
 _ID = ("product_id", "source_number")
+_PART = "part number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +155,18 @@ def _of_lists(operator: SourceListWrapper, wanted: frozenset[str]) -> Select[Any
 def _united(
     operator: ConcatenateSources, wanted: frozenset[str], below: list[Subquery]
 ) -> Select[Any]:
-    """All rows; a source that may be in two parts once, where its values are alike."""
+    """All rows; of a source that is in two parts those of the first."""
     names = (*_ID, *sorted(wanted))
-    whole = union_all(*(select(*(part.c[name] for name in names)) for part in below)).subquery()
+    parts = (
+        select(*(part.c[name] for name in names), literal(number).label(_PART))
+        for number, part in enumerate(below)
+    )
+    whole = union_all(*parts).subquery()
     together = sum(len(part.source_lists) for part in operator.parts)
     if together == len(operator.source_lists):
         return select(*(whole.c[name] for name in names))
-    columns = [func.min(whole.c[name]).label(name) for name in sorted(wanted)]
-    return select(*_identity(whole), *columns).group_by(*_identity(whole))
+    first = select(*(whole.c[name] for name in names)).distinct(*_identity(whole))
+    return first.order_by(*_identity(whole), whole.c[_PART])
 
 
 def _identity(table: Any) -> list[ColumnElement[Any]]:  # noqa: ANN401  # a table or subquery
