@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import numpy as np
 import psycopg2
 import psycopg2.extensions
 from sqlalchemy.exc import DBAPIError
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
     from sqlalchemy import ColumnElement
 
     from reduction.outcomes import Outcome

@@ -25,7 +25,7 @@ from reduction.keys import hash_of
 from reduction.raw_quality import judge
 from reduction.storage import checksum
 from schemas.deferred import deferred
-from schemas.errors import BusyError, IngestError, ParameterError, UnprocessableError
+from schemas.errors import BusyError, IngestError, VOError
 from schemas.tables import File, Product
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def ingest_files(
             frames = _ingest_one(archive, path)
         except IngestError as error:
             report.refused.append((_readable(path.name), error.what))
-        except (BusyError, ParameterError, UnprocessableError) as error:
+        except BusyError as error:
             report.refused.append((_readable(path.name), str(error)))
         else:
             report.ingested += frames > 0
@@ -133,20 +133,9 @@ def _ingest_one(archive: Archive, path: Path) -> int:
     with archive.transaction() as session:
         if session.scalar(select(File.file_id).where(File.sha256 == digest)) is not None:
             return 0
-    headers = _sound_headers(path)
-    instrument = _recognise(archive, path, headers)
-    try:
-        descriptions = instrument.describe(headers)
-    except IngestError as error:
-        raise IngestError(path.name, error.what) from error
-    except Exception as error:
-        _LOG.exception("instrument failed", extra={"target": path.name})
-        what = f"its headers cannot be understood as those of {instrument.name} ({error!r})"
-        raise IngestError(path.name, what) from error
-    for description in descriptions:
-        _see_known(instrument, description, path)
-    judged = [judge(archive, instrument, description, path) for description in descriptions]
-    stored = _kept(archive, path, suffix, digest)
+    instrument, descriptions = _understood(archive, path)
+    judged = [_judged(archive, instrument, description, path) for description in descriptions]
+    stored = archive.storage.copy_in(path, "raw", suffix, expected=digest)
 
     def work(session: Session) -> int:
         """Register the file and its frames in one transaction; how many."""
@@ -163,13 +152,37 @@ def _ingest_one(archive: Archive, path: Path) -> int:
     return archive.transact(work)
 
 
-def _kept(archive: Archive, path: Path, suffix: str, digest: str) -> StoredFile:
-    """A file in the storage; of the checksum that it had before it was read."""
-    stored = archive.storage.copy_in(path, "raw", suffix)
-    if stored.sha256 != digest:
-        what = "it changed while it was read; expected a file that is finished"
-        raise IngestError(path.name, what)
-    return stored
+def _understood(archive: Archive, path: Path) -> tuple[Instrument, list[FrameDescription]]:
+    """Camera of a file, and its frames; refused where the camera's module fails."""
+    headers = _sound_headers(path)
+    instrument = _recognise(archive, path, headers)
+    try:
+        descriptions = instrument.describe(headers)
+    except IngestError as error:
+        raise IngestError(path.name, error.what) from error
+    except Exception as error:
+        _LOG.exception("instrument failed", extra={"target": path.name})
+        what = f"its headers cannot be understood as those of {instrument.name} ({error!r})"
+        raise IngestError(path.name, what) from error
+    for description in descriptions:
+        _see_known(instrument, description, path)
+    return instrument, descriptions
+
+
+def _judged(
+    archive: Archive, instrument: Instrument, description: FrameDescription, path: Path
+) -> RawQuality:
+    """What a frame is found to be; refused where the constants of its chip cannot be used."""
+    try:
+        return judge(archive, instrument, description, path)
+    except IngestError:
+        raise
+    except VOError as error:
+        raise IngestError(path.name, str(error)) from error
+    except Exception as error:
+        _LOG.exception("instrument failed", extra={"target": path.name})
+        what = f"the module of {instrument.name} cannot judge it ({error!r})"
+        raise IngestError(path.name, what) from error
 
 
 def _see_known(instrument: Instrument, description: FrameDescription, path: Path) -> None:
@@ -217,8 +230,13 @@ def _sound_headers(path: Path) -> list[fits.Header]:
 
 def _recognise(archive: Archive, path: Path, headers: list[fits.Header]) -> Instrument:
     for instrument in archive.registry.instruments.values():
-        if any(instrument.recognises(header) for header in headers[:2]):
-            return instrument
+        try:
+            if any(instrument.recognises(header) for header in headers[:2]):
+                return instrument
+        except Exception as error:
+            _LOG.exception("instrument failed", extra={"target": path.name})
+            what = f"the module of {instrument.name} cannot say whether it is its own ({error!r})"
+            raise IngestError(path.name, what) from error
     found = next((h["INSTRUME"] for h in headers[:2] if "INSTRUME" in h), None)
     known = ", ".join(sorted(archive.registry.instruments))
     what = f"keyword INSTRUME is {found!r}; expected a frame of {known}"

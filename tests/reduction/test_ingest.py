@@ -126,5 +126,44 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     monkeypatch.setitem(archive.registry.instruments, "toy", replace(toy, describe=describe))
     ((name, said),) = archive.ingest([path]).refused
     assert (name, said.partition(";")[0]) == ("growing.fits", "it changed while it was read")
+    assert [p for p in archive.storage.path("").rglob("*") if p.is_file()] == []
     monkeypatch.undo()
     assert archive.ingest([path]).frames == 1
+
+
+@pytest.mark.parametrize("part", ["recognises", "chips", "describe"])
+def test_a_camera_whose_module_fails_on_a_file_has_that_file_refused_and_not_the_next(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    paths = [write_frame(tmp_path, f"bias{n}", FrameKind.BIAS, 100 + n) for n in range(2)]
+    toy = archive.registry.instruments["toy"]
+    names: list[str] = []
+
+    def fails_once(*words: Any) -> Any:
+        names.append("called")
+        if len(names) == 1:
+            raise LookupError("no such card")
+        return getattr(toy, part)(*words)
+
+    other = (
+        replace(toy, **{part: fails_once})
+        if part != "chips"
+        else replace(toy, chips=Broken(toy.chips))
+    )
+    monkeypatch.setitem(archive.registry.instruments, "toy", other)
+    report = archive.ingest(paths)
+    assert [name for name, _ in report.refused] == ["bias0.fits"]
+    assert "LookupError('no such card')" in report.refused[0][1]
+    assert report.ingested == 1
+
+
+class Broken(dict[str, Any]):
+    """Chips of a camera that cannot be looked up the first time."""
+
+    asked = 0
+
+    def __getitem__(self, name: str) -> Any:
+        self.asked += 1
+        if self.asked == 1:
+            raise LookupError("no such card")
+        return super().__getitem__(name)
