@@ -34,7 +34,6 @@ from schemas.tables import File, Product, Target
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import Row
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
@@ -208,9 +207,9 @@ def declare_frames(
     return _enter(session, [own for own in values if own["identity"] not in there])
 
 
-def _there(session: Session, values: Iterable[Mapping[str, Any]]) -> dict[str, Row[Any]]:
+def _there(session: Session, values: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Moment and radius of those targets that are there, by identity."""
-    found: dict[str, Row[Any]] = {}
+    found: dict[str, Any] = {}
     for part in batched(sorted({own["identity"] for own in values})):
         query = select(Target.identity, Target.moment, Target.radius)
         for row in session.execute(query.where(Target.identity.in_(part))):
@@ -247,7 +246,7 @@ def declare_in_field(
     files: dict[int | None, str] = {}
     for part in batched(sorted({raw.file_id for raw in raws if raw.file_id is not None})):
         query = select(File.file_id, File.sha256).where(File.file_id.in_(part))
-        files |= dict(session.execute(query).tuples())
+        files |= {row.file_id: row.sha256 for row in session.execute(query)}
     values = [
         _values(archive, cls, Frame.of(archive.registry, raw, files[raw.file_id]), (number, spec))
         for raw in raws

@@ -109,13 +109,10 @@ def redeclare(archive: Archive) -> list[str]:
 
 def _begin(archive: Archive, session: Session) -> _Changes:
     """Find what changed, and note that it is being looked at."""
-    known = dict(
-        session.execute(
-            select(ServiceFact.name, ServiceFact.value).where(
-                or_(*(ServiceFact.name.startswith(word) for word in (_DECLARED, _HOLDS)))
-            )
-        ).tuples()
+    noted = select(ServiceFact).where(
+        or_(*(ServiceFact.name.startswith(word) for word in (_DECLARED, _HOLDS)))
     )
+    known = {fact.name: fact.value for fact in session.scalars(noted)}
     changes = _Changes()
     for cls in archive.registry.targets():
         for camera in archive.registry.instruments.values():

@@ -89,7 +89,7 @@ def test_a_field_that_was_given_the_products_of_another_has_its_own_after_an_upg
         cursor.execute(
             "UPDATE vo.target SET product_id = %s WHERE target_id = %s", (first.object_id, number)
         )
-        cursor.execute("UPDATE alembic_version SET version_num = '0013'")
+        cursor.execute("UPDATE vo.alembic_version SET version_num = '0013'")
     migrate(archive.settings.database.owner_url)
     assert find_target(archive, "ToyCoadd", field="deep-2").state == "suspect"
     assert ToyCoadd.get(field="deep-2").object_id != first.object_id

@@ -140,7 +140,7 @@ def test_an_archive_of_before_knows_which_validities_a_person_set(
         owner.cursor() as cursor,
     ):
         cursor.execute("ALTER TABLE vo.target DROP COLUMN validity_edited")
-        cursor.execute("UPDATE alembic_version SET version_num = '0013'")
+        cursor.execute("UPDATE vo.alembic_version SET version_num = '0013'")
     migrate(archive.settings.database.owner_url)
     edited = {n: find_target(archive, n).validity_edited for n in ("ToyBias", "ToyFlat")}
     assert edited == {"ToyBias": False, "ToyFlat": True}
