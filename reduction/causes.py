@@ -130,12 +130,14 @@ class _Seeker:
             for other in self._session.scalars(considered):
                 yield from ((number, other) for number in users[other.target_id])
         if trusted:
-            yield from self._session.execute(
+            rested_on = (
                 select(Dependency.target_id, Target)
                 .join(Target, Dependency.progenitor_target_id == Target.target_id)
                 .where(Dependency.target_id.in_(trusted))
                 .order_by(*order)
-            ).tuples()
+            )
+            for row in self._session.execute(rested_on):
+                yield row.target_id, row.Target
 
     def _look_up_edits(self, products: Iterable[Product]) -> None:
         """Fetch who rejected some products last, and why."""

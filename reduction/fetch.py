@@ -90,7 +90,7 @@ def _look_up(session: Session, products: Sequence[Product]) -> _Beside:
     locations: dict[int, str] = {}
     for part in batched(sorted({p.file_id for p in products if p.file_id is not None})):
         files = select(File.file_id, File.location).where(File.file_id.in_(part))
-        locations |= dict(session.execute(files).tuples())
+        locations |= {row.file_id: row.location for row in session.execute(files)}
     raws: dict[int, Product] = {}
     for part in batched(sorted({p.target_id for p in products if p.target_id is not None})):
         made_of = (
@@ -98,7 +98,7 @@ def _look_up(session: Session, products: Sequence[Product]) -> _Beside:
             .join(Product, Product.product_id == Target.raw_id)
             .where(Target.target_id.in_(part))
         )
-        raws |= dict(session.execute(made_of).tuples())
+        raws |= {row.target_id: row.Product for row in session.execute(made_of)}
     return _Beside(locations, raws)
 
 

@@ -138,8 +138,8 @@ def declare_field(archive: Archive, spec: FieldSpec, *, why: str = "", who: str 
         scale = spec.pixel_scale or min(camera.pixel_scale for camera in cameras)
         whole = replace(spec, instruments=found, pixel_scale=scale)
         if max(whole.shape) > _LARGEST_GRID:
-            found = f"{scale:g} arcsec: {whole.shape[0]} pixels to a side"
-            raise ParameterError("pixel_scale", found, f"{_LARGEST_GRID} at most")
+            said = f"{scale:g} arcsec: {whole.shape[0]} pixels to a side"
+            raise ParameterError("pixel_scale", said, f"{_LARGEST_GRID} at most")
         row = session.scalars(select(Field).where(Field.name == spec.name)).one_or_none()
         if row is not None:
             known = _as_known(row, spec)

@@ -199,13 +199,8 @@ def _declare_what_is_new(archive: Archive, session: Session) -> list[str]:
 
     That is looked at for classes that are new, or whose frames, moments or cameras are others.
     """
-    known = dict(
-        session.execute(
-            select(ServiceFact.name, ServiceFact.value).where(
-                ServiceFact.name.startswith(_DECLARED)
-            )
-        ).tuples()
-    )
+    facts = select(ServiceFact).where(ServiceFact.name.startswith(_DECLARED))
+    known = {fact.name: fact.value for fact in session.scalars(facts)}
     now = {cls: brings_into_being(archive.registry, cls) for cls in archive.registry.targets()}
     classes = [cls for cls, digest in now.items() if known.get(_DECLARED + cls.__name__) != digest]
     if not classes:
