@@ -64,7 +64,7 @@ def examine(archive: Archive, target_ids: Iterable[int]) -> tuple[Plan, dict[int
 def _write(archive: Archive, verdicts: Iterable[Verdict]) -> None:
     """Write down what was looked at: what is right, what cannot be made, why the rest is stale."""
     by_kind: dict[VerdictKind, list[Verdict]] = {kind: [] for kind in VerdictKind}
-    for verdict in sorted(verdicts, key=lambda v: v.target.target_id):
+    for verdict in verdicts:  # what others rest on before them, also from part to part
         if verdict.looked:
             by_kind[verdict.kind].append(verdict)
     for kind, write in (

@@ -163,8 +163,7 @@ def owner_of(registry: Registry, class_name: str, instrument: str) -> str:
 
 def _recipe(session: Session, class_name: str, owner: str) -> Recipe:
     """Recipe of a class, held; of several cameras as of any, where nothing was said of them."""
-    held = {"with_for_update": True, "populate_existing": True}
-    row = session.get(Recipe, (class_name, owner), **held)
+    row = _held(session, class_name, owner)
     if row is None:
         common = session.get_one(Recipe, (class_name, ""))
         values = {
@@ -177,8 +176,13 @@ def _recipe(session: Session, class_name: str, owner: str) -> Recipe:
             "overrides": {},
         }
         session.execute(upsert(Recipe).values(values).on_conflict_do_nothing())
-        row = session.get_one(Recipe, (class_name, owner), **held)
+        row = _held(session, class_name, owner)
+        assert row is not None  # noqa: S101  # it was entered, here or by who was faster
     return row
+
+
+def _held(session: Session, class_name: str, owner: str) -> Recipe | None:
+    return session.get(Recipe, (class_name, owner), with_for_update=True, populate_existing=True)
 
 
 def mark_class(session: Session, class_name: str, instrument: str | None) -> int:

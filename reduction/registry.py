@@ -83,13 +83,15 @@ class Registry:
         Raises
         ------
         NotFoundError
-            If there is none; names those there are.
+            If there is none; names those that look like it, or all.
         """
         found = self.classes.get(name)
         if found is None or not issubclass(found, ProcessTarget):
-            known = ", ".join(sorted(t.__name__ for t in self.targets()))
-            message = f"there is no target class {name!r}; there are {known}"
-            raise NotFoundError(message)
+            message = f"there is no target class {name!r}"
+            if found is not None:
+                raise NotFoundError(f"{message}: its objects come in, and are not made")
+            near = near_names(name, [target.__name__ for target in self.targets()])
+            raise NotFoundError(f"{message}, expected {near}")
         return found
 
     def targets(self) -> Iterable[type[ProcessTarget]]:

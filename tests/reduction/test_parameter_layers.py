@@ -156,7 +156,8 @@ def test_several_cameras_together_have_settings_of_their_own(archive: Archive, b
     settings_of(archive, {})
     assert coadd_key(archive, "deep") == default
     declare_field(archive, replace(FIELD, name="own", parameters={"ToyCoadd": {"FACTOR": 2}}))
-    assert coadd_key(archive, "own") == asked
+    assert ToyCoadd.get(field="own", filter="V").process_params == {"FACTOR": 2.0}
+    assert coadd_key(archive, "own") == coadd_key(archive, "own", 2.0)
 
 
 def test_the_first_word_about_several_cameras_reaches_what_is_made_already(
