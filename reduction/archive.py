@@ -4,8 +4,6 @@ from __future__ import annotations
 
 __all__ = ["Answering", "Archive", "Fresh", "FreshnessReport"]
 
-import datetime as dt
-import logging
 import os
 import threading
 import time
@@ -13,49 +11,39 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import numpy as np
 import psycopg2
 import psycopg2.extensions
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from reduction import objects
+from reduction.answering import answering, said_moment
 from reduction.datasets import Dataset, find_dataset
 from reduction.described import described
 from reduction.engine import open_engine
-from reduction.events import mark_users_of_catalogue
 from reduction.examine import examine
 from reduction.frames import StoredImages, read_tables
-from reduction.freshness import (
-    Answering,
-    Fresh,
-    FreshnessReport,
-    last_moment,
-    targets_in_scope,
-)
-from reduction.ingest import IngestReport, ingest_files, ingest_references, raw_files
+from reduction.freshness import Answering, Fresh, FreshnessReport
+from reduction.ingest import IngestReport, ingest_files, raw_files
 from reduction.make import is_conflict
 from reduction.operate import find_target
 from reduction.outcomes import flattened
 from reduction.published import published_schemas
+from reduction.reference_ingest import ingest_references
 from reduction.registry import Registry
 from reduction.storage import Storage
 from reduction.variants import make_variant, variant_of
 from schemas.database import Database, database_there
-from schemas.errors import (
-    BusyError,
-    NotMadeYetError,
-    ParameterError,
-    ReductionError,
-    StaleError,
-)
+from schemas.errors import BusyError, ReductionError
 from schemas.settings import load_settings
 from schemas.tables import Product, Target
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
     from sqlalchemy import ColumnElement
 
     from reduction.outcomes import Outcome
@@ -65,9 +53,7 @@ if TYPE_CHECKING:
     from schemas.columns import Schema
     from schemas.settings import Settings
 
-_LOG = logging.getLogger(__name__)
 _ATTEMPTS = 20
-_BATCH = 200
 _T = TypeVar("_T")
 _LOCK_SPACE = 0x564F << 40
 
@@ -234,43 +220,15 @@ class Archive:
         BusyError
             If neither the database nor the engine has room.
         """
-        if asof is not None and asof > dt.datetime.now(dt.UTC):
-            raise ParameterError("ASOF", asof.isoformat(), "a moment of the past (UTC)")
-        moment = "" if asof is None else asof.isoformat()
-        report = FreshnessReport(fresh, moment)
-        deadline = time.monotonic() + (make_budget_s or self.settings.limits.make_budget_s)
-        while True:
-            with self.database.snapshot(
-                asof=moment, timeout_s=timeout_s, prepare=prepare
-            ) as connection:
-                found = [] if asof else targets_in_scope(connection, scope)
-                unverified = [number for number, state in found if state != "failed"]
-                report.failed = len(found) - len(unverified)
-                if not unverified or fresh is Fresh.ANY:
-                    report.stale = len(unverified)
-                    report.asof = moment or last_moment(connection)
-                    yield Answering(connection, report)
-                    return
-            if time.monotonic() > deadline:
-                raise NotMadeYetError("the archive changes faster than it can be remade")
-            self._freshen(unverified, report, deadline)
-
-    def _freshen(
-        self, target_ids: Sequence[int], report: FreshnessReport, deadline: float
-    ) -> None:
-        plan = self.plan(target_ids)
-        if not plan.steps:
-            return
-        if report.policy is Fresh.REQUIRE:
-            first = plan.steps[0]
-            why = "; ".join(reason.text for reason in first.reasons)
-            message = (
-                f"stale targets: {len(plan.steps)} ({first.name}: {why}); FRESH=require "
-                "allows no making: ask with FRESH=make or FRESH=any"
-            )
-            raise StaleError(message)
-        left = deadline - time.monotonic()
-        report.outcomes += flattened(self.engine.run(plan, budget_s=max(left, 0.01)))
+        with answering(
+            self,
+            scope,
+            FreshnessReport(fresh, "" if asof is None else said_moment(asof)),
+            timeout_s=timeout_s,
+            budget_s=make_budget_s or self.settings.limits.make_budget_s,
+            prepare=prepare,
+        ) as found:
+            yield found
 
     def make(
         self,
@@ -303,11 +261,6 @@ class Archive:
         ``columns`` has the file's names by ours: see :func:`reduction.reference_columns.named`.
         """
         return ingest_references(self, path, name, columns)
-
-    def mark_catalogue(self, session: Session, stars: Sequence[Any]) -> int:
-        """Mark the frames that a reference catalogue covers; see :mod:`reduction.events`."""
-        ra, dec = (np.array([getattr(s, n) for s in stars], dtype=float) for n in ("ra", "dec"))
-        return mark_users_of_catalogue(session, self.registry, ra, dec)
 
     # objects
 

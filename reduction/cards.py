@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
 
 _MJD_EPOCH: Final = datetime(1858, 11, 17, tzinfo=UTC)
+#: The sixtieth second, which only a leap second is.
+_LEAP_SECOND: Final = re.compile(r"(T\d\d:\d\d):60")
 _SEXAGESIMAL: Final = re.compile(r"\s*([+-]?)(\d+)[: ](\d{1,2})[: ](\d{1,2}(?:\.\d*)?)\s*")
 
 
@@ -220,8 +222,10 @@ def mjd_of(header: Header, keyword: str) -> float:
     """
     expected = "a UTC moment like 2024-05-13T01:59:58.11"
     text = card_text(header, keyword, expected)
+    leap = _LEAP_SECOND.search(text)
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(_LEAP_SECOND.sub(r"\1:59", text))
+        moment += timedelta(seconds=leap is not None)
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         refuse(keyword, text, expected)

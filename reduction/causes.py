@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from reduction.batches import batched
 from reduction.chain import Examiner
 from reduction.depends import SlotKind
 from reduction.quality import said_flags, unfit
@@ -22,7 +23,7 @@ from reduction.verdicts import ReasonKind, VerdictKind
 from schemas.tables import Dependency, Edit, Product, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -91,19 +92,65 @@ def causes_of(archive: Archive, target_ids: Iterable[int]) -> list[Cause]:
         rows = session.scalars(select(Target).where(Target.target_id.in_(wanted)))
         targets = {target.target_id: target for target in rows}
         seeker = _Seeker(session, archive.registry)
+        seeker.look_up(list(targets.values()))
         return [seeker.cause(targets[number], "") for number in wanted]
 
 
 class _Seeker:
-    """Follows verdicts down, in one snapshot."""
+    """Follows verdicts down, in one snapshot; what is looked at together is fetched together."""
 
     def __init__(self, session: Session, registry: Registry) -> None:
         self._session, self._registry = session, registry
         self._examiner = Examiner(session, registry)
         self._known: dict[int, tuple[Cause, ...]] = {}
+        self._rested_on: dict[int, list[Target]] = {}
+        self._edits: dict[int, Edit | None] = {}
+
+    def look_up(self, targets: Sequence[Target]) -> None:
+        """Fetch what saying why some targets are as they are will ask for."""
+        verdicts = self._examiner.all_verdicts(targets)
+        new = [v for v in verdicts if v.target.target_id not in self._rested_on]
+        for part in batched(new):
+            self._rested_on |= {verdict.target.target_id: [] for verdict in part}
+            for number, other in self._resting(part):
+                self._rested_on[number].append(other)
+        numbers = {n for v in new for n in (v.target.raw_id, v.target.product_id) if n is not None}
+        self._look_up_edits([self._examiner.product(number) for number in sorted(numbers)])
+
+    def _resting(self, verdicts: Sequence[Verdict]) -> Iterator[tuple[int, Target]]:
+        """Numbers of the verdicts' targets and what each rests on, oldest observation first."""
+        users: dict[int, list[int]] = {}
+        for verdict in verdicts:
+            for number in verdict.considered if verdict.looked else ():
+                users.setdefault(number, []).append(verdict.target.target_id)
+        trusted = [v.target.target_id for v in verdicts if not v.looked]
+        order = (Target.moment, Target.chip, Target.target_id)
+        if users:
+            considered = select(Target).where(Target.target_id.in_(users)).order_by(*order)
+            for other in self._session.scalars(considered):
+                yield from ((number, other) for number in users[other.target_id])
+        if trusted:
+            rested_on = (
+                select(Dependency.target_id, Target)
+                .join(Target, Dependency.progenitor_target_id == Target.target_id)
+                .where(Dependency.target_id.in_(trusted))
+                .order_by(*order)
+            )
+            for row in self._session.execute(rested_on):
+                yield row.target_id, row.Target
+
+    def _look_up_edits(self, products: Iterable[Product]) -> None:
+        """Fetch who rejected some products last, and why."""
+        rejected = [p.product_id for p in products if p.is_valid < 1]
+        for part in batched(number for number in rejected if number not in self._edits):
+            self._edits |= dict.fromkeys(part)
+            said = select(Edit).where(Edit.product_id.in_(part), Edit.field == "is_valid")
+            for edit in self._session.scalars(said.order_by(Edit.edit_id)):
+                self._edits[edit.product_id or 0] = edit
 
     def cause(self, target: Target, role: str) -> Cause:
         """A target with all that is wrong below it."""
+        self.look_up([target])
         verdict = self._examiner.verdict(target)
         if target.target_id not in self._known:
             self._known[target.target_id] = ()  # should it ever lead back to itself
@@ -114,7 +161,7 @@ class _Seeker:
     def _said(self, target: Target, verdict: Verdict) -> str:
         if verdict.kind is not VerdictKind.FRESH or target.product_id is None:
             return verdict.kind.value
-        product = self._session.get_one(Product, target.product_id)
+        product = self._examiner.product(target.product_id)
         if usable(product):
             return verdict.kind.value
         return f"{verdict.kind}, but object {product.product_id} {self._unfit(product)}"
@@ -126,11 +173,7 @@ class _Seeker:
         if verdict.kind is VerdictKind.UNMAKEABLE and failed:
             slots = {name: slot for name, slot in slots.items() if name in failed}
         found = list(self._raws(target, slots.values()))
-        for other in self._considered(target, verdict):
-            role = next((n for n, s in slots.items() if other.class_name in s.classes), "")
-            cause = self._worth_saying(target, verdict, other, role) if role else None
-            if cause is not None:
-                found.append(cause)
+        found += self._progenitors(target, verdict, slots)
         reached: frozenset[str] = frozenset()
         for cause in sorted(found, key=_depth):
             member = bool(cause.role) and slots[cause.role].many
@@ -139,37 +182,36 @@ class _Seeker:
                 reached |= cause.roots()
                 yield cause
 
-    def _worth_saying(
-        self, target: Target, verdict: Verdict, other: Target, role: str
-    ) -> Cause | None:
-        """A progenitor's cause, where it says something about the target; None elsewhere."""
-        state = self._examiner.verdict(other)
-        if state.kind is VerdictKind.UNMAKEABLE:
-            return self.cause(other, role)
-        if state.kind is VerdictKind.STALE:
-            if verdict.kind is not VerdictKind.STALE or other.target_id not in verdict.needs:
-                return None
+    def _progenitors(
+        self, target: Target, verdict: Verdict, slots: Mapping[str, Slot]
+    ) -> Iterator[Cause]:
+        """Causes of the progenitors that say something about a target."""
+        others = self._rested_on[target.target_id]
+        states = self._examiner.all_verdicts(others)
+        leading = [
+            (other, state, role)
+            for other, state in zip(others, states, strict=True)
+            for role in [n for n, s in slots.items() if other.class_name in s.classes][:1]
+            if self._leads_on(target, verdict, other, state)
+        ]
+        self.look_up([other for other, _, _ in leading])
+        for other, state, role in leading:
             cause = self.cause(other, role)
-            news = any(reason.kind not in _NOTHING_NEW for reason in state.reasons)
-            return cause if news or cause.below else None
-        if self._said(other, state) != VerdictKind.FRESH.value:
-            return self.cause(other, role)
-        if target.field_id is None or other.field_id != target.field_id:
-            return None
-        # what a field's own products left out is missing in what is made of them, too
-        cause = self.cause(other, role)
-        return cause if cause.below else None
+            if state.kind is VerdictKind.STALE:
+                news = any(reason.kind not in _NOTHING_NEW for reason in state.reasons)
+            else:  # a field's own product that is right says what it left out, and nothing else
+                news = cause.said != VerdictKind.FRESH.value
+            if news or cause.below:
+                yield cause
 
-    def _considered(self, target: Target, verdict: Verdict) -> Sequence[Target]:
-        """Targets that a verdict rests on, in the order in which they were observed."""
-        query = select(Target).order_by(Target.moment, Target.chip, Target.target_id)
-        if verdict.looked:
-            query = query.where(Target.target_id.in_(verdict.considered))
-        else:
-            query = query.join(
-                Dependency, Dependency.progenitor_target_id == Target.target_id
-            ).where(Dependency.target_id == target.target_id)
-        return self._session.scalars(query).all()
+    def _leads_on(self, target: Target, verdict: Verdict, other: Target, state: Verdict) -> bool:
+        """Whether what is wrong with a progenitor, or below it, may be wrong with a target."""
+        if state.kind is VerdictKind.STALE:
+            return verdict.kind is VerdictKind.STALE and other.target_id in verdict.needs
+        if self._said(other, state) != VerdictKind.FRESH.value:
+            return True
+        # what a field's own products left out is missing in what is made of them, too
+        return target.field_id is not None and other.field_id == target.field_id
 
     def _raws(self, target: Target, slots: Iterable[Slot]) -> Iterator[Cause]:
         """Raw frames that would be progenitors, were they not rejected or flagged."""
@@ -178,8 +220,9 @@ class _Seeker:
             if slot.kind is SlotKind.RAW_FRAMES:
                 raws = left_out_raws(self._session, target, slot)
             elif slot.kind is SlotKind.RAW_FRAME and target.raw_id is not None:
-                own = self._session.get_one(Product, target.raw_id)
+                own = self._examiner.product(target.raw_id)
                 raws = () if usable(own) else (own,)
+            self._look_up_edits(raws)
             for raw in raws:
                 name = f"raw frame {raw.attributes.get('name')} (object {raw.product_id})"
                 yield Cause(name, slot.name, self._unfit(raw))
@@ -189,12 +232,8 @@ class _Seeker:
         said = unfit(self._registry.classes, product)
         if product.is_valid >= 1:
             return said
-        edit = self._session.scalars(
-            select(Edit)
-            .where(Edit.product_id == product.product_id, Edit.field == "is_valid")
-            .order_by(Edit.edit_id.desc())
-            .limit(1)
-        ).first()
+        self._look_up_edits([product])
+        edit = self._edits[product.product_id]
         if edit is not None:
             said += f" by {edit.who}: {edit.why}"
         if product.quality_flags:

@@ -10,28 +10,28 @@ __all__ = ["Examiner"]
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
-
+from reduction.batches import batched
 from reduction.costs import Costs
+from reduction.differences import give_reasons
 from reduction.fill import Filler, is_composite
+from reduction.fingerprints import is_current
 from reduction.instruments.composite import whole
 from reduction.keys import hash_of
-from reduction.parameters import resolve_parameters, stored_values
-from reduction.quality import unfit
-from reduction.select import usable
+from reduction.parameters import BY_NAME, resolve_parameters, stored_values
+from reduction.select import made_alike
 from reduction.verdicts import Plan, Reason, ReasonKind, Step, Verdict, VerdictKind
 from schemas.errors import BusyError, ParameterError
-from schemas.tables import Lineage, Product, Recipe, Target, TargetState
+from schemas.tables import Recipe, TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
-    from reduction.depends import Slot
     from reduction.instruments.base import Chip, Instrument
     from reduction.registry import Registry
     from reduction.target import ProcessTarget
+    from schemas.tables import Product, Target
 
 
 class Examiner:
@@ -47,27 +47,58 @@ class Examiner:
 
     def __init__(self, session: Session, registry: Registry) -> None:
         self._session, self._registry = session, registry
-        self._filler = Filler(session, registry, self.verdict)
+        self._filler = Filler(session, registry, self._reach)
         self._costs = Costs(session, registry)
         self._recipes: dict[tuple[str, str], Recipe] = {}
+        self._alike: dict[int, Sequence[Product]] = {}
+        self._unexplained: list[tuple[Verdict, Product | None]] = []
         self.verdicts: dict[int, Verdict] = {}
 
     def verdict(self, target: Target) -> Verdict:
         """Say of one target whether it is right, by looking at its progenitors first."""
-        known = self.verdicts.get(target.target_id)
-        if known is None:
-            known = self._trusted(target) or self._examine(target)
-            self.verdicts[target.target_id] = known
-        return known
+        return self.all_verdicts([target])[0]
+
+    def all_verdicts(self, targets: Sequence[Target]) -> list[Verdict]:
+        """Say of each of some targets whether it is right; what they share is asked for once."""
+        found = self._reach(targets)
+        give_reasons(self._session, self._registry, self._unexplained, self.verdicts)
+        self._unexplained.clear()
+        return found
 
     def plan(self, targets: Iterable[Target]) -> Plan:
         """Steps that make the given targets right, progenitors before what is made of them."""
         order: dict[int, Step] = {}
-        wanted = list(targets)
-        self._filler.look_up(wanted)
-        for target in wanted:
-            self._visit(self.verdict(target), order)
+        for verdict in self.all_verdicts(list(targets)):
+            self._visit(verdict, order)
         return Plan(tuple(order.values()))
+
+    def product(self, number: int) -> Product:
+        """A product of the snapshot, remembered."""
+        return self._filler.product(number)
+
+    def _reach(self, targets: Sequence[Target]) -> list[Verdict]:
+        """Verdicts on targets, reached class by class; those of STALE have no reasons yet.
+
+        All of a class are prepared before the first is judged, so that the database is asked
+        once what was made in the same way.
+        """
+        new = [target for target in targets if target.target_id not in self.verdicts]
+        for level in self._filler.levels(new, self._is_open) if new else ():
+            prepared: list[Verdict] = []
+            for target in level:
+                if target.target_id in self.verdicts:
+                    continue
+                trusted = self._trusted(target)
+                if trusted is None:
+                    prepared.append(self._prepare(target))
+                else:
+                    self.verdicts[target.target_id] = trusted
+            stale = [v for v in prepared if v.kind is VerdictKind.STALE]
+            self._look_for_alike(stale)
+            for verdict in stale:
+                self._judge(verdict)
+            self.verdicts |= {v.target.target_id: v for v in prepared}
+        return [self.verdicts[target.target_id] for target in targets]
 
     def _visit(self, verdict: Verdict, order: dict[int, Step]) -> None:
         target = verdict.target
@@ -84,6 +115,10 @@ class Examiner:
             self._costs.of(target),
         )
 
+    def _is_open(self, target: Target) -> bool:
+        """Whether a target has to be examined."""
+        return target.target_id not in self.verdicts and self._trusted(target) is None
+
     def _trusted(self, target: Target) -> Verdict | None:
         if target.state == TargetState.FRESH:
             return Verdict(target, VerdictKind.FRESH, looked=False)
@@ -94,13 +129,11 @@ class Examiner:
             return Verdict(target, VerdictKind.UNMAKEABLE, reasons, looked=False)
         return None
 
-    def _examine(self, target: Target) -> Verdict:
+    def _prepare(self, target: Target) -> Verdict:
+        """What a target would be made from and by: STALE until it is judged, or UNMAKEABLE."""
         cls = self._registry.target(target.class_name)
-        field = self._filler.field_of(target)
-        if field is not None and not field.is_open:
-            text = f"the field {field.name} was closed"
-            reason = Reason(ReasonKind.CANNOT_BE_MADE, "", text)
-            return Verdict(target, VerdictKind.UNMAKEABLE, (reason,))
+        if hopeless := self._hopeless(target):
+            return Verdict(target, VerdictKind.UNMAKEABLE, (hopeless,))
         filled = self._filler.fill_all(target, cls.SLOTS)
         considered = {t: epoch for f in filled.values() for t, epoch in f.considered.items()}
         failures = tuple(
@@ -130,7 +163,17 @@ class Examiner:
             providers={t: p for f in filled.values() for t, p in f.providers.items()},
         )
         self._identify(verdict)
-        return self._judge(verdict)
+        return verdict
+
+    def _hopeless(self, target: Target) -> Reason | None:
+        """Why a target cannot be made, whatever there is to make it from; None for others."""
+        if gone := self._registry.missing(target.instrument):
+            text = f"{target.identity}: this installation has no camera {' and '.join(gone)}"
+            return Reason(ReasonKind.NO_CAMERA, "", text)
+        field = self._filler.field_of(target)
+        if field is not None and not field.is_open:
+            return Reason(ReasonKind.CANNOT_BE_MADE, "", f"the field {field.name} was closed")
+        return None
 
     def _recipe(self, class_name: str, instrument: str) -> Recipe:
         """Recipe of a class for an instrument, or for several instruments together."""
@@ -152,7 +195,11 @@ class Examiner:
             return
         made_by: list[Any] = [target.class_name, verdict.recipe_version, verdict.parameters]
         made_for: list[Any] = [target.instrument, target.chip, target.filter]
-        made_for.append(camera.facts(chip, target.filter))
+        mosaic = not target.chip and not is_composite(target)
+        made_for += [
+            camera.facts(one, target.filter)
+            for one in (camera.chips.values() if mosaic else (chip,))
+        ]
         if field is not None:
             made_for.append(field.as_json())
         roles = [
@@ -185,29 +232,36 @@ class Examiner:
         recipe = self._recipe(target.class_name, target.instrument)
         self._version(cls, recipe)
         if (said := stored_values(recipe.overrides)) is None:
-            raise ParameterError(
-                target.class_name, recipe.overrides, "values by the names of parameters"
-            )
+            raise ParameterError(target.class_name, recipe.overrides, BY_NAME)
+        if (own := self._own(target)) is None:
+            raise ParameterError(target.class_name, self._of_field(target), BY_NAME)
         camera, chip = self._made_with(target)
         return resolve_parameters(
             target.class_name,
             cls.Parameters,
-            {**recipe.parameters, **said, **self._own(target), **self._asked(target)},
+            {**recipe.parameters, **said, **own, **self._asked(target)},
             chip,
             camera.bands.get(target.filter),
         )
 
-    def _own(self, target: Target) -> Mapping[str, Any]:
-        """Process parameters that a target's field has of its own."""
+    def _own(self, target: Target) -> dict[str, Any] | None:
+        """Process parameters that a target's field has of its own; None where they are none."""
         field = self._filler.field_of(target)
-        return {} if field is None else field.parameters.get(target.class_name, {})
+        return {} if field is None else field.own(target.class_name)
+
+    def _of_field(self, target: Target) -> Any:  # noqa: ANN401  # JSON of a kind that it should not be
+        """What is stored of a field's own process parameters, whatever it is."""
+        field = self._filler.field_of(target)
+        stored = None if field is None else field.parameters
+        by_class = stored_values(stored)
+        return stored if by_class is None else by_class.get(target.class_name)
 
     def _set_by(self, target: Target, error: ParameterError) -> str:
         """Who said what cannot be used, as the end of a sentence; empty for others."""
-        name = error.name.rpartition(".")[2]
-        if name in self._own(target):
-            return " (set for the field: close it, and declare it anew under another name)"
+        name, own = error.name.rpartition(".")[2], self._own(target)
         said = stored_values(self._recipe(target.class_name, target.instrument).overrides)
+        if said is not None and (own is None or name in own):
+            return " (set for the field: close it, and declare it anew under another name)"
         if said is None or name in said:
             return f" (set by an operator for {target.instrument})"
         return ""
@@ -219,6 +273,13 @@ class Examiner:
                 f"the archive knows version {recipe.version}: restart the service after an upgrade"
             )
             raise BusyError(message)
+        if not is_current(self._registry, cls, recipe):
+            message = (
+                f"this process describes {cls.__name__} for {recipe.instrument or 'several'} in "
+                "another way than the archive: its code or its plugins are not those that the "
+                "service was started with; restart the older one of the two"
+            )
+            raise BusyError(message)
         return f"{recipe.version}.{recipe.revision}" if recipe.revision else str(recipe.version)
 
     def _asked(self, target: Target) -> Mapping[str, Any]:
@@ -226,12 +287,13 @@ class Examiner:
         del target
         return {}
 
-    def _judge(self, verdict: Verdict) -> Verdict:
+    def _judge(self, verdict: Verdict) -> None:
+        """Say of a target, prepared to be made, whether it is right as it is."""
         target = verdict.target
-        current = None if target.product_id is None else self._filler.product(target.product_id)
+        current = self._current(target)
         if verdict.needs:
-            verdict.reasons = self._differences(verdict, current)
-            return verdict
+            self._unexplained.append((verdict, current))
+            return
         same = self._made_alike(verdict)
         if current is not None and any(p.product_id == current.product_id for p in same):
             same = [current]
@@ -245,99 +307,25 @@ class Examiner:
             verdict.reuse = current
         else:
             verdict.reuse = same[0] if same else None
-            verdict.reasons = self._differences(verdict, current)
-        return verdict
+            self._unexplained.append((verdict, current))
+
+    def _look_for_alike(self, verdicts: Sequence[Verdict]) -> None:
+        """Find what is there and was made in the same way, in one statement for many targets."""
+        wanted = []
+        for verdict in verdicts:
+            current = self._current(verdict.target)
+            if current is not None and current.key == verdict.key:
+                self._alike[verdict.target.target_id] = [current]
+            elif verdict.key:
+                wanted.append(verdict)
+        for part in batched(wanted):
+            found = made_alike(self._session, part)
+            self._alike |= {v.target.target_id: f for v, f in zip(part, found, strict=True)}
 
     def _made_alike(self, verdict: Verdict) -> Sequence[Product]:
         """Products that are there and were made in the same way, the best answer first."""
-        return self._session.scalars(
-            select(Product)
-            .where(
-                (Product.key == verdict.key) | (Product.input_hash == verdict.input_hash),
-                Product.class_name == verdict.target.class_name,
-            )
-            .order_by((Product.key == verdict.key).desc(), Product.product_id.desc())
-        ).all()
+        return self._alike[verdict.target.target_id]
 
-    def _differences(self, verdict: Verdict, current: Product | None) -> tuple[Reason, ...]:
-        pending = tuple(
-            Reason(
-                ReasonKind.PROGENITOR_STALE,
-                "",
-                f"{self.verdicts[n].target.identity} has to be made",
-            )
-            for n in verdict.needs
-        )
-        if current is None:
-            kind = ReasonKind.NOT_PUBLISHED if verdict.reuse else ReasonKind.MISSING
-            return (Reason(kind, "", f"{verdict.target.identity}: {kind}"), *pending)
-        reasons = []
-        if current.recipe_version != verdict.recipe_version:
-            text = f"recipe version {current.recipe_version} -> {verdict.recipe_version}"
-            reasons.append(Reason(ReasonKind.OTHER_RECIPE, "", text))
-        old, new = current.process_params, verdict.parameters
-        reasons += [
-            Reason(ReasonKind.OTHER_PARAMETERS, "", f"{n}: {old.get(n)!r} -> {new.get(n)!r}")
-            for n in sorted({*old, *new})
-            if old.get(n) != new.get(n)
-        ]
-        reasons += [*self._input_differences(verdict, current), *pending]
-        if not reasons:
-            text = "the camera is described in another way"
-            reasons.append(Reason(ReasonKind.OTHER_PARAMETERS, "", text))
-        return tuple(reasons)
-
-    def _input_differences(self, verdict: Verdict, current: Product) -> list[Reason]:
-        rows = self._session.execute(
-            select(Lineage.role, Product)
-            .join(Product, Product.product_id == Lineage.progenitor_id)
-            .where(Lineage.product_id == current.product_id)
-        ).all()
-        before: dict[str, list[Product]] = {}
-        for role, product in rows:
-            before.setdefault(role, []).append(product)
-        cls = self._registry.target(verdict.target.class_name)
-        reasons: list[Reason] = []
-        for name, slot in cls.SLOTS.items():
-            now = verdict.inputs.get(name, [])
-            reasons += _compare(self._registry.classes, slot, before.get(name, []), now)
-        return reasons
-
-
-def _newcomer(slot: Slot, product: Product, gone: Sequence[Product]) -> Reason:
-    """Why a slot of many has a product that it had not: it is new, or another version."""
-    name = f"{product.class_name} object {product.product_id}"
-    for before in gone:
-        if product.target_id is not None and before.target_id == product.target_id:
-            text = f"{name} takes the place of object {before.product_id}"
-            return Reason(ReasonKind.PROGENITOR_REMADE, slot.name, text)
-    return Reason(ReasonKind.NEW_RAW_DATA, slot.name, f"{name} is new")
-
-
-def _compare(
-    classes: Mapping[str, type], slot: Slot, before: list[Product], now: list[Product]
-) -> list[Reason]:
-    """Reasons for which an input differs from what the product was made from."""
-    old, new = ({p.product_id: p for p in products} for products in (before, now))
-    gone = [p for number, p in old.items() if number not in new]
-    come = [p for number, p in new.items() if number not in old]
-    reasons = [
-        Reason(
-            ReasonKind.PROGENITOR_INVALIDATED,
-            slot.name,
-            f"{p.class_name} object {p.product_id} {unfit(classes, p)}",
-        )
-        for p in gone
-        if not usable(p)
-    ]
-    if slot.many:
-        reasons += [_newcomer(slot, p, gone) for p in come]
-    elif come:
-        p = come[0]
-        remade = any(g.target_id == p.target_id for g in gone)
-        kind = ReasonKind.PROGENITOR_REMADE if remade else ReasonKind.BETTER_CALIBRATION
-        if not remade or gone[0].content_hash != p.content_hash:
-            text = f"{p.class_name} object {p.product_id} takes the place of "
-            text += f"object {gone[0].product_id}" if gone else "none"
-            reasons.append(Reason(kind, slot.name, text))
-    return reasons
+    def _current(self, target: Target) -> Product | None:
+        """What is published of a target."""
+        return None if target.product_id is None else self._filler.product(target.product_id)

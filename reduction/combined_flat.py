@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
-__all__ = ["FLATNESS_DIFFERS_FROM_PREVIOUS", "NOT_FLAT", "CombinedFlat", "combined_flat"]
+__all__ = ["CombinedFlat", "combined_flat"]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reduction.attributes import attribute, imstat
-from reduction.comparison import differs
+from reduction.combining import Combining
 from reduction.corrected import corrected, dark_signal, measured_gain
 from reduction.depends import calibration
+from reduction.flatness import Flatness, FlatTarget
 from reduction.frame_stack import FrameStack
-from reduction.parameters import from_chip, parameter
-from reduction.quality import QualityFlags
+from reduction.parameters import parameter
 from reduction.steps.flat import combine_flats
 from reduction.steps.statistics import image_statistics, median_level, sub_window_statistics
-from reduction.target import Anchor, CalibrationTarget, Made
+from reduction.target import Made
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from reduction.target import Inputs, Progenitor
 
-NOT_FLAT: Final = (
-    1,
-    "the medians of 32 sub-windows spread more than MAXIMUM_SUBWIN_FLATNESS",
-)
-"""Bit and sentence that both have."""
 
-FLATNESS_DIFFERS_FROM_PREVIOUS: Final = (
-    2,
-    "that spread differs from the previous flat's by more than MAXIMUM_SUBWIN_DIFF",
-)
-"""Bit and sentence that both have."""
-
-
-class CombinedFlat(CalibrationTarget):
+class CombinedFlat(FlatTarget):
     """Mean of a night's raw flats of one kind and filter, of median 1."""
-
-    ANCHOR = Anchor.NIGHT_AND_FILTER
 
     bias = calibration("BiasFrame")
     read_noise = calibration("ReadNoise")
@@ -60,47 +46,16 @@ class CombinedFlat(CalibrationTarget):
     )
 
     @dataclass(frozen=True, slots=True)
-    class Parameters:
+    class Parameters(Combining, Flatness):
         """Astro-WISE's names."""
 
-        SIGMA_CLIP: float = parameter(
-            5.0,
-            "values further than this from the median of a pixel are left out",
-            unit="sigma",
-            above=0.0,
-        )
-        GAIN: float = parameter(
-            from_chip("gain"), "gain where none was measured", unit="electron/adu", above=0.0
-        )
+        SIGMA_CLIP: float = 5.0
         MIN_FLAT_MEAN: float = parameter(
             1000.0, "flats with a lower level are left out", unit="adu", at_least=0.0
         )
         MAX_FLAT_MEAN: float = parameter(
             60000.0, "flats with a higher level are left out", unit="adu", above=0.0
         )
-        MAXIMUM_SUBWIN_FLATNESS: float = parameter(
-            1.0, "largest difference between levels of sub-windows", at_least=0.0
-        )
-        MAXIMUM_SUBWIN_DIFF: float = parameter(
-            0.2, "largest change from before of the difference of sub-windows", at_least=0.0
-        )
-
-    class Flags(QualityFlags):
-        """What can be wrong with a flat."""
-
-        NOT_FLAT = NOT_FLAT
-        FLATNESS_DIFFERS_FROM_PREVIOUS = FLATNESS_DIFFERS_FROM_PREVIOUS
-
-    def verify(self, made: Made, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
-        """Compare the flatness with its limit."""
-        far = made.attributes["flatness"] > parameters.MAXIMUM_SUBWIN_FLATNESS
-        return int(self.Flags.NOT_FLAT) if far else 0
-
-    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
-        """Compare the flatness with the previous version's."""
-        flatness, limit = made.attributes["flatness"], parameters.MAXIMUM_SUBWIN_DIFF
-        changed = differs(previous, "flatness", flatness, limit)
-        return int(self.Flags.FLATNESS_DIFFERS_FROM_PREVIOUS) if changed else 0
 
 
 def combined_flat(
@@ -135,6 +90,7 @@ def combined_flat(
     usable, medians = FrameStack(inputs.scratch, len(frames)), []
     for raw in frames:
         image = corrected(raw, method=inputs.bias["overscan_correction"])
+        raw.forget()
         signal = dark_signal(inputs.dark, raw)
         if signal is not None:
             image -= signal

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
+from reduction.batches import batched
 from reduction.fields import field_spec
-from reduction.fill import batched
 from reduction.instruments.composite import whole
 from schemas.tables import Target
 

@@ -68,9 +68,10 @@ def find_dataset(
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {_COLUMNS} FROM vo.dataset d "  # noqa: S608  # constant columns
-            "JOIN vo.published u USING (product_id) WHERE dataset_id = %s",
-            (dataset_id,),
+            f"SELECT {_COLUMNS} FROM vo.dataset d WHERE d.dataset_id = %s "  # noqa: S608  # constant columns
+            "AND d.product_id = ANY (SELECT u.product_id FROM vo.published u "
+            "JOIN vo.target t USING (target_id) WHERE t.dataset_id = %s)",
+            (dataset_id, dataset_id),
         )
         row = cursor.fetchone()
     if row is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 __all__ = [
     "Frame",
     "apart",
-    "declare_again",
+    "declare_frames",
     "declare_in_field",
     "declare_target",
     "hold_fields",
@@ -18,19 +18,21 @@ __all__ = [
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Double, cast, func, select
+from sqlalchemy import Double, bindparam, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from reduction.batches import batched
 from reduction.events import mark_suspect, mark_users_of_calibration
 from reduction.frame_keys import file_stem
 from reduction.select import angle
 from reduction.target import Anchor
+from reduction.validity import validity_of
 from schemas.tables import File, Product, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -40,8 +42,12 @@ if TYPE_CHECKING:
     from reduction.registry import Registry
     from reduction.target import ProcessTarget
 
-_DEFAULT_VALIDITY = (0.5, 0.5)
 _FIELDS_LOCK = 7230128
+_REACH: Final = (
+    update(Target.__table__)  # type: ignore[arg-type]  # a table
+    .where(Target.identity == bindparam("known_as"))
+    .values(radius=bindparam("reach"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,25 +113,10 @@ def hold_fields(session: Session, *, alone: bool) -> None:
 
 
 def declare_target(
-    archive: Archive,
-    session: Session,
-    cls: type[ProcessTarget],
-    frame: Frame,
-    field: tuple[int, FieldSpec] | None = None,
-) -> bool:
-    """Bring the target of a class that a raw frame belongs to into being.
-
-    Parameters
-    ----------
-    field
-        Number and declaration of the field, for classes made per field.
-
-    Returns
-    -------
-    bool
-        Whether there was none.
-    """
-    values = _values(archive, cls, frame, field)
+    archive: Archive, session: Session, cls: type[ProcessTarget], frame: Frame
+) -> None:
+    """Bring the target of a class, not of a field's, that a raw frame belongs to into being."""
+    values = _values(archive, cls, frame, None)
     statement = (
         upsert(Target)
         .values(**values)
@@ -133,67 +124,113 @@ def declare_target(
         .returning(Target)
     )
     target = session.scalars(statement).one_or_none()
-    if cls.ANCHOR.per_field:
-        return target is not None
-    moment, valid = values["moment"], (values["validity_start"], values["validity_end"])
     if target is not None:
+        valid = values["validity_start"], values["validity_end"]
         mark_users_of_calibration(session, archive.registry, target, valid)
-        return True
+        return
     target = session.scalars(
         select(Target).where(Target.identity == values["identity"]).with_for_update(key_share=True)
     ).one()
-    if moment < target.moment:
-        # its set begins earlier than was known: the order in which files come must not matter
-        before, after = _validity(archive.registry, cls, frame.raw.instrument)
-        was = (target.validity_start or valid[0], target.validity_end or valid[1])
-        if was == (target.moment - before, target.moment + after):
-            target.validity_start, target.validity_end = valid
+    _bring_up_to_date(archive.registry, session, cls, target, values)
+
+
+def _bring_up_to_date(
+    registry: Registry,
+    session: Session,
+    cls: type[ProcessTarget],
+    target: Target,
+    values: Mapping[str, Any],
+) -> None:
+    """Let a target follow the earliest of its frames, and its camera as it is described now.
+
+    The order in which files come must not matter. A validity that a person changed stays.
+    """
+    moment = min(values["moment"], target.moment)
+    before, after = validity_of(registry, cls.__name__, target.instrument)
+    valid = (moment - before, moment + after)
+    was = (target.validity_start, target.validity_end)
+    if was != valid or moment < target.moment:
         target.moment = moment
+        if not target.validity_edited:
+            target.validity_start, target.validity_end = valid
         session.flush()
-        mark_users_of_calibration(session, archive.registry, target, was, valid)
+        now = (target.validity_start or valid[0], target.validity_end or valid[1])
+        then = (was[0] or now[0], was[1] or now[1])
+        mark_users_of_calibration(session, registry, target, then, now)
     if cls.ANCHOR.per_frame and target.radius != values["radius"]:
         target.radius = values["radius"]  # the camera's scale or pointing error is another one
-    return False
 
 
-def declare_again(
-    archive: Archive, session: Session, classes: Collection[type[ProcessTarget]]
-) -> dict[str, int]:
-    """Bring the targets of classes into being that frames taken before them make possible.
+def declare_frames(
+    archive: Archive,
+    session: Session,
+    raws: Iterable[Any],
+    wanted: Mapping[str, Sequence[type[ProcessTarget]]],
+) -> Counter[str]:
+    """Bring the targets into being that some frames of before make possible, all at once.
 
-    Frames of cameras that this installation no longer knows are left as they are.
+    Those that are there follow the earliest of their frames and the camera's reach, as with a
+    frame that comes.
+
+    Parameters
+    ----------
+    raws
+        Raw frames and the checksums of their files.
+    wanted
+        Classes made of nights and frames, by camera.
 
     Returns
     -------
-    dict
-        Number of new targets by class name. What uses them is suspect.
+    Counter
+        Number of new targets by class. What uses them is for the caller to mark.
     """
-    hold_fields(session, alone=True)
-    single = [cls for cls in classes if not cls.ANCHOR.per_field]
-    wanted = sorted({name for cls in single for name in cls.ANCHOR_CLASSES})
-    found: Counter[str] = Counter()
-    raws = session.execute(
-        select(Product, File.sha256)
-        .join(File, File.file_id == Product.file_id)
-        .where(
-            Product.class_name.in_(wanted),
-            Product.target_id.is_(None),
-            Product.instrument.in_(sorted(archive.registry.instruments)),
-        )
-        .order_by(Product.moment, Product.product_id)
-        .execution_options(yield_per=1000)
+    frames = [Frame.of(archive.registry, raw, sha256) for raw, sha256 in raws]
+    pairs = [
+        (cls, frame)
+        for frame in frames
+        for cls in wanted[frame.raw.instrument]
+        if frame.raw.class_name in cls.ANCHOR_CLASSES
+    ]
+    values = [_values(archive, cls, frame, None) for cls, frame in pairs]
+    there = _there(session, values)
+    reaching = []
+    for (cls, frame), own in zip(pairs, values, strict=True):
+        known = there.get(own["identity"])
+        if known is None:
+            continue
+        if own["moment"] < known.moment:
+            declare_target(archive, session, cls, frame)
+        elif own["radius"] != known.radius:
+            reaching.append({"known_as": own["identity"], "reach": own["radius"]})
+    if reaching:
+        session.connection().execute(_REACH, reaching)
+    return _enter(session, [own for own in values if own["identity"] not in there])
+
+
+def _there(session: Session, values: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Moment and radius of those targets that are there, by identity."""
+    found: dict[str, Any] = {}
+    for part in batched(sorted({own["identity"] for own in values})):
+        query = select(Target.identity, Target.moment, Target.radius)
+        for row in session.execute(query.where(Target.identity.in_(part))):
+            found[row.identity] = row
+    return found
+
+
+def _enter(session: Session, values: Sequence[dict[str, Any]]) -> Counter[str]:
+    """Enter targets, each with the earliest of its frames; number of those that are new."""
+    earliest: dict[str, dict[str, Any]] = {}
+    for own in sorted(values, key=lambda own: own["moment"]):
+        earliest.setdefault(own["identity"], own)
+    statement = (
+        upsert(Target)
+        .on_conflict_do_nothing(index_elements=[Target.identity])
+        .returning(Target.class_name)
     )
-    for raw, sha256 in raws:
-        frame = Frame.of(archive.registry, raw, sha256)
-        for cls in single:
-            if raw.class_name in cls.ANCHOR_CLASSES:
-                found[cls.__name__] += declare_target(archive, session, cls, frame)
-    for cls in single:
-        if found[cls.__name__]:
-            for user in archive.registry.users_of(cls.__name__):
-                numbers = select(Target.target_id).where(Target.class_name == user.__name__)
-                mark_suspect(session, session.scalars(numbers).all())
-    return {name: number for name, number in found.items() if number}
+    found: Counter[str] = Counter()
+    for part in batched(earliest.values()):
+        found.update(session.scalars(statement, list(part)).all())
+    return found
 
 
 def declare_in_field(
@@ -205,15 +242,18 @@ def declare_in_field(
 ) -> None:
     """Bring the targets of a field that some raw science frames make possible into being."""
     classes = [cls for cls in archive.registry.targets() if cls.ANCHOR.per_field]
+    raws = list(frames)
     files: dict[int | None, str] = {}
-    new: set[str] = set()
-    for raw in frames:
-        if raw.file_id not in files:
-            files[raw.file_id] = session.get_one(File, raw.file_id).sha256
-        frame = Frame.of(archive.registry, raw, files[raw.file_id])
-        for cls in classes:
-            if declare_target(archive, session, cls, frame, (number, spec)):
-                new.add(cls.__name__)
+    for part in batched(sorted({raw.file_id for raw in raws if raw.file_id is not None})):
+        query = select(File.file_id, File.sha256).where(File.file_id.in_(part))
+        files |= {row.file_id: row.sha256 for row in session.execute(query)}
+    values = [
+        _values(archive, cls, Frame.of(archive.registry, raw, files[raw.file_id]), (number, spec))
+        for raw in raws
+        for cls in classes
+    ]
+    there = _there(session, values)
+    new = _enter(session, [own for own in values if own["identity"] not in there])
     users = {user.__name__ for name in new for user in archive.registry.users_of(name)}
     numbers = select(Target.target_id).where(
         Target.field_id == number, Target.class_name.in_(users)
@@ -250,12 +290,6 @@ def raw_frames_of(session: Session, registry: Registry, spec: FieldSpec) -> Sequ
     ]
 
 
-def _validity(
-    registry: Registry, cls: type[ProcessTarget], instrument: str
-) -> tuple[float, float]:
-    return registry.instruments[instrument].validity.get(cls.__name__, _DEFAULT_VALIDITY)
-
-
 def _values(
     archive: Archive,
     cls: type[ProcessTarget],
@@ -265,7 +299,7 @@ def _values(
     """Columns of the target."""
     raw, anchor = frame.raw, cls.ANCHOR
     moment = raw.moment or 0.0
-    before, after = _validity(archive.registry, cls, raw.instrument)
+    before, after = validity_of(archive.registry, cls.__name__, raw.instrument)
     values: dict[str, Any] = {
         "class_name": cls.__name__,
         "instrument": raw.instrument,

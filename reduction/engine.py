@@ -9,6 +9,7 @@ import threading
 import time
 from asyncio import CancelledError as AsyncCancelledError
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from reduction.make import give_up, make_target
@@ -21,6 +22,7 @@ from schemas.errors import (
     NotMadeYetError,
     StorageError,
     TransientError,
+    UnreadableError,
     VOError,
 )
 
@@ -98,11 +100,17 @@ class InlineEngine:
 
         def work() -> list[Outcome]:
             """Make step after step."""
-            outcomes = []
+            outcomes, unreadable = [], []
             for step in plan.steps:
-                outcomes.append(make_target(self._archive, step.target_id))
+                try:
+                    outcomes.append(make_target(self._archive, step.target_id))
+                except UnreadableError as error:  # the rest of the night goes on
+                    unreadable.append(error)
+                    continue
                 if progress is not None:
                     progress(outcomes[-1])
+            if unreadable:
+                raise unreadable[0]
             return outcomes
 
         future = self._pool.submit(work)
@@ -162,7 +170,7 @@ class DaskEngine:
                 pure=False,
             )
             if progress is not None:
-                futures[step.target_id].add_done_callback(lambda f: progress(f.result()))
+                futures[step.target_id].add_done_callback(partial(_tell, progress))
         for future in futures.values():
             distributed.fire_and_forget(future)
         try:
@@ -234,6 +242,12 @@ class DaskEngine:
             client.close(timeout=1)
 
 
+def _tell(progress: Callable[[Outcome], None], future: distributed.Future[Outcome]) -> None:
+    """Say that a step is done; one whose worker died has no outcome, and is tried again."""
+    if future.status == "finished":
+        progress(future.result())
+
+
 def make_step(target_id: int, needs: list[Outcome]) -> Outcome:
     """Make one target on a worker; ``needs`` only orders the steps.
 
@@ -259,7 +273,8 @@ def _error_of(outcome: Outcome) -> VOError:
     if issubclass(kind, TransientError):
         transient: VOError = kind(outcome.message)
         return transient
-    return StorageError(outcome.message) if kind is StorageError else FatalError(outcome.message)
+    of_files = issubclass(kind, StorageError)
+    return kind(outcome.message) if of_files else FatalError(outcome.message)
 
 
 def _not_yet(plan: Plan) -> NotMadeYetError:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 __all__ = [
     "mark_suspect",
+    "mark_users_between",
     "mark_users_of_calibration",
     "mark_users_of_catalogue",
     "mark_users_of_raw",
 ]
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 
 from reduction.depends import SlotKind
 from reduction.select import angle
-from schemas.tables import Field, Target
+from schemas.tables import Field, ReferenceSource, Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
     from reduction.registry import Registry
     from schemas.tables import Product
+
+#: Degrees by which an angle may be too small for rounding.
+_ROUNDING: Final = 1e-6
 
 
 def mark_suspect(session: Session, seeds: Sequence[int]) -> int:
@@ -116,14 +120,7 @@ def mark_users_of_calibration(
     ranges
         Validity before and after, MJD.
     """
-    users = [
-        target.__name__
-        for target in registry.users_of(calibration.class_name)
-        if any(
-            slot.kind is SlotKind.CALIBRATION and calibration.class_name in slot.classes
-            for slot in target.SLOTS.values()
-        )
-    ]
+    users = _takers(registry, calibration.class_name)
     seeds = {calibration.target_id}
     for start, end in ranges:
         query = select(Target.target_id).where(
@@ -140,38 +137,75 @@ def mark_users_of_calibration(
     return mark_suspect(session, sorted(seeds))
 
 
-def mark_users_of_catalogue(
+def mark_users_between(
     session: Session,
     registry: Registry,
-    ra: np.ndarray[tuple[int], np.dtype[np.float64]],
-    dec: np.ndarray[tuple[int], np.dtype[np.float64]],
+    class_name: str,
+    instrument: str,
+    within: tuple[float, float],
 ) -> int:
+    """The validity of many calibrations changed: mark what takes one of the class in a time.
+
+    Parameters
+    ----------
+    class_name, instrument
+        Of the calibrations.
+    within
+        First and last moment for which any of them holds or held, MJD.
+    """
+    seeds = session.scalars(
+        select(Target.target_id).where(
+            Target.class_name.in_(_takers(registry, class_name)),
+            Target.instrument == instrument,
+            Target.moment.between(*within),
+        )
+    )
+    return mark_suspect(session, seeds.all())
+
+
+def _takers(registry: Registry, class_name: str) -> list[str]:
+    """Names of the classes that take one of a class by the selection rule."""
+    return [
+        target.__name__
+        for target in registry.users_of(class_name)
+        if any(
+            slot.kind is SlotKind.CALIBRATION and class_name in slot.classes
+            for slot in target.SLOTS.values()
+        )
+    ]
+
+
+def mark_users_of_catalogue(session: Session, registry: Registry, catalogue: int) -> int:
     """A reference catalogue came or was rejected: mark the frames in its bounding circle.
 
     Parameters
     ----------
-    ra, dec
-        Its stars, ICRS degrees, shape (n,).
+    catalogue
+        Number of the catalogue, whose stars are in the archive: they may be too many for memory.
     """
-    users = _with_slot(registry, SlotKind.REFERENCES)
-    phi, theta = np.radians(ra), np.radians(dec)
-    stars = np.stack([np.cos(theta) * np.cos(phi), np.cos(theta) * np.sin(phi), np.sin(theta)])
-    centre = stars.mean(axis=1)
-    norm = float(np.linalg.norm(centre))
-    rows = session.execute(
-        select(Target.target_id, Target.ra, Target.dec, Target.radius).where(
-            Target.class_name.in_(users), Target.ra.is_not(None)
-        )
-    ).all()
-    if not rows:
-        return 0
-    seeds = [row.target_id for row in rows]
-    if norm > 0:
-        centre = centre / norm
-        reach = np.degrees(np.arccos(np.clip(centre @ stars, -1, 1))).max()
-        phi, theta = (np.radians([getattr(r, n) for r in rows]) for n in ("ra", "dec"))
-        cosine = np.cos(theta) * (centre[0] * np.cos(phi) + centre[1] * np.sin(phi))
-        apart = np.degrees(np.arccos(np.clip(cosine + centre[2] * np.sin(theta), -1, 1)))
-        near = apart <= reach + np.array([r.radius for r in rows])
-        seeds = [seed for seed, flag in zip(seeds, near, strict=True) if flag]
-    return mark_suspect(session, seeds)
+    query = select(Target.target_id).where(
+        Target.class_name.in_(_with_slot(registry, SlotKind.REFERENCES)), Target.ra.is_not(None)
+    )
+    circle = _bounding_circle(session, catalogue)
+    if circle is not None:
+        ra, dec, radius = circle
+        query = query.where(angle(Target.ra, Target.dec, ra, dec) <= radius + Target.radius)
+    return mark_suspect(session, session.scalars(query).all())
+
+
+def _bounding_circle(session: Session, catalogue: int) -> tuple[float, float, float] | None:
+    """Circle about a catalogue's stars, degrees; None where they are all around the sky."""
+    of_it = ReferenceSource.product_id == catalogue
+    ra, dec = ReferenceSource.ra, ReferenceSource.dec
+    x, y, z = session.execute(
+        select(
+            func.avg(func.cosd(dec) * func.cosd(ra)),
+            func.avg(func.cosd(dec) * func.sind(ra)),
+            func.avg(func.sind(dec)),
+        ).where(of_it)
+    ).one()
+    if x is None or math.hypot(x, y, z) == 0:
+        return None
+    centre = math.degrees(math.atan2(y, x)) % 360.0, math.degrees(math.atan2(z, math.hypot(x, y)))
+    reach = session.scalar(select(func.max(angle(ra, dec, *centre))).where(of_it)) or 0.0
+    return *centre, reach + _ROUNDING

@@ -63,17 +63,15 @@ def examine(archive: Archive, target_ids: Iterable[int]) -> tuple[Plan, dict[int
 
 def _write(archive: Archive, verdicts: Iterable[Verdict]) -> None:
     """Write down what was looked at: what is right, what cannot be made, why the rest is stale."""
-    looked = [v for v in verdicts if v.looked]
-    stale = [v for v in looked if v.kind is VerdictKind.STALE]
-    fresh = [v for v in looked if v.kind is VerdictKind.FRESH]
-    for start in range(0, len(fresh), _BATCH):
-        with archive.transaction() as session:
-            settle_fresh(session, fresh[start : start + _BATCH])
-    for verdict in looked:
-        if verdict.kind is VerdictKind.UNMAKEABLE:
+    by_kind: dict[VerdictKind, list[Verdict]] = {kind: [] for kind in VerdictKind}
+    for verdict in verdicts:  # what others rest on before them, also from part to part
+        if verdict.looked:
+            by_kind[verdict.kind].append(verdict)
+    for kind, write in (
+        (VerdictKind.FRESH, settle_fresh),
+        (VerdictKind.UNMAKEABLE, settle),
+        (VerdictKind.STALE, note_reasons),
+    ):
+        for start in range(0, len(by_kind[kind]), _BATCH):
             with archive.transaction() as session:
-                settle(session, verdict)
-    if stale:
-        with archive.transaction() as session:
-            for verdict in sorted(stale, key=lambda v: v.target.target_id):
-                note_reasons(session, verdict)
+                write(session, by_kind[kind][start : start + _BATCH])

@@ -21,14 +21,14 @@ __all__ = [
 import math
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from sqlalchemy import select
 
 from reduction.declare import apart, declare_in_field, hold_fields, raw_frames_of
-from reduction.edits import enter_edit
 from reduction.events import mark_suspect
-from reduction.parameters import check_parameters
+from reduction.parameters import check_parameters, stored_values
+from reduction.recorded import enter_edit
 from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Field, Target
 
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
 _LARGEST_RADIUS: Final = 10.0
+#: Pixels of a grid's side: an image of more is beyond 2 GB compressed, which FITS cannot hold.
+_LARGEST_GRID: Final = 48_000
 _EVER: Final = (-1e6, 1e7)
 
 
@@ -69,6 +71,9 @@ class FieldSpec:
         False once it was closed.
     """
 
+    #: Names of what a product's identity depends on.
+    IDENTITY: ClassVar[tuple[str, ...]] = ("ra", "dec", "radius", "pixel_scale", "name")
+
     name: str
     ra: float
     dec: float
@@ -91,9 +96,17 @@ class FieldSpec:
         side = math.ceil(2.0 * self.radius * 3600.0 / self.pixel_scale)
         return side, side
 
+    def own(self, class_name: str) -> dict[str, Any] | None:
+        """The field's own process parameters of a class; None where what is stored is none."""
+        by_class = stored_values(self.parameters)
+        return None if by_class is None else stored_values(by_class.get(class_name, {}))
+
     def as_json(self) -> list[Any]:
-        """What of the field a product's identity depends on: the grid, not the name."""
-        return [self.ra, self.dec, self.radius, self.pixel_scale]
+        """What of the field a product's identity depends on: the grid, and its name.
+
+        Coadds say the name in their headers, and are found by it.
+        """
+        return [getattr(self, name) for name in self.IDENTITY]
 
 
 def declare_field(archive: Archive, spec: FieldSpec, *, why: str = "", who: str = "") -> FieldSpec:
@@ -124,16 +137,15 @@ def declare_field(archive: Archive, spec: FieldSpec, *, why: str = "", who: str 
         cameras = [archive.registry.instruments[name] for name in found]
         scale = spec.pixel_scale or min(camera.pixel_scale for camera in cameras)
         whole = replace(spec, instruments=found, pixel_scale=scale)
+        if max(whole.shape) > _LARGEST_GRID:
+            said = f"{scale:g} arcsec: {whole.shape[0]} pixels to a side"
+            raise ParameterError("pixel_scale", said, f"{_LARGEST_GRID} at most")
         row = session.scalars(select(Field).where(Field.name == spec.name)).one_or_none()
         if row is not None:
-            if _spec(row) != whole:
-                raise ParameterError(
-                    "field", spec.name, "a new name: a field of this name is known, and differs"
-                )
-            if row.is_valid < 1:
-                raise ParameterError("field", spec.name, "a new name: this field was closed")
-            declare_in_field(archive, session, row.field_id, whole, frames)
-            return whole
+            known = _as_known(row, spec)
+            own = [raw for raw in frames if raw.instrument in known.instruments]
+            declare_in_field(archive, session, row.field_id, known, own)
+            return known
         row = _row(whole)
         session.add(row)
         session.flush()
@@ -145,6 +157,28 @@ def declare_field(archive: Archive, spec: FieldSpec, *, why: str = "", who: str 
         return whole
 
     return archive.transact(work)
+
+
+def _as_known(row: Field, spec: FieldSpec) -> FieldSpec:
+    """A field of the archive; what a declaration of the same name leaves open is as it is there.
+
+    Raises
+    ------
+    ParameterError
+        If the declaration says anything else, or the field was closed.
+    """
+    known = _spec(row)
+    said = replace(
+        spec,
+        instruments=spec.instruments or known.instruments,
+        pixel_scale=spec.pixel_scale or known.pixel_scale,
+    )
+    if said != known:
+        expected = "a new name: a field of this name is known, and differs"
+        raise ParameterError("field", spec.name, expected)
+    if not known.is_open:
+        raise ParameterError("field", spec.name, "a new name: this field was closed")
+    return known
 
 
 def close_field(archive: Archive, name: str, *, why: str, who: str = "") -> int:

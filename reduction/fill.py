@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["Filled", "Filler", "batched", "is_composite"]
+__all__ = ["Filled", "Filler", "is_composite"]
 
 import math
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from reduction.batches import batched
 from reduction.depends import Slot, SlotKind
 from reduction.fields import band_filters, field_spec
 from reduction.quality import unfit
@@ -20,6 +20,7 @@ from reduction.select import (
     field_target,
     frames_of_field,
     frames_of_night,
+    place_of,
     raw_products,
     reference_catalogues,
     targets_of_raws,
@@ -29,12 +30,13 @@ from reduction.verdicts import VerdictKind
 from schemas.tables import Product, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
     from reduction.fields import FieldSpec
     from reduction.registry import Registry
+    from reduction.select import Place
     from reduction.verdicts import Verdict
 
 
@@ -64,7 +66,7 @@ class Filled:
 
 
 class Filler:
-    """Fills slots; asks for the verdict on each candidate.
+    """Fills slots; asks for the verdicts on candidates.
 
     What many targets have in common is looked up once: the calibrations of a day, the catalogues
     of a place, the targets and products of frames that are looked at together.
@@ -73,18 +75,23 @@ class Filler:
     ----------
     session, registry
         As the examiner's.
-    verdict
-        Of a target.
+    reach
+        Gives the verdicts on some targets, in their order.
     """
 
     def __init__(
-        self, session: Session, registry: Registry, verdict: Callable[[Target], Verdict]
+        self,
+        session: Session,
+        registry: Registry,
+        reach: Callable[[Sequence[Target]], Sequence[Verdict]],
     ) -> None:
-        self._session, self._registry, self._verdict = session, registry, verdict
+        self._session, self._registry, self._reach = session, registry, reach
+        self._order = _in_order(registry)
         self._products: dict[int, Product] = {}
         self._of_raw: dict[int, dict[str, Target]] = {}
         self._of_day: dict[tuple[str, str, str, str | None, int], Sequence[Target]] = {}
-        self._catalogues: dict[tuple[float | None, ...], list[Product]] = {}
+        self._catalogues: dict[Place, list[Product]] = {}
+        self._in_fields: dict[tuple[tuple[str, ...], int | None, str], Target | None] = {}
         self._fields: dict[int, FieldSpec] = {}
         self._ways = {
             SlotKind.RAW_FRAMES: self._raw_frames,
@@ -110,6 +117,57 @@ class Filler:
         for part in batched(missing):
             found = self._session.scalars(select(Product).where(Product.product_id.in_(part)))
             self._products |= {product.product_id: product for product in found}
+
+    def levels(
+        self, targets: Sequence[Target], is_open: Callable[[Target], bool]
+    ) -> Iterator[list[Target]]:
+        """Some targets, and before them those of the same frames that they are made of.
+
+        Each class by itself, what is made of others after them; what all targets of a class ask
+        for is fetched in a few statements.
+
+        Parameters
+        ----------
+        targets
+            That are looked at together.
+        is_open
+            Whether a target has to be examined; what others are made of counts for these alone.
+        """
+        self.look_up(targets)
+        by_class: dict[str, dict[int, Target]] = {}
+        for target in targets:
+            by_class.setdefault(target.class_name, {})[target.target_id] = target
+        for name in reversed(self._order):
+            for target in filter(is_open, list(by_class.get(name, {}).values())):
+                for own in self._same_frame(target):
+                    by_class.setdefault(own.class_name, {})[own.target_id] = own
+        for name in self._order:
+            if name in by_class:
+                level = list(by_class[name].values())
+                self._look_up_catalogues([target for target in level if is_open(target)])
+                yield level
+
+    def _same_frame(self, target: Target) -> Iterator[Target]:
+        """Targets of a target's raw frame that it is made of."""
+        if target.raw_id is None or self._registry.missing(target.instrument):
+            return
+        for slot in self._registry.target(target.class_name).SLOTS.values():
+            wanted = not slot.when or self._wants(target, slot.when)
+            if slot.kind is SlotKind.OF_FRAME and wanted and not slot.unless:
+                found = self._own(target, slot)
+                if found is not None:
+                    yield found
+
+    def _look_up_catalogues(self, targets: Sequence[Target]) -> None:
+        """Fetch the reference catalogues of the places of targets that take them."""
+        places = {
+            place
+            for target in targets
+            for slot in self._registry.target(target.class_name).SLOTS.values()
+            if slot.kind is SlotKind.REFERENCES and (place := place_of(target)) is not None
+        }
+        for part in batched(sorted(places - self._catalogues.keys())):
+            self._catalogues |= reference_catalogues(self._session, part)
 
     def product(self, number: int | None) -> Product:
         """A product, remembered."""
@@ -163,9 +221,10 @@ class Filler:
 
     def _references(self, target: Target, slot: Slot) -> Filled:
         del slot
-        place = (target.ra, target.dec, target.radius)
-        if place not in self._catalogues:
-            self._catalogues[place] = list(reference_catalogues(self._session, target))
+        place = place_of(target)
+        if place is None:
+            return Filled()
+        self._look_up_catalogues([target])
         return Filled(list(self._catalogues[place]))
 
     def _frames_of_night(self, target: Target, slot: Slot) -> Filled:
@@ -182,11 +241,15 @@ class Filler:
     def _of_frame(self, target: Target, slot: Slot) -> Filled:
         if target.raw_id not in self._of_raw:
             self.look_up([target])
-        own = self._of_raw.get(target.raw_id or 0, {})
-        found = next((own[name] for name in slot.classes if name in own), None)
+        found = self._own(target, slot)
         if found is None:
             return Filled(failure=f"there is no {' or '.join(slot.classes)} of this raw frame")
         return self._first_good([found], slot)
+
+    def _own(self, target: Target, slot: Slot) -> Target | None:
+        """The target of a slot's class that belongs to a target's raw frame, of those known."""
+        own = self._of_raw.get(target.raw_id or 0, {})
+        return next((own[name] for name in slot.classes if name in own), None)
 
     def _calibration(self, target: Target, slot: Slot) -> Filled:
         candidates: list[Target] = []
@@ -225,7 +288,10 @@ class Filler:
         if target.raw_id is not None:
             known = self._registry.camera(target.instrument).bands.get(target.filter)
             band = target.filter if known is None else known.standard
-        found = field_target(self._session, target, slot, band if anchor.by_filter else "")
+        key = (slot.classes, target.field_id, band if anchor.by_filter else "")
+        if key not in self._in_fields:
+            self._in_fields[key] = field_target(self._session, target, slot, key[-1])
+        found = self._in_fields[key]
         if found is None:
             return Filled(failure=f"there is no {' or '.join(slot.classes)} of this field")
         return self._first_good([found], slot)
@@ -233,10 +299,8 @@ class Filler:
     def _all_good(self, candidates: Sequence[Target]) -> Filled:
         """All that can be made and are fit to be used; the others are left out."""
         filled = Filled()
-        self.look_up(candidates)
-        for candidate in candidates:
+        for candidate, verdict in zip(candidates, self._reach(candidates), strict=True):
             filled.considered[candidate.target_id] = candidate.epoch
-            verdict = self._verdict(candidate)
             if verdict.kind is VerdictKind.STALE:
                 filled.pending.append(candidate.target_id)
             elif verdict.kind is VerdictKind.FRESH:
@@ -254,7 +318,7 @@ class Filler:
         refusals = []
         for candidate in candidates:
             filled.considered[candidate.target_id] = candidate.epoch
-            verdict = self._verdict(candidate)
+            (verdict,) = self._reach([candidate])
             if verdict.kind is VerdictKind.STALE:
                 filled.pending.append(candidate.target_id)
                 return filled
@@ -273,13 +337,23 @@ class Filler:
         return filled
 
 
-def batched(numbers: Iterable[int], size: int = 1000) -> Iterator[tuple[int, ...]]:
-    """Parts of a set of numbers, small enough for one statement each."""
-    rest = iter(numbers)
-    while part := tuple(islice(rest, size)):
-        yield part
-
-
 def is_composite(target: Target) -> bool:
     """Whether a target is of a whole field: its filters are those of the photometric system."""
     return target.field_id is not None and target.raw_id is None
+
+
+def _in_order(registry: Registry) -> list[str]:
+    """Names of all classes of targets, what is made of others after them."""
+    slots = {cls.__name__: cls.SLOTS.values() for cls in registry.targets()}
+    ordered: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        """Enter a class after what it is made of."""
+        for slot in slots.pop(name, ()):
+            for below in slot.classes:
+                visit(below)
+        ordered.setdefault(name)
+
+    for name in list(slots):
+        visit(name)
+    return list(ordered)

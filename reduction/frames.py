@@ -32,7 +32,7 @@ from reduction.scratch import Scratch
 from reduction.steps.blocks import release
 from reduction.steps.tile_noise import tile_noise
 from schemas.deferred import deferred
-from schemas.errors import StorageError
+from schemas.errors import UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,7 @@ def read_raw(path: Path, hdu: int) -> Array:
 
     Raises
     ------
-    StorageError
+    UnreadableError
         If the pixels cannot be read.
     """
     try:
@@ -92,11 +92,11 @@ def read_raw(path: Path, hdu: int) -> Array:
                 data = hdus[hdu].data
                 if data is None or data.ndim != 2:  # an image has two axes
                     message = f"{path.name}: HDU {hdu} holds no image"
-                    raise StorageError(message)
+                    raise UnreadableError(message)
                 return np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("="))
     except (OSError, ValueError, TypeError, IndexError) as error:
         message = f"{path.name}: the pixels of HDU {hdu} cannot be read ({error})"
-        raise StorageError(message) from error
+        raise UnreadableError(message) from error
 
 
 def write_images(
@@ -226,7 +226,7 @@ def read_images(path: Path, scratch: Scratch | None = None) -> dict[str, Array]:
 
     Raises
     ------
-    StorageError
+    UnreadableError
         If the file is not there or cannot be read.
     """
     try:
@@ -235,7 +235,7 @@ def read_images(path: Path, scratch: Scratch | None = None) -> dict[str, Array]:
             return {hdu.name: _pixels(hdu, room) for hdu in hdus[1:] if hdu.is_image}
     except OSError as error:
         message = f"{path.name}: the product cannot be read ({error})"
-        raise StorageError(message) from error
+        raise UnreadableError(message) from error
 
 
 def read_tables(path: Path) -> dict[str, Array]:
@@ -243,7 +243,7 @@ def read_tables(path: Path) -> dict[str, Array]:
 
     Raises
     ------
-    StorageError
+    UnreadableError
         As :func:`read_images`.
     """
     return dict(StoredTables(path))
@@ -286,7 +286,7 @@ class _Stored(Mapping[str, Array]):
             return fits.open(self._path, memmap=False, disable_image_compression=plain)
         except OSError as error:
             message = f"{self._path.name}: the product cannot be read ({error})"
-            raise StorageError(message) from error
+            raise UnreadableError(message) from error
 
     def _is_mine(self, hdu: Any) -> bool:  # noqa: ANN401  # an HDU of any kind
         raise NotImplementedError

@@ -6,7 +6,7 @@ on; a file that is there already is left as it is.
 
 from __future__ import annotations
 
-__all__ = ["IngestReport", "ingest_files", "ingest_references", "raw_files"]
+__all__ = ["IngestReport", "ingest_files", "raw_files", "register_file"]
 
 import datetime as dt
 import logging
@@ -15,32 +15,29 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.declare import Frame, declare_in_field, declare_target, hold_fields
-from reduction.events import mark_users_of_catalogue, mark_users_of_raw
+from reduction.events import mark_users_of_raw
 from reduction.fields import joined_fields
 from reduction.keys import hash_of
 from reduction.raw_quality import judge
-from reduction.reference import load_reference, media_type
 from reduction.storage import checksum
 from schemas.deferred import deferred
-from schemas.errors import IngestError
-from schemas.tables import File, Product, ReferenceSource
+from schemas.errors import BusyError, IngestError, VOError
+from schemas.tables import File, Product
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from astropy.io import fits
-    from numpy.typing import NDArray
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
     from reduction.instruments.base import FrameDescription, Instrument
     from reduction.raw_quality import RawQuality
-    from reduction.steps.reference import ReferenceTable
     from reduction.storage import StoredFile
 else:
     fits = deferred("astropy.io.fits")
@@ -104,13 +101,20 @@ def ingest_files(
         try:
             frames = _ingest_one(archive, path)
         except IngestError as error:
-            report.refused.append((path.name, error.what))
+            report.refused.append((_readable(path.name), error.what))
+        except BusyError as error:
+            report.refused.append((_readable(path.name), str(error)))
         else:
             report.ingested += frames > 0
             report.known += frames == 0
             report.frames += frames
         progress(path)
     return report
+
+
+def _readable(name: str) -> str:
+    """A file's name as text, also where it is none in UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _suffix(path: Path) -> str:
@@ -129,6 +133,27 @@ def _ingest_one(archive: Archive, path: Path) -> int:
     with archive.transaction() as session:
         if session.scalar(select(File.file_id).where(File.sha256 == digest)) is not None:
             return 0
+    instrument, descriptions = _understood(archive, path)
+    judged = [_judged(archive, instrument, description, path) for description in descriptions]
+    stored = archive.storage.copy_in(path, "raw", suffix, expected=digest)
+
+    def work(session: Session) -> int:
+        """Register the file and its frames in one transaction; how many."""
+        hold_fields(session, alone=False)
+        number = register_file(session, stored, path, "image/fits")
+        if number is None:
+            return 0
+        for description, quality in zip(descriptions, judged, strict=True):
+            _register_frame(
+                archive, session, instrument, description, quality, stored, number, path
+            )
+        return len(descriptions)
+
+    return archive.transact(work)
+
+
+def _understood(archive: Archive, path: Path) -> tuple[Instrument, list[FrameDescription]]:
+    """Camera of a file, and its frames; refused where the camera's module fails."""
     headers = _sound_headers(path)
     instrument = _recognise(archive, path, headers)
     try:
@@ -139,22 +164,43 @@ def _ingest_one(archive: Archive, path: Path) -> int:
         _LOG.exception("instrument failed", extra={"target": path.name})
         what = f"its headers cannot be understood as those of {instrument.name} ({error!r})"
         raise IngestError(path.name, what) from error
-    judged = [judge(archive, instrument, description, path) for description in descriptions]
-    stored = archive.storage.copy_in(path, "raw", suffix)
+    for description in descriptions:
+        _see_known(instrument, description, path)
+    return instrument, descriptions
 
-    def work(session: Session) -> int:
-        """Register the file and its frames in one transaction; how many."""
-        hold_fields(session, alone=False)
-        number = _register_file(session, stored, path, "image/fits")
-        if number is None:
-            return 0
-        for description, quality in zip(descriptions, judged, strict=True):
-            _register_frame(
-                archive, session, instrument, description, quality, stored, number, path
-            )
-        return len(descriptions)
 
-    return archive.transact(work)
+def _judged(
+    archive: Archive, instrument: Instrument, description: FrameDescription, path: Path
+) -> RawQuality:
+    """What a frame is found to be; refused where the constants of its chip cannot be used."""
+    try:
+        return judge(archive, instrument, description, path)
+    except IngestError:
+        raise
+    except VOError as error:
+        raise IngestError(path.name, str(error)) from error
+    except Exception as error:
+        _LOG.exception("instrument failed", extra={"target": path.name})
+        what = f"the module of {instrument.name} cannot judge it ({error!r})"
+        raise IngestError(path.name, what) from error
+
+
+def _see_known(instrument: Instrument, description: FrameDescription, path: Path) -> None:
+    """See that a camera's module describes a frame by a chip and a night that there are.
+
+    Raises
+    ------
+    IngestError
+        If it does not.
+    """
+    if description.chip not in instrument.chips:
+        known = ", ".join(instrument.chips)
+        raise IngestError(path.name, f"chip {description.chip!r}, expected one of {known}")
+    try:
+        dt.date.fromisoformat(description.night)
+    except ValueError as error:
+        what = f"night {description.night!r}, expected a date such as 2025-03-01"
+        raise IngestError(path.name, what) from error
 
 
 def _sound_headers(path: Path) -> list[fits.Header]:
@@ -184,24 +230,28 @@ def _sound_headers(path: Path) -> list[fits.Header]:
 
 def _recognise(archive: Archive, path: Path, headers: list[fits.Header]) -> Instrument:
     for instrument in archive.registry.instruments.values():
-        if any(instrument.recognises(header) for header in headers[:2]):
-            return instrument
+        try:
+            if any(instrument.recognises(header) for header in headers[:2]):
+                return instrument
+        except Exception as error:
+            _LOG.exception("instrument failed", extra={"target": path.name})
+            what = f"the module of {instrument.name} cannot say whether it is its own ({error!r})"
+            raise IngestError(path.name, what) from error
     found = next((h["INSTRUME"] for h in headers[:2] if "INSTRUME" in h), None)
     known = ", ".join(sorted(archive.registry.instruments))
     what = f"keyword INSTRUME is {found!r}; expected a frame of {known}"
     raise IngestError(path.name, what)
 
 
-def _register_file(
-    session: Session, stored: StoredFile, path: Path, media_type: str
-) -> int | None:
+def register_file(session: Session, stored: StoredFile, path: Path, media_type: str) -> int | None:
+    """Number of a file of the storage, entered now; None if it is there already."""
     statement = (
         upsert(File)
         .values(
             sha256=stored.sha256,
             size=stored.size,
             location=stored.location,
-            name=path.name,
+            name=_readable(path.name),
             media_type=media_type,
         )
         .on_conflict_do_nothing(index_elements=[File.sha256])
@@ -253,7 +303,7 @@ def _raw_attributes(description: FrameDescription, path: Path) -> dict[str, Any]
     overscan = description.overscan
     science = description.science
     return {
-        "name": path.name,
+        "name": _readable(path.name),
         "object": description.object,
         "exptime": description.exptime,
         "mjd_obs": description.mjd_obs,
@@ -264,105 +314,3 @@ def _raw_attributes(description: FrameDescription, path: Path) -> dict[str, Any]
         "overscan": overscan and [overscan.y0, overscan.y1, overscan.x0, overscan.x1],
         "wcs": dict(description.wcs),
     }
-
-
-def ingest_references(
-    archive: Archive, path: Path, name: str, columns: Mapping[str, str] | None = None
-) -> int:
-    """Take a reference catalogue into the archive.
-
-    Parameters
-    ----------
-    path
-        As :func:`reduction.reference.load_reference` reads it.
-    name
-        Name of the catalogue in the archive.
-    columns
-        The file's names of columns by ours, where they are not those that are usual.
-
-    Returns
-    -------
-    int
-        Number of stars; 0 if the file is there already, read with the same columns.
-
-    Raises
-    ------
-    IngestError
-        If the file cannot be read as a catalogue.
-    """
-    asked = dict(columns or {})
-    digest = checksum(path)
-    key = hash_of(["ReferenceCatalogue", digest, *([asked] if asked else [])])
-    with archive.transaction() as session:
-        if session.scalar(select(Product.product_id).where(Product.key == key)) is not None:
-            return 0
-        there = session.scalar(select(File.file_id).where(File.sha256 == digest))
-    table = load_reference(path, asked)
-    if there is None:
-        stored = archive.storage.copy_in(path, "reference", "".join(path.suffixes[-2:]))
-        form = media_type(path)
-
-    def work(session: Session) -> int:
-        """Register the file, if it is new, and its stars in one transaction; how many."""
-        number = _register_file(session, stored, path, form) if there is None else there
-        if number is None:  # somebody else was faster
-            number = session.scalars(select(File.file_id).where(File.sha256 == digest)).one()
-        catalogue = _register_catalogue(session, key, number, name, asked, len(table.ra))
-        if catalogue is None:
-            return 0
-        session.execute(insert(ReferenceSource), list(_star_rows(catalogue, table)))
-        mark_users_of_catalogue(session, archive.registry, table.ra, table.dec)
-        return len(table.ra)
-
-    return archive.transact(work)
-
-
-def _register_catalogue(
-    session: Session, key: str, file_number: int, name: str, asked: Mapping[str, str], n_stars: int
-) -> int | None:
-    """Number of a new catalogue; None if it is there."""
-    statement = (
-        upsert(Product)
-        .values(
-            class_name="ReferenceCatalogue",
-            key=key,
-            content_hash=key,
-            recipe_version="raw",
-            process_params=asked,
-            attributes={"name": name, "n_stars": n_stars},
-            instrument="",
-            chip="",
-            filter="",
-            file_id=file_number,
-        )
-        .on_conflict_do_nothing(index_elements=[Product.key])
-        .returning(Product.product_id)
-    )
-    return session.scalars(statement).one_or_none()
-
-
-def _star_rows(catalogue: int, table: ReferenceTable) -> Iterator[dict[str, Any]]:
-    def known(values: Mapping[str, NDArray[np.float64]], star: int) -> dict[str, float]:
-        """Values of one star, by band, where there are any."""
-        return {
-            band: float(array[star])
-            for band, array in values.items()
-            if array[star] == array[star]
-        }
-
-    def number_at(values: Any, star: int) -> float | None:  # noqa: ANN401  # an array
-        """A star's value; None where it is not known."""
-        value = float(values[star])
-        return value if value == value else None  # noqa: PLR0124  # NaN
-
-    for star, (ra, dec) in enumerate(zip(table.ra.tolist(), table.dec.tolist(), strict=True)):
-        yield {
-            "product_id": catalogue,
-            "source_number": star,
-            "name": str(table.name[star]),
-            "ra": ra,
-            "dec": dec,
-            "mags": known(table.mags, star),
-            "mag_errs": known(table.mag_errs, star),
-            **{name: number_at(array, star) for name, array in table.motion.items()},
-        }

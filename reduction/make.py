@@ -15,7 +15,7 @@ __all__ = [
 import logging
 import math
 import time
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -166,7 +166,7 @@ def _fail(
     verdict.kind = VerdictKind.UNMAKEABLE
     verdict.reasons = (Reason(kind, "", message),)
     with archive.transaction() as session:
-        settle(session, verdict)
+        settle(session, [verdict])
     _LOG.warning("cannot be made: %s", message, extra={"target": verdict.target.identity})
     return OutcomeKind.FAILED, message
 
@@ -215,7 +215,7 @@ def compute_bundle(
     run
         Runs the recipe, as :func:`run_recipe` does.
     kept
-        Whether its file stays in the storage.
+        Whether its file stays in the storage; False to look at what comes out.
 
     Raises
     ------
@@ -228,8 +228,9 @@ def compute_bundle(
         inputs = fetch(archive, session, verdict, type(recipe))
         previous = _previous(session, verdict)
     made, flags, compared = run(recipe, inputs, verdict.parameters, previous)
+    made = _plain(made)
+    attributes = _attributes(recipe, made)
     stored, images, tables = _store(archive, verdict, made, kept=kept)
-    attributes = flat_attributes(recipe, made)
     cards = {name: list(card) for name, card in made.cards.items()}
     rows = made.rows
     shown = sorted(
@@ -239,10 +240,29 @@ def compute_bundle(
         if recipe.PUBLISHED and not made.images
     )
     described = {**attributes, "": [cards, made.obscore, flags, shown]}
-    digest = content_hash(images, described, rows, tables)
+    try:
+        digest = content_hash(images, described, rows, tables)
+    except (TypeError, ValueError) as error:
+        raise RecipeFailedError(f"it gave a value that cannot be kept: {error}") from error
     seconds = time.monotonic() - start
     compared &= ~flags
     return Bundle(verdict, made, attributes, digest, flags, compared, stored, seconds, recipe.ROWS)
+
+
+def _plain(made: Made) -> Made:
+    """The same, with values of headers and of the ObsCore row as JSON has them."""
+    return replace(
+        made,
+        cards={name: (_json(value), comment) for name, (value, comment) in made.cards.items()},
+        obscore={name: _json(value) for name, value in made.obscore.items()},
+    )
+
+
+def _attributes(recipe: ProcessTarget, made: Made) -> dict[str, Any]:
+    try:
+        return flat_attributes(recipe, made)
+    except FatalError as error:
+        raise RecipeFailedError(str(error)) from error
 
 
 def _previous(session: Session, verdict: Verdict) -> dict[str, Any] | None:
@@ -313,9 +333,12 @@ def flat_attributes(recipe: ProcessTarget, made: Made) -> dict[str, Any]:
     return flat
 
 
-def _json(value: Any) -> Any:  # noqa: ANN401  # any scalar
-    if isinstance(value, np.generic):
-        value = value.item()
+def _json(value: Any) -> Any:  # noqa: ANN401  # any scalar, or a list of such
+    """A value as JSON has it; NaN and infinities are None."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_json(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

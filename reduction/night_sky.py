@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["sky_frames"]
+__all__ = ["SkyFrames", "sky_frames"]
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from reduction.combining import Combining
 from reduction.corrected import corrected, dark_signal
+from reduction.parameters import parameter
 from reduction.steps.overscan import OverscanMethod
 from schemas.errors import ProgenitorMissingError
 
@@ -25,9 +28,23 @@ if TYPE_CHECKING:
 _GOLDEN: Final = 0.618033988749895
 
 
-def sky_frames(
-    inputs: Inputs, *, levels: tuple[float, float], at_least: int, at_most: int
-) -> list[NDArray[np.float32]]:
+@dataclass(frozen=True)  # without slots, as another base may stand beside it
+class SkyFrames(Combining):
+    """Which frames of a night are taken, and how they are combined; levels are above the bias."""
+
+    MINIMUM_SKY_LEVEL: float = parameter(
+        200.0, "frames with less sky are left out", unit="adu", at_least=0.0
+    )
+    MAXIMUM_SKY_LEVEL: float = parameter(
+        50000.0, "frames with more sky are left out", unit="adu", above=0.0
+    )
+    MINIMUM_FRAMES: int = parameter(3, "frames that it takes", at_least=2)
+    MAXIMUM_FRAMES: int = parameter(
+        12, "frames taken at most, of more some from the whole night", at_least=2
+    )
+
+
+def sky_frames(inputs: Inputs, parameters: SkyFrames) -> list[NDArray[np.float32]]:
     """Debias the science frames whose sky is bright enough.
 
     Frames of another shape than the bias (without one, than most) are left out: a window, or
@@ -37,11 +54,9 @@ def sky_frames(
     ----------
     inputs
         With ``raw_science_frames``, and ``bias``, ``dark`` and ``hot`` (may be None).
-    levels
-        Frames whose median above the bias lies outside are left out, adu.
-    at_least, at_most
-        Fewest frames that will do, and how many are kept in memory: of more, some from the whole
-        night.
+    parameters
+        Frames whose median above the bias is not between MINIMUM_SKY_LEVEL and MAXIMUM_SKY_LEVEL
+        are left out. MINIMUM_FRAMES will do, and MAXIMUM_FRAMES are kept in memory.
 
     Returns
     -------
@@ -53,7 +68,7 @@ def sky_frames(
     ProgenitorMissingError
         If too few frames are left; says which levels there are.
     """
-    bias = inputs.bias
+    bias, low, high = inputs.bias, parameters.MINIMUM_SKY_LEVEL, parameters.MAXIMUM_SKY_LEVEL
     method = OverscanMethod.NONE if bias is None else bias["overscan_correction"]
     frames, medians = [], []
     raws = _of_one_shape(inputs.raw_science_frames, bias)
@@ -68,15 +83,15 @@ def sky_frames(
         if signal is not None:
             frame -= signal
         medians.append(float(np.nanmedian(frame[::4, ::4])))
-        if levels[0] <= medians[-1] <= levels[1]:
+        if low <= medians[-1] <= high:
             frames.append(frame)
-        if len(frames) == at_most:
+        if len(frames) == parameters.MAXIMUM_FRAMES:
             break
-    if len(frames) < at_least:
+    if len(frames) < parameters.MINIMUM_FRAMES:
         found = ", ".join(f"{median:.0f}" for median in medians) or "none of the bias's shape,"
         message = (
-            f"{at_least} science frames with a sky of {levels[0]:g} to {levels[1]:g} adu are "
-            f"needed: found {found} adu"
+            f"{parameters.MINIMUM_FRAMES} science frames with a sky of {low:g} to {high:g} adu "
+            f"are needed: found {found} adu"
         )
         raise ProgenitorMissingError(message)
     return frames

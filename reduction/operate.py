@@ -21,33 +21,22 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import parse_dsn
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from reduction.declare import declare_again, declare_in_field, raw_frames_of
-from reduction.edits import (
-    EDITABLE,
-    bump,
-    edit,
-    edit_validity,
-    forget_parameter,
-    mark_class,
-    set_parameter,
-)
+from reduction.edits import EDITABLE, edit, edit_validity
 from reduction.events import mark_suspect
-from reduction.fields import field_spec
-from reduction.keys import hash_of
+from reduction.fingerprints import fingerprint
 from reduction.lookup import find_target, targets_matching
 from reduction.moments import MOMENT
 from reduction.parameters import (
-    BandConstant,
-    ChipConstant,
     check_defaults,
     check_parameters,
-    default_parameters,
     near_names,
 )
 from reduction.published import class_views
+from reduction.recipe_edits import bump, forget_parameter, mark_class, set_parameter
+from reduction.redeclare import redeclare
 from reduction.stored_parameters import look_again
 from reduction.verdicts import ReasonKind
 from schemas.database import grant, migrate
@@ -62,20 +51,19 @@ from schemas.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
-    from reduction.instruments.base import Instrument
     from reduction.registry import Registry
     from reduction.target import ProcessTarget
     from schemas.columns import Schema
     from schemas.settings import Settings
 
 
-#: Number of cameras that a class has a recipe for.
-_RECIPES: Final = select(func.count()).select_from(Recipe)
+#: Why targets fail that another code or another camera may make.
+_MAY_BE_MENDED: Final = (ReasonKind.RECIPE_FAILED, ReasonKind.NO_CAMERA)
 
 
 def initialise(settings: Settings, registry: Registry) -> None:
@@ -153,32 +141,45 @@ def sync_recipes(archive: Archive) -> list[str]:
     list of str
         Sentences about what changed.
     """
-    said: list[str] = []
     check_settings(archive.settings, archive.registry)
     archive.storage.clear_leftovers()
-    with archive.transaction() as session:
-        session.execute(select(func.pg_advisory_xact_lock(7230127)))
-        other = []
-        several = _several(archive, session)
-        for cls in archive.registry.targets():
-            before = len(said), session.scalar(_RECIPES.where(Recipe.class_name == cls.__name__))
-            together = several if cls.ANCHOR.of_whole_field else []
-            for owner in (*archive.registry.instruments, "", *together):
-                said += _sync_one(archive, session, cls, owner)
-            if len(said) > before[0] or not before[1]:
-                other.append(cls)
-        said += _declare_what_is_new(archive, session, other)
-        broken = session.scalars(
-            select(Target.target_id).where(
-                Target.state == TargetState.FAILED,
-                Target.reasons.contains([{"kind": ReasonKind.RECIPE_FAILED.value}]),
-            )
-        ).all()
-        if broken:
-            mark_suspect(session, broken)
-            said.append(f"{len(broken)} targets whose recipe had failed will be tried again")
-        said += look_again(archive.registry, session)
+    said = archive.transact(lambda session: _sync(archive, session))
+    return said + redeclare(archive) + archive.transact(lambda session: _again(archive, session))
+
+
+def _sync(archive: Archive, session: Session) -> list[str]:
+    """Write down the recipes of the code."""
+    said: list[str] = []
+    session.execute(select(func.pg_advisory_xact_lock(7230127)))
+    several = _several(archive, session)
+    for cls in archive.registry.targets():
+        together = several if cls.ANCHOR.of_whole_field else []
+        for owner in (*archive.registry.instruments, "", *together):
+            said += _sync_one(archive, session, cls, owner)
     return said
+
+
+def _again(archive: Archive, session: Session) -> list[str]:
+    """Mark as suspect what could not be made, and may now."""
+    return _try_again(archive, session) + look_again(archive.registry, session)
+
+
+def _try_again(archive: Archive, session: Session) -> list[str]:
+    """Mark as suspect what failed in a way that another code, or camera, may have mended."""
+    failed = session.execute(
+        select(Target.target_id, Target.instrument, Target.reasons).where(
+            Target.state == TargetState.FAILED,
+            or_(*(Target.reasons.contains([{"kind": kind.value}]) for kind in _MAY_BE_MENDED)),
+        )
+    ).all()
+    there = [row for row in failed if not archive.registry.missing(row.instrument)]
+    mark_suspect(session, [row.target_id for row in there])
+    of_recipe = sum(
+        any(reason["kind"] == ReasonKind.RECIPE_FAILED for reason in row.reasons) for row in there
+    )
+    if not of_recipe:
+        return []
+    return [f"{of_recipe} targets whose recipe had failed will be tried again"]
 
 
 def _several(archive: Archive, session: Session) -> list[str]:
@@ -187,23 +188,6 @@ def _several(archive: Archive, session: Session) -> list[str]:
     names = {name for name in known | archive.settings.reduction.parameters.keys() if "+" in name}
     cameras = archive.registry.instruments.keys()
     return sorted(name for name in names if cameras >= set(name.split("+")))
-
-
-def _declare_what_is_new(
-    archive: Archive, session: Session, classes: Sequence[type[ProcessTarget]]
-) -> list[str]:
-    """Bring targets of new classes into being for the frames and fields that are there already."""
-    if not classes:
-        return []
-    found = declare_again(archive, session, classes)
-    if any(cls.ANCHOR.per_field for cls in classes):
-        for row in session.scalars(select(Field).where(Field.is_valid >= 1)).all():
-            spec = field_spec(session, row.field_id)
-            if not archive.registry.instruments.keys() >= set(spec.instruments):
-                continue  # a camera that this installation no longer knows
-            frames = raw_frames_of(session, archive.registry, spec)
-            declare_in_field(archive, session, row.field_id, spec, frames)
-    return [f"{number} targets of {name} can be made now" for name, number in found.items()]
 
 
 def check_settings(settings: Settings, registry: Registry) -> None:
@@ -274,12 +258,12 @@ def _sync_one(
     for level in ("*", owner):
         overlay |= archive.settings.reduction.parameters.get(level, {}).get(name, {})
     overlay = check_parameters(name, cls.Parameters, overlay)
-    fingerprint = _fingerprint(cls, camera, overlay)
+    own = fingerprint(cls, camera, overlay)
     row = session.get(Recipe, (name, owner))
-    if row is not None and (row.version, row.fingerprint) == (cls.VERSION, fingerprint):
+    if row is not None and (row.version, row.fingerprint) == (cls.VERSION, own):
         return []
     common = session.get(Recipe, (name, "")) if "+" in owner and row is None else None
-    values = {"version": cls.VERSION, "fingerprint": fingerprint, "parameters": overlay}
+    values = {"version": cls.VERSION, "fingerprint": own, "parameters": overlay}
     statement = upsert(Recipe).values(
         class_name=name,
         instrument=owner,
@@ -290,28 +274,10 @@ def _sync_one(
         statement.on_conflict_do_update(index_elements=["class_name", "instrument"], set_=values)
     )
     before = row or common
-    if before is None or (before is common and before.fingerprint == fingerprint):
+    if before is None or (before is common and before.fingerprint == own):
         return []
     count = mark_class(session, name, owner or None)
     return [f"the recipe of {name} for {owner or 'several'} changed: {count} targets are suspect"]
-
-
-def _fingerprint(
-    cls: type[ProcessTarget], camera: Instrument | None, overlay: dict[str, Any]
-) -> str:
-    defaults: dict[str, Any] = {}
-    for name, value in default_parameters(cls.Parameters).items():
-        marks = {ChipConstant: "from_chip", BandConstant: "from_band"}
-        mark = marks.get(type(value))
-        defaults[name] = {mark: value.name} if mark else value
-    declared = [defaults, overlay, cls.ANCHOR.value, list(cls.ANCHOR_CLASSES)]
-    if camera is None:
-        return hash_of(declared)
-    described = {
-        name: [camera.facts(chip, band) for band in sorted({"", *camera.bands})]
-        for name, chip in camera.chips.items()
-    }
-    return hash_of([*declared, described, list(camera.validity.get(cls.__name__, ()))])
 
 
 def status(archive: Archive) -> dict[str, dict[str, int]]:

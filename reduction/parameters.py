@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "BY_NAME",
     "BandConstant",
     "ChipConstant",
     "check_defaults",
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
     from reduction.declared import Declared
     from reduction.instruments.base import Band, Chip
+
+BY_NAME: Final = "values by the names of parameters"
+"""What is expected of stored parameters, as the end of "expected ..."."""
 
 _MARKS: Final = (ChipConstant, BandConstant)
 

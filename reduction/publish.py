@@ -7,7 +7,7 @@ __all__ = [
     "Superseded",
     "confirm",
     "depend",
-    "end_publication",
+    "end_publications",
     "hold",
     "is_made_already",
     "keep",
@@ -31,6 +31,7 @@ from sqlalchemy.exc import (
 
 from reduction.moments import stamp
 from reduction.rows import insert_rows
+from reduction.validity import say_validity
 from schemas.errors import ReductionError
 from schemas.tables import (
     Confirmation,
@@ -46,7 +47,7 @@ from schemas.tables import (
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -205,6 +206,8 @@ def _obscore(product: Product, facts: Mapping[str, Any]) -> ObsCore:
 def publish_again(session: Session, verdict: Verdict) -> Product:
     """Make a product of before, with the same inputs, what the archive answers with.
 
+    It holds for the time that its target holds for now.
+
     Raises
     ------
     Superseded
@@ -214,9 +217,15 @@ def publish_again(session: Session, verdict: Verdict) -> Product:
     if verdict.reuse is None:
         message = "there is no product to publish again"
         raise ValueError(message)
-    product = session.get_one(Product, verdict.reuse.product_id)
+    product = session.get_one(
+        Product, verdict.reuse.product_id, with_for_update={"key_share": True}
+    )
+    if product.is_valid < 1:  # somebody rejected it since
+        raise Superseded
     confirm(session, product, verdict)
     _make_current(session, verdict, product, None)
+    why = f"made current again, and {verdict.target.identity} holds for another time since"
+    say_validity(session, [verdict.target.target_id], why=why)
     return product
 
 
@@ -285,7 +294,7 @@ def _make_current(
     session.execute(update(Target).where(Target.target_id == target_id).values(**values))
     depend(session, verdict)
     moment = stamp(session)
-    end_publication(session, target_id, moment)
+    end_publications(session, [target_id], moment)
     session.add(
         Publication(
             target_id=target_id,
@@ -296,11 +305,13 @@ def _make_current(
     )
 
 
-def end_publication(session: Session, target_id: int, moment: dt.datetime) -> None:
-    """End what the archive answers with for a target."""
+def end_publications(session: Session, target_ids: Sequence[int], moment: dt.datetime) -> None:
+    """End what the archive answers with for some targets."""
     session.execute(
         update(Publication)
-        .where(Publication.target_id == target_id, Publication.published_to == text("'infinity'"))
+        .where(
+            Publication.target_id.in_(target_ids), Publication.published_to == text("'infinity'")
+        )
         .values(published_to=moment)
     )
 

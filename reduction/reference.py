@@ -66,9 +66,22 @@ def read_reference(
     try:
         there = _columns(_unpacked(content))
         found = named(there, columns)
+        _see_rows(found)
         return parse_reference(found, _kind(found, list(there.texts)))
     except IngestError as error:
         raise IngestError(name, error.what) from error
+
+
+def _see_rows(columns: Mapping[str, Sequence[str]]) -> None:
+    """See that there is a star.
+
+    Raises
+    ------
+    IngestError
+        If there is none.
+    """
+    if not any(map(len, columns.values())):
+        raise IngestError("", "found a table without rows, expected at least a star")
 
 
 def _kind(columns: Mapping[str, Sequence[str]], there: Sequence[str]) -> ReferenceKind:

@@ -5,8 +5,8 @@ from __future__ import annotations
 __all__ = ["Registry"]
 
 import importlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from reduction import instruments as instruments_package
 from reduction import targets as targets_package
@@ -36,11 +36,16 @@ class Registry:
     published
         Schemas of the operator's own tables, which plugins declare as ``PUBLISHED``. The tables
         are the operator's: they are described and can be queried, and are never made or changed.
+    fingerprints
+        Those of recipes that were computed before: see :mod:`reduction.fingerprints`.
     """
 
     classes: Mapping[str, type[DBObject]]
     instruments: Mapping[str, Instrument]
     published: tuple[Schema, ...] = ()
+    fingerprints: dict[Any, tuple[Instrument | None, str]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @classmethod
     def load(cls, plugins: Sequence[str] = ()) -> Registry:
@@ -78,13 +83,15 @@ class Registry:
         Raises
         ------
         NotFoundError
-            If there is none; names those there are.
+            If there is none; names those that look like it, or all.
         """
         found = self.classes.get(name)
         if found is None or not issubclass(found, ProcessTarget):
-            known = ", ".join(sorted(t.__name__ for t in self.targets()))
-            message = f"there is no target class {name!r}; there are {known}"
-            raise NotFoundError(message)
+            message = f"there is no target class {name!r}"
+            if found is not None:
+                raise NotFoundError(f"{message}: its objects come in, and are not made")
+            near = near_names(name, [target.__name__ for target in self.targets()])
+            raise NotFoundError(f"{message}, expected {near}")
         return found
 
     def targets(self) -> Iterable[type[ProcessTarget]]:
@@ -113,6 +120,10 @@ class Registry:
         if not composite:
             return self.instruments[name]
         return joined([self.instruments[part] for part in name.split("+")])
+
+    def missing(self, name: str) -> list[str]:
+        """Cameras of a target's instrument that this installation does not know (any longer)."""
+        return sorted(set(name.split("+")) - self.instruments.keys())
 
     def owner(self, name: str) -> str:
         """Name that process parameters of an instrument, or of several together, are kept under.

@@ -1,8 +1,12 @@
-"""What a script may not do when it is read: change the code that makes everybody's products."""
+"""Seeing that a script, while it is run for what it declares, leaves the archive's code as it is.
+
+What a script puts in the place of a function for good would reach what the archive publishes,
+which names no script then. It says its replacements in ``STEPS``.
+"""
 
 from __future__ import annotations
 
-__all__ = ["code_unchanged"]
+__all__ = ["left_alone"]
 
 import sys
 from contextlib import contextmanager
@@ -14,65 +18,52 @@ from schemas.errors import ParameterError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_OWN: Final = ("reduction", "schemas", "sia", "tap", "vo_service")
-_METHODS: Final = (FunctionType, classmethod, staticmethod, property)
-_EXPECTED: Final = (
-    "code that stays as it is: name what is to be replaced in STEPS, or subclass it, so that the "
-    "script says which products it makes"
-)
+_OURS: Final = ("schemas", "reduction", "tap", "sia", "vo_service")
+_CODE: Final = (FunctionType, classmethod, staticmethod, property, type)
 
 
 @contextmanager
-def code_unchanged() -> Iterator[None]:
-    """Watch that a block replaces nothing in the service's own modules and classes.
-
-    What it replaced is put back. What it adds, and what it does to other libraries, is not seen.
+def left_alone() -> Iterator[None]:
+    """Put functions, classes and methods of the archive back that are others afterwards.
 
     Raises
     ------
     ParameterError
-        If it replaced something; says what.
+        If there were such; names them.
     """
-    before = [(holder, name, value) for holder in _holders() for name, value in _held(holder)]
+    before = list(_code())
     try:
         yield
     finally:
-        changed = [
-            (holder, name, value)
-            for holder, name, value in before
-            if vars(holder).get(name) is not value
-        ]
-        for holder, name, value in changed:
-            setattr(holder, name, value)
+        changed = [known for known in before if _now(known) is not known[2]]
+        for owner, name, value in changed:
+            setattr(owner, name, value)
     if changed:
-        holder, name, _ = changed[0]
-        of = holder.__name__
-        if isinstance(holder, type):
-            of = f"{holder.__module__}.{of}"
-        raise ParameterError("script", f"it replaces {of}.{name}", _EXPECTED)
+        found = ", ".join(sorted(_path(owner, name) for owner, name, _ in changed))
+        expected = "what it replaces in STEPS, for the classes that it is for"
+        raise ParameterError("script", f"it replaces {found}", expected)
 
 
-def _holders() -> list[Any]:
-    """Our modules that are loaded, and the classes that they define."""
-    modules = [
-        module
-        for name, module in list(sys.modules.items())
-        if name.partition(".")[0] in _OWN and isinstance(module, ModuleType)
-    ]
-    classes = {
-        value
-        for module in modules
-        for value in list(vars(module).values())
-        if isinstance(value, type) and value.__module__ == module.__name__
-    }
-    return [*modules, *classes]
+def _code() -> Iterator[tuple[Any, str, Any]]:
+    """Functions, classes and methods of our modules: whose, name, and what it is."""
+    for module_name, module in list(sys.modules.items()):
+        if module_name.partition(".")[0] not in _OURS:
+            continue
+        for name, value in list(vars(module).items()):
+            if isinstance(value, _CODE):
+                yield module, name, value
+            if isinstance(value, type) and value.__module__ == module_name:
+                for below, method in list(vars(value).items()):
+                    if isinstance(method, _CODE):
+                        yield value, below, method
 
 
-def _held(holder: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  # a module or a class
-    """Names and values that count: all of a module, the methods of a class."""
-    return [
-        (name, value)
-        for name, value in list(vars(holder).items())
-        if (isinstance(holder, ModuleType) and not name.startswith("__"))
-        or isinstance(value, _METHODS)
-    ]
+def _now(known: tuple[Any, str, Any]) -> Any:  # noqa: ANN401  # whatever is there
+    owner, name, _ = known
+    return vars(owner).get(name)
+
+
+def _path(owner: Any, name: str) -> str:  # noqa: ANN401  # a module or a class
+    if isinstance(owner, ModuleType):
+        return f"{owner.__name__}.{name}"
+    return f"{owner.__module__}.{owner.__qualname__}.{name}"

@@ -17,7 +17,6 @@ __all__ = [
 ]
 
 import ast
-import getpass
 import hashlib
 import importlib
 import linecache
@@ -32,9 +31,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from reduction.edits import enter_edit
 from reduction.parameters import check_defaults, near_names
-from reduction.script_guard import code_unchanged
+from reduction.recorded import account, enter_edit, reason
+from reduction.script_guard import left_alone
 from reduction.target import DBObject, ProcessTarget
 from schemas.errors import AuthorizationError, NotFoundError, ParameterError
 from schemas.tables import Script
@@ -91,7 +90,8 @@ def add_script(archive: Archive, path: Path, *, why: str, who: str = "") -> Scri
     Raises
     ------
     ParameterError
-        If it is no Python, no text in UTF-8, or longer than a million bytes; says the line.
+        If it is no Python, no text in UTF-8, or longer than a million bytes, and says the line;
+        or if the reason is blank.
     """
     source, digest = _read(path)
     try:
@@ -106,8 +106,8 @@ def add_script(archive: Archive, path: Path, *, why: str, who: str = "") -> Scri
         "name": path.name,
         "source": source,
         "declares": _declared(tree),
-        "who": who or getpass.getuser(),
-        "why": why,
+        "who": who or account(),
+        "why": reason(why),
     }
     with archive.transaction() as session:
         session.execute(upsert(Script).values(row).on_conflict_do_nothing())
@@ -208,8 +208,7 @@ def load_script(archive: Archive, name: str | Path) -> LoadedScript:
     AuthorizationError
         If the settings allow no scripts, or no operator has allowed this one.
     ParameterError
-        If it fails, declares nothing, replaces a step that there is not, or changes code of the
-        service by itself; says where.
+        If it fails, declares nothing, or replaces a step that there is not; says where.
     """
     row = find_script(archive, name)
     short = row.sha256[:12]
@@ -253,13 +252,12 @@ def _executed(source: str, sha256: str) -> ModuleType:
     linecache.cache[file_name] = (len(source), None, source.splitlines(True), file_name)
     sys.modules[name] = module
     try:
-        with code_unchanged():
+        with left_alone():
             exec(compile(source, file_name, "exec"), module.__dict__)  # noqa: S102  # an operator allowed it
-    except ParameterError:
-        sys.modules.pop(name, None)
-        raise
     except BaseException as error:
         sys.modules.pop(name, None)
+        if isinstance(error, ParameterError):
+            raise
         if isinstance(error, (Exception, SystemExit)):
             raise ParameterError("script", repr(error), "Python that runs") from error
         raise

@@ -19,6 +19,8 @@ __all__ = [
     "frames_of_field",
     "frames_of_night",
     "left_out_raws",
+    "made_alike",
+    "place_of",
     "raw_products",
     "reference_catalogues",
     "targets_of_raws",
@@ -30,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, not_, select, text, tuple_
 
+from schemas.sphere import Cap, ra_ranges, zones
 from schemas.tables import Product, Target
 
 if TYPE_CHECKING:
@@ -40,10 +43,17 @@ if TYPE_CHECKING:
 
     from reduction.depends import Slot
     from reduction.fields import FieldSpec
+    from reduction.verdicts import Verdict
+
+    #: Right ascension, declination and radius of a circle, degrees.
+    Place = tuple[float, float, float]
 
 
 #: ``is_valid`` of a raw frame that is used in spite of its quality flags.
 _VOUCHED: Final = 2
+
+#: Right ascensions of a circle with a pole in it, degrees.
+_ALL_AROUND: Final = (0.0, 360.0)
 
 #: Raw classes whose frames are of no filter, whatever is in the beam.
 _DARK: Final = frozenset(("RawBiasFrame", "RawDarkFrame"))
@@ -215,26 +225,83 @@ def field_target(session: Session, target: Target, slot: Slot, filter: str) -> T
     ).first()
 
 
-_STARS_IN_FIELD = text(
+def place_of(target: Target) -> Place | None:
+    """Circle on the sky that a target is of; None where it has none."""
+    if target.ra is None or target.dec is None or target.radius is None:
+        return None
+    return target.ra, target.dec, target.radius
+
+
+_CATALOGUES_AT = text(
     """
-    SELECT DISTINCT r.product_id FROM vo.reference_source r
-    WHERE floor((r.dec + 90) * 20)::int
-          BETWEEN floor((:dec - :radius + 90) * 20)::int AND floor((:dec + :radius + 90) * 20)::int
-      AND 2 * asind(least(1, sqrt(sind((r.dec - :dec) / 2) ^ 2
-          + cosd(r.dec) * cosd(:dec) * sind((r.ra - :ra) / 2) ^ 2))) <= :radius
+    SELECT DISTINCT arm.number, r.product_id
+    FROM unnest(CAST(:number AS int[]), CAST(:ra AS float8[]), CAST(:dec AS float8[]),
+                CAST(:radius AS float8[]), CAST(:first AS int[]), CAST(:last AS int[]),
+                CAST(:low AS float8[]), CAST(:high AS float8[]))
+         AS arm (number, ra, dec, radius, first, last, low, high)
+    CROSS JOIN LATERAL generate_series(arm.first, arm.last) AS of (zone)
+    CROSS JOIN LATERAL (
+        SELECT DISTINCT s.product_id FROM vo.reference_source s
+        WHERE floor((s.dec + 90) * 20)::int = of.zone
+          AND s.ra BETWEEN arm.low AND arm.high
+          AND 2 * asind(least(1, sqrt(sind((s.dec - arm.dec) / 2) ^ 2
+              + cosd(s.dec) * cosd(arm.dec) * sind((s.ra - arm.ra) / 2) ^ 2))) <= arm.radius
+    ) AS r
     """
 )
 
 
-def reference_catalogues(session: Session, target: Target) -> Sequence[Product]:
-    """Valid reference catalogues with at least one star in a target's field, newest first."""
-    if target.ra is None or target.dec is None:
-        return []
-    found = session.scalars(
-        _STARS_IN_FIELD, {"ra": target.ra, "dec": target.dec, "radius": target.radius}
-    ).all()
-    return session.scalars(
+def reference_catalogues(session: Session, places: Sequence[Place]) -> dict[Place, list[Product]]:
+    """Valid reference catalogues with at least one star in each of some circles, newest first."""
+    arms = [
+        {"number": number, "ra": ra, "dec": dec, "radius": radius, "low": low, "high": high}
+        | dict(zip(("first", "last"), zones(Cap(ra, dec, radius)), strict=True))
+        for number, (ra, dec, radius) in enumerate(places)
+        for low, high in ra_ranges(Cap(ra, dec, radius)) or (_ALL_AROUND,)
+    ]
+    columns = ("number", "ra", "dec", "radius", "first", "last", "low", "high")
+    asked = {name: [arm[name] for arm in arms] for name in columns}
+    found = session.execute(_CATALOGUES_AT, asked).all()
+    reached: dict[int, set[Place]] = {}
+    for number, product_id in found:
+        reached.setdefault(product_id, set()).add(places[number])
+    by_place: dict[Place, list[Product]] = {place: [] for place in places}
+    newest_first = session.scalars(
         select(Product)
-        .where(Product.product_id.in_(found), Product.is_valid >= 1)
+        .where(Product.product_id.in_(reached), Product.is_valid >= 1)
         .order_by(Product.creation_date.desc(), Product.product_id.desc())
+    )
+    for catalogue in newest_first if reached else ():
+        for place in reached[catalogue.product_id]:
+            by_place[place].append(catalogue)
+    return by_place
+
+
+def made_alike(session: Session, verdicts: Sequence[Verdict]) -> list[list[Product]]:
+    """For each of some verdicts the products that were made in the same way.
+
+    Returns
+    -------
+    list of list of Product
+        In the order of the verdicts: that of the same key first, then those of the same inputs by
+        content, the newest first.
+    """
+    rows = session.scalars(
+        select(Product)
+        .where(
+            Product.key.in_([v.key for v in verdicts])
+            | Product.input_hash.in_([v.input_hash for v in verdicts]),
+            Product.class_name.in_({v.target.class_name for v in verdicts}),
+        )
+        .order_by(Product.product_id.desc())
     ).all()
+    by_key = {row.key: row for row in rows}
+    by_inputs: dict[str | None, list[Product]] = {}
+    for row in rows:
+        by_inputs.setdefault(row.input_hash, []).append(row)
+    found = []
+    for verdict in verdicts:
+        same = [by_key[verdict.key]] if verdict.key in by_key else []
+        same += [p for p in by_inputs.get(verdict.input_hash, []) if p.key != verdict.key]
+        found.append([p for p in same if p.class_name == verdict.target.class_name])
+    return found

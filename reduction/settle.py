@@ -4,58 +4,104 @@ from __future__ import annotations
 
 __all__ = ["note_reasons", "settle", "settle_fresh"]
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import BigInteger, Text, cast, column, delete, insert, select, text, update, values
+from sqlalchemy.dialects.postgresql import JSONB
 
 from reduction.moments import stamp
-from reduction.publish import Superseded, confirm, depend, end_publication, hold
+from reduction.publish import Superseded, confirm, end_publications
 from schemas.tables import Confirmation, Dependency, Lineage, Target, TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import Values
     from sqlalchemy.orm import Session
 
     from reduction.verdicts import Verdict
 
+_UNMADE: Final = (TargetState.MISSING, TargetState.SUSPECT)
 
-def settle(session: Session, verdict: Verdict) -> None:
-    """Write down that a target cannot be made, and why.
 
-    Its publication ends: nobody is answered with what is known to be wrong.
+def settle(session: Session, verdicts: Sequence[Verdict]) -> None:
+    """Write down of targets that they cannot be made, and why, in a few statements.
+
+    Their publications end: nobody is answered with what is known to be wrong.
 
     Raises
     ------
     Superseded
-        If the target or one of its progenitors changed since the verdict.
+        If one of the targets, or what they rest on, changed since: nothing is written then.
     """
-    target = hold(session, verdict)
-    if target.state == TargetState.FAILED:
+    held = _hold_all(session, verdicts)
+    failed = [v for v in verdicts if held[v.target.target_id].state != TargetState.FAILED]
+    if not failed:
         return
-    published = target.product_id is not None
-    reasons = [reason.as_json() for reason in verdict.reasons]
+    numbers = [verdict.target.target_id for verdict in failed]
+    published = [n for n in numbers if held[n].product_id is not None]
+    said = _reasons_of(failed)
     session.execute(
         update(Target)
-        .where(Target.target_id == target.target_id)
-        .values(state=TargetState.FAILED, reasons=reasons, product_id=None)
+        .where(Target.target_id == said.c.target_id)
+        .values(state=TargetState.FAILED, reasons=cast(said.c.reasons, JSONB), product_id=None)
+        .execution_options(synchronize_session=False)
     )
-    depend(session, verdict)
+    _depend_all(session, failed)
     if published:
-        end_publication(session, target.target_id, stamp(session))
+        end_publications(session, published, stamp(session))
 
 
-def note_reasons(session: Session, verdict: Verdict) -> None:
-    """Write down why a target is stale, where nothing happened since; ADQL prints it."""
+def note_reasons(session: Session, verdicts: Sequence[Verdict]) -> None:
+    """Write down why targets are stale, where nothing happened since; ADQL prints it."""
+    news = [v for v in verdicts if v.target.reasons != _as_json(v)]
+    if not news:
+        return
+    # one order for all who lock, as in :func:`_hold_all`
+    numbers = [verdict.target.target_id for verdict in news]
+    session.execute(
+        select(Target.target_id)
+        .where(Target.target_id.in_(numbers))
+        .order_by(Target.target_id)
+        .with_for_update(key_share=True)
+    )
+    said = _reasons_of(news)
     session.execute(
         update(Target)
         .where(
-            Target.target_id == verdict.target.target_id,
-            Target.epoch == verdict.epoch,
-            Target.state.in_((TargetState.MISSING, TargetState.SUSPECT)),
+            Target.target_id == said.c.target_id,
+            Target.epoch == said.c.epoch,
+            Target.state.in_(_UNMADE),
         )
-        .values(reasons=[reason.as_json() for reason in verdict.reasons])
+        .values(reasons=cast(said.c.reasons, JSONB))
+        .execution_options(synchronize_session=False)
     )
+
+
+def _as_json(verdict: Verdict) -> list[Any]:
+    return [reason.as_json() for reason in verdict.reasons]
+
+
+def _reasons_of(verdicts: Sequence[Verdict]) -> Values:
+    """Numbers of targets, what they knew of events, and reasons: a table to update others from."""
+    columns = (column("target_id", BigInteger), column("epoch", BigInteger))
+    return values(*columns, column("reasons", Text), name="said").data(
+        [(v.target.target_id, v.epoch, json.dumps(_as_json(v))) for v in verdicts]
+    )
+
+
+def _depend_all(session: Session, verdicts: Sequence[Verdict]) -> None:
+    """Note which targets some verdicts rested on."""
+    numbers = [verdict.target.target_id for verdict in verdicts]
+    session.execute(delete(Dependency).where(Dependency.target_id.in_(numbers)))
+    rows = [
+        {"target_id": verdict.target.target_id, "progenitor_target_id": number}
+        for verdict in verdicts
+        for number in sorted(verdict.considered)
+    ]
+    if rows:
+        session.execute(insert(Dependency), rows)
 
 
 def settle_fresh(session: Session, verdicts: Sequence[Verdict]) -> None:
@@ -80,14 +126,7 @@ def settle_fresh(session: Session, verdicts: Sequence[Verdict]) -> None:
         .values(state=TargetState.FRESH, reasons=[])
         .execution_options(synchronize_session=False)
     )
-    session.execute(delete(Dependency).where(Dependency.target_id.in_(numbers)))
-    rows = [
-        {"target_id": verdict.target.target_id, "progenitor_target_id": number}
-        for verdict in settled
-        for number in sorted(verdict.considered)
-    ]
-    if rows:
-        session.execute(insert(Dependency), rows)
+    _depend_all(session, settled)
 
 
 def _hold_all(session: Session, verdicts: Sequence[Verdict]) -> dict[int, Target]:

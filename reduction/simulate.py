@@ -125,6 +125,7 @@ class _Shot:
     def read_out(
         self, config: SimulationConfig, index: int, name: str, chip: ChipTruth, layout: Layout
     ) -> None:
+        """Draw the chip's cosmic rays and noise, and add its pixels to the file."""
         words = (self.night, self.band, self.number, name)
         if self.exposure.dpr_type == "OBJECT":
             self.cosmics[name] = cosmic_rays(config, stream(config, "cosmics", *words))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from reduction.archive import Archive
     from reduction.depends import Slot
+    from reduction.fields import FieldSpec
     from reduction.instruments.base import Band, Chip, Instrument
     from reduction.target import DBObject
 
@@ -78,12 +79,12 @@ class Speakers:
         self._archive, self._field = archive, field or ""
         registry = archive.registry
         owner = None if instrument is None else registry.owner(instrument)
-        self._of_field: Mapping[str, Mapping[str, Any]] = {}
+        self._spec: FieldSpec | None = None
         together = owner
         if field:
             with archive.transaction() as session:
                 spec = field_spec(session, find_field(session, field).field_id)
-            self._of_field, together = spec.parameters, spec.instrument
+            self._spec, together = spec, spec.instrument
             if owner is not None and not {*owner.split("+")} <= {*spec.instruments}:
                 _refuse(owner, spec.instruments, f"instrument of the field {field}")
             owner = together if owner is None else owner
@@ -127,7 +128,8 @@ class Speakers:
         view = self.view(cls)
         yield "operator", self._operator.get((cls.__name__, view.owner), {})
         if issubclass(cls, ProcessTarget) and cls.ANCHOR.per_field:
-            yield f"field {self._field}", self._of_field.get(cls.__name__, {})
+            own = None if self._spec is None else self._spec.own(cls.__name__)
+            yield f"field {self._field}", own or {}
 
     def configured(self, cls: type[DBObject]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """What instrument and settings say of a class, later ones counting."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reduction.scratch import Scratch
-from schemas.errors import StorageError
+from schemas.errors import IngestError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,11 +96,22 @@ class Storage:
                     removed += 1
         return removed
 
-    def copy_in(self, source: Path, kind: str, suffix: str) -> StoredFile:
+    def copy_in(self, source: Path, kind: str, suffix: str, *, expected: str = "") -> StoredFile:
         """Copy a file of somebody else's into the storage.
+
+        Parameters
+        ----------
+        source
+            The file.
+        kind, suffix
+            As for :meth:`keep`.
+        expected
+            Checksum that it had when it was looked at; empty where nobody looked.
 
         Raises
         ------
+        IngestError
+            If it has another one now; nothing is kept then.
         StorageError
             If it cannot be written.
         """
@@ -110,7 +121,11 @@ class Storage:
             except OSError as error:
                 message = f"cannot copy {source.name} into the storage: {error.strerror}"
                 raise StorageError(message) from error
-            return self.keep(path, kind, suffix)
+            digest = checksum(path)
+            if expected not in ("", digest):
+                what = "it changed while it was read; expected a file that is finished"
+                raise IngestError(source.name, what)
+            return self._keep(path, digest, kind, suffix)
 
     def keep(self, path: Path, kind: str, suffix: str) -> StoredFile:
         """Move a finished file to the place that its content gives it.
@@ -124,7 +139,10 @@ class Storage:
         suffix
             Ending of the stored name, with its dot.
         """
-        digest = checksum(path)
+        return self._keep(path, checksum(path), kind, suffix)
+
+    def _keep(self, path: Path, digest: str, kind: str, suffix: str) -> StoredFile:
+        """Move a finished file of a checksum to its place."""
         location = f"{kind}/{digest[:2]}/{digest}{suffix}"
         final = self.path(location)
         size = path.stat().st_size

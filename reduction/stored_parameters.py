@@ -9,18 +9,19 @@ from __future__ import annotations
 
 __all__ = ["look_again"]
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from reduction.events import mark_suspect
-from reduction.parameters import check_parameters, stored_values
+from reduction.parameters import BY_NAME, check_parameters, stored_values
 from reduction.verdicts import ReasonKind
 from schemas.errors import ParameterError
 from schemas.tables import Field, Recipe, Target, TargetState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
@@ -37,16 +38,14 @@ def look_again(registry: Registry, session: Session) -> list[str]:
         A sentence for each value that cannot be used.
     """
     said: list[str] = []
-    for class_name, condition, where, values in _stored(registry, session):
-        parameters = registry.target(class_name).Parameters
-        wrong = _wrong(class_name, parameters, values)
+    for stored in _stored(registry, session):
+        wrong = _wrong(registry, stored)
         if wrong:
             fresh = Target.state == TargetState.FRESH
-            query = select(Target.target_id).where(
-                Target.class_name == class_name, condition, fresh
-            )
+            query = select(Target.target_id).where(stored.reached, fresh)
             mark_suspect(session, session.scalars(query).all())
-        said += [f"{where}: {sentence}; its {class_name} cannot be made" for sentence in wrong]
+        what = f"its {stored.class_name}" if stored.class_name else "what is made of it"
+        said += [f"{stored.where}: {sentence}; {what} cannot be made" for sentence in wrong]
     failed = select(Target.target_id).where(
         Target.state == TargetState.FAILED,
         Target.reasons.contains([{"kind": ReasonKind.WRONG_PARAMETER.value}]),
@@ -55,30 +54,57 @@ def look_again(registry: Registry, session: Session) -> list[str]:
     return said
 
 
-def _stored(
-    registry: Registry, session: Session
-) -> Iterator[tuple[str, ColumnElement[bool], str, Mapping[str, Any]]]:
-    """Class, which of its targets, whose words, and values by name."""
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Process parameters of a class that the database holds.
+
+    Attributes
+    ----------
+    class_name
+        Empty where they are of no class: a field's that are not by class.
+    reached
+        Which targets they are for.
+    where
+        Who said them.
+    values
+        By name; what else the JSON is where they are none.
+    """
+
+    class_name: str
+    reached: ColumnElement[bool]
+    where: str
+    values: Any
+
+
+def _stored(registry: Registry, session: Session) -> Iterator[_Stored]:
     known = {cls.__name__ for cls in registry.targets()}
     for row in session.scalars(select(Recipe).where(Recipe.overrides != {})).all():
         if row.class_name in known:
-            reached = Target.instrument == row.instrument
+            reached = (Target.class_name == row.class_name) & (Target.instrument == row.instrument)
             where = f"set by an operator for {row.instrument}"
-            yield row.class_name, reached, where, row.overrides
+            yield _Stored(row.class_name, reached, where, row.overrides)
     for field in session.scalars(select(Field).where(Field.is_valid >= 1)).all():
-        for class_name, values in (stored_values(field.parameters) or {}).items():
-            if class_name in known:
-                reached = Target.field_id == field.field_id
-                yield class_name, reached, f"set for the field {field.name}", values
+        where, of_it = f"set for the field {field.name}", Target.field_id == field.field_id
+        by_class = stored_values(field.parameters)
+        if by_class is None:
+            yield _Stored("", of_it, where, field.parameters)
+            continue
+        for class_name in sorted(known & by_class.keys()):
+            reached = of_it & (Target.class_name == class_name)
+            yield _Stored(class_name, reached, where, by_class[class_name])
 
 
-def _wrong(class_name: str, parameters: type[Any], values: Mapping[str, Any]) -> list[str]:
-    if stored_values(values) is None:
-        return [f"{class_name}: found {values!r}, expected values by the names of parameters"]
-    found = []
-    for name, value in values.items():
+def _wrong(registry: Registry, stored: _Stored) -> list[str]:
+    """A sentence for each value that cannot be used."""
+    name, values = stored.class_name, stored_values(stored.values)
+    if values is None or not name:
+        expected = BY_NAME if name else "values by the names of classes and parameters"
+        found = f"found {stored.values!r}, expected {expected}"
+        return [f"{name}: {found}" if name else found]
+    sentences = []
+    for parameter, value in values.items():
         try:
-            check_parameters(class_name, parameters, {name: value})
+            check_parameters(name, registry.target(name).Parameters, {parameter: value})
         except ParameterError as error:
-            found.append(str(error))
-    return found
+            sentences.append(str(error))
+    return sentences

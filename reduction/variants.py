@@ -178,38 +178,37 @@ class VariantExaminer(Examiner):
         return Recipe(
             class_name=class_name,
             version=cls.VERSION,
-            parameters={n: v for n, v in row.parameters.items() if n in known},
             revision=row.revision,
-            overrides={
-                n: v for n, v in (stored_values(row.overrides) or {}).items() if n in known
-            },
+            parameters={n: v for n, v in row.parameters.items() if n in known},
+            overrides=row.overrides
+            if (said := stored_values(row.overrides)) is None
+            else {n: v for n, v in said.items() if n in known},
         )
 
     def _version(self, cls: type[ProcessTarget], recipe: Recipe) -> str:
         script = self._variant.script
         if script is None or cls.__name__ not in self._variant.touched:
             return super()._version(cls, recipe)
-        return f"{super()._version(cls, recipe)}+{script.sha256}"
+        revision = f".{recipe.revision}" if recipe.revision else ""
+        return f"{cls.VERSION}{revision}+{script.sha256}"
 
     def _asked(self, target: Target) -> Mapping[str, Any]:
         return self._variant.parameters.get(target.class_name, {})
 
-    def _judge(self, verdict: Verdict) -> Verdict:
+    def _judge(self, verdict: Verdict) -> None:
         target = verdict.target
         if target.class_name not in self._variant.affected:
-            return super()._judge(verdict)
-        if verdict.needs:
-            return verdict
-        same = next(iter(self._made_alike(verdict)), None)
+            super()._judge(verdict)
+            return
+        same = None if verdict.needs else next(iter(self._made_alike(verdict)), None)
         if same is None:
-            return verdict
+            return
         if same.is_valid < 1:
             text = f"object {same.product_id}, made from the same inputs, was rejected"
             verdict.kind = VerdictKind.UNMAKEABLE
             verdict.reasons = (Reason(ReasonKind.CANNOT_BE_MADE, "", text),)
         else:
             verdict.kind, verdict.answer = VerdictKind.FRESH, same
-        return verdict
 
     def ready(self, verdict: Verdict) -> Iterator[Verdict]:
         """What can be made now of all that a verdict needs, itself included."""

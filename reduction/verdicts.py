@@ -27,6 +27,7 @@ class ReasonKind(StrEnum):
     CANNOT_BE_MADE = "cannot be made"
     RECIPE_FAILED = "recipe failed"
     WRONG_PARAMETER = "wrong parameter"
+    NO_CAMERA = "no such camera"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@
     |  + QuotaError              the caller has too much going on
     + FatalError
        + StorageError
+       |  + UnreadableError       a file of the archive is not there, or damaged
        + ReductionError
           + ProgenitorMissingError | UnprocessableError
 
@@ -56,6 +57,7 @@ __all__ = [
     "TransientError",
     "UnknownNameError",
     "UnprocessableError",
+    "UnreadableError",
     "UnsupportedFeatureError",
     "UnsupportedXtypeError",
     "UploadError",
@@ -333,6 +335,10 @@ class FatalError(VOError):
 
 class StorageError(FatalError):
     """A file cannot be read or written as it should."""
+
+
+class UnreadableError(StorageError):
+    """A file of the archive is not there, or not as it was written; others may be."""
 
 
 class ReductionError(FatalError):

@@ -135,7 +135,8 @@ class Field(Base):
 class Target(Base):
     """A thing that can be made: of a class for one chip and night, one raw frame, or one field.
 
-    ``validity_start`` and ``validity_end`` (MJD) say for which moments a calibration holds;
+    ``validity_start`` and ``validity_end`` (MJD) say for which moments a calibration holds, and
+    ``validity_edited`` whether a person said so, whom the camera's module does not overrule;
     ``epoch`` counts the events that made it suspect; ``created`` orders calibrations in the
     selection rule (newest eclipses).
     """
@@ -173,6 +174,7 @@ class Target(Base):
     moment: Mapped[float]
     validity_start: Mapped[float | None]
     validity_end: Mapped[float | None]
+    validity_edited: Mapped[bool] = mapped_column(server_default="false")
     ra: Mapped[float | None]
     dec: Mapped[float | None]
     radius: Mapped[float | None]

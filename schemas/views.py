@@ -135,13 +135,16 @@ CREATE OR REPLACE VIEW vo.dataset AS
   SELECT t.dataset_id, p.product_id, p.attributes, p.cards, pixels.product_id AS pixels_id,
     f.location, f.size, raw.product_id AS raw_id
   FROM vo.product p
-  JOIN vo.target t ON t.target_id = p.target_id AND t.dataset_id IS NOT NULL
+  LEFT JOIN vo.published u ON u.product_id = p.product_id
+  JOIN vo.target t
+    ON t.target_id = coalesce(u.target_id, p.target_id) AND t.dataset_id IS NOT NULL
   LEFT JOIN vo.current_lineage l
     ON l.product_id = p.product_id AND l.role = 'reduced' AND p.file_id IS NULL
   JOIN vo.product pixels ON pixels.product_id = coalesce(l.progenitor_id, p.product_id)
   JOIN vo.file f ON f.file_id = pixels.file_id
   LEFT JOIN vo.product raw ON raw.product_id = t.raw_id
 """
+"""Images under the identifier that they are published by, others under that of their maker."""
 
 VIEWS: Final = (
     """

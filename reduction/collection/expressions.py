@@ -12,7 +12,7 @@ from __future__ import annotations
 __all__ = ["Expression", "parse_expression"]
 
 import ast
-import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -118,26 +118,23 @@ def _tree(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
-def _is_finite(value: Any) -> bool:  # noqa: ANN401  # a literal: int or float
-    """Whether a number can be one of 64 bits."""
-    try:
-        return math.isfinite(float(value))
-    except OverflowError:
-        return False
-
-
 class _Checker:
     """Lets through what the language has, and finds what it needs."""
 
     def __init__(self, text: str) -> None:
         self.text, self.names, self.pushable = text, set[str](), True
 
+    def _number(self, node: ast.Constant) -> bool:
+        """A number is not true or false; one that no column can hold is refused."""
+        if not abs(node.value) <= sys.float_info.max:  # type: ignore[arg-type]  # a number
+            found = ast.get_source_segment(self.text, node) or "a number"
+            raise ParameterError("expression", found[:20], "numbers below 1.8e308")
+        return False
+
     def truth(self, node: ast.expr) -> bool:
         """Whether a part is true or false; checks all below it."""
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            if not _is_finite(node.value):
-                raise self._wrong(node, "numbers up to 1.8e308")
-            return False
+            return self._number(node)
         if isinstance(node, ast.Name):
             self.names.add(node.id)
             return False

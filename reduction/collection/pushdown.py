@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _SOURCES = Source.__table__
 _ID = ("product_id", "source_number")
+_PART = "part number"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from reduction.collection.operator import Operator
 
+_LOCK: Final = 7230129
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]{0,63}", re.ASCII)
 
 
@@ -46,6 +47,8 @@ def store_collection(
     """
     if not _NAME.fullmatch(name):
         raise ParameterError("name", name, "letters, digits, blanks and _ . + -, 64 at most")
+    # one after the other, that the second of a name sees the first
+    session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     if session.scalar(select(func.count()).where(Collection.name == name)):
         raise _taken(name)
     computed = [each for each in names if tree.origin(each) is None]

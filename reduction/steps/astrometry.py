@@ -236,6 +236,7 @@ class _Fit:
 
     @classmethod
     def none(cls, guess: TanWcs) -> _Fit:
+        """The guess as it is, fitted to nothing."""
         nothing = np.empty(0, np.intp)
         return cls(guess, SolutionModel.NOMINAL, nothing, nothing)
 

@@ -81,18 +81,7 @@ def find_cosmics(  # noqa: PLR0913 - the method's limits, each with its default
     centre's noise for the window of the 5 x 5 median. Compared with astroscrappy in
     tests/science/test_detector.py.
     """
-    bad_pixels = ~np.isfinite(image)
-    if bad is not None:
-        bad_pixels |= bad
-    untouchable, work = bad_pixels, image.copy()
-    if saturated is not None and saturated.any():
-        untouchable = bad_pixels.copy()
-        near = _around(np.flatnonzero(saturated), image.shape, _SATURATION_MARGIN)
-        untouchable.ravel()[near] = True
-        if (bad_pixels & saturated).any():
-            bad_pixels &= ~saturated
-            work[saturated & ~np.isfinite(work)] = np.nanmax(image)
-    frame = _Frame(work, bad_pixels)
+    frame, untouchable = _prepared(image, bad, saturated)
     limits = _Limits(gain, read_noise, 0.0, threshold, contrast, neighbour_fraction)
     limits.noise_floor = float(_noise(frame.lowest, gain, read_noise))
     found = np.zeros(image.shape, dtype=np.bool_)
@@ -108,6 +97,30 @@ def find_cosmics(  # noqa: PLR0913 - the method's limits, each with its default
         frame.replace(new)
         search = _around(new, image.shape, 2)
     return found
+
+
+def _prepared(
+    image: NDArray[np.float32],
+    bad: NDArray[np.bool_] | None,
+    saturated: NDArray[np.bool_] | None,
+) -> tuple[_Frame, NDArray[np.bool_]]:
+    """A frame to search, and where nothing is looked for: bad pixels, and around saturated ones.
+
+    Saturated pixels are as bright as the brightest where they have no value, lest a star's edge
+    look like a hit.
+    """
+    bad_pixels = ~np.isfinite(image)
+    if bad is not None:
+        bad_pixels |= bad
+    untouchable, work = bad_pixels, image.copy()
+    if saturated is not None and saturated.any():
+        untouchable = bad_pixels.copy()
+        near = _around(np.flatnonzero(saturated), image.shape, _SATURATION_MARGIN)
+        untouchable.ravel()[near] = True
+        if (bad_pixels & saturated).any():
+            bad_pixels &= ~saturated
+            work[saturated & ~np.isfinite(work)] = np.nanmax(image)
+    return _Frame(work, bad_pixels), untouchable
 
 
 class _Limits:

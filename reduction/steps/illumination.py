@@ -109,11 +109,7 @@ def fit_illumination(
     groups[np.arange(len(u)), group] = 1.0
     number = groups.shape[1]
     whole = np.hstack((groups, _design(u, v, box, degree)[:, 1:]))
-    best, used = _clipped(whole, zero_points, number, used, clip)
-    while degree and not _is_significant(whole, zero_points, used, number, degree):
-        degree -= 1
-        whole = whole[:, : number + len(powers(degree)) - 1]
-        best, used = _clipped(whole, zero_points, number, used, clip)
+    whole, best, used, degree = _lowered(whole, zero_points, number, used, degree, clip)
     slopes = best[number:]
     grids = _grids(corners, box, degree)
     mean = float((grids @ slopes).mean())
@@ -132,6 +128,21 @@ def fit_illumination(
         int(used.sum()),
         used,
     )
+
+
+def _lowered(
+    whole: Array, values: Array, number: int, used: NDArray[np.bool_], degree: int, clip: float
+) -> tuple[Array, Array, NDArray[np.bool_], int]:
+    """Design, solution, what is used, and degree: the highest whose terms are significant.
+
+    ``whole`` has ``number`` columns for the groups, then the terms, the highest last.
+    """
+    best, used = _clipped(whole, values, number, used, clip)
+    while degree and not _is_significant(whole, values, used, number, degree):
+        degree -= 1
+        whole = whole[:, : number + len(powers(degree)) - 1]
+        best, used = _clipped(whole, values, number, used, clip)
+    return whole, best, used, degree
 
 
 def _squares(design: Array, values: Array) -> tuple[float, int]:

@@ -185,6 +185,7 @@ class _Chart:
 
     @classmethod
     def of(cls, points: Array, tolerance: float) -> _Chart:
+        """Around points, shape (n, 2); fields of half the tolerance, larger where it is far."""
         low = points.min(axis=0) - 2.0 * tolerance
         high = points.max(axis=0) + 2.0 * tolerance
         cell = max(tolerance / 2.0, float((high - low).max()) / _CELLS)

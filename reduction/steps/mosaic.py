@@ -134,6 +134,7 @@ class _Arrangement:
         self._setup = np.zeros(len(frames), np.intp)
 
     def exposures(self) -> Exposures:
+        """All exposures with their setups, as far as they were laid."""
         return Exposures(
             self._exposure,
             self._chip,

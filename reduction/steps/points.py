@@ -136,6 +136,7 @@ def _compact(points: Mask) -> Mask:
     area = np.maximum(np.bincount(group, minlength=number + 1), 1)
 
     def mean(values: NDArray[Any]) -> NDArray[np.float64]:
+        """Of each group, by its number."""
         return np.asarray(np.bincount(group, values, number + 1) / area)
 
     mx, my = mean(x), mean(y)

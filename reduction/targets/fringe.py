@@ -13,8 +13,8 @@ from reduction.attributes import attribute, imstat
 from reduction.comparison import differs
 from reduction.corrected import measured_gain
 from reduction.depends import calibration, raw_frames
-from reduction.night_sky import sky_frames
-from reduction.parameters import from_chip, parameter
+from reduction.night_sky import SkyFrames, sky_frames
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.fringe import fringe_pattern
 from reduction.steps.statistics import clipped_statistics, image_statistics
@@ -54,28 +54,9 @@ class FringeFrame(CalibrationTarget):
     frames_used = attribute(int, "number of raw frames used", ucd="meta.number;obs.image")
 
     @dataclass(frozen=True, slots=True)
-    class Parameters:
+    class Parameters(SkyFrames):
         """Astro-WISE's names; levels are above the bias."""
 
-        SIGMA_CLIP: float = parameter(
-            3.0,
-            "values further than this from the median of a pixel are left out",
-            unit="sigma",
-            above=0.0,
-        )
-        GAIN: float = parameter(
-            from_chip("gain"), "gain where none was measured", unit="electron/adu", above=0.0
-        )
-        MINIMUM_SKY_LEVEL: float = parameter(
-            200.0, "frames with less sky are left out", unit="adu", at_least=0.0
-        )
-        MAXIMUM_SKY_LEVEL: float = parameter(
-            50000.0, "frames with more sky are left out", unit="adu", above=0.0
-        )
-        MINIMUM_FRAMES: int = parameter(3, "frames that it takes", at_least=2)
-        MAXIMUM_FRAMES: int = parameter(
-            12, "frames taken at most, from the whole night", at_least=2
-        )
         MAXIMUM_AMPLITUDE: float = parameter(
             0.2, "largest amplitude, a part of the sky", at_least=0.0
         )
@@ -97,12 +78,7 @@ class FringeFrame(CalibrationTarget):
         if not inputs.raw_science_frames:
             message = f"filter {inputs.filter} does not ask for the correction 'fringe'"
             raise ProgenitorMissingError(message)
-        frames = sky_frames(
-            inputs,
-            levels=(parameters.MINIMUM_SKY_LEVEL, parameters.MAXIMUM_SKY_LEVEL),
-            at_least=parameters.MINIMUM_FRAMES,
-            at_most=parameters.MAXIMUM_FRAMES,
-        )
+        frames = sky_frames(inputs, parameters)
         flat = inputs.flat.images["FLAT"]
         bad = (inputs.hot.images["MAP"] == 0) | (inputs.cold.images["MAP"] == 0) | ~(flat > 0.0)
         gain = measured_gain(inputs.gain, parameters.GAIN)

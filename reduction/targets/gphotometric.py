@@ -248,6 +248,7 @@ def _solved(  # what is solved for
     limit = _POGSON / parameters.MIN_SIGNAL_TO_NOISE
 
     def solve(errors: NDArray[np.float64]) -> GlobalZeroPoints:
+        """With these errors of the measurements, mag; those below the limit are left out."""
         return solve_zero_points(
             frame,
             star,

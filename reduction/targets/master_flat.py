@@ -5,27 +5,25 @@ from __future__ import annotations
 __all__ = ["MasterFlatFrame"]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reduction.attributes import attribute, imstat
-from reduction.comparison import differs
 from reduction.depends import calibration
+from reduction.flatness import FLATNESS_DIFFERS, NOT_FLAT, Flatness, FlatTarget
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.flat import CombineType, master_flat
 from reduction.steps.statistics import image_statistics, sub_window_statistics
-from reduction.target import Anchor, CalibrationTarget, Inputs, Made
+from reduction.target import Inputs, Made
 from schemas.errors import ProgenitorMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from matplotlib.figure import FigureBase
 
 
-class MasterFlatFrame(CalibrationTarget):
+class MasterFlatFrame(FlatTarget):
     """Small scales of the dome flat, large scales of the twilight flat; of median 1.
 
     Where there is neither, the night-sky flat; a camera or filter that asks for "night-sky" has
@@ -34,7 +32,6 @@ class MasterFlatFrame(CalibrationTarget):
 
     VERSION = 3
     COST_S = 0.2
-    ANCHOR = Anchor.NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame", "RawScienceFrame")
 
     dome = calibration("DomeFlatFrame", required=False)
@@ -59,7 +56,7 @@ class MasterFlatFrame(CalibrationTarget):
     )
 
     @dataclass(frozen=True, slots=True)
-    class Parameters:
+    class Parameters(Flatness):
         """Astro-WISE's names.
 
         COMBINE_TYPE 0, the default, makes the best of what there is: 1 where there are both
@@ -103,21 +100,12 @@ class MasterFlatFrame(CalibrationTarget):
             at_least=0,
             at_most=10_000,
         )
-        MAXIMUM_SUBWIN_FLATNESS: float = parameter(
-            1.0, "largest difference between levels of sub-windows", at_least=0.0
-        )
-        MAXIMUM_SUBWIN_DIFF: float = parameter(
-            0.2, "largest change from before of the difference of sub-windows", at_least=0.0
-        )
 
     class Flags(QualityFlags):
         """What can be wrong with a master flat."""
 
-        FLATNESS_DIFFERS_FROM_PREVIOUS = (
-            1,
-            "the medians' spread differs from before by more than MAXIMUM_SUBWIN_DIFF",
-        )
-        NOT_FLAT = 2, "the medians of 32 sub-windows spread more than MAXIMUM_SUBWIN_FLATNESS"
+        FLATNESS_DIFFERS_FROM_PREVIOUS = 1, FLATNESS_DIFFERS
+        NOT_FLAT = 2, NOT_FLAT
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Join the flats."""
@@ -144,19 +132,6 @@ class MasterFlatFrame(CalibrationTarget):
                 "flatness": sub_window_statistics(flat, bad=bad).flatness,
             },
         )
-
-    def verify(self, made: Made, parameters: Parameters) -> int:
-        """Compare the flatness with its limit."""
-        spread = made.attributes["flatness"] > parameters.MAXIMUM_SUBWIN_FLATNESS
-        return int(self.Flags.NOT_FLAT) if spread else 0
-
-    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
-        """Compare with the previous version."""
-        flatness = made.attributes["flatness"]
-        flags = self.Flags(0)
-        if differs(previous, "flatness", flatness, parameters.MAXIMUM_SUBWIN_DIFF):
-            flags |= self.Flags.FLATNESS_DIFFERS_FROM_PREVIOUS
-        return int(flags)
 
     def plot(self, figure: FigureBase) -> None:
         """Pixels, and without hot and cold ones sub-windows, profiles and values."""

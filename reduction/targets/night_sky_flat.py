@@ -5,28 +5,26 @@ from __future__ import annotations
 __all__ = ["NightSkyFlatFrame"]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reduction.attributes import attribute, imstat
-from reduction.comparison import differs
 from reduction.corrected import measured_gain
 from reduction.depends import calibration, raw_frames
-from reduction.night_sky import sky_frames
+from reduction.flatness import FLATNESS_DIFFERS, NOT_FLAT, Flatness, FlatTarget
+from reduction.night_sky import SkyFrames, sky_frames
 from reduction.parameters import from_chip, parameter
 from reduction.quality import QualityFlags
 from reduction.steps.sky_flat import sky_flat
 from reduction.steps.statistics import image_statistics, sub_window_statistics
-from reduction.target import Anchor, CalibrationTarget, Inputs, Made
+from reduction.target import Inputs, Made
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from matplotlib.figure import FigureBase
 
 
-class NightSkyFlatFrame(CalibrationTarget):
+class NightSkyFlatFrame(FlatTarget):
     """Mean of a night's science frames of one filter, sources masked and rejected; of median 1.
 
     It needs frames of different fields or dithered ones: what is a source in all of them is
@@ -34,7 +32,6 @@ class NightSkyFlatFrame(CalibrationTarget):
     """
 
     VERSION = 2
-    ANCHOR = Anchor.NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
     raw_science_frames = raw_frames("RawScienceFrame", at_least=3)
@@ -56,30 +53,11 @@ class NightSkyFlatFrame(CalibrationTarget):
     )
 
     @dataclass(frozen=True, slots=True)
-    class Parameters:
+    class Parameters(SkyFrames, Flatness):
         """Astro-WISE's names; levels are above the bias."""
 
-        SIGMA_CLIP: float = parameter(
-            3.0,
-            "values further than this from the median of a pixel are left out",
-            unit="sigma",
-            above=0.0,
-        )
-        GAIN: float = parameter(
-            from_chip("gain"), "gain where none was measured", unit="electron/adu", above=0.0
-        )
         READ_NOISE: float = parameter(
             from_chip("read_noise"), "read noise where none was measured", unit="adu", at_least=0.0
-        )
-        MINIMUM_SKY_LEVEL: float = parameter(
-            200.0, "frames with less sky are left out", unit="adu", at_least=0.0
-        )
-        MAXIMUM_SKY_LEVEL: float = parameter(
-            50000.0, "frames with more sky are left out", unit="adu", above=0.0
-        )
-        MINIMUM_FRAMES: int = parameter(3, "frames that it takes", at_least=2)
-        MAXIMUM_FRAMES: int = parameter(
-            12, "frames taken at most, from the whole night", at_least=2
         )
         DETECTION_THRESHOLD: float = parameter(
             4.0,
@@ -96,31 +74,17 @@ class NightSkyFlatFrame(CalibrationTarget):
             at_least=0.0,
             at_most=1.0,
         )
-        MAXIMUM_SUBWIN_FLATNESS: float = parameter(
-            1.0, "largest difference between levels of sub-windows", at_least=0.0
-        )
-        MAXIMUM_SUBWIN_DIFF: float = parameter(
-            0.2, "largest change from before of the difference of sub-windows", at_least=0.0
-        )
 
     class Flags(QualityFlags):
         """What can be wrong with a flat of the night sky."""
 
-        NOT_FLAT = 1, "the medians of the sub-windows spread by more than MAXIMUM_SUBWIN_FLATNESS"
+        NOT_FLAT = 1, NOT_FLAT
         TOO_MUCH_FILLED = 2, "more of the flat than MAXIMUM_FILLED_FRACTION was never seen as sky"
-        FLATNESS_DIFFERS_FROM_PREVIOUS = (
-            4,
-            "the medians' spread differs from before by more than MAXIMUM_SUBWIN_DIFF",
-        )
+        FLATNESS_DIFFERS_FROM_PREVIOUS = 4, FLATNESS_DIFFERS
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Debias, mask sources, normalise, reject, average."""
-        frames = sky_frames(
-            inputs,
-            levels=(parameters.MINIMUM_SKY_LEVEL, parameters.MAXIMUM_SKY_LEVEL),
-            at_least=parameters.MINIMUM_FRAMES,
-            at_most=parameters.MAXIMUM_FRAMES,
-        )
+        frames = sky_frames(inputs, parameters)
         good = None if inputs.hot is None else inputs.hot.images["MAP"] == 1
         noise = inputs.read_noise
         flat = sky_flat(
@@ -146,18 +110,10 @@ class NightSkyFlatFrame(CalibrationTarget):
 
     def verify(self, made: Made, parameters: Parameters) -> int:
         """Compare the flatness, and how much was never seen, with their limits."""
-        flags = self.Flags(0)
-        if made.attributes["flatness"] > parameters.MAXIMUM_SUBWIN_FLATNESS:
-            flags |= self.Flags.NOT_FLAT
+        flags = self.Flags(super().verify(made, parameters))
         if made.attributes["filled_fraction"] > parameters.MAXIMUM_FILLED_FRACTION:
             flags |= self.Flags.TOO_MUCH_FILLED
         return int(flags)
-
-    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
-        """Compare with the previous version."""
-        flatness, limit = made.attributes["flatness"], parameters.MAXIMUM_SUBWIN_DIFF
-        differ = differs(previous, "flatness", flatness, limit)
-        return int(self.Flags.FLATNESS_DIFFERS_FROM_PREVIOUS) if differ else 0
 
     def plot(self, figure: FigureBase) -> None:
         """Pixels, and without hot ones sub-windows, profiles and values."""

@@ -7,13 +7,9 @@ __all__ = ["TwilightFlatFrame"]
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reduction.combined_flat import (
-    FLATNESS_DIFFERS_FROM_PREVIOUS,
-    NOT_FLAT,
-    CombinedFlat,
-    combined_flat,
-)
+from reduction.combined_flat import CombinedFlat, combined_flat
 from reduction.depends import raw_frames
+from reduction.flatness import FLATNESS_DIFFERS, NOT_FLAT
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 
@@ -42,8 +38,8 @@ class TwilightFlatFrame(CombinedFlat):
     class Flags(QualityFlags):
         """What can be wrong with a twilight flat."""
 
-        NOT_FLAT = NOT_FLAT
-        FLATNESS_DIFFERS_FROM_PREVIOUS = FLATNESS_DIFFERS_FROM_PREVIOUS
+        NOT_FLAT = 1, NOT_FLAT
+        FLATNESS_DIFFERS_FROM_PREVIOUS = 2, FLATNESS_DIFFERS
         TOO_MANY_OUTLIERS = (
             4,
             "more values were rejected than MAXIMUM_OUTLIER_FRACTION: stars, or clouds",

@@ -108,18 +108,6 @@ def test_attributes_and_sources_of_collections_are_brought_together(archive: Arc
     assert len(overlapping.pull("g")) == 100
 
 
-def test_of_a_source_in_two_parts_the_first_is_taken_in_sql_and_in_numpy(archive: Archive) -> None:
-    every = SourceCollection.of(*lists(archive, 50))
-    more, less = every.calculate("c", "mag + 1"), every.calculate("c", "mag - 1")
-    for first, other, offset in ((more, less, 1.0), (less, more, -1.0)):
-        united = first.with_sources(other)
-        held = united.calculate("g", "galactic_b(ra, dec)")
-        rows = held.pull("c", "g", "mag")
-        assert len(rows) == 50
-        np.testing.assert_allclose(rows["c"], rows["mag"] + offset, rtol=1e-12)
-        np.testing.assert_array_equal(united.pull("c")["c"], rows["c"])
-
-
 def test_a_collection_that_names_more_operators_than_can_be_walked_is_refused(
     archive: Archive,
 ) -> None:
@@ -146,6 +134,25 @@ def test_of_two_that_store_a_name_at_once_one_is_told(archive: Archive) -> None:
             session.commit()
             with pytest.raises(ParameterError, match="a name that no stored collection has"):
                 told.result(timeout=30)
+
+
+def test_of_a_source_in_two_parts_the_first_counts_in_the_database_and_here(
+    archive: Archive,
+) -> None:
+    a = SourceCollection.of(*lists(archive, 20))
+    more, less = a.calculate("c", "x + 1"), a.calculate("c", "x - 1")
+    for first, other, step in ((more, less, 1.0), (less, more, -1.0)):
+        both = first.with_sources(other)
+        here = both.calculate("g", "galactic_l(ra, dec)").pull("c", "g")["c"]
+        assert both.pulled("c").in_numpy == set()
+        np.testing.assert_allclose(both.pull("c")["c"], a.pull("x")["x"] + step)
+        np.testing.assert_array_equal(here, both.pull("c")["c"])
+
+
+@pytest.mark.parametrize("wrong", ["x < 1e999", "x + 1" + "0" * 400])
+def test_a_number_that_no_column_holds_is_refused(archive: Archive, wrong: str) -> None:
+    with pytest.raises(ParameterError, match=r"numbers below 1\.8e308"):
+        parse_expression(wrong)
 
 
 def test_a_stored_collection_is_found_again_by_what_it_is(archive: Archive) -> None:

@@ -9,13 +9,15 @@ import pytest
 from sqlalchemy import text
 
 from reduction.archive import Archive
+from reduction.causes import causes_of
+from reduction.edits import edit_validity
 from reduction.fields import FieldSpec, close_field, declare_field
 from reduction.instruments.base import FrameKind
 from reduction.operate import edit, find_target, initialise, sync_recipes, targets_matching
 from schemas.errors import NotFoundError, ParameterError, ReductionError
 from schemas.settings import ReductionSettings
 from tests.support.archives import opened_archive
-from tests.support.toy import ToyImage, work_done, write_frame
+from tests.support.toy import ToyFlat, ToyImage, work_done, write_frame
 from tests.support.toy_field import ToyCoadd, ToyDeep, ToyNight, ToyPair
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from schemas.settings import DatabaseSettings
 
 FIELD = FieldSpec("deep", 10.0, 20.0, 0.05, pixel_scale=0.5)
+TOYS = ("ToyBias", "ToyFlat", "ToyMap", "ToyImage", "ToyRegridded", "ToyCoadd")
 
 
 @pytest.fixture
@@ -89,6 +92,8 @@ def test_a_field_is_of_its_place_time_and_instruments_only(
         declare_field(archive, FieldSpec("elsewhere", 50.0, 20.0, 0.05))
     with pytest.raises(ParameterError, match="some raw science frame reaches"):
         declare_field(archive, FieldSpec("later", 10.0, 20.0, 0.05, start=60000.0))
+    with pytest.raises(ParameterError, match=r"720000 pixels to a side.* 48000 at most"):
+        declare_field(archive, FieldSpec("fine", 10.0, 20.0, 1.0, pixel_scale=0.01))
     with pytest.raises(ParameterError, match="one of"):
         declare_field(archive, FieldSpec("wrong", 10.0, 20.0, 0.05, instruments=("hubble",)))
     with pytest.raises(ParameterError, match="some raw science frame reaches"):
@@ -197,7 +202,41 @@ def test_an_archive_opens_without_a_camera_that_it_has_frames_and_fields_of(
         "BiasFrame", (bias,), {"VERSION": bias.VERSION + 1, "__module__": bias.__module__}
     )
     sync_recipes(poorer)
+    coadd = find_target(archive, "ToyCoadd")
+    poorer.registry.classes.update({n: archive.registry.classes[n] for n in TOYS})
+    (cause,) = causes_of(poorer, [coadd.target_id])
+    assert (cause.said, cause.reasons[0].kind) == ("unmakeable", "no such camera")
+    assert cause.reasons[0].text.endswith(": this installation has no camera toy")
     poorer.close()
+    assert find_target(archive, "ToyCoadd").state == "failed"
+    sync_recipes(archive)
+    assert ToyCoadd.get(field="deep").frames == 1
+
+
+def test_a_field_that_takes_the_place_of_another_has_products_of_its_own(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    declare_field(archive, FIELD)
+    first = ToyCoadd.get(field="deep")
+    close_field(archive, "deep", why="another clipping")
+    declare_field(archive, replace(FIELD, name="deep-2"))
+    second = ToyCoadd.get(field="deep-2")
+    assert second.object_id != first.object_id
+    assert second.level == first.level
+
+
+def test_calibrations_follow_the_validity_that_their_camera_gives_them(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    edited = ToyFlat.get()
+    edit_validity(archive, edited.object_id, None, edited.moment + 0.25, why="the lamp died")
+    toy = archive.registry.instruments["toy"]
+    longer = {**toy.validity, "ToyBias": (9.0, 9.0), "ToyFlat": (9.0, 9.0)}
+    archive.registry.instruments["toy"] = replace(toy, validity=longer)
+    sync_recipes(archive)
+    bias, flat = find_target(archive, "ToyBias"), find_target(archive, "ToyFlat")
+    assert (bias.validity_start, bias.validity_end) == (bias.moment - 9.0, bias.moment + 9.0)
+    assert flat.validity_end == edited.moment + 0.25
 
 
 def test_classes_that_come_later_find_the_frames_that_are_there(

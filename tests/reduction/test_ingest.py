@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,3 +93,77 @@ def test_other_names_than_fits_are_refused(archive: Archive, tmp_path: Path) -> 
     assert report.refused == [
         ("notes.txt", "expected a name ending in .fits, .fits.gz or .fits.fz")
     ]
+
+
+def test_a_name_that_is_no_text_and_a_chip_that_there_is_not_stop_no_other_file(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    odd = Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.fits"))
+    write_frame(folder, "plain", FrameKind.BIAS, 100).rename(odd)
+    assert (archive.ingest([odd]).frames, archive.ingest([odd]).known) == (1, 1)
+    with archive.transaction() as session:
+        assert session.scalar(text("SELECT name FROM vo.file")) == "caf\ufffd.fits"
+    toy = archive.registry.instruments["toy"]
+    chips = {"t9": toy.chips["t1"]}
+    monkeypatch.setitem(archive.registry.instruments, "toy", replace(toy, chips=chips))
+    report = archive.ingest([write_frame(folder, "next", FrameKind.BIAS, 101)])
+    assert report.refused == [("next.fits", "chip 't1', expected one of t9")]
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_frame(tmp_path, "growing", FrameKind.BIAS, 100)
+    toy = archive.registry.instruments["toy"]
+
+    def describe(headers: Any) -> Any:
+        found = toy.describe(headers)
+        fits.setval(path, "OBSERVER", value="late")
+        return found
+
+    monkeypatch.setitem(archive.registry.instruments, "toy", replace(toy, describe=describe))
+    ((name, said),) = archive.ingest([path]).refused
+    assert (name, said.partition(";")[0]) == ("growing.fits", "it changed while it was read")
+    assert [p for p in archive.storage.path("").rglob("*") if p.is_file()] == []
+    monkeypatch.undo()
+    assert archive.ingest([path]).frames == 1
+
+
+@pytest.mark.parametrize("part", ["recognises", "chips", "describe"])
+def test_a_camera_whose_module_fails_on_a_file_has_that_file_refused_and_not_the_next(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    paths = [write_frame(tmp_path, f"bias{n}", FrameKind.BIAS, 100 + n) for n in range(2)]
+    toy = archive.registry.instruments["toy"]
+    names: list[str] = []
+
+    def fails_once(*words: Any) -> Any:
+        names.append("called")
+        if len(names) == 1:
+            raise LookupError("no such card")
+        return getattr(toy, part)(*words)
+
+    other = (
+        replace(toy, **{part: fails_once})
+        if part != "chips"
+        else replace(toy, chips=Broken(toy.chips))
+    )
+    monkeypatch.setitem(archive.registry.instruments, "toy", other)
+    report = archive.ingest(paths)
+    assert [name for name, _ in report.refused] == ["bias0.fits"]
+    assert "LookupError('no such card')" in report.refused[0][1]
+    assert report.ingested == 1
+
+
+class Broken(dict[str, Any]):
+    """Chips of a camera that cannot be looked up the first time."""
+
+    asked = 0
+
+    def __getitem__(self, name: str) -> Any:
+        self.asked += 1
+        if self.asked == 1:
+            raise LookupError("no such card")
+        return super().__getitem__(name)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +13,11 @@ import pytest
 from sqlalchemy import text
 
 from reduction.archive import Archive
-from reduction.edits import bump, edit_validity
+from reduction.edits import edit, edit_validity
 from reduction.fields import FieldSpec, close_field, declare_field
 from reduction.instruments.base import FrameKind
 from reduction.operate import (
+    bump,
     check_settings,
     find_target,
     forget_parameter,
@@ -23,7 +27,13 @@ from reduction.operate import (
 )
 from reduction.parameters import parameter
 from reduction.pars import Pars
-from schemas.errors import NotFoundError, ParameterError, ReductionError, SettingsError
+from schemas.errors import (
+    BusyError,
+    NotFoundError,
+    ParameterError,
+    ReductionError,
+    SettingsError,
+)
 from schemas.settings import ReductionSettings, Settings, StorageSettings
 from tests.support.toy import INSTRUMENT, ToyBias, ToyFlat, ToyImage, write_frame
 from tests.support.toy_field import ToyCoadd
@@ -146,7 +156,8 @@ def test_several_cameras_together_have_settings_of_their_own(archive: Archive, b
     settings_of(archive, {})
     assert coadd_key(archive, "deep") == default
     declare_field(archive, replace(FIELD, name="own", parameters={"ToyCoadd": {"FACTOR": 2}}))
-    assert coadd_key(archive, "own") == asked
+    assert ToyCoadd.get(field="own", filter="V").process_params == {"FACTOR": 2.0}
+    assert coadd_key(archive, "own") == coadd_key(archive, "own", 2.0)
 
 
 def test_the_first_word_about_several_cameras_reaches_what_is_made_already(
@@ -277,6 +288,30 @@ def test_a_field_whose_own_value_is_none_now_fails_and_others_do_not(
     assert ToyCoadd.get(field="other", filter="V").frames == 2
 
 
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        ("[1]", r"found \[1\], expected values by the names of classes and parameters"),
+        ("3", "found 3, expected values by the names of classes and parameters"),
+        ('{"ToyCoadd": [2]}', r"ToyCoadd: found \[2\], expected values by the names of param"),
+    ],
+)
+def test_what_is_stored_of_a_field_and_is_no_values_stops_what_is_made_of_it_alone(
+    archive: Archive, both: Path, stored: str, said: str
+) -> None:
+    declare_field(archive, replace(FIELD, name="other"))
+    before = ToyCoadd.get(field="deep", filter="V")
+    with psycopg2.connect(archive.settings.database.owner_url) as owner, owner.cursor() as cursor:
+        cursor.execute("UPDATE vo.field SET parameters = %s WHERE name = 'deep'", (stored,))
+    sentences = sync_recipes(archive)
+    assert re.search(f"^set for the field deep: {said}.* cannot be made$", " ".join(sentences))
+    with pytest.raises(ReductionError, match=r"expected values by .* \(set for the field: close"):
+        ToyCoadd.get(field="deep", filter="V")
+    assert ToyCoadd.get(field="other", filter="V").frames == before.frames
+    assert ToyImage.get(raw="other.fits").level > 0
+    assert "FACTOR" in str(Pars("ToyCoadd", field="deep"))
+
+
 @pytest.mark.parametrize("stored", ["[1]", '"OFFSET"', "3"])
 def test_stored_values_without_names_stop_their_class_alone_and_can_be_taken_back(
     archive: Archive, night: Path, work_log: Path, stored: str
@@ -313,3 +348,54 @@ def test_taking_back_what_nobody_said_leaves_nothing(archive: Archive, both: Pat
     with archive.transaction() as session:
         owners = set(session.scalars(text("SELECT DISTINCT instrument FROM vo.recipe")))
     assert BOTH not in owners
+
+
+def test_of_two_operators_who_set_two_parameters_at_once_both_are_heard(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    together = threading.Barrier(2)
+
+    def say(name: str, value: float) -> None:
+        together.wait(10)
+        set_parameter(archive, "ToyBias", name, value, instrument="toy", why="at once")
+
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(5):
+            said = [("OFFSET", 5.0 + number), ("MAXIMUM_LEVEL", 900.0 + number)]
+            for done in [pool.submit(say, *words) for words in said]:
+                done.result(20)
+            assert ToyBias.get(instrument="toy").process_params == dict(said)
+
+
+def test_a_process_whose_camera_or_class_is_another_says_nothing_of_targets(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    ToyImage.get(raw="science.fits")
+    older = replace(
+        archive.registry,
+        instruments={**archive.registry.instruments, "toy": replace(INSTRUMENT, pixel_scale=3.0)},
+    )
+    now = archive.registry
+    edit(archive, ToyBias.get().object_id, "is_valid", 0, why="x")
+    archive.registry = older
+    with pytest.raises(BusyError, match="describes ToyBias for toy in another way"):
+        ToyImage.get(raw="science.fits")
+    assert find_target(archive, "ToyImage").state == "suspect"
+    archive.registry = now
+    edit(
+        archive,
+        archive.search(ToyBias, ToyBias.is_valid == 0)[0].object_id,
+        "is_valid",
+        1,
+        why="it is good",
+    )
+    assert ToyImage.get(raw="science.fits").bias.level == 102.0
+
+
+def test_a_field_that_is_declared_as_before_is_the_one_of_before(
+    archive: Archive, night: Path, work_log: Path, both: Path
+) -> None:
+    alone = declare_field(archive, replace(FIELD, name="alone", instruments=("toy",)))
+    assert declare_field(archive, replace(FIELD, name="alone", pixel_scale=0.0)) == alone
+    with pytest.raises(ParameterError, match="is known, and differs"):
+        declare_field(archive, replace(FIELD, name="alone", instruments=("toy2",)))

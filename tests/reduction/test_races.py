@@ -8,15 +8,18 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from astropy.io import fits
 from sqlalchemy import text
 
 import reduction.make
 import reduction.publish
 from reduction.archive import Archive
 from reduction.instruments.base import FrameKind
-from reduction.operate import bump, edit, find_target, sync_recipes
-from schemas.errors import BusyError, StorageError
+from reduction.operate import bump, edit, find_target, sync_recipes, targets_matching
+from reduction.publish import Superseded, publish_again
+from schemas.errors import BusyError, ReductionError, StorageError, UnreadableError
 from tests.reduction.test_chain import add_second_night
 from tests.support.toy import ToyBias, ToyFlat, ToyImage, ToyNorm, work_done, write_frame
 
@@ -142,6 +145,84 @@ def test_a_shared_product_that_is_accepted_again_is_right_for_all_that_share_it(
     edit(archive, shared[0], "is_valid", 1, why="y")
     for date in ("2020-01-01", "2020-01-03"):
         assert ToyNorm.get(date=date).object_id == shared[0]
+
+
+def test_a_product_that_is_rejected_after_the_verdict_is_not_published_again(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    bias = ToyBias.get()
+    raw = bias.raw_bias_frames[0]
+    edit(archive, raw.object_id, "is_valid", 0, why="x")
+    assert ToyBias.get().object_id != bias.object_id
+    edit(archive, raw.object_id, "is_valid", 1, why="y")
+    verdict = archive.examine(find_target(archive, "ToyBias").target_id)
+    assert verdict.reuse is not None
+    assert verdict.reuse.product_id == bias.object_id
+    with archive.transaction() as session:
+        session.execute(
+            text("UPDATE vo.product SET is_valid = 0 WHERE product_id = :p"),
+            {"p": bias.object_id},
+        )
+    with pytest.raises(Superseded), archive.transaction() as session:
+        publish_again(session, verdict)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.float32(1.5), object()])
+def test_a_value_that_cannot_be_kept_fails_its_target_alone(
+    archive: Archive, night: Path, work_log: Path, value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cls = archive.registry.classes["ToyBias"]
+    compute = cls.compute
+
+    def odd(self: Any, inputs: Any, parameters: Any) -> Any:
+        made = compute(self, inputs, parameters)
+        made.cards["ODD"] = (value, "a value")
+        return made
+
+    monkeypatch.setattr(cls, "compute", odd)
+    if isinstance(value, (float, np.floating)):
+        assert ToyBias.get().level == 102.0
+        return
+    with pytest.raises(ReductionError, match="cannot be"):
+        ToyBias.get()
+    assert find_target(archive, "ToyBias").state == "failed"
+
+
+def test_attributes_that_were_not_declared_fail_their_target_alone(
+    archive: Archive, night: Path, work_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cls = archive.registry.classes["ToyBias"]
+    compute = cls.compute
+
+    def odd(self: Any, inputs: Any, parameters: Any) -> Any:
+        made = compute(self, inputs, parameters)
+        made.attributes["lvl"] = 1.0
+        return made
+
+    monkeypatch.setattr(cls, "compute", odd)
+    with pytest.raises(ReductionError, match="declares and computes different attributes: lvl"):
+        ToyBias.get()
+
+
+def test_a_file_that_is_lost_ends_its_own_making_and_not_the_nights(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    archive.ingest([write_frame(night, "second", FrameKind.SCIENCE, 402, hour=3)])
+    (path,) = (p for p in archive.storage.path("raw").rglob("*") if is_frame(p, 302))
+    away = path.rename(path.with_suffix(".away"))
+    numbers = [t.target_id for t in targets_matching(archive, "ToyImage")]
+    with pytest.raises(UnreadableError, match="cannot be read"):
+        archive.make(numbers)
+    states = {t.raw_id: t.state for t in targets_matching(archive, "ToyImage")}
+    assert sorted(states.values()) == ["fresh", "missing"]
+    away.rename(path)
+    archive.make(numbers)
+    assert {t.state for t in targets_matching(archive, "ToyImage")} == {"fresh"}
+
+
+def is_frame(path: Path, level: int) -> bool:
+    """Whether a stored file is a science frame of a level."""
+    return path.is_file() and fits.getdata(path)[0, 0] == level
 
 
 def test_a_process_with_another_version_of_a_recipe_makes_nothing(

@@ -9,13 +9,22 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from sqlalchemy import select
 
+from reduction.depends import references
 from reduction.edits import edit
+from reduction.fetch import fetch
+from reduction.keys import hash_of
+from reduction.reference_ingest import catalogues_of
+from reduction.target import FrameTarget
+from reduction.verdicts import Verdict, VerdictKind
 from schemas.errors import IngestError
-from schemas.tables import File, Product, ReferenceSource
+from schemas.tables import File, Product, ReferenceSource, Target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +69,33 @@ def test_a_catalogue_read_with_wrong_columns_is_read_again_with_the_right_ones(
     assert len(kept(archive)) == 1
 
 
+def forget_columns(archive: Archive) -> None:
+    """Make of a catalogue what it was before columns were recorded and part of its key."""
+    with archive.transaction() as session:
+        (catalogue,) = session.scalars(select(Product)).all()
+        file = session.get_one(File, catalogue.file_id)
+        catalogue.process_params = {}
+        catalogue.key = catalogue.content_hash = hash_of(["ReferenceCatalogue", file.sha256])
+
+
+@pytest.mark.parametrize("motion", ["", ",pmra,pmdec,epoch"])
+def test_a_catalogue_of_before_columns_were_recorded_is_known_by_its_stars(
+    archive: Archive, tmp_path: Path, motion: str
+) -> None:
+    path = tmp_path / "stars.csv"
+    values = ",1.5,-2.25,2016.0" if motion else ""
+    path.write_text(
+        "".join(f"{x}{y}\n" for x, y in zip(STARS.split(), (motion, values), strict=True))
+    )
+    assert archive.load_references(path, "stars", columns=RIGHT) == 1
+    forget_columns(archive)
+    assert archive.load_references(path, "stars", columns=RIGHT) == 0
+    assert archive.load_references(path, "stars") == 0
+    assert len(valid_magnitudes(archive)) == 1
+    assert archive.load_references(path, "stars", columns=WRONG) == 1
+    assert [len(p.process_params) for p in catalogues_of(archive, path)] == [0, 2]
+
+
 def test_a_file_is_kept_as_what_it_is_packed_or_not(archive: Archive, tmp_path: Path) -> None:
     expected = {"fits": "application/fits", "votable": "application/x-votable+xml"}
     for form in expected:
@@ -93,6 +129,49 @@ def test_a_catalogue_that_is_refused_leaves_no_file(archive: Archive, tmp_path: 
         with pytest.raises(IngestError):
             archive.load_references(path, "stars")
     assert kept(archive) == []
+
+
+def test_a_catalogue_without_stars_is_refused(archive: Archive, tmp_path: Path) -> None:
+    path = tmp_path / "none.fits"
+    Table({"name": ["a"], "ra": [1.0], "dec": [2.0]})[:0].write(path)
+    with pytest.raises(IngestError, match="a table without rows, expected at least a star"):
+        archive.load_references(path, "none")
+    assert kept(archive) == []
+
+
+@pytest.mark.parametrize("dec", [89.95, -89.95, 20.0])
+def test_all_stars_around_a_place_are_fetched_and_none_of_elsewhere(
+    archive: Archive, tmp_path: Path, dec: float
+) -> None:
+    radius, place = 0.2, SkyCoord(359.99, dec, unit="deg")
+    angles = np.linspace(0, 360, 12, endpoint=False) * u.deg
+    near = place.directional_offset_by(angles, 0.19 * u.deg)
+    far = place.directional_offset_by(angles, 0.35 * u.deg)
+    path = tmp_path / "ring.csv"
+    lines = [
+        f"{kind}{n},{star.ra.deg},{star.dec.deg}"
+        for kind, ring in (("near", near), ("far", far))
+        for n, star in enumerate(ring)
+    ]
+    path.write_text("\n".join(["name,ra,dec", *lines]))
+    archive.load_references(path, "ring")
+    with archive.transaction() as session:
+        catalogue = session.scalars(select(Product)).one()
+        target = Target(
+            class_name="Around", instrument="toy", chip="t1", filter="", ra=359.99, dec=dec
+        )
+        target.radius = radius
+        verdict = Verdict(target, VerdictKind.STALE, inputs={"stars": [catalogue]})
+        (found,) = fetch(archive, session, verdict, Around).stars
+    names = set(found.name)
+    assert names >= {f"near{n}" for n in range(12)}
+    assert abs(dec) > 80 or names == {f"near{n}" for n in range(12)}
+
+
+class Around(FrameTarget):
+    """The stars around a place."""
+
+    stars = references()
 
 
 def kept(archive: Archive) -> list[Path]:

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import text
 
 from reduction import combined_flat
-from reduction.edits import bump
+from reduction.recipe_edits import bump
 from reduction.remake import remake
 from reduction.scripts import (
     add_script,
@@ -37,7 +37,8 @@ from schemas.errors import (
     UnprocessableError,
 )
 from schemas.tables import Script
-from tests.support.toy import ToyBias, ToyImage, work_done
+from tests.support import toy
+from tests.support.toy import ToyBias, ToyFlat, ToyImage, work_done
 
 if TYPE_CHECKING:
     from reduction.archive import Archive
@@ -549,3 +550,41 @@ def test_a_script_prints_and_writes_no_more_than_it_may(
         ToyBias.get(script=digest)
     assert "the last line" in caplog.text
     assert len(caplog.text) < 10_000
+
+
+def test_a_script_is_kept_with_its_reason_or_not_at_all(allowing: Archive, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("x = 1")
+    with pytest.raises(ParameterError, match="the reason, in words"):
+        add_script(allowing, path, why=" \n")
+    assert scripts_of(allowing) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("toy._log = print", "_log"),
+        ("toy.ToyFlat.compute = print", "ToyFlat.compute"),
+        ("import reduction.combined_flat as f; f.combine_flats = print", "combine_flats"),
+    ],
+)
+def test_a_script_that_replaces_code_for_good_is_refused_and_what_it_did_undone(
+    allowing: Archive, night: Path, tmp_path: Path, line: str, name: str
+) -> None:
+    before = ToyFlat.compute, toy._log, combined_flat.combine_flats
+    digest = added(allowing, tmp_path, f"import tests.support.toy as toy\n{line}\n")
+    with pytest.raises(ParameterError, match=rf"it replaces .*{name}, expected .* in STEPS"):
+        ToyBias.get(script=digest)
+    assert (ToyFlat.compute, toy._log, combined_flat.combine_flats) == before
+
+
+def test_a_bump_reaches_what_scripts_make(
+    allowing: Archive, night: Path, tmp_path: Path, work_log: Path
+) -> None:
+    digest = added(allowing, tmp_path, MEDIAN)
+    first = ToyBias.get(script=digest)
+    bump(allowing, "ToyBias", why="the lamp")
+    second = ToyBias.get(script=digest)
+    assert second.object_id != first.object_id
+    assert second.recipe_version == f"1.1+{digest}"
+    assert remake(allowing, second.object_id).same

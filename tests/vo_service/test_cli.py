@@ -316,6 +316,15 @@ def test_parameters_are_shown_and_set_for_one_call(run):
         assert said in refused.stderr
 
 
+def refusal(class_name, key, value):
+    """What is said of a process parameter that the command line takes, and the class does not."""
+    option = next(option for option in make.params if option.name == "settings")
+    settings = option.callback(click.Context(make), option, (f"{key}={value}",))
+    with pytest.raises(UsageError) as caught:
+        check_overrides(Registry.load(), class_name, settings)
+    return str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
@@ -336,11 +345,7 @@ def test_parameters_are_shown_and_set_for_one_call(run):
     ],
 )
 def test_what_a_person_sets_wrongly_is_answered_with_what_would_be_right(key, value, said):
-    option = next(option for option in make.params if option.name == "settings")
-    settings = option.callback(click.Context(make), option, (f"{key}={value}",))
-    with pytest.raises(UsageError) as caught:
-        check_overrides(Registry.load(), "BiasFrame", settings)
-    assert said in str(caught.value)
+    assert said in refusal("BiasFrame", key, value)
 
 
 @pytest.mark.parametrize(
@@ -354,11 +359,7 @@ def test_what_a_person_sets_wrongly_is_answered_with_what_would_be_right(key, va
     ],
 )
 def test_a_truth_a_word_and_none_are_told_apart(key, value, said):
-    option = next(option for option in make.params if option.name == "settings")
-    settings = option.callback(click.Context(make), option, (f"{key}={value}",))
-    with pytest.raises(UsageError) as caught:
-        check_overrides(Registry.load(), key.partition(".")[0], settings)
-    assert said in str(caught.value)
+    assert said in refusal(key.partition(".")[0], key, value)
 
 
 def test_a_parameter_that_is_set_twice_is_refused(tmp_path):

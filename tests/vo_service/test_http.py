@@ -21,7 +21,7 @@ from astropy.io import fits
 from lxml import etree
 
 from reduction.archive import Archive
-from reduction.edits import bump
+from reduction.recipe_edits import bump
 from tests.support.asking import until_answered
 
 COUNT = "SELECT COUNT(*) AS n FROM archive.sources"

@@ -5,10 +5,13 @@ from __future__ import annotations
 __all__ = [
     "CONSOLE",
     "MESSAGES",
+    "are_suspect",
+    "counted",
     "home_of",
     "opened",
     "progress_bar",
     "say_outcomes",
+    "without_name",
 ]
 
 from collections import Counter
@@ -85,6 +88,21 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[str], None
         yield lambda name: progress.update(task, advance=1, now=name)
 
 
+def counted(number: int, thing: str) -> str:
+    """How many of a thing, such as "1 target" and "2 targets"."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def are_suspect(number: int) -> str:
+    """What an edit made suspect, as the end of a sentence."""
+    return f"{counted(number, 'target')} {'is' if number == 1 else 'are'} suspect"
+
+
+def without_name(text: str, name: str) -> str:
+    """A sentence that begins with the name of what it is about, after that name."""
+    return text.removeprefix(f"{name}: ")
+
+
 def say_outcomes(outcomes: Sequence[Outcome]) -> None:
     """Say what became of the steps of a making."""
     counted = Counter(str(outcome.kind) for outcome in outcomes)
@@ -92,7 +110,7 @@ def say_outcomes(outcomes: Sequence[Outcome]) -> None:
     CONSOLE.print(said or "nothing was stale")
     failed = [outcome for outcome in outcomes if outcome.message]
     for outcome in failed[:_FAILURES_SHOWN]:
-        text = outcome.message
+        text = without_name(outcome.message, outcome.name)
         shown = text if len(text) <= _MESSAGE_LENGTH else text[:_MESSAGE_LENGTH] + "..."
         CONSOLE.print(f"  {outcome.name}: {shown}", markup=False)
     if len(failed) > _FAILURES_SHOWN:

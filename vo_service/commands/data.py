@@ -53,7 +53,7 @@ def ingest(context: click.Context, paths: tuple[Path, ...]) -> None:
         f"{len(report.refused)} refused"
     )
     for name, sentence in report.refused:
-        CONSOLE.print(f"  {name}: {sentence}")
+        CONSOLE.print(f"  {name}: {sentence}", markup=False)
     if report.refused:
         context.exit(1)
 
@@ -94,10 +94,17 @@ def load_reference(
     ...). Usual names (RAJ2000, Vmag with e_Vmag) and some published forms are understood too;
     --column says what is not.
     """
+    from reduction.reference_ingest import catalogues_of  # noqa: PLC0415  # --help stays fast
+
     with opened(context, new=True) as archive:
         word = name or path.name.split(".")[0]
         number = archive.load_references(path, word, columns=columns)
+        before = catalogues_of(archive, path)[:-1] if number else ()
     CONSOLE.print(f"{number} stars taken" if number else "this catalogue is known already")
+    for other in before:
+        said = "was read from the same file with other columns, and is used, too"
+        tip = f"`vo-service set-valid {other.product_id} rejected` ends that"
+        CONSOLE.print(f"object {other.product_id} {said}: {tip}", markup=False)
 
 
 @click.command(short_help="Write raw frames of a simulated mosaic camera.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from vo_service.commands.common import CONSOLE, opened
+from vo_service.commands.common import CONSOLE, are_suspect, opened
 from vo_service.commands.words import WHO, WHY, parameters
 
 
@@ -83,7 +83,7 @@ def close(context: click.Context, name: str, why: str, who: str) -> None:
 
     with opened(context) as archive:
         number = close_field(archive, name, why=why, who=who)
-    CONSOLE.print(f"field {name} is closed; {number} targets are suspect")
+    CONSOLE.print(f"field {name} is closed; {are_suspect(number)}")
 
 
 @field.command("list")
@@ -96,16 +96,20 @@ def list_fields(context: click.Context) -> None:
 
     table = Table("field", "ra", "dec", "radius", "pixel", "instruments", "")
     with opened(context) as archive:
-        for spec in all_fields(archive):
-            table.add_row(
-                spec.name,
-                f"{spec.ra:.5f}",
-                f"{spec.dec:+.5f}",
-                f"{spec.radius:g}",
-                f"{spec.pixel_scale:g}",
-                ", ".join(spec.instruments),
-                "" if spec.is_open else "closed",
-            )
+        found = all_fields(archive)
+    if not found:
+        CONSOLE.print("no fields yet: `vo-service field add` declares one")
+        return
+    for spec in found:
+        table.add_row(
+            spec.name,
+            f"{spec.ra:.5f}",
+            f"{spec.dec:+.5f}",
+            f"{spec.radius:g}",
+            f"{spec.pixel_scale:g}",
+            ", ".join(spec.instruments),
+            "" if spec.is_open else "closed",
+        )
     CONSOLE.print(table)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from vo_service.commands.common import CONSOLE, opened, progress_bar
+from vo_service.commands.common import CONSOLE, are_suspect, counted, opened, progress_bar
 from vo_service.commands.words import WHO, WHY, moment, narrowing
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _STANDINGS: Final = ("rejected", "valid", "proposed")
 
 
 @click.command("list", short_help="List raw frames and products, or how people judged them.")
-@click.argument("class_name", metavar="CLASS", required=False)
+@click.argument("class_name", metavar="[CLASS]", required=False)
 @narrowing
 @click.option("--proposed", "standing", flag_value="proposed", help="Those with is_valid 2.")
 @click.option("--rejected", "standing", flag_value="rejected", help="Those with is_valid 0.")
@@ -67,7 +67,7 @@ def list_objects(
     if len(found) > limit:
         CONSOLE.print(f"{limit} objects, and there are more: --limit shows them")
     else:
-        CONSOLE.print(f"{len(found)} object{'s' if len(found) != 1 else ''}")
+        CONSOLE.print(counted(len(found), "object"))
 
 
 def _line(item: Listed) -> str:
@@ -104,9 +104,13 @@ def _set_valid(context: click.Context, object_id: int, value: int, why: str, who
     from reduction.operate import edit  # noqa: PLC0415  # --help stays fast
 
     with opened(context) as archive:
+        before = archive.object(object_id).is_valid
         number = edit(archive, object_id, "is_valid", value, why=why, who=who)
-    said = f"is_valid = {value} ({_STANDINGS[value]})"
-    CONSOLE.print(f"object {object_id}: {said}; {number} targets are suspect")
+    said = f"object {object_id}: is_valid = {value} ({_STANDINGS[value]})"
+    if before == value:
+        CONSOLE.print(f"{said} already; nothing is recorded")
+    else:
+        CONSOLE.print(f"{said}; {are_suspect(number)}")
 
 
 @click.command()
@@ -157,7 +161,7 @@ def set_validity(
         raise click.UsageError(message)
     with opened(context) as archive:
         number = edit_validity(archive, object_id, start, end, why=why, who=who)
-    CONSOLE.print(f"object {object_id}: validity changed; {number} targets are suspect")
+    CONSOLE.print(f"object {object_id}: validity changed; {are_suspect(number)}")
 
 
 @click.command(short_help="Judge raw frames anew, by what is known of them today.")

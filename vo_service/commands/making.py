@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING
 import click
 
 from schemas.errors import ReductionError
-from vo_service.commands.common import CONSOLE, home_of, opened, progress_bar, say_outcomes
+from vo_service.commands.common import (
+    CONSOLE,
+    are_suspect,
+    counted,
+    home_of,
+    opened,
+    progress_bar,
+    say_outcomes,
+    without_name,
+)
 from vo_service.commands.words import WHO, WHY, choosing, chosen, parameters
 
 if TYPE_CHECKING:
     from reduction.archive import Archive
     from reduction.causes import Cause
+    from reduction.verdicts import Reason
 
 
 @click.command(short_help="Show what would have to be made; make nothing.")
@@ -29,12 +39,19 @@ def plan(context: click.Context, /, class_name: str, **words: str | None) -> Non
         targets = chosen(archive, class_name, words)
         steps = archive.plan([target.target_id for target in targets])
     for number, step in enumerate(steps.steps, 1):
-        CONSOLE.print(f"{number:4d}  {step.name}  ({step.cost_s:.1f} s)")
+        CONSOLE.print(f"{number:4d}  {step.name}  (about {step.cost_s:.1f} s)", markup=False)
         for reason in step.reasons:
-            CONSOLE.print(f"        {reason.kind}: {reason.text}")
+            CONSOLE.print(f"        {_said(reason, step.name)}", markup=False)
     CONSOLE.print(
-        f"{len(steps.steps)} steps for {len(targets)} targets, about {steps.cost_s:.0f} s of work"
+        f"{counted(len(steps.steps), 'step')} for {counted(len(targets), 'target')}, "
+        f"about {steps.cost_s:.0f} s of work"
     )
+
+
+def _said(reason: Reason, name: str) -> str:
+    """A reason, without what it says twice: of which target it is, and its own kind."""
+    text = without_name(reason.text, name)
+    return str(reason.kind) if text == reason.kind else f"{reason.kind}: {text}"
 
 
 @click.command(short_help="Say what is right, what not, and for which reasons.")
@@ -67,7 +84,7 @@ def _say_cause(cause: Cause, depth: int, said: set[str]) -> None:
     said.add(cause.name)
     lower = {reason.text for below in cause.everything_below() for reason in below.reasons}
     for line in dict.fromkeys(
-        f"{margin}    {reason.kind}: {reason.text}"
+        f"{margin}    {_said(reason, cause.name)}"
         for reason in cause.reasons
         if not depth or reason.text not in lower
     ):
@@ -107,8 +124,12 @@ def make(
         total = len(archive.plan(numbers).steps)
         with progress_bar("making", total) as done:
             outcomes = archive.make(numbers, progress=lambda outcome: done(outcome.name))
+        hopeless = [t for t in chosen(archive, class_name, words) if t.state == "failed"]
     say_outcomes(outcomes)
-    if any(outcome.kind == "failed" for outcome in outcomes):
+    if hopeless and not any(outcome.kind == "failed" for outcome in outcomes):
+        them = f"{len(hopeless)} of {counted(len(numbers), 'target')}"
+        CONSOLE.print(f"{them} cannot be made: `vo-service why {class_name}` says why")
+    if hopeless or any(outcome.kind == "failed" for outcome in outcomes):
         context.exit(1)
 
 
@@ -151,7 +172,7 @@ def bump(context: click.Context, class_name: str, why: str, who: str) -> None:
 
     with opened(context) as archive:
         number = bump(archive, class_name, why=why, who=who)
-    CONSOLE.print(f"{class_name}: {number} targets are suspect")
+    CONSOLE.print(f"{class_name}: {are_suspect(number)}")
 
 
 @click.command()

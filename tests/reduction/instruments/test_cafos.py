@@ -142,3 +142,11 @@ def test_illegal_blank_does_not_disturb_the_pixels(shared: Path) -> None:
     assert pixels.shape == (1024, 1024)
     assert pixels.dtype.kind == "u"
     assert 600 < float(np.median(pixels)) < 700
+
+
+def test_a_moment_in_a_leap_second_is_one(header: Header) -> None:
+    moments = []
+    for text in ("2016-12-31T23:59:59.5", "2016-12-31T23:59:60.5", "2017-01-01T00:00:00.5"):
+        header["DATE-OBS"] = text
+        moments.append(INSTRUMENT.describe([header])[0].mjd_obs)
+    assert moments[0] < moments[1] == pytest.approx(moments[2], abs=1e-9)

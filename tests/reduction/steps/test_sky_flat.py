@@ -11,7 +11,7 @@ import pytest
 from scipy import ndimage
 
 from reduction.instruments.base import Section
-from reduction.night_sky import sky_frames
+from reduction.night_sky import SkyFrames, sky_frames
 from reduction.progenitor import Progenitor
 from reduction.steps.fringe import fringe_pattern, fringe_scale, fringes_of
 from reduction.steps.sky_flat import mask_sources, sky_flat
@@ -122,7 +122,7 @@ def test_a_windowed_frame_is_left_out_of_the_night_s_sky(*, with_bias):
         "dark": None,
     }
     inputs = SimpleNamespace(**slots)
-    frames = sky_frames(inputs, levels=(200.0, 50000.0), at_least=3, at_most=12)
+    frames = sky_frames(inputs, SkyFrames())
     assert [frame.shape for frame in frames] == [(60, 80)] * 4
 
 

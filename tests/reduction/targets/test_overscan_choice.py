@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reduction.archive import Archive
-from reduction.edits import set_parameter
+from reduction.recipe_edits import set_parameter
 from reduction.simulate import SimulationConfig, simulate
 from reduction.targets.reduced import ReducedScienceFrame
 from schemas.errors import ReductionError

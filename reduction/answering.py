@@ -1,0 +1,94 @@
+"""The snapshot in which a question is answered, with whatever it touches made fresh before."""
+
+from __future__ import annotations
+
+__all__ = ["answering", "said_moment"]
+
+import datetime as dt
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from reduction.freshness import Answering, Fresh, last_moment, targets_in_scope
+from reduction.outcomes import flattened
+from schemas.errors import NotMadeYetError, ParameterError, StaleError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import psycopg2.extensions
+
+    from reduction.archive import Archive
+    from reduction.freshness import FreshnessReport
+    from reduction.scope import Scope
+
+
+def said_moment(asof: dt.datetime) -> str:
+    """A past moment as snapshots are asked for it.
+
+    Raises
+    ------
+    ParameterError
+        If it is in the future.
+    """
+    if asof > dt.datetime.now(dt.UTC):
+        raise ParameterError("ASOF", asof.isoformat(), "a moment of the past (UTC)")
+    return asof.isoformat()
+
+
+@contextmanager
+def answering(
+    archive: Archive,
+    scope: Scope,
+    report: FreshnessReport,
+    *,
+    timeout_s: float,
+    budget_s: float,
+    prepare: Callable[[psycopg2.extensions.connection], None] | None,
+) -> Iterator[Answering]:
+    """Open a snapshot in which all that a question touches is fresh, under its policy.
+
+    Parameters
+    ----------
+    report
+        With the policy and, for a past moment, that; what was done is noted in it.
+    budget_s
+        Seconds that making may take.
+    scope, timeout_s, prepare
+        See :meth:`reduction.archive.Archive.snapshot`, also for the errors.
+    """
+    deadline = time.monotonic() + budget_s
+    past = report.asof
+    while True:
+        with archive.database.snapshot(
+            asof=past, timeout_s=timeout_s, prepare=prepare
+        ) as connection:
+            found = [] if past else targets_in_scope(connection, scope)
+            unverified = [number for number, state in found if state != "failed"]
+            report.failed = len(found) - len(unverified)
+            if not unverified or report.policy is Fresh.ANY:
+                report.stale = len(unverified)
+                report.asof = past or last_moment(connection)
+                yield Answering(connection, report)
+                return
+        if time.monotonic() > deadline:
+            raise NotMadeYetError("the archive changes faster than it can be remade")
+        _freshen(archive, unverified, report, deadline)
+
+
+def _freshen(
+    archive: Archive, target_ids: Sequence[int], report: FreshnessReport, deadline: float
+) -> None:
+    plan = archive.plan(target_ids)
+    if not plan.steps:
+        return
+    if report.policy is Fresh.REQUIRE:
+        first = plan.steps[0]
+        why = "; ".join(reason.text for reason in first.reasons)
+        message = (
+            f"stale targets: {len(plan.steps)} ({first.name}: {why}); FRESH=require "
+            "allows no making: ask with FRESH=make or FRESH=any"
+        )
+        raise StaleError(message)
+    left = deadline - time.monotonic()
+    report.outcomes += flattened(archive.engine.run(plan, budget_s=max(left, 0.01)))

@@ -1,0 +1,61 @@
+"""What is said of every flat: by how much its level may differ over the chip, and from before."""
+
+from __future__ import annotations
+
+__all__ = ["FLATNESS_DIFFERS", "NOT_FLAT", "FlatTarget", "Flatness"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from reduction.comparison import differs
+from reduction.parameters import parameter
+from reduction.quality import QualityFlags
+from reduction.target import Anchor, CalibrationTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reduction.target import Made
+
+NOT_FLAT: Final = "the medians of 32 sub-windows spread more than MAXIMUM_SUBWIN_FLATNESS"
+"""Sentence of the flag NOT_FLAT, whatever its bit."""
+
+FLATNESS_DIFFERS: Final = (
+    "that spread differs from the previous version's by more than MAXIMUM_SUBWIN_DIFF"
+)
+"""Sentence of the flag FLATNESS_DIFFERS_FROM_PREVIOUS, whatever its bit."""
+
+
+@dataclass(frozen=True)  # without slots, as another base may stand beside it
+class Flatness:
+    """Limits for the spread of the medians of sub-windows, as a part of the flat's level."""
+
+    MAXIMUM_SUBWIN_FLATNESS: float = parameter(
+        1.0, "largest difference between levels of sub-windows", at_least=0.0
+    )
+    MAXIMUM_SUBWIN_DIFF: float = parameter(
+        0.2, "largest change from before of the difference of sub-windows", at_least=0.0
+    )
+
+
+class FlatTarget(CalibrationTarget):
+    """A flat, of median 1; its class declares ``flatness``, which is judged here."""
+
+    ANCHOR = Anchor.NIGHT_AND_FILTER
+
+    class Flags(QualityFlags):
+        """What can be wrong with a flat."""
+
+        NOT_FLAT = 1, NOT_FLAT
+        FLATNESS_DIFFERS_FROM_PREVIOUS = 2, FLATNESS_DIFFERS
+
+    def verify(self, made: Made, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
+        """Compare the flatness with its limit."""
+        far = made.attributes["flatness"] > parameters.MAXIMUM_SUBWIN_FLATNESS
+        return int(self.Flags.NOT_FLAT) if far else 0
+
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Any) -> int:  # noqa: ANN401  # as verify
+        """Compare the flatness with the previous version's."""
+        flatness, limit = made.attributes["flatness"], parameters.MAXIMUM_SUBWIN_DIFF
+        changed = differs(previous, "flatness", flatness, limit)
+        return int(self.Flags.FLATNESS_DIFFERS_FROM_PREVIOUS) if changed else 0

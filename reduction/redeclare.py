@@ -1,0 +1,234 @@
+"""Targets that frames and fields of before make possible now that the code is another.
+
+A start looks at no more than the classes and cameras that are described in another way than when
+this was done last, some hundred frames in a transaction: frames come in and targets are made
+meanwhile. What was begun and not ended, as the process was killed, is done again by the next.
+"""
+
+from __future__ import annotations
+
+__all__ = ["redeclare"]
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import or_, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from reduction.declare import (
+    declare_frames,
+    declare_in_field,
+    hold_fields,
+    raw_frames_of,
+)
+from reduction.events import mark_suspect
+from reduction.fields import field_spec
+from reduction.keys import canonical_json, hash_of
+from reduction.validity import follow_camera, validity_of
+from schemas.tables import Field, File, Product, ServiceFact, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy.orm import Session
+
+    from reduction.archive import Archive
+    from reduction.instruments.base import Instrument
+    from reduction.target import ProcessTarget
+
+#: Beginnings of the facts that say what was declared of a class for a camera, and for how long
+#: its calibrations hold.
+_DECLARED: Final = "declared "
+_HOLDS: Final = "validity "
+#: What a fact says while its work has begun and is not at its end.
+_BEGUN: Final = ""
+#: Frames whose targets are declared in one transaction.
+_PIECE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """What is described in another way than before.
+
+    Attributes
+    ----------
+    facts
+        Facts as they will be, by name.
+    per_frame
+        Classes made of nights and frames, by camera.
+    per_field
+        Cameras whose fields have to be looked at.
+    holds
+        Class and camera whose calibrations hold for another time.
+    begun
+        Classes whose targets may have been declared in part.
+    """
+
+    facts: dict[str, str] = field(default_factory=dict)
+    per_frame: dict[str, list[type[ProcessTarget]]] = field(default_factory=dict)
+    per_field: set[str] = field(default_factory=set)
+    holds: list[tuple[str, str]] = field(default_factory=list)
+    begun: set[str] = field(default_factory=set)
+
+
+def redeclare(archive: Archive) -> list[str]:
+    """Bring targets into being that classes, cameras and validities make possible as they are now.
+
+    Frames and fields of cameras that this installation no longer knows are left as they are.
+
+    Returns
+    -------
+    list of str
+        Sentences about what can be made that could not before.
+    """
+    changes = archive.transact(partial(_begin, archive))
+    found: Counter[str] = Counter()
+    last = 0 if changes.per_frame else None
+    while last is not None:
+        piece = partial(_piece, archive, wanted=changes.per_frame, after=last)
+        last, more = archive.transact(piece)
+        found += more
+    if changes.per_field:
+        _look_at_fields(archive, changes.per_field)
+    for class_name, camera in changes.holds:
+        archive.transact(
+            partial(
+                follow_camera,
+                registry=archive.registry,
+                class_name=class_name,
+                instrument=camera,
+            )
+        )
+    if changes.facts:
+        new = found.keys() | changes.begun
+        archive.transact(partial(_end, archive, facts=changes.facts, new=new))
+    return [f"{number} targets of {name} can be made now" for name, number in found.items()]
+
+
+def _begin(archive: Archive, session: Session) -> _Changes:
+    """Find what changed, and note that it is being looked at."""
+    noted = select(ServiceFact).where(
+        or_(*(ServiceFact.name.startswith(word) for word in (_DECLARED, _HOLDS)))
+    )
+    known = {fact.name: fact.value for fact in session.scalars(noted)}
+    changes = _Changes()
+    for cls in archive.registry.targets():
+        for camera in archive.registry.instruments.values():
+            _compare(archive, cls, camera, known, changes)
+    if session.scalar(select(Product.product_id).limit(1)) is None:
+        _note(session, changes.facts)  # nothing is there to be looked at
+        return _Changes()
+    _note(session, dict.fromkeys(changes.facts, _BEGUN))
+    return changes
+
+
+def _compare(
+    archive: Archive,
+    cls: type[ProcessTarget],
+    camera: Instrument,
+    known: Mapping[str, str],
+    changes: _Changes,
+) -> None:
+    """Note what of a class and a camera is described in another way than it was."""
+    name = f"{cls.__name__} {camera.name}"
+    described = _described(cls, camera)
+    if (was := known.get(_DECLARED + name)) != described:
+        changes.facts[_DECLARED + name] = described
+        if was == _BEGUN:
+            changes.begun.add(cls.__name__)
+        if cls.ANCHOR.per_field:
+            changes.per_field.add(camera.name)
+        else:
+            changes.per_frame.setdefault(camera.name, []).append(cls)
+    holds = canonical_json(list(validity_of(archive.registry, cls.__name__, camera.name)))
+    if known.get(_HOLDS + name) != holds and not cls.ANCHOR.per_field:
+        changes.facts[_HOLDS + name] = holds
+        changes.holds.append((cls.__name__, camera.name))
+
+
+def _described(cls: type[ProcessTarget], camera: Instrument) -> str:
+    """Hash of what decides which targets of a class the frames of a camera make possible."""
+    return hash_of(
+        [
+            cls.ANCHOR.value,
+            list(cls.ANCHOR_CLASSES),
+            cls.PUBLISHED,
+            [camera.pixel_scale, camera.pointing_error] if cls.ANCHOR.per_frame else [],
+            {name: band.standard for name, band in camera.bands.items()}
+            if cls.ANCHOR.per_field
+            else {},
+        ]
+    )
+
+
+def _piece(
+    archive: Archive,
+    session: Session,
+    wanted: Mapping[str, Sequence[type[ProcessTarget]]],
+    after: int,
+) -> tuple[int | None, Counter[str]]:
+    """Declare the targets of some frames: number of the last one, and of new targets by class.
+
+    No frame comes in meanwhile, so that those that come later have higher numbers.
+    """
+    hold_fields(session, alone=True)
+    classes = {cls for of_camera in wanted.values() for cls in of_camera}
+    anchors = {name for cls in classes for name in cls.ANCHOR_CLASSES}
+    raws = session.execute(
+        select(Product, File.sha256)
+        .join(File, File.file_id == Product.file_id)
+        .where(
+            Product.class_name.in_(sorted(anchors)),
+            Product.target_id.is_(None),
+            Product.instrument.in_(sorted(wanted)),
+            Product.product_id > after,
+        )
+        .order_by(Product.product_id)
+        .limit(_PIECE)
+    ).all()
+    if not raws:
+        return None, Counter()
+    found = declare_frames(archive, session, raws, wanted)
+    return raws[-1][0].product_id, found
+
+
+def _look_at_fields(archive: Archive, cameras: set[str]) -> None:
+    """Declare the targets of open fields that have some cameras, a field in a transaction."""
+    with archive.transaction() as session:
+        fields = session.scalars(
+            select(Field.field_id).where(Field.is_valid >= 1).order_by(Field.field_id)
+        ).all()
+
+    def work(session: Session, number: int) -> None:
+        """Declare the targets of one field."""
+        hold_fields(session, alone=True)
+        spec = field_spec(session, number)
+        if archive.registry.missing(spec.instrument) or not cameras & set(spec.instruments):
+            return
+        frames = raw_frames_of(session, archive.registry, spec)
+        declare_in_field(archive, session, number, spec, frames)
+
+    for number in fields:
+        archive.transact(partial(work, number=number))
+
+
+def _end(archive: Archive, session: Session, facts: Mapping[str, str], new: set[str]) -> None:
+    """Mark what may use new targets as suspect, and note what was done."""
+    users = {user.__name__ for name in sorted(new) for user in archive.registry.users_of(name)}
+    if users:
+        numbers = select(Target.target_id).where(Target.class_name.in_(users))
+        mark_suspect(session, session.scalars(numbers).all())
+    _note(session, facts)
+
+
+def _note(session: Session, facts: Mapping[str, str]) -> None:
+    """Write down facts."""
+    if not facts:
+        return
+    statement = upsert(ServiceFact).on_conflict_do_update(
+        index_elements=["name"], set_={"value": upsert(ServiceFact).excluded.value}
+    )
+    rows = [{"name": name, "value": value} for name, value in sorted(facts.items())]
+    session.execute(statement, rows)

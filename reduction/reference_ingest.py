@@ -1,0 +1,181 @@
+"""Reference catalogues into the archive: their files, and each of their stars.
+
+A catalogue is known by its file and the columns that were asked for.
+"""
+
+from __future__ import annotations
+
+__all__ = ["catalogues_of", "ingest_references"]
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import insert, select, text
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from reduction.batches import batched
+from reduction.events import mark_users_of_catalogue
+from reduction.ingest import register_file
+from reduction.keys import hash_of
+from reduction.reference import load_reference, media_type
+from reduction.storage import checksum
+from schemas.tables import File, Product, ReferenceSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from sqlalchemy.orm import Session
+
+    from reduction.archive import Archive
+    from reduction.steps.reference import ReferenceTable
+
+#: Stars that are entered at once.
+_PIECE: Final = 10_000
+
+
+def ingest_references(
+    archive: Archive, path: Path, name: str, columns: Mapping[str, str] | None = None
+) -> int:
+    """Take a reference catalogue into the archive.
+
+    Parameters
+    ----------
+    path
+        As :func:`reduction.reference.load_reference` reads it.
+    name
+        Name of the catalogue in the archive.
+    columns
+        The file's names of columns by ours, where they are not those that are usual.
+
+    Returns
+    -------
+    int
+        Number of stars; 0 if the file is there already, read with the same columns, or, where
+        nobody wrote down which these were, with the same stars.
+
+    Raises
+    ------
+    IngestError
+        If the file cannot be read as a catalogue.
+    """
+    asked = dict(columns or {})
+    digest = checksum(path)
+    key = hash_of(["ReferenceCatalogue", digest, *([asked] if asked else [])])
+    with archive.transaction() as session:
+        if session.scalar(select(Product.product_id).where(Product.key == key)) is not None:
+            return 0
+        there = session.scalar(select(File.file_id).where(File.sha256 == digest))
+    table = load_reference(path, asked)
+    if there is not None and _is_known(archive, there, table):
+        return 0
+    if there is None:
+        stored = archive.storage.copy_in(path, "reference", "".join(path.suffixes[-2:]))
+        form = media_type(path)
+
+    def work(session: Session) -> int:
+        """Register the file, if it is new, and its stars in one transaction; how many."""
+        number = register_file(session, stored, path, form) if there is None else there
+        if number is None:  # somebody else was faster
+            number = session.scalars(select(File.file_id).where(File.sha256 == digest)).one()
+        catalogue = _register_catalogue(session, key, number, name, asked, len(table.ra))
+        if catalogue is None:
+            return 0
+        for part in batched(_star_rows(catalogue, table), _PIECE):
+            session.execute(insert(ReferenceSource), list(part))
+        mark_users_of_catalogue(session, archive.registry, catalogue)
+        return len(table.ra)
+
+    return archive.transact(work)
+
+
+def _is_known(archive: Archive, file_number: int, table: ReferenceTable) -> bool:
+    """Whether a catalogue of a file, of which no columns are recorded, has the same stars.
+
+    Columns that were asked for have not always been recorded, and no part of the key.
+    """
+    unrecorded = select(Product.product_id).where(
+        Product.file_id == file_number,
+        Product.class_name == "ReferenceCatalogue",
+        Product.process_params == text("'{}'::jsonb"),
+        Product.attributes["n_stars"].as_integer() == len(table.ra),
+    )
+    with archive.transaction() as session:
+        numbers = session.scalars(unrecorded).all()
+        return any(_has_stars(session, number, table) for number in numbers)
+
+
+def _has_stars(session: Session, catalogue: int, table: ReferenceTable) -> bool:
+    """Whether a catalogue of the archive has the stars of a table, each with the same values."""
+    there = session.execute(
+        select(*ReferenceSource.__table__.columns)
+        .where(ReferenceSource.product_id == catalogue)
+        .order_by(ReferenceSource.source_number)
+    ).mappings()
+    return all(
+        all(value == now.get(name) for name, value in before.items())
+        for before, now in zip(there, _star_rows(catalogue, table), strict=True)
+    )
+
+
+def catalogues_of(archive: Archive, path: Path) -> Sequence[Product]:
+    """Valid catalogues of a file, whatever columns they were read with, the oldest first."""
+    with archive.transaction() as session:
+        return session.scalars(
+            select(Product)
+            .join(File, File.file_id == Product.file_id)
+            .where(File.sha256 == checksum(path), Product.is_valid >= 1)
+            .order_by(Product.product_id)
+        ).all()
+
+
+def _register_catalogue(
+    session: Session, key: str, file_number: int, name: str, asked: Mapping[str, str], n_stars: int
+) -> int | None:
+    """Number of a new catalogue; None if it is there."""
+    statement = (
+        upsert(Product)
+        .values(
+            class_name="ReferenceCatalogue",
+            key=key,
+            content_hash=key,
+            recipe_version="raw",
+            process_params=asked,
+            attributes={"name": name, "n_stars": n_stars},
+            instrument="",
+            chip="",
+            filter="",
+            file_id=file_number,
+        )
+        .on_conflict_do_nothing(index_elements=[Product.key])
+        .returning(Product.product_id)
+    )
+    return session.scalars(statement).one_or_none()
+
+
+def _star_rows(catalogue: int, table: ReferenceTable) -> Iterator[dict[str, Any]]:
+    def known(values: Mapping[str, NDArray[np.float64]], star: int) -> dict[str, float]:
+        """Values of one star, by band, where there are any."""
+        return {
+            band: float(array[star])
+            for band, array in values.items()
+            if array[star] == array[star]
+        }
+
+    def number_at(values: Any, star: int) -> float | None:  # noqa: ANN401  # an array
+        """A star's value; None where it is not known."""
+        value = float(values[star])
+        return value if value == value else None  # noqa: PLR0124  # NaN
+
+    for star, (ra, dec) in enumerate(zip(table.ra.tolist(), table.dec.tolist(), strict=True)):
+        yield {
+            "product_id": catalogue,
+            "source_number": star,
+            "name": str(table.name[star]),
+            "ra": ra,
+            "dec": dec,
+            "mags": known(table.mags, star),
+            "mag_errs": known(table.mag_errs, star),
+            **{name: number_at(array, star) for name, array in table.motion.items()},
+        }

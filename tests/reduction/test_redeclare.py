@@ -1,0 +1,133 @@
+"""Targets that frames of before make possible when classes and cameras are others."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event
+
+import reduction.redeclare
+from reduction.fields import FieldSpec, declare_field
+from reduction.instruments.base import FrameKind
+from reduction.operate import find_target, sync_recipes, targets_matching
+from schemas.settings import ReductionSettings
+from tests.support.toy import ToyImage, write_frame
+from tests.support.toy_field import ToyCoadd, ToyNight, ToyPair, ToyRegridded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from reduction.archive import Archive
+
+FIELD = FieldSpec("deep", 10.0, 20.0, 0.05, pixel_scale=0.5)
+
+
+@contextmanager
+def transactions(archive: Archive) -> Iterator[list[int]]:
+    """Number of frames that each transaction meanwhile went through."""
+    seen: list[int] = []
+
+    def note(_conn: Any, cursor: Any, said: str, *_more: Any) -> None:
+        if "LIMIT" in said and "vo.product.product_id >" in said:
+            seen.append(cursor.rowcount)
+
+    event.listen(archive.database.service, "after_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(archive.database.service, "after_cursor_execute", note)
+
+
+def learn(archive: Archive, *classes: type) -> None:
+    """Let the archive's code have more classes."""
+    archive.registry.classes.update({cls.__name__: cls for cls in classes})
+
+
+def test_a_start_with_another_setting_goes_through_no_frames(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    with transactions(archive) as seen:
+        archive.settings = archive.settings.model_copy(
+            update={
+                "reduction": ReductionSettings(
+                    plugins=("tests.support.toy",),
+                    parameters={"toy": {"ToyBias": {"OFFSET": 5.0}}},
+                )
+            }
+        )
+        (said,) = sync_recipes(archive)
+        assert said.startswith("the recipe of ToyBias for toy changed")
+    assert seen == []
+
+
+def test_a_new_class_finds_the_frames_that_are_there_some_at_a_time(
+    archive: Archive, night: Path, work_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the earliest of a night came last
+    write_frame(night, "early", FrameKind.SCIENCE, 402, hour=1.5)
+    archive.ingest([night / "early.fits"])
+    ToyImage.get(raw="science.fits")
+    monkeypatch.setattr(reduction.redeclare, "_PIECE", 1)
+    learn(archive, ToyNight, ToyPair)
+    with transactions(archive) as seen:
+        said = sync_recipes(archive)
+    assert seen == [1, 1, 0]  # biases and flats are nothing to them
+    assert said == [
+        "1 targets of ToyNight can be made now",
+        "2 targets of ToyPair can be made now",
+    ]
+    assert sync_recipes(archive) == []
+    early = find_target(archive, "ToyImage", raw="early.fits")
+    target = find_target(archive, "ToyNight")
+    assert target.moment == early.moment
+    assert (target.validity_start, target.validity_end) == (early.moment - 0.5, early.moment + 0.5)
+    assert ToyNight.get().frames == 2
+    assert ToyPair.get(raw="early.fits").used == "flat"
+
+
+def test_frames_reach_as_far_as_their_camera_says_now(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    ToyImage.get(raw="science.fits")
+    toy = archive.registry.instruments["toy"]
+    archive.registry.instruments["toy"] = replace(toy, pointing_error=0.5)
+    sync_recipes(archive)
+    radius = find_target(archive, "ToyImage").radius
+    assert radius == pytest.approx(8 / 2 * 2**0.5 / 3600 + 0.5)
+
+
+def test_what_a_killed_start_had_begun_is_done_by_the_next(
+    archive: Archive, night: Path, work_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn(archive, ToyPair)
+    sync_recipes(archive)
+    assert ToyPair.get(raw="science.fits").used == "flat"
+    learn(archive, ToyNight)
+    monkeypatch.setattr(reduction.redeclare, "_end", killed)
+    with pytest.raises(KeyboardInterrupt):
+        sync_recipes(archive)
+    assert len(targets_matching(archive, "ToyNight")) == 1
+    assert find_target(archive, "ToyPair").state == "fresh"
+    monkeypatch.undo()
+    assert sync_recipes(archive) == []
+    assert find_target(archive, "ToyPair").state == "suspect"
+
+
+def killed(*_words: Any, **_more: Any) -> None:
+    """As a process that is ended by hand."""
+    raise KeyboardInterrupt
+
+
+def test_a_class_of_fields_finds_the_fields_that_are_there(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    learn(archive, ToyRegridded)
+    sync_recipes(archive)
+    declare_field(archive, FIELD)
+    learn(archive, ToyCoadd)
+    sync_recipes(archive)
+    assert ToyCoadd.get(field="deep").frames == 1

@@ -1,0 +1,146 @@
+"""For which moments calibrations hold: what selects them and what they say are the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import pytest
+from sqlalchemy import text
+
+from reduction.edits import edit_validity
+from reduction.instruments.base import FrameKind
+from reduction.operate import find_target, forget_parameter, set_parameter, sync_recipes
+from schemas.database import migrate
+from schemas.errors import ParameterError, ReductionError
+from tests.support.toy import ToyBias, ToyFlat, ToyImage, write_frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reduction.archive import Archive
+
+SAID = "SELECT timestamp_start, timestamp_end FROM archive.toy_bias"
+
+
+def said(archive: Archive, asof: str = "") -> list[Any]:
+    """What users read of the bias's validity, now or as of a moment."""
+    with archive.transaction() as session:
+        session.execute(text("SELECT set_config('vo.asof', :asof, true)"), {"asof": asof})
+        return [tuple(row) for row in session.execute(text(SAID))]
+
+
+def holds(archive: Archive, class_name: str) -> tuple[float | None, float | None]:
+    """What the selection rule goes by."""
+    target = find_target(archive, class_name)
+    return target.validity_start, target.validity_end
+
+
+def now(archive: Archive) -> str:
+    with archive.transaction() as session:
+        return str(session.scalar(text("SELECT value FROM vo.service_fact WHERE name = 'moment'")))
+
+
+def let_hold(archive: Archive, **days: float) -> None:
+    """Let the camera's module give some classes another validity, and start anew."""
+    toy = archive.registry.instruments["toy"]
+    longer = {name: (number, number) for name, number in days.items()}
+    archive.registry.instruments["toy"] = replace(toy, validity={**toy.validity, **longer})
+    sync_recipes(archive)
+
+
+def test_a_product_that_is_published_again_holds_for_the_time_that_its_target_does(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    first = ToyBias.get()
+    was, before = (first.timestamp_start, first.timestamp_end), now(archive)
+    set_parameter(archive, "ToyBias", "OFFSET", 5.0, instrument="toy", why="a try")
+    second = ToyBias.get()
+    edit_validity(archive, second.object_id, 58000.0, 59000.0, why="the same chip, cooled")
+    forget_parameter(archive, "ToyBias", "OFFSET", instrument="toy", why="no better")
+    again = ToyBias.get()
+    assert again.object_id == first.object_id
+    assert (again.timestamp_start, again.timestamp_end) == (58000.0, 59000.0)
+    assert said(archive) == [holds(archive, "ToyBias")] == [(58000.0, 59000.0)]
+    assert said(archive, before) == [was]
+    with archive.transaction() as session:
+        query = "SELECT value_before, value_after FROM archive.edits WHERE object_id = :number"
+        rows = session.execute(text(query), {"number": first.object_id}).all()
+    assert [tuple(map(float, row)) for row in rows] == [(was[0], 58000.0), (was[1], 59000.0)]
+
+
+def test_the_validity_of_a_calibration_that_was_superseded_is_refused_with_the_one_that_holds(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    first = ToyBias.get()
+    set_parameter(archive, "ToyBias", "OFFSET", 5.0, instrument="toy", why="a try")
+    second = ToyBias.get()
+    wanted = f"expected object {second.object_id}, which is"
+    with pytest.raises(ParameterError, match=wanted):
+        edit_validity(archive, first.object_id, 58000.0, None, why="longer")
+    with archive.transaction() as session:
+        assert session.scalar(text("SELECT count(*) FROM archive.edits WHERE field <> 'x'")) == 1
+
+
+def test_a_camera_that_gives_calibrations_a_longer_time_gives_it_to_those_that_are_there(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    bias, flat, before = ToyBias.get(), ToyFlat.get(), None
+    write_frame(night, "lonely", FrameKind.SCIENCE, 302, night="2020-01-04", hour=2.0)
+    archive.ingest([night / "lonely.fits"])
+    with pytest.raises(ReductionError, match="ToyBias"):
+        ToyImage.get(raw="lonely.fits")
+    edit_validity(archive, flat.object_id, None, flat.moment + 7.0, why="the lamp died")
+    before = now(archive)
+    let_hold(archive, ToyBias=9.0, ToyMap=9.0, ToyFlat=20.0)
+    longer = (bias.moment - 9.0, bias.moment + 9.0)
+    assert said(archive) == [holds(archive, "ToyBias")] == [longer]
+    assert said(archive, before) == [(bias.timestamp_start, bias.timestamp_end)]
+    assert holds(archive, "ToyFlat") == (flat.timestamp_start, flat.moment + 7.0)
+    assert ToyImage.get(raw="lonely.fits").bias.object_id == bias.object_id
+
+
+def test_a_new_validity_makes_no_calibration_of_its_class_stale(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    ToyImage.get(raw="science.fits")
+    toy = archive.registry.instruments["toy"]
+    longer = {**toy.validity, "ToyBias": (9.0, 9.0)}
+    archive.registry.instruments["toy"] = replace(toy, validity=longer)
+    assert sync_recipes(archive) == []
+    ToyImage.get(raw="science.fits")
+    assert find_target(archive, "ToyImage").state == "fresh"
+
+
+def test_a_frame_that_begins_the_night_earlier_moves_the_time_by_the_camera_s_new_measure(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    bias, flat = ToyBias.get(), ToyFlat.get()
+    edit_validity(archive, flat.object_id, None, flat.moment + 0.25, why="the lamp died")
+    let_hold(archive, ToyBias=9.0, ToyFlat=9.0)
+    for name, kind in (("bias9", FrameKind.BIAS), ("flat9", FrameKind.DOME_FLAT)):
+        write_frame(night, name, kind, 102, hour=-1.0)
+        archive.ingest([night / f"{name}.fits"])
+    earlier = bias.moment - 1 / 24
+    assert find_target(archive, "ToyBias").moment == pytest.approx(earlier)
+    assert holds(archive, "ToyBias") == pytest.approx((earlier - 9.0, earlier + 9.0))
+    assert find_target(archive, "ToyFlat").moment == pytest.approx(earlier)
+    assert holds(archive, "ToyFlat") == (flat.timestamp_start, flat.moment + 0.25)
+
+
+def test_an_archive_of_before_knows_which_validities_a_person_set(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    ToyBias.get()
+    flat = ToyFlat.get()
+    edit_validity(archive, flat.object_id, None, flat.moment + 0.25, why="the lamp died")
+    with (
+        psycopg2.connect(archive.settings.database.owner_url) as owner,
+        owner.cursor() as cursor,
+    ):
+        cursor.execute("ALTER TABLE vo.target DROP COLUMN validity_edited")
+        cursor.execute("UPDATE vo.alembic_version SET version_num = '0013'")
+    migrate(archive.settings.database.owner_url)
+    edited = {n: find_target(archive, n).validity_edited for n in ("ToyBias", "ToyFlat")}
+    assert edited == {"ToyBias": False, "ToyFlat": True}
