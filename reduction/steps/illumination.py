@@ -68,6 +68,7 @@ def fit_illumination(  # noqa: PLR0913  # the stars, the chips, and how they are
     group: NDArray[np.integer],
     *,
     errors: Array | None = None,
+    star_errors: Array | None = None,
     star: NDArray[np.integer] | None = None,
     chips: Mapping[str, tuple[Array, Array]],
     degree: int = 3,
@@ -87,6 +88,9 @@ def fit_illumination(  # noqa: PLR0913  # the stars, the chips, and how they are
         illumination.
     errors
         Of the zero points, but for what a star is off by on all frames, mag, shape (n,); None: 0.
+    star_errors
+        What a star is off by on all frames as far as it is known, as errors of the catalogue, mag,
+        shape (n,); None: 0. What stars scatter by beyond is found.
     star
         Which star each is of, from 0, shape (n,); None: all are different ones. What a catalogue
         has a star wrong by is in all its zero points, and counts once.
@@ -120,11 +124,10 @@ def fit_illumination(  # noqa: PLR0913  # the stars, the chips, and how they are
     groups = np.zeros((len(u), int(group.max()) + 1))
     groups[np.arange(len(u)), group] = 1.0
     number = groups.shape[1]
-    known = np.zeros(len(u)) if errors is None else errors
+    own, shared = (np.zeros(len(u)) if e is None else e for e in (errors, star_errors))
     stars = np.arange(len(u)) if star is None else np.asarray(star, np.intp)
-    sample = _Sample(
-        np.hstack((groups, _design(u, v, box, degree)[:, 1:])), zero_points, known, stars
-    )
+    design = np.hstack((groups, _design(u, v, box, degree)[:, 1:]))
+    sample = _Sample(design, zero_points, own, shared, stars)
     fit = _clipped(sample, number, used, clip)
     while degree and not _is_significant(fit, number, degree):
         degree -= 1
@@ -141,11 +144,23 @@ class _Sample:
     design: Array
     values: Array
     errors: Array
+    star_errors: Array
     star: NDArray[np.intp]
+
+    @property
+    def variance(self) -> Array:
+        """That is known, of all kinds, shape (n,)."""
+        return np.asarray(self.errors**2 + self.star_errors**2)
 
     def of(self, used: NDArray[np.bool_]) -> _Sample:
         """Some of its rows."""
-        return _Sample(self.design[used], self.values[used], self.errors[used], self.star[used])
+        return _Sample(
+            self.design[used],
+            self.values[used],
+            self.errors[used],
+            self.star_errors[used],
+            self.star[used],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,13 +246,13 @@ def _clipped(sample: _Sample, groups: int, used: NDArray[np.bool_], clip: float)
             )
             raise ValueError(message)
         mine = sample.of(used)
-        scatter = repeats_of(mine.design, mine.values, mine.errors, mine.star)
+        scatter = repeats_of(mine.design, mine.values, mine.errors, mine.star, mine.star_errors)
         columns, wanted = scatter.whitened(mine.design), scatter.whitened(mine.values)
         best = np.asarray(np.linalg.lstsq(columns, wanted, rcond=1e-10)[0], np.float64)
         fit = _Fit(best, used, columns, wanted, scatter.free)
         # the error that all have beyond their own, for those that were left out as well
-        beyond = float(np.median(scatter.error**2 - mine.errors**2))
-        error = np.sqrt(sample.errors**2 + max(beyond, 1e-12))
+        beyond = float(np.median(scatter.error**2 - mine.variance))
+        error = np.sqrt(sample.variance + max(beyond, 1e-12))
         miss = np.abs(sample.values - sample.design @ best)
         usual = 1.4826 * float(np.median((miss / error)[used]))
         again = miss <= clip * np.maximum(usual * error, 1e-6)

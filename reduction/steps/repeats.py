@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["Repeats", "repeats_of"]
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -35,7 +35,7 @@ class Repeats:
     own
         Variance of each, shape (n,).
     common
-        Of a star, over all stars; infinite: nothing but what repeats show counts.
+        Of each star, shape (stars,); infinite: nothing but what repeats show counts.
     free
         Degrees of freedom that ``common`` is known from, for tests of what differs from star to
         star: about the number of stars, less what was fitted to them.
@@ -43,13 +43,13 @@ class Repeats:
 
     star: NDArray[np.intp]
     own: Array
-    common: float
+    common: Array
     free: float
 
     @property
     def error(self) -> Array:
         """Standard deviation of each measurement, shape (n,)."""
-        return np.sqrt(self.own + self.common)
+        return np.asarray(np.sqrt(self.own + self.common[self.star]))
 
     def whitened(self, values: Array) -> Array:
         """Values, or columns of a design, made independent and of unit variance; shape as given.
@@ -66,7 +66,13 @@ class Repeats:
         return np.asarray((less * np.sqrt(weight)[:, None]).reshape(values.shape))
 
 
-def repeats_of(design: Array, values: Array, error: Array, star: NDArray[np.intp]) -> Repeats:
+def repeats_of(
+    design: Array,
+    values: Array,
+    error: Array,
+    star: NDArray[np.intp],
+    shared_error: Array,
+) -> Repeats:
     """Find by how much measurements scatter, and by how much stars do, about a fit.
 
     Parameters
@@ -77,6 +83,8 @@ def repeats_of(design: Array, values: Array, error: Array, star: NDArray[np.intp
         Standard deviations of the measurements themselves, shape (n,).
     star
         Number of the star, shape (n,).
+    shared_error
+        Of each measurement, the part that all of its star share as far as it is known, shape (n,).
 
     Notes
     -----
@@ -85,17 +93,17 @@ def repeats_of(design: Array, values: Array, error: Array, star: NDArray[np.intp
     3, with weights). Where too few repeat to tell, all scatter is taken for the stars'. ``free``
     is Satterthwaite's, from the information that the fit leaves on the stars' variance.
     """
-    _, star = np.unique(star, return_inverse=True)
-    given = np.square(error)
+    _, first, star = np.unique(star, return_index=True, return_inverse=True)
+    given, known = np.square(error), np.square(shared_error[first])
     own = given + _within(design, values, given, star) ** 2
-    common = 0.0
+    extra = 0.0
     for _ in range(_ROUNDS):
-        weight = 1.0 / (own + common)
-        before, common = common, _common(design, values, own, weight, star)
-        if abs(common - before) <= _SETTLED * common:
+        weight = 1.0 / (own + (known + extra)[star])
+        before, extra = extra, _common(design, values, own, weight, star, known)
+        if abs(extra - before) <= _SETTLED * extra:
             break
-    found = Repeats(star, own, common, 1.0)
-    return Repeats(star, own, common, max(_free(design, found), 1.0))
+    found = Repeats(star, own, known + extra, 1.0)
+    return replace(found, free=max(_free(design, found), 1.0))
 
 
 def _sums(star: NDArray[np.intp], rows: Array) -> Array:
@@ -105,9 +113,9 @@ def _sums(star: NDArray[np.intp], rows: Array) -> Array:
 
 def _within(design: Array, values: Array, given: Array, star: NDArray[np.intp]) -> float:
     """Scatter of repeats about their star's mean beyond their errors; little if not known."""
-    extra = _LEAST
+    extra, nothing = _LEAST, np.full(int(star.max()) + 1, math.inf)
     for _ in range(_ROUNDS):
-        free_star = Repeats(star, given + extra**2, math.inf, 1.0)
+        free_star = Repeats(star, given + extra**2, nothing, 1.0)
         columns, wanted = free_star.whitened(design), free_star.whitened(values)
         best, _, rank, _ = np.linalg.lstsq(columns, wanted, rcond=1e-10)
         free = len(values) - int(star.max()) - 1 - int(rank)
@@ -124,10 +132,15 @@ def _within(design: Array, values: Array, given: Array, star: NDArray[np.intp]) 
     return extra
 
 
-def _common(
-    design: Array, values: Array, own: Array, weight: Array, star: NDArray[np.intp]
+def _common(  # the fit, and what is known of its variances
+    design: Array,
+    values: Array,
+    own: Array,
+    weight: Array,
+    star: NDArray[np.intp],
+    known: Array,
 ) -> float:
-    """Variance of stars with which the sum of squares about a weighted fit is as it should be."""
+    """Variance of stars beyond what is known: with it the sum of squares is as it should be."""
     root = np.sqrt(weight)
     best = np.linalg.lstsq(design * root[:, None], values * root, rcond=1e-10)[0]
     squares = float((weight * (values - design @ best) ** 2).sum())
@@ -137,8 +150,10 @@ def _common(
         np.sum(inverse * (weighted.T @ (weighted * own[:, None])))
     )
     stars = _sums(star, weighted)
-    shared = float(weight.sum()) - float(np.sum((stars @ inverse) * stars))
-    return max((squares - alone) / shared, 0.0) if shared > 0 else 0.0
+    shared = np.bincount(star, weight) - ((stars @ inverse) * stars).sum(axis=1)
+    alone += float((known * shared).sum())
+    total = float(shared.sum())
+    return max((squares - alone) / total, 0.0) if total > 0 else 0.0
 
 
 def _free(design: Array, found: Repeats) -> float:

@@ -141,6 +141,7 @@ class IlluminationCorrection(CalibrationTarget):
                 together["zero_point"] - added,
                 group,
                 errors=_own_errors(together),
+                star_errors=np.nan_to_num(together["mag_err"]),
                 star=np.unique(together["name"], return_inverse=True)[1],
                 chips={name: maps[name].corners for name in sorted(seen)},
                 degree=parameters.DEGREE,

@@ -155,11 +155,12 @@ def test_errors_are_by_stars_and_dithers_tell_more_than_the_catalogue(
     assert np.mean(claimed) == pytest.approx(0.0047 * better, rel=0.25)
 
 
-def test_a_faint_star_counts_as_little_as_its_error_says() -> None:
+@pytest.mark.parametrize("kind", ["errors", "star_errors"])
+def test_a_faint_star_counts_as_little_as_its_error_says(kind: str) -> None:
     rng = np.random.default_rng(8)
     given = repeated(rng, 200, 1, bowl=0.3)
     faint = np.arange(200) >= 100
-    given["errors"] = np.where(faint, 0.3, 0.005)
+    given[kind] = np.where(faint, 0.3, 0.005)
     given["zero_points"] = given["zero_points"] + np.where(faint, rng.normal(0.0, 0.3, 200), 0.0)
     both = fit_illumination(**given, degree=2, clip=5.0)
     bright = {name: value if name == "chips" else value[~faint] for name, value in given.items()}
