@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.depends import frames_of_night
+from reduction.color_terms import what_colors_add
+from reduction.depends import calibration, frames_of_night
 from reduction.frame_keys import exposure_key
 from reduction.quality import QualityFlags
 from reduction.steps.exposures import exposure_zero_points, frame_errors
@@ -83,6 +84,7 @@ class MeasuredExtinction(AtmosphericExtinction):
     """Extinction from the standard stars of a night's frames."""
 
     source_catalogues = frames_of_night("PhotSrcCatalog", when="extinction_frames")
+    transformation = calibration("PhotTransformation", required=False, when="color_terms")
 
     n_frames = attribute(int, "exposures used", ucd="meta.number")
     airmass_min = attribute(float, "lowest airmass", ucd="obs.airMass;stat.min")
@@ -138,7 +140,9 @@ class NightZeroPoints:
     group: NDArray[np.intp]
 
 
-def night_zero_points(catalogues: Sequence[Progenitor], at_least: int) -> NightZeroPoints:
+def night_zero_points(
+    catalogues: Sequence[Progenitor], at_least: int, transformation: Progenitor | None = None
+) -> NightZeroPoints:
     """Raw zero points of a night's exposures, from their frames with enough stars.
 
     Parameters
@@ -147,6 +151,8 @@ def night_zero_points(catalogues: Sequence[Progenitor], at_least: int) -> NightZ
         PhotSrcCatalogs.
     at_least
         Stars of a frame.
+    transformation
+        A PhotTransformation, if one was measured.
 
     Returns
     -------
@@ -157,12 +163,17 @@ def night_zero_points(catalogues: Sequence[Progenitor], at_least: int) -> NightZ
     if not usable:
         nothing = np.zeros(0)
         return NightZeroPoints(nothing, nothing, nothing, np.zeros(0, np.intp))
+    term = None if transformation is None else float(transformation["color_term"])
+    stars = [_stars(frame, term) for frame in usable]
+    medians = np.array([frame["raw_zero_point"] for frame in usable], np.float64)
+    if term is not None:
+        medians = np.array([np.median(z) for z, _ in stars])
     chips = sorted({frame.chip for frame in usable})
     keys = list(dict.fromkeys(exposure_key(frame) for frame in usable))
     exposure = np.array([keys.index(exposure_key(frame)) for frame in usable])
     found = exposure_zero_points(
-        np.array([frame["raw_zero_point"] for frame in usable], np.float64),
-        frame_errors([_stars(frame) for frame in usable]),
+        medians,
+        frame_errors(stars),
         exposure,
         np.array([chips.index(frame.chip) for frame in usable]),
     )
@@ -171,8 +182,8 @@ def night_zero_points(catalogues: Sequence[Progenitor], at_least: int) -> NightZ
     return NightZeroPoints(found.zero_points, found.errors, mean, found.group)
 
 
-def _stars(frame: Progenitor) -> tuple[Array, Array]:
+def _stars(frame: Progenitor, term: float | None) -> tuple[Array, Array]:
     """Zero points of a frame's stars, colour taken off, and their errors, mag."""
     table = frame.tables["STANDARDS"]
     table = table[table["used"] > 0]
-    return table["zero_point"] - table["of_color"], table["zero_point_err"]
+    return table["zero_point"] - what_colors_add(table, term), table["zero_point_err"]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from reduction.color_terms import terms_of, what_colors_add
 from reduction.frame_keys import frame_key
 from reduction.steps.global_photometry import link_stars
 from reduction.steps.sources import SourceFlag
@@ -24,7 +25,7 @@ from reduction.steps.transformation import PIVOT
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -63,6 +64,7 @@ def measurements_of(
     *,
     flux_type: str,
     signal_to_noise: float,
+    photometric: Sequence[Progenitor] = (),
 ) -> Measurements:
     """Clean, significant sources of all frames, in the order of the frames.
 
@@ -76,9 +78,12 @@ def measurements_of(
         Column of the SourceList.
     signal_to_noise
         What is asked of a star; half of it of a measurement, which noise may have lowered.
+    photometric
+        PhotometricParameters of frames, where colour terms were measured.
     """
     parts: list[tuple[NDArray[Any], ...]] = []
     terms = {(one.instrument, one.filter): float(one["color_term"]) for one in known.values()}
+    measured = terms_of(lists, photometric)
     for number, frame in enumerate(lists):
         rows = frame.rows
         flux, error = rows[flux_type], rows[flux_type + "_err"]
@@ -89,10 +94,13 @@ def measurements_of(
         if catalogue is not None:
             stars = catalogue.tables["STANDARDS"]
             stars = stars[(stars["used"] > 0) & (stars["source"] < len(rows))]
-            standard[stars["source"]] = stars["mag"] - stars["of_color"]
+            added = what_colors_add(stars, measured[number])
+            standard[stars["source"]] = stars["mag"] - added
             standard_error[stars["source"]] = stars["mag_err"]
             color[stars["source"]] = stars["color"]
             term = float(catalogue["color_term"])
+        own = measured[number]
+        term = term if own is None else own
         safe = np.where(flux > 0, flux, np.nan)
         good = (rows["flags"] & ~int(SourceFlag.MERGED)) == 0
         good &= safe > _FAINTEST * signal_to_noise * error

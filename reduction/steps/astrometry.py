@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _AFFINE_AT_LEAST: Final = 6
 _SIMILARITY_AT_LEAST: Final = 3
+_RECOGNISED_AT_LEAST: Final = 2
 _STARS_PER_TERM: Final = 3
 _ROUNDS: Final = 30
 _SIGMA_CLIP: Final = 3.5
@@ -192,7 +193,8 @@ def solve(  # noqa: PLR0913  # what is known of a frame and of its field
     fit = few.refine(_Fit.none(found), 2.0 * tolerance, tolerance)
     many = frame.with_all(fit.wcs, usable, tolerance)
     fit = many.bend(many.refine(fit, tolerance, tolerance), tolerance, degree)
-    return nothing if _is_skewed(fit.wcs) else many.measure(fit)
+    lone = len(fit.sources) < _RECOGNISED_AT_LEAST
+    return nothing if lone or _is_skewed(fit.wcs) else many.measure(fit)
 
 
 def _north_up(pointing: tuple[float, float], shape: tuple[int, int], pixel_scale: float) -> TanWcs:

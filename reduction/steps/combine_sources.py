@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _MEDIAN_ERROR: Final = np.sqrt(np.pi / 2.0)
 
+#: Part of a position's variance that is its own, at least: centroids are never without error.
+_OWN_AT_LEAST: Final = 1e-4
+
 
 class CombineMethod(StrEnum):
     """How the magnitudes of a star are combined."""
@@ -30,7 +33,13 @@ class CombineMethod(StrEnum):
 
 
 def combine_positions(
-    ra: Array, dec: Array, pos_err: Array, group: NDArray[np.integer]
+    ra: Array,
+    dec: Array,
+    pos_err: Array,
+    group: NDArray[np.integer],
+    *,
+    frame_err: Array | None = None,
+    solution: NDArray[np.integer] | None = None,
 ) -> tuple[Array, Array, Array]:
     """Weighted mean position of each star, and its error.
 
@@ -40,20 +49,41 @@ def combine_positions(
         Degrees, shape (n,). A position without an error weighs as little as the worst one.
     group
         Number of the star, from 0 without gaps, shape (n,).
+    frame_err
+        The part of each ``pos_err`` that is of its frame's place, degrees, shape (n,); NaN, or
+        None for all, counts as 0.
+    solution
+        From 0, shape (n,): frames of one number have their places from the same reference stars.
+        None: each has its own.
 
     Returns
     -------
     tuple of ndarray
         RA, declination, error of one coordinate: degrees, shape (stars,); the error is NaN where
         no position has one.
+
+    Notes
+    -----
+    As of magnitudes (:func:`combine_magnitudes`): the least of the frames' errors in a solution
+    is that of its reference stars, common to all its frames, and no number of them lessens it.
     """
     known = np.isfinite(pos_err) & (pos_err > 0)
     worst = pos_err[known].max() if known.any() else 1.0
-    weight = 1.0 / np.where(known, pos_err, worst) ** 2
+    square = np.where(known, pos_err, worst) ** 2
+    frame = np.zeros(len(ra)) if frame_err is None else np.nan_to_num(frame_err)
+    origin = np.arange(len(ra)) if solution is None else solution
+    common = _least(frame, origin)[origin]
+    own = np.maximum(square - common**2, _OWN_AT_LEAST * square)
+    part, number, first = _parts(group, origin)
+    total = np.bincount(number, 1.0 / own, len(part))
+    share = 1.0 / (1.0 / total + common[first] ** 2)
+    weight = (share / total)[number] / own
     right, declination = mean_position(ra, dec, group, weight)
-    total = np.bincount(group[known], weight[known], len(right))
+    sure = np.zeros(len(part), np.bool_)
+    sure[number[known]] = True
+    whole = np.bincount(part, np.where(sure, share, 0.0), len(right))
     error = np.full(len(right), np.nan)
-    np.sqrt(1.0 / np.maximum(total, 1e-300), out=error, where=total > 0)
+    np.sqrt(1.0 / np.maximum(whole, 1e-300), out=error, where=whole > 0)
     return right, declination, error
 
 
@@ -101,9 +131,8 @@ def combine_magnitudes(  # measurements, what they have in common, how
     mag, mag_err, group = mag[known], mag_err[known], group[known]
     zero = np.zeros(len(mag)) if zero_err is None else np.nan_to_num(zero_err[known])
     origin = np.arange(len(mag)) if solution is None else solution[known]
-    least = np.full(int(origin.max(initial=-1)) + 1, np.inf)
-    np.minimum.at(least, origin, zero)
-    common, own = least[origin], mag_err**2 + zero**2 - least[origin] ** 2
+    common = _least(zero, origin)[origin]
+    own = mag_err**2 + zero**2 - common**2
     if method is CombineMethod.MEDIAN:
         return _medians(mag, own, common, group, origin, stars)
     part, number, first = _parts(group, origin)
@@ -114,6 +143,13 @@ def combine_magnitudes(  # measurements, what they have in common, how
     error = np.full(stars, np.nan)
     np.sqrt(1.0 / np.maximum(whole, 1e-300), out=error, where=whole > 0)
     return group_mean(means, weight, part, stars), error
+
+
+def _least(error: Array, origin: NDArray[np.integer]) -> Array:
+    """The least error of each solution, by its number."""
+    least = np.full(int(origin.max(initial=-1)) + 1, np.inf)
+    np.minimum.at(least, origin, error)
+    return least
 
 
 def _parts(

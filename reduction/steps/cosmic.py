@@ -34,6 +34,7 @@ def find_cosmics(  # noqa: PLR0913 - the method's limits, each with its default
     *,
     gain: float,
     read_noise: float,
+    response: NDArray[np.float32] | None = None,
     bad: NDArray[np.bool_] | None = None,
     saturated: NDArray[np.bool_] | None = None,
     threshold: float = 4.5,
@@ -48,9 +49,13 @@ def find_cosmics(  # noqa: PLR0913 - the method's limits, each with its default
     image
         Flat-fielded image with its sky, shape (ny, nx), adu. NaN is bad.
     gain
-        e-/adu.
+        e-/adu where the response is 1.
     read_noise
-        adu.
+        adu, before the flat field.
+    response
+        What the image was divided by (the flat), same shape; None for nothing. Pixels of little
+        response are noisy: light of level L has the variance ``L / (gain f) + (read_noise / f)^2``
+        where it is f.
     bad
         Pixels to look over (hot, cold), same shape: replaced by the median of their neighbours.
     saturated
@@ -82,8 +87,8 @@ def find_cosmics(  # noqa: PLR0913 - the method's limits, each with its default
     tests/science/test_detector.py.
     """
     frame, untouchable = _prepared(image, bad, saturated)
-    limits = _Limits(gain, read_noise, 0.0, threshold, contrast, neighbour_fraction)
-    limits.noise_floor = float(_noise(frame.lowest, gain, read_noise))
+    noise = _Noise(gain, read_noise, response, frame.lowest)
+    limits = _Limits(noise, threshold, contrast, neighbour_fraction)
     found = np.zeros(image.shape, dtype=np.bool_)
     left = ~untouchable.ravel()
     search: Index | None = None
@@ -123,19 +128,55 @@ def _prepared(
     return _Frame(work, bad_pixels), untouchable
 
 
-class _Limits:
-    """What decides in one pass."""
+class _Noise:
+    """Noise of a flat-fielded pixel, by its level and response."""
 
     def __init__(
         self,
         gain: float,
         read_noise: float,
-        noise_floor: float,
-        threshold: float,
-        contrast: float,
-        neighbour_fraction: float,
+        response: NDArray[np.float32] | None,
+        lowest: NDArray[np.float32],
     ) -> None:
-        self.gain, self.read_noise, self.noise_floor = gain, read_noise, noise_floor
+        self._gain, self._read_noise, self._lowest = gain, read_noise, lowest
+        self._response = None if response is None else response.ravel()
+        most = np.float32(1.0)
+        if response is not None:
+            seen = response[::4, ::4]
+            seen = seen[np.isfinite(seen) & (seen > 0)]
+            most = np.percentile(seen, 99.0) if seen.size else most
+        self.floor = float(self._of(lowest, most))
+
+    def at(self, pixels: Index, level: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Of pixels whose surroundings have some level, adu, shape (n,)."""
+        if self._response is None:
+            return self._of(level, np.float32(1.0))
+        here = self._response[pixels]
+        known = np.isfinite(here) & (here > 0)
+        return self._of(level, np.where(known, here, np.float32(1.0)))
+
+    def exceeding(
+        self, signal: NDArray[np.float32], pixels: Index, sigmas: float
+    ) -> NDArray[np.bool_]:
+        """Whether signals are more than so many sigmas of the darkest level."""
+        if self._response is None:
+            return np.ones(pixels.shape, np.bool_)
+        return np.asarray(signal > sigmas * self.at(pixels, self._lowest))
+
+    def _of(
+        self, level: NDArray[np.float32], response: NDArray[np.float32] | np.float32
+    ) -> NDArray[np.float32]:
+        photons = np.maximum(level, 0.0) / (self._gain * response)
+        return np.sqrt(photons + (self._read_noise / response) ** 2).astype(np.float32)
+
+
+class _Limits:
+    """What decides in one pass."""
+
+    def __init__(
+        self, noise: _Noise, threshold: float, contrast: float, neighbour_fraction: float
+    ) -> None:
+        self.noise = noise
         self.threshold, self.contrast = threshold, contrast
         self.neighbour_threshold = neighbour_fraction * threshold
         self.neighbour_contrast = neighbour_fraction * contrast
@@ -186,12 +227,14 @@ class _Frame:
 
     def hits(self, limits: _Limits, search: Index | None) -> Index:
         """Pixels that are hit, among those to be searched (all where None), in order."""
-        least = np.float32(limits.threshold * limits.noise_floor)
+        least = np.float32(limits.threshold * limits.noise.floor)
+        laplacian = self._laplacian.ravel()
         if search is None:
-            candidates = np.flatnonzero(self._laplacian > least)
+            candidates = np.flatnonzero(laplacian > least)
         else:
-            candidates = search[self._laplacian.ravel()[search] > least]
-        found = self._sharp(candidates, limits)
+            candidates = search[laplacian[search] > least]
+        strong = limits.noise.exceeding(laplacian[candidates], candidates, limits.threshold)
+        found = self._sharp(candidates[strong], limits)
         for level in (limits.threshold, limits.neighbour_threshold):
             if found.size == 0:
                 break
@@ -222,7 +265,7 @@ class _Frame:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Laplacian signal without what smooth structure gives, in sigmas; and the sigma, adu."""
         y, x = np.divmod(pixels, self._shape[1])
-        sigma = _noise(self._pixels.median(y, x, 2), limits.gain, limits.read_noise)
+        sigma = limits.noise.at(pixels, self._pixels.median(y, x, 2))
         here = self._laplacian.ravel()[pixels]
         return (here - self._edges.median(y, x, 2)) / sigma, sigma
 
@@ -281,7 +324,3 @@ def _laplacian(image: NDArray[np.float32]) -> NDArray[np.float32]:
             middle[:, 1:-1], (middle[:, :-2], middle[:, 2:]), (rows[:-2, 1:-1], rows[2:, 1:-1])
         )
     return result
-
-
-def _noise(level: NDArray[np.float32], gain: float, read_noise: float) -> NDArray[np.float32]:
-    return np.sqrt(np.maximum(level, 0.0) / gain + read_noise**2).astype(np.float32)

@@ -17,15 +17,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from schemas.deferred import deferred
+from reduction.steps.student import student_limit
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-    from scipy import stats
 
     Array = NDArray[np.float64]
-else:
-    stats = deferred("scipy.stats")
 
 _POGSON: Final = 2.5 / math.log(10.0)
 
@@ -120,21 +117,19 @@ def extinction_from_frames(
         if step < _SOFT:
             share = np.where(used, 1.0 / (1.0 + (miss / scale) ** 2), 0.0)
         else:
-            before, share = share, np.where(used & (miss <= _limit(clip, free) * scale), 1.0, 0.0)
+            before, share = (
+                share,
+                np.where(used & (miss <= student_limit(clip, free) * scale), 1.0, 0.0),
+            )
             if (share == before).all():
                 break
     kept, chi2, scatter = share > 0, 1.0, math.nan
     if free:
         chi2 = float((miss[kept] ** 2).sum()) / free
         scatter = math.sqrt(float(((miss * sigma)[kept] ** 2).sum()) / free)
-    chi2 *= _limit(1.0, free) ** 2 if free else 1.0
+    chi2 *= student_limit(1.0, free) ** 2 if free else 1.0
     error = math.sqrt(covariance[-1, -1] * max(chi2, 1.0))
     return Extinction(float(best[-1]), error, float(best[:-1].mean()), scatter, kept)
-
-
-def _limit(sigmas: float, free: int) -> float:
-    """Deviation as rare as so many standard deviations, if the scatter is from few (Student)."""
-    return float(stats.t.isf(stats.norm.sf(sigmas), free))
 
 
 def _line(
@@ -169,7 +164,7 @@ def extinction_from_zero_points(
     zero_point, zero_point_error
         Above the atmosphere, from another night, mag.
     zero_points, errors, airmass, clip
-        As :func:`extinction_from_frames`.
+        As :func:`extinction_from_frames`; frames within their own errors are never left out.
 
     Notes
     -----
@@ -185,7 +180,9 @@ def extinction_from_zero_points(
         free = max(int(used.sum()) - 1, 1)
         spread = math.sqrt((free + 1) / free) * 1.4826
         spread = max(spread * float(np.median(np.abs(each[used] - middle))), 1e-3)
-        again = used & (np.abs(each - middle) <= _limit(clip, free) * spread)
+        # few may agree by chance: one that is off by its own error is no cloud
+        far = np.abs(each - middle) > student_limit(clip, free) * np.maximum(spread, own)
+        again = used & ~far
         if (again == used).all() or again.sum() < 2:
             break
         used = again
@@ -195,8 +192,9 @@ def extinction_from_zero_points(
     common = zero_point_error * float((weight / np.where(used, airmass, 1.0)).sum() / weight.sum())
     random = 1.0 / math.sqrt(weight.sum())
     if used.sum() > 1:
-        few = _limit(1.0, int(used.sum()) - 1)
-        random = max(random, few * scatter / math.sqrt(used.sum()))
+        free = int(used.sum()) - 1
+        chi2 = float((weight[used] * (each[used] - mean) ** 2).sum()) / free
+        random *= max(student_limit(1.0, free) * math.sqrt(chi2), 1.0)
     return Extinction(mean, math.hypot(random, common), math.nan, scatter, used)
 
 

@@ -19,6 +19,7 @@ from reduction.steps.distortion import DEGREE
 from reduction.steps.field_axes import FieldAxes
 from reduction.steps.mosaic import Exposures, FrameSources, arrange
 from reduction.steps.overlaps import match_exposures, match_sky
+from reduction.steps.star_places import StarPlaces
 from schemas.deferred import deferred
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ else:
 _ARCSEC: Final = 1.0 / 3600.0
 _DAMPING: Final = 1.0
 _ROUNDS: Final = 8
+_AFRESH: Final = 5
 _CLIP: Final = 3.5
 _MEDIAN_CHI2: Final = 0.4549
 _LEAST_ERROR: Final = 1e-3
@@ -142,7 +144,9 @@ def solve_field(
     solver.match(*axes.to_field(ra, dec), radius)
     for number in range(_ROUNDS):
         solver.step()
-        solver.weigh(clip=number > 0)
+        if number > 0:
+            solver.judge(afresh=number < _AFRESH)
+        solver.weigh()
     solver.step()
     found = solver.solution()
     right, declination = axes.to_sky(found.ra, found.dec)
@@ -185,9 +189,9 @@ class _Solver:
         # what no catalogue has stays where the frames' own solutions put it in the mean, loosely:
         # nothing else keeps a field without references from turning, or shrinking with its noise
         self.prior = _difference(mean, self.base) / _ARCSEC
-        telling = (self.count > 1) | (self.reference >= 0)
-        self.used = telling[star]
+        self.kept = np.ones(len(star), np.bool_)
         self.told = self.reference >= 0
+        self._use()
 
     def _sky(self) -> Array:
         parts = [
@@ -224,23 +228,30 @@ class _Solver:
         """Inverse variances of the first guesses of stars without reference, arcsec-2."""
         return np.where(self.told, 0.0, 1.0 / _LOOSE**2)
 
+    def _use(self) -> None:
+        """Take what is kept of stars of which more than one place is known: one tells nothing."""
+        places = np.bincount(self._star, self.kept, len(self.base)) + self.told
+        self.used = self.kept & (places > 1)[self._star]
+
+    def _places(self) -> tuple[StarPlaces, Array]:
+        """Where detections and catalogue have the stars, and the sky's coordinates."""
+        sky = self._sky()
+        places = StarPlaces(
+            self._star,
+            self._offsets(sky) / _ARCSEC,
+            self.own + self.floor**2,
+            _difference(self.target, self.base) / _ARCSEC,
+            self.reference_error**2,
+            self.prior,
+            _LOOSE**2,
+        )
+        return places, sky
+
     def _residuals(self) -> tuple[Array, Array, Array]:
         """Detections from their star's best place, that from the catalogue, arcsec; the sky."""
-        weights, given, total = self._weights()
-        sky = self._sky()
-        offsets = self._offsets(sky) / _ARCSEC
-        wanted = _difference(self.target, self.base) / _ARCSEC
-        best = np.stack(
-            [
-                np.bincount(self._star, weights * offsets[:, k], minlength=len(self.base))
-                + given * np.nan_to_num(wanted[:, k])
-                + self._loose() * self.prior[:, k]
-                for k in (0, 1)
-            ],
-            axis=-1,
-        )
-        best /= total[:, np.newaxis]
-        return offsets - best[self._star], best - wanted, sky
+        places, sky = self._places()
+        best, _ = places.means(self.used, self.told)
+        return places.offsets - best[self._star], best - places.wanted, sky
 
     def step(self) -> None:
         """Solve the linearised equations, and move the state."""
@@ -305,24 +316,29 @@ class _Solver:
         state.shift += own[:, 0]
         state.turn += own[:, 1:].transpose(0, 2, 1) / self.reach
 
-    def weigh(self, *, clip: bool) -> None:
-        """Find what positions scatter by, and leave out what lies far off."""
+    def judge(self, *, afresh: bool) -> None:
+        """Leave out what lies far off.
+
+        Afresh, all is kept at first, so that nothing hangs on what a solution that was worse left
+        out; in the last rounds what is out stays out, so that they end.
+        """
+        if afresh:
+            self.kept, self.told = np.ones_like(self.kept), self.reference >= 0
+        places, _ = self._places()
+        self.kept, self.told = places.without_discrepant(self.kept, self.told, _CLIP)
+        self._use()
+
+    def weigh(self) -> None:
+        """Find what positions scatter by beyond their errors, those of the catalogue too."""
         rest, beside, _ = self._residuals()
         _, given, total = self._weights()
         variance = self.own + self.floor**2 - 1.0 / total[self._star]
-        many = (self.count > 1)[self._star] & (variance > 0)
-        chi2 = np.mean(rest**2, axis=1) / np.maximum(variance, 1e-12)
+        number = np.bincount(self._star, self.used, len(self.base))
+        many = self.used & (number > 1)[self._star] & (variance > 0)
         alone = 1.0 / np.maximum(given, 1e-300) - 1.0 / total
-        free = self.told & (alone > 0)
-        far = np.mean(np.nan_to_num(beside) ** 2, axis=1) / np.maximum(alone, 1e-12)
-        if clip:
-            informed = (self.count > 1) | (self.reference >= 0)
-            self.used = informed[self._star] & ~(many & (chi2 > _CLIP**2))
-            self.told = (self.reference >= 0) & ~(far > _CLIP**2)
-        self.floor = _tuned(self.floor, rest, variance, many & self.used, self.own)
-        self.reference_error = _tuned(
-            self.reference_error, beside, alone, free & self.told, np.zeros(1)
-        )
+        free = self.told & (number > 0) & (alone > 0)
+        self.floor = _tuned(self.floor, rest, variance, many, self.own)
+        self.reference_error = _tuned(self.reference_error, beside, alone, free, np.zeros(1))
 
     def solution(self) -> GlobalSolution:
         """What was found."""

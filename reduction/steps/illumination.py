@@ -5,11 +5,12 @@ from __future__ import annotations
 __all__ = ["Illumination", "fit_illumination", "illumination_frame"]
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from reduction.steps.repeats import repeats_of
 from reduction.steps.surface import Surface, powers
 from schemas.deferred import deferred
 
@@ -26,6 +27,7 @@ else:
 _ROUNDS: Final = 20
 _GRID: Final = 9
 _FALSE_ALARM: Final = 1e-3
+_RANK: Final = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +41,15 @@ class Illumination:
     frame_offsets
         Zero point of each group of stars (exposure and chip), mag, by group.
     scatter
-        Of the stars about the fit, mag.
+        Of the zero points about the fit, mag.
     rms_before
-        Of the stars about their groups' medians, mag, same stars.
+        Of the same about their groups' medians, mag.
     error
         Formal error of the surface, rms over the pixels of the chip that it is largest on, mag.
     n_stars
-        Stars used.
+        Stars used, each once.
     used
-        Which, shape (n,).
+        Which zero points, shape (n,).
     """
 
     surface: Surface
@@ -59,12 +61,15 @@ class Illumination:
     used: NDArray[np.bool_]
 
 
-def fit_illumination(
+def fit_illumination(  # noqa: PLR0913  # the stars, the chips, and how they are fitted
     u: Array,
     v: Array,
     zero_points: Array,
     group: NDArray[np.integer],
     *,
+    errors: Array | None = None,
+    star_errors: Array | None = None,
+    star: NDArray[np.integer] | None = None,
     chips: Mapping[str, tuple[Array, Array]],
     degree: int = 3,
     clip: float = 3.0,
@@ -81,6 +86,14 @@ def fit_illumination(
         0, 1 ...: stars that share a zero point (a chip, or a chip of one exposure), shape (n,).
         Their own zero points are fitted too, so that the gains of chips are not taken for
         illumination.
+    errors
+        Of the zero points, but for what a star is off by on all frames, mag, shape (n,); None: 0.
+    star_errors
+        What a star is off by on all frames as far as it is known, as errors of the catalogue, mag,
+        shape (n,); None: 0. What stars scatter by beyond is found.
+    star
+        Which star each is of, from 0, shape (n,); None: all are different ones. What a catalogue
+        has a star wrong by is in all its zero points, and counts once.
     chips
         Places on the focal plane of each chip's corners, shape (4,) each: the mean of dm over all
         chips is 0.
@@ -100,6 +113,9 @@ def fit_illumination(
     Notes
     -----
     Astro-WISE's IlluminationCorrection: sigma-clip about the median zero point, fit z - median(z).
+    Least squares are those of values that repeat (:mod:`reduction.steps.repeats`): where exposures
+    move a star over the focal plane its own zero points tell the shape, whatever the catalogue
+    has it wrong by; where they do not, twenty exposures tell hardly more than one.
     """
     medians, used = _about_medians(zero_points, group, clip)
     corners = np.stack([np.stack(places) for places in chips.values()])
@@ -108,41 +124,80 @@ def fit_illumination(
     groups = np.zeros((len(u), int(group.max()) + 1))
     groups[np.arange(len(u)), group] = 1.0
     number = groups.shape[1]
-    whole = np.hstack((groups, _design(u, v, box, degree)[:, 1:]))
-    whole, best, used, degree = _lowered(whole, zero_points, number, used, degree, clip)
-    slopes = best[number:]
-    grids = _grids(corners, box, degree)
-    mean = float((grids @ slopes).mean())
-    surface = Surface((-mean, *map(float, slopes)), *map(float, box))
+    own, shared = (np.zeros(len(u)) if e is None else e for e in (errors, star_errors))
+    stars = np.arange(len(u)) if star is None else np.asarray(star, np.intp)
+    design = np.hstack((groups, _design(u, v, box, degree)[:, 1:]))
+    sample = _Sample(design, zero_points, own, shared, stars)
+    fit = _clipped(sample, number, used, clip)
+    while degree and not _is_significant(fit, number, degree):
+        degree -= 1
+        sample = replace(sample, design=sample.design[:, : number + len(powers(degree)) - 1])
+        fit = _clipped(sample, number, fit.used, clip)
+    before = zero_points - medians[group]
+    return _illumination(sample, fit, before, _grids(corners, box, degree), box)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """A design of groups and terms, what it shall give, its errors, and whose each row is."""
+
+    design: Array
+    values: Array
+    errors: Array
+    star_errors: Array
+    star: NDArray[np.intp]
+
+    @property
+    def variance(self) -> Array:
+        """That is known, of all kinds, shape (n,)."""
+        return np.asarray(self.errors**2 + self.star_errors**2)
+
+    def of(self, used: NDArray[np.bool_]) -> _Sample:
+        """Some of its rows."""
+        return _Sample(
+            self.design[used],
+            self.values[used],
+            self.errors[used],
+            self.star_errors[used],
+            self.star[used],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """What was found, with which rows, and these rows made independent and of unit variance."""
+
+    best: Array
+    used: NDArray[np.bool_]
+    columns: Array
+    wanted: Array
+    free: float
+
+
+def _illumination(
+    sample: _Sample,
+    fit: _Fit,
+    before: Array,
+    grids: Array,
+    box: tuple[float, float, float, float],
+) -> Illumination:
+    """Say what a fit is; ``before`` are the zero points about their groups' medians."""
+    best, used = fit.best, fit.used
+    number = len(best) - grids.shape[-1]
+    slopes, mean = best[number:], float((grids @ best[number:]).mean())
     offsets = best[:number] + mean
-    offsets[np.bincount(group[used], minlength=number) == 0] = np.nan
-    squares, rank = _squares(whole[used], zero_points[used])
-    scatter = math.sqrt(squares / max(int(used.sum()) - rank, 1))
-    before = zero_points[used] - medians[group[used]]
+    offsets[~sample.design[used, :number].any(axis=0)] = np.nan
+    miss = (sample.values - sample.design @ best)[used]
+    rank = int(np.linalg.matrix_rank(sample.design[used], tol=_RANK))
     return Illumination(
-        surface,
+        Surface((-mean, *map(float, slopes)), *map(float, box)),
         offsets,
-        scatter,
-        float(np.sqrt((before**2).mean())),
-        scatter * _formal_error(whole[used], grids),
-        int(used.sum()),
+        math.sqrt(float((miss**2).sum()) / max(int(used.sum()) - rank, 1)),
+        float(np.sqrt((before[used] ** 2).mean())),
+        _formal_error(fit.columns, grids),
+        len(np.unique(sample.star[used])),
         used,
     )
-
-
-def _lowered(
-    whole: Array, values: Array, number: int, used: NDArray[np.bool_], degree: int, clip: float
-) -> tuple[Array, Array, NDArray[np.bool_], int]:
-    """Design, solution, what is used, and degree: the highest whose terms are significant.
-
-    ``whole`` has ``number`` columns for the groups, then the terms, the highest last.
-    """
-    best, used = _clipped(whole, values, number, used, clip)
-    while degree and not _is_significant(whole, values, used, number, degree):
-        degree -= 1
-        whole = whole[:, : number + len(powers(degree)) - 1]
-        best, used = _clipped(whole, values, number, used, clip)
-    return whole, best, used, degree
 
 
 def _squares(design: Array, values: Array) -> tuple[float, int]:
@@ -151,22 +206,22 @@ def _squares(design: Array, values: Array) -> tuple[float, int]:
     return float(((values - design @ best) ** 2).sum()), int(rank)
 
 
-def _is_significant(
-    design: Array, values: Array, used: NDArray[np.bool_], groups: int, degree: int
-) -> bool:
-    """Whether the terms of the highest degree fit better than chance lets them (F test)."""
+def _is_significant(fit: _Fit, groups: int, degree: int) -> bool:
+    """Whether the terms of the highest degree fit better than chance lets them (F test).
+
+    The variance is that of the richer fit; it is known as well as that of its stars.
+    """
     few = groups + len(powers(degree - 1)) - 1
-    plain, plain_rank = _squares(design[used, :few], values[used])
-    richer, rank = _squares(design[used], values[used])
-    more, free = rank - plain_rank, int(used.sum()) - rank
-    if more == 0 or free < 1:
+    plain, plain_rank = _squares(fit.columns[:, :few], fit.wanted)
+    richer, rank = _squares(fit.columns, fit.wanted)
+    more = rank - plain_rank
+    if more == 0 or len(fit.wanted) <= rank:
         return False
-    ratio = (plain - richer) / more / max(richer / free, 1e-12)
-    return bool(stats.f.sf(ratio, more, free) < _FALSE_ALARM)
+    return bool(stats.f.sf((plain - richer) / more, more, fit.free) < _FALSE_ALARM)
 
 
 def _formal_error(design: Array, grids: Array) -> float:
-    """Error of the surface's shape over the worst chip, rms, in units of one star's.
+    """Error of the surface's shape over the worst chip, rms, of a design of unit variance.
 
     The mean over the chip does not count: it is in the chip's zero points.
     """
@@ -179,32 +234,32 @@ def _formal_error(design: Array, grids: Array) -> float:
     return math.sqrt(max(float(variance.mean(axis=1).max()), 0.0))
 
 
-def _clipped(
-    design: Array,
-    zero_points: Array,
-    groups: int,
-    used: NDArray[np.bool_],
-    clip: float,
-) -> tuple[Array, NDArray[np.bool_]]:
-    """Least squares of a design of groups and terms, far ones left out; and what was used."""
-    terms = design.shape[1] - groups
+def _clipped(sample: _Sample, groups: int, used: NDArray[np.bool_], clip: float) -> _Fit:
+    """Least squares of a design of groups and terms, far ones left out."""
+    terms = sample.design.shape[1] - groups
     for _ in range(_ROUNDS):
-        offsets = int(design[used, :groups].any(axis=0).sum())
+        offsets = int(sample.design[used, :groups].any(axis=0).sum())
         if used.sum() <= terms + offsets:
             message = (
                 f"found {int(used.sum())} stars, expected more than the unknowns: "
                 f"{terms} terms and {offsets} zero points"
             )
             raise ValueError(message)
-        best = np.asarray(
-            np.linalg.lstsq(design[used], zero_points[used], rcond=1e-10)[0], np.float64
-        )
-        miss = np.abs(zero_points - design @ best)
-        again = miss <= clip * max(1.4826 * float(np.median(miss[used])), 1e-6)
+        mine = sample.of(used)
+        scatter = repeats_of(mine.design, mine.values, mine.errors, mine.star, mine.star_errors)
+        columns, wanted = scatter.whitened(mine.design), scatter.whitened(mine.values)
+        best = np.asarray(np.linalg.lstsq(columns, wanted, rcond=1e-10)[0], np.float64)
+        fit = _Fit(best, used, columns, wanted, scatter.free)
+        # the error that all have beyond their own, for those that were left out as well
+        beyond = float(np.median(scatter.error**2 - mine.variance))
+        error = np.sqrt(sample.variance + max(beyond, 1e-12))
+        miss = np.abs(sample.values - sample.design @ best)
+        usual = 1.4826 * float(np.median((miss / error)[used]))
+        again = miss <= clip * np.maximum(usual * error, 1e-6)
         if (again == used).all():
             break
         used = again
-    return best, used
+    return fit
 
 
 def illumination_frame(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["match_exposures", "match_sky"]
+__all__ = ["first_of_each", "match_exposures", "match_sky"]
 
 from typing import TYPE_CHECKING
 
@@ -98,3 +98,35 @@ def match_exposures(
         sums = np.concatenate((sums, places[new]))
         count = np.concatenate((count, np.ones(len(new))))
     return star
+
+
+def first_of_each(
+    ra: Array, dec: Array, table: NDArray[np.intp], *, radius: float
+) -> NDArray[np.bool_]:
+    """Which stars of several tables are to stay, if each shall be there once.
+
+    Parameters
+    ----------
+    ra, dec
+        Degrees ICRS, shape (n,).
+    table
+        Number of each star's table: the first that has a star keeps it.
+    radius
+        Arcsec within which stars of two tables are one; those of one table are different ones.
+
+    Returns
+    -------
+    ndarray
+        False for stars that a table before has, shape (n,).
+    """
+    kept = np.ones(len(ra), np.bool_)
+    places = _vectors(ra, dec)
+    chord = 2.0 * np.sin(np.radians(radius / 3600.0) / 2.0)
+    for number in np.unique(table)[1:]:
+        before, mine = kept & (table < number), np.flatnonzero(table == number)
+        if before.any():
+            distance, _ = spatial.cKDTree(places[before]).query(
+                places[mine], distance_upper_bound=chord
+            )
+            kept[mine[np.isfinite(distance)]] = False
+    return kept

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reduction.steps.student import student_limit
 from schemas.deferred import deferred
 
 if TYPE_CHECKING:
@@ -124,9 +125,10 @@ def zero_point(
     Notes
     -----
     Astro-WISE's PhotometricParameters: ZP = <z> + k X, error = sigma / sqrt(N), and not less than
-    the stars' own errors give: a few stars may agree by chance. The mean is weighted with the
-    stars' errors and their intrinsic scatter, so that faint stars neither spoil it nor are lost;
-    sigma is the scatter so weighted, and N the stars used.
+    the stars' own errors give: a few stars may agree by chance. A scatter from few is widened as
+    Student's distribution is, so that truth is within one error in 68 of 100 frames. The mean is
+    weighted with the stars' errors and their intrinsic scatter, so that faint stars neither spoil
+    it nor are lost; sigma is the scatter so weighted, and N the stars used.
     """
     known = np.isfinite(zero_points) & np.isfinite(errors)
     if not known.any():
@@ -153,7 +155,7 @@ def zero_point(
     chi2 = float((weight * miss**2).sum()) / (count - 1)
     scatter = math.sqrt(chi2 * count / float(weight.sum()))
     formal = float((np.maximum(own[used], 1e-6) ** -2.0).sum()) ** -0.5
-    stated = max(scatter / math.sqrt(count), formal)
+    stated = max(student_limit(1.0, count - 1) * scatter / math.sqrt(count), formal)
     return ZeroPoint(value, stated, scatter, extra, count, used)
 
 

@@ -127,7 +127,7 @@ def reduce_frame(  # noqa: PLR0913 - everything the step may see is named, nothi
     hot, cold
         Pixel maps, 1 good, 0 bad, same shape.
     gain
-        e-/adu, for the noise that cosmic rays must exceed.
+        e-/adu where the flat is 1, for the noise that cosmic rays must exceed.
     read_noise
         adu.
     limits
@@ -164,6 +164,7 @@ def reduce_frame(  # noqa: PLR0913 - everything the step may see is named, nothi
             image,
             gain=gain,
             read_noise=read_noise,
+            response=flat,
             bad=bad,
             saturated=saturated,
             threshold=limits.cosmic,

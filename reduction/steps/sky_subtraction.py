@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reduction.steps.background import estimate_background
+from reduction.steps.weight import sky_weight
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def subtract_sky(
     image: Image,
     weight: Image,
     *,
+    gain: float,
+    read_noise: float,
     method: BackgroundSubtractionType,
     box: int = 128,
     filter_size: int = 3,
@@ -65,7 +68,10 @@ def subtract_sky(
     image
         adu, sky included, shape (ny, nx). NaN is "no value".
     weight
-        Proportional to the inverse variance under sky noise, same shape; 0 is "do not use".
+        The flat, same shape; 0 is "do not use".
+    gain, read_noise
+        e-/adu where the weight is 1, and adu before the flat field: what part of the noise grows
+        faster than that of the sky where the flat is low. 0 read noise: none does.
     method
         What to take off.
     box, filter_size
@@ -79,19 +85,22 @@ def subtract_sky(
 
     Notes
     -----
-    The weights' unit follows from the noise that is measured: variance times weight is the same
-    all over a frame of sky noise, and its median is taken.
+    The weights' shape is :func:`reduction.steps.weight.sky_weight`'s, their unit follows from the
+    noise that is measured: variance times weight is the same all over a frame, and its median is
+    taken.
     """
     bad = ~(weight > 0) | ~np.isfinite(image)
     if bad.all():
         message = "no pixel has weight: expected some that can be used"
         raise UnprocessableError(message)
     sky = estimate_background(image, mask=bad, box=box, filter_size=filter_size)
+    level = float(np.median(sky.level))
+    weight = sky_weight(weight, level=level, gain=gain, read_noise=read_noise)
     product = float(np.median((sky.rms**2 * weight)[~bad]))
     if not product > 0.0:
         message = "the sky has no noise: expected pixels that scatter"
         raise UnprocessableError(message)
-    level, rms = float(np.median(sky.level)), float(np.median(sky.rms[~bad]))
+    rms = float(np.median(sky.rms[~bad]))
     rest = image
     if method is BackgroundSubtractionType.MESH:
         rest = image - sky.level

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MaskBit", "bit_mask", "plane", "weight_image"]
+__all__ = ["MaskBit", "bit_mask", "plane", "sky_weight", "weight_image"]
 
 from enum import IntFlag
 from typing import TYPE_CHECKING
@@ -72,7 +72,9 @@ def plane(mask: NDArray[np.uint8], bit: MaskBit) -> NDArray[np.uint8]:
 
 
 def weight_image(flat: NDArray[np.float32], mask: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Relative weight of every pixel: proportional to the inverse variance under sky noise.
+    """Relative weight of every pixel: proportional to the inverse variance under the sky's noise.
+
+    Where reading the frame makes noise too, :func:`sky_weight` has the inverse variance.
 
     Parameters
     ----------
@@ -93,3 +95,37 @@ def weight_image(flat: NDArray[np.float32], mask: NDArray[np.uint8]) -> NDArray[
     good = (mask & int(_REJECTED)) == 0
     good &= np.isfinite(flat)
     return np.where(good, flat, np.float32(0.0)).astype(np.float32, copy=False)
+
+
+def sky_weight(
+    weight: NDArray[np.float32], *, level: float, gain: float, read_noise: float
+) -> NDArray[np.float32]:
+    """Inverse variance of the sky's pixels, relative to that where the flat is 1.
+
+    Parameters
+    ----------
+    weight
+        From :func:`weight_image`, shape (ny, nx).
+    level
+        Of the flat-fielded sky, adu; below 0 it counts as 0.
+    gain
+        e-/adu where the flat is 1.
+    read_noise
+        adu, before the flat field.
+
+    Returns
+    -------
+    ndarray
+        Float32, same shape; 0 where the weight is.
+
+    Notes
+    -----
+    Where the flat is f, ``L / (gain f) + (read_noise / f)^2`` is the variance: the weight goes
+    as f where the sky is the noise, as f^2 where reading it is.
+    """
+    photons, read = max(level, 0.0) / gain, read_noise**2
+    if not read > 0.0:
+        return weight
+    enough = np.float32(photons + read)
+    noise = np.float32(photons) * weight + np.float32(read)
+    return np.asarray(weight * weight * enough / noise, np.float32)

@@ -23,6 +23,7 @@ from reduction.detection import is_clean, signal_to_noise, star_width
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.astrometry import Solution, SolutionModel, solve
+from reduction.steps.overlaps import first_of_each
 from reduction.steps.reference import ReferenceTable
 from reduction.steps.wcs import TanWcs
 from reduction.target import FrameTarget, Inputs, Made, Progenitor
@@ -41,6 +42,9 @@ _ROUND: Final = 1.5
 _WIDE: Final = 1.5
 _WORSE: Final = 1.5
 _HALF: Final = 0.5
+
+#: Arcsec within which a star of one catalogue is that of another.
+_SAME_STAR: Final = 1.0
 
 #: Columns of the table RESIDUALS: measured minus reference.
 RESIDUAL_DTYPE: Final = np.dtype(
@@ -65,7 +69,7 @@ class AstrometricParameters(FrameTarget):
     the Catalog, ``ra``, ``dec`` where the catalogue has it, ``dra``, ``ddec`` in arcsec.
     """
 
-    VERSION = 3
+    VERSION = 4
     COST_S = 0.03
 
     raw = raw_frame("RawScienceFrame")
@@ -326,7 +330,7 @@ def _solution(
 
 
 def joined(catalogues: Sequence[ReferenceStars]) -> ReferenceTable:
-    """Stars of several catalogues as one table."""
+    """Stars of several catalogues as one table, those that an earlier one has left out."""
     bands = sorted({band for stars in catalogues for band in stars.mags})
     nothing = np.empty(0)
 
@@ -338,14 +342,15 @@ def joined(catalogues: Sequence[ReferenceStars]) -> ReferenceTable:
         ]
         return np.concatenate([nothing, *parts])
 
-    mags = {name: band(name) for name in bands}
-    return ReferenceTable(
-        np.array([name for stars in catalogues for name in stars.name], dtype=np.str_),
-        np.concatenate([nothing, *(stars.ra for stars in catalogues)]),
-        np.concatenate([nothing, *(stars.dec for stars in catalogues)]),
-        mags,
-        {},
+    ra, dec = (
+        np.concatenate([nothing, *(getattr(stars, axis) for stars in catalogues)])
+        for axis in ("ra", "dec")
     )
+    names = np.array([name for stars in catalogues for name in stars.name], dtype=np.str_)
+    of = np.repeat(np.arange(len(catalogues)), [len(stars.ra) for stars in catalogues])
+    kept = first_of_each(ra, dec, of, radius=_SAME_STAR)
+    mags = {name: band(name)[kept] for name in bands}
+    return ReferenceTable(names[kept], ra[kept], dec[kept], mags, {})
 
 
 def _on_frame(solution: Solution, stars: ReferenceTable, catalog: Progenitor) -> int:

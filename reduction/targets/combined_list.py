@@ -15,6 +15,7 @@ from reduction.depends import frames_of_field, in_field
 from reduction.frame_keys import frame_key
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
+from reduction.solutions import pos_err_of, wcs_of
 from reduction.steps.combine_sources import CombineMethod, combine_magnitudes, combine_positions
 from reduction.steps.sources import SourceFlag
 from reduction.target import FieldTarget, Inputs, Made
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
 
     from reduction.progenitor import Progenitor
 
-_TAKEN: Final = ("ra", "dec", "pos_err", "flags")
+_TAKEN: Final = ("ra", "dec", "pos_err", "flags", "x", "y")
 _SEEN: Final = np.dtype(
-    [(name, "f8") for name in ("ra", "dec", "pos_err", "mag", "mag_err", "zero_err")]
-    + [(name, "i8") for name in ("flags", "association", "band", "solution")]
+    [(name, "f8") for name in ("ra", "dec", "pos_err", "frame_err", "x", "y")]
+    + [(name, "f8") for name in ("mag", "mag_err", "zero_err")]
+    + [(name, "i8") for name in ("flags", "association", "band", "solution", "catalogue")]
 )
 _ROW: Final = np.dtype(
     [("association", "i8"), ("ra", "f8"), ("dec", "f8"), ("pos_err", "f8"), ("n_sources", "i8")]
@@ -55,19 +57,28 @@ class CombinedList(FieldTarget):
     of one solution's, or of one night's zero point, is common to all its frames, and is not
     lessened by their number (:func:`reduction.steps.combine_sources.combine_magnitudes`).
 
+    Positions are by the field's GAstrometric, as those of coadds; of frames that have no part in
+    it, by their own solutions. Their errors are combined in the same way: the least of the frames'
+    errors is that of the reference stars, which all frames share.
+
     A magnitude with one of the flags of FLAG_MASK is used only where the star has no better one
     in its band.
     """
 
-    VERSION = 3
+    VERSION = 4
     ROWS = CombinedSource
 
     associations = in_field("AssociateList")
     source_lists = frames_of_field("SourceList")
     gphotometric = frames_of_field("GPhotometric", at_least=0)
+    astrometric = frames_of_field("AstrometricParameters", at_least=0)
+    gastrometric = in_field("GAstrometric", required=False)
 
     n_tied = attribute(
         int, "source lists by the zero points of the field's GPhotometric", ucd="meta.number;obs"
+    )
+    n_placed = attribute(
+        int, "source lists with places by the field's GAstrometric", ucd="meta.number;obs"
     )
     n_sources = attribute(int, "stars", ucd="meta.number")
     bands = attribute(str, "bands with magnitudes", ucd="meta.id;instr.bandpass")
@@ -140,6 +151,7 @@ class CombinedList(FieldTarget):
             for one in inputs.source_lists
         ]
         _name_solutions(parts, inputs.source_lists, scales)
+        placed = _place(parts, inputs)
         seen = np.concatenate(parts)
         count = np.bincount(seen["association"])
         kept = np.flatnonzero(count >= max(parameters.MIN_SOURCES, 1))
@@ -150,12 +162,15 @@ class CombinedList(FieldTarget):
         rows = np.zeros(len(kept), _ROW)
         rows["association"], rows["n_sources"] = kept, count[kept]
         rows["ra"], rows["dec"], rows["pos_err"] = combine_positions(
-            seen["ra"], seen["dec"], seen["pos_err"], star
+            *(seen["ra"], seen["dec"], seen["pos_err"], star),
+            frame_err=seen["frame_err"],
+            solution=seen["catalogue"],
         )
         np.bitwise_or.at(rows["flags"], star, seen["flags"])
         _magnitudes(rows, seen, star, bands, parameters)
         tied = sum(is_tied(scales.get(one.band), one) for one in inputs.source_lists)
-        return Made(attributes={**_attributes(rows, bands), "n_tied": tied}, rows=rows)
+        counts = {"n_tied": tied, "n_placed": placed}
+        return Made(attributes=_attributes(rows, bands) | counts, rows=rows)
 
     def verify(self, made: Made, parameters: Parameters) -> int:
         """Look whether all stars have a place, and whether their magnitudes can be."""
@@ -217,6 +232,29 @@ def _name_solutions(
         origin = own if tie is None else (tie.origin, one.band)
         seen["zero_err"] = one["zero_point_err"] if tie is None else tie.error
         seen["solution"] = numbers.setdefault(origin, len(numbers))
+
+
+def _place(parts: Sequence[NDArray[Any]], inputs: Inputs) -> int:
+    """Take places by the field's solution; say how well each frame's is known, and by what.
+
+    Returns how many lists are placed so.
+    """
+    known = {frame_key(one): one for one in inputs.astrometric}
+    numbers, placed = dict[str, int](), 0
+    for seen, one in zip(parts, inputs.source_lists, strict=True):
+        own = known.get(frame_key(one))
+        wcs, error = wcs_of(inputs.gastrometric, one), pos_err_of(inputs.gastrometric, one)
+        name, seen["frame_err"] = "", np.nan
+        if own is not None:
+            name, seen["frame_err"] = own["catalogue"] or "", own["pos_err"] / 3600.0
+        if own is not None and wcs is not None and error is not None:
+            centroid = seen["pos_err"] ** 2 - seen["frame_err"] ** 2
+            name, seen["frame_err"] = "GAstrometric", error / 3600.0
+            seen["pos_err"] = np.sqrt(np.maximum(centroid, 0.0) + seen["frame_err"] ** 2)
+            seen["ra"], seen["dec"] = wcs.to_sky(seen["x"], seen["y"])
+            placed += 1
+        seen["catalogue"] = numbers.setdefault(name, len(numbers))
+    return placed
 
 
 def _magnitudes(

@@ -137,7 +137,7 @@ class AtmosphericExtinctionFrames(MeasuredExtinction):
     its zero points.
     """
 
-    VERSION = 2
+    VERSION = 3
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
     @dataclass(frozen=True, slots=True)
@@ -158,7 +158,9 @@ class AtmosphericExtinctionFrames(MeasuredExtinction):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Fit."""
-        night = night_zero_points(inputs.source_catalogues, parameters.MIN_SOURCE_COUNT)
+        night = night_zero_points(
+            inputs.source_catalogues, parameters.MIN_SOURCE_COUNT, inputs.transformation
+        )
         airmass = night.airmass
         if len(airmass) < 2 or np.ptp(airmass) < parameters.MIN_AIRMASS_RANGE:
             span = float(np.ptp(airmass)) if len(airmass) else 0.0
@@ -183,7 +185,7 @@ class AtmosphericExtinctionZeropoint(MeasuredExtinction):
     Made only where the corrections have the word ``extinction_frames`` and ZERO_POINT is set.
     """
 
-    VERSION = 2
+    VERSION = 3
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
     @dataclass(frozen=True, slots=True)
@@ -211,7 +213,9 @@ class AtmosphericExtinctionZeropoint(MeasuredExtinction):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Average."""
-        night = night_zero_points(inputs.source_catalogues, parameters.MIN_SOURCE_COUNT)
+        night = night_zero_points(
+            inputs.source_catalogues, parameters.MIN_SOURCE_COUNT, inputs.transformation
+        )
         known = parameters.ZERO_POINT
         found = extinction_from_zero_points(
             math.nan if known is None else known,

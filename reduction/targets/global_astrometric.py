@@ -54,7 +54,7 @@ class GAstrometric(FieldTarget):
     catalogue, and "RESIDUALS_OVERLAP", measured minus the star's mean over its exposures (arcsec).
     """
 
-    VERSION = 2
+    VERSION = 3
 
     catalogs = frames_of_field("Catalog")
     astrometric = frames_of_field("AstrometricParameters")
@@ -152,6 +152,7 @@ class GAstrometric(FieldTarget):
             raise UnprocessableError(message)
         runs = _runs([catalog for catalog, _ in pairs], parameters.RUN_GAP)
         rows = [_best(catalog, parameters) for catalog, _ in pairs]
+        _check_sources(inputs, rows, parameters.MIN_SIGNAL_TO_NOISE)
         frames = [
             _sources(catalog, own, run, used)
             for (catalog, own), run, used in zip(pairs, runs, rows, strict=True)
@@ -211,6 +212,25 @@ def _pairs(inputs: Inputs) -> list[tuple[Progenitor, Progenitor]]:
     own = {frame_key(found): found for found in inputs.astrometric}
     pairs = [(c, own[frame_key(c)]) for c in inputs.catalogs if frame_key(c) in own]
     return [(c, a) for c, a in pairs if a["model"] != SolutionModel.NOMINAL.value]
+
+
+def _check_sources(
+    inputs: Inputs, rows: Sequence[NDArray[np.intp]], signal_to_noise: float
+) -> None:
+    """See that there is something to solve with.
+
+    Raises
+    ------
+    UnprocessableError
+        If no frame has a source that is good enough.
+    """
+    if not any(len(chosen) for chosen in rows):
+        name = "the field" if inputs.field is None else f"field {inputs.field.name}"
+        message = (
+            f"{name} has {len(rows)} frames with recognised stars, but no clean source above "
+            f"MIN_SIGNAL_TO_NOISE, which is {signal_to_noise:g}"
+        )
+        raise UnprocessableError(message)
 
 
 def _runs(catalogs: Sequence[Progenitor], gap: float) -> list[str]:

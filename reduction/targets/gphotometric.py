@@ -56,17 +56,19 @@ class GPhotometric(FieldTarget):
 
     Cameras and filters of different colour terms see a star of one magnitude differently. Those
     stars alone tie them to each other whose colour a catalogue has; others tie frames of the same
-    colour term.
+    colour term. Where colour terms are measured, they are those of the frames'
+    PhotometricParameters.
 
     Table: "ZERO_POINTS", as :data:`reduction.zero_points.ZERO_POINT_DTYPE`; frames that nothing
     ties have a NaN.
     """
 
-    VERSION = 3
+    VERSION = 4
     ANCHOR = Anchor.FIELD_AND_FILTER
 
     source_lists = frames_of_field("SourceList")
     source_catalogues = frames_of_field("PhotSrcCatalog")
+    photometric = frames_of_field("PhotometricParameters", at_least=0, when="color_terms")
 
     n_frames = attribute(int, "frames (CCDs) of the field in the band", ucd="meta.number")
     n_tied = attribute(int, "of these, tied to a standard star", ucd="meta.number")
@@ -159,6 +161,7 @@ class GPhotometric(FieldTarget):
             known,
             flux_type=parameters.FLUX_TYPE,
             signal_to_noise=parameters.MIN_SIGNAL_TO_NOISE,
+            photometric=inputs.photometric or (),
         )
         check_standards(found, len(lists), inputs.filter)
         star = stars_of(found, parameters.SEARCH_DISTANCE or search_distance(lists))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from reduction.attributes import attribute, imstat
+from reduction.color_terms import what_colors_add
 from reduction.comparison import differs
 from reduction.depends import calibration, frames_of_night
 from reduction.focal_plane import ChipMap, chip_maps
@@ -47,19 +48,20 @@ class IlluminationCorrection(CalibrationTarget):
     """How zero points vary over the focal plane: a polynomial, all chips of a night together.
 
     Tables: "COEFFICIENTS" (value, of the terms in order), "BOX" (x0, y0, half_x, half_y that the
-    coordinates are scaled with, arcsec), "CHIPS" (each chip's linear map to the focal plane, and
-    the ranges of its stars).
+    coordinates are scaled with, arcsec), "CHIPS" (each chip's linear map to the focal plane, how
+    many stars it has, each once, and their ranges).
     """
 
-    VERSION = 3
+    VERSION = 4
     ANCHOR = Anchor.MOSAIC_NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
     source_catalogues = frames_of_night("PhotSrcCatalog", when="illumination")
     astrometric = frames_of_night("AstrometricParameters", when="illumination")
+    transformation = calibration("PhotTransformation", required=False, when="color_terms")
 
     degree = attribute(int, "total degree that the stars support", ucd="meta.number")
-    n_stars = attribute(int, "stars used", ucd="meta.number")
+    n_stars = attribute(int, "stars used, each once", ucd="meta.number")
     n_frames = attribute(int, "frames (CCDs) that they are on", ucd="meta.number")
     scatter = attribute(float, "of the stars about the fit", unit="mag", ucd="stat.stdev")
     scatter_before = attribute(
@@ -83,7 +85,9 @@ class IlluminationCorrection(CalibrationTarget):
         SIGMA_CLIPPING_LEVEL: float = parameter(
             3.0, "stars further than this from the fit are left out", unit="sigma", above=0.0
         )
-        MIN_SOURCE_COUNT: int = parameter(50, "fewest stars", at_least=1)
+        MIN_SOURCE_COUNT: int = parameter(
+            50, "fewest stars, however often each was seen", at_least=1
+        )
         MAX_SCATTER: float = parameter(
             0.1, "largest scatter of the stars", unit="mag", at_least=0.0
         )
@@ -127,13 +131,18 @@ class IlluminationCorrection(CalibrationTarget):
         u, v = (np.concatenate([place[axis] for place in places]) for axis in (0, 1))
         group = np.repeat(np.arange(len(frames)), [len(table) for table in stars])
         together = np.concatenate(stars)
+        term = None if inputs.transformation is None else inputs.transformation["color_term"]
+        added = np.concatenate([what_colors_add(table, term) for table in stars])
         seen = {frame.chip for frame in frames}
         try:
             found = fit_illumination(
                 u,
                 v,
-                together["zero_point"] - together["of_color"],
+                together["zero_point"] - added,
                 group,
+                errors=_own_errors(together),
+                star_errors=np.nan_to_num(together["mag_err"]),
+                star=np.unique(together["name"], return_inverse=True)[1],
                 chips={name: maps[name].corners for name in sorted(seen)},
                 degree=parameters.DEGREE,
                 clip=parameters.SIGMA_CLIPPING_LEVEL,
@@ -266,6 +275,13 @@ class IlluminationCorrectionFrame(CalibrationTarget):
         plot_calibration(figure, self.images["IMAGE"], title="illumination", unit="factor")
 
 
+def _own_errors(stars: NDArray[np.void]) -> NDArray[np.float64]:
+    """Errors of zero points without that of the star's magnitude, which its repeats share; mag."""
+    given = np.nan_to_num(stars["mag_err"])
+    own = stars["zero_point_err"] ** 2 - given**2
+    return np.asarray(np.sqrt(np.maximum(own, 0.0)), np.float64)
+
+
 def _made(
     found: Illumination,
     table: NDArray[np.void],
@@ -313,7 +329,8 @@ def _chips(
             for end in (np.min, np.max)
         ]
         ny, nx = chip.shape
-        rows.append((name, *chip.u, *chip.v, nx, ny, len(mine), *ranges))
+        number = len(np.unique(mine["name"]))
+        rows.append((name, *chip.u, *chip.v, nx, ny, number, *ranges))
     return np.array(rows, dtype=_CHIPS)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 
 from reduction.attributes import attribute
+from reduction.color_terms import what_colors_add
 from reduction.depends import calibration, of_frame, raw_frame
 from reduction.focal_plane import factors_at
 from reduction.parameters import parameter
@@ -41,7 +42,7 @@ class PhotometricParameters(FrameTarget):
     the night's standards give; of several kinds the first of Astro-WISE's that can be had.
     """
 
-    VERSION = 5
+    VERSION = 6
     COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")
@@ -190,11 +191,9 @@ def _standards(inputs: Inputs) -> tuple[NDArray[np.float64], NDArray[np.float64]
     """Zero points of the stars, colour and illumination taken off; errors; the colour term."""
     stars = inputs.source_catalog.tables["STANDARDS"]
     stars = stars[stars["used"] > 0]
-    term, own = inputs.source_catalog["color_term"], stars["of_color"]
-    if inputs.transformation is not None:
-        term = inputs.transformation["color_term"]
-        own = of_color(stars["color"], term)
-    z = stars["zero_point"] - own
+    measured = None if inputs.transformation is None else inputs.transformation["color_term"]
+    term = inputs.source_catalog["color_term"] if measured is None else measured
+    z = stars["zero_point"] - what_colors_add(stars, measured)
     z += 2.5 * np.log10(factors_at(inputs.illumination, stars["x"], stars["y"]))
     return z, stars["zero_point_err"], term
 

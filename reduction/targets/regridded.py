@@ -58,7 +58,7 @@ class RegriddedFrame(FrameInFieldTarget):
     Table: "STARS" (:data:`STAR_DTYPE`), bright stars and their widths.
     """
 
-    VERSION = 1
+    VERSION = 2
 
     raw = raw_frame("RawScienceFrame")
     reduced = of_frame("ReducedScienceFrame")
@@ -272,6 +272,8 @@ class RegriddedFrame(FrameInFieldTarget):
         sky = subtract_sky(
             reduced.images["IMAGE"],
             reduced.images["WEIGHT"],
+            gain=reduced["effective_gain"],
+            read_noise=reduced["noise"],
             method=BackgroundSubtractionType(parameters.BACKGROUND_SUBTRACTION_TYPE),
             box=parameters.BACKGROUND_SIZE,
             filter_size=parameters.BACKGROUND_FILTER_SIZE,

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 class WeightFrame(FrameTarget):
     """Flat x hot x cold x saturated x cosmic x satellite: 0 is "do not use".
 
-    Image "WEIGHT", proportional to the inverse variance under sky noise. It is computed when the
-    frame is reduced. The illumination correction is not in it: it belongs to fluxes, not to the
+    Image "WEIGHT", proportional to the inverse variance under the sky's noise; where reading the
+    frame makes noise too, a RegriddedFrame takes that into account. It is computed when the frame
+    is reduced. The illumination correction is not in it: it belongs to fluxes, not to the
     sky, which the weight is about.
     """
 

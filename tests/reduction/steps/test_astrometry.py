@@ -135,6 +135,21 @@ def test_lone_star_is_not_taken_for_a_field() -> None:
     assert found.model is SolutionModel.NOMINAL
 
 
+def test_a_star_and_its_doubles_are_not_taken_for_a_field() -> None:
+    # a source that is split in six, a star that six joined catalogues have
+    found = solve(
+        *(np.full(6, 50.0), np.full(6, 50.0), np.ones(6), (100, 100)),
+        ra=np.full(6, 10.0),
+        dec=np.zeros(6),
+        mag=np.ones(6),
+        pointing=(10.0, 0.0),
+        pixel_scale=1.0,
+        pointing_error=0.1,
+    )
+    assert (found.model, found.n_ref) == (SolutionModel.NOMINAL, 0)
+    assert (found.wcs.ra0, found.wcs.dec0) == (10.0, 0.0)
+
+
 def test_without_stars_the_guess_stands_and_residuals_are_unknown() -> None:
     made = field()
     nothing = np.empty(0)

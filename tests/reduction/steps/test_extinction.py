@@ -60,6 +60,16 @@ def test_errors_of_few_frames_are_as_large_as_they_miss(number: int) -> None:
     assert np.percentile(others, 68.3) == pytest.approx(1.0, abs=0.15)
 
 
+def test_frames_that_agree_by_chance_do_not_rule_out_one_that_is_off_by_its_error() -> None:
+    z = 24.8 + np.array([0.0, 0.0001, -0.0001, 0.00005, 0.015])
+    found = extinction_from_zero_points(25.0, 1e-6, z, np.full(5, 0.02), np.ones(5))
+    assert found.used.all()
+    assert found.coefficient == pytest.approx(0.2 - 0.003, abs=1e-4)
+    cloudy = z - np.array([0.0, 0.0, 0.0, 0.0, 0.5])
+    left = extinction_from_zero_points(25.0, 1e-6, cloudy, np.full(5, 0.02), np.ones(5))
+    assert left.used.tolist() == [True] * 4 + [False]
+
+
 def test_frames_of_three_stars_have_the_errors_that_stars_have_together() -> None:
     rng = np.random.default_rng(3)
     pulls = []

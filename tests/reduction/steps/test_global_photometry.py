@@ -172,3 +172,29 @@ def test_errors_are_those_that_measurements_show_where_these_say_too_little() ->
     assert np.std(pulls) == pytest.approx(1.0, abs=0.25)
     # that of the measurements is 4, of the standards, whose own excess is found, 1
     assert np.mean(chi2) > 3.0
+
+
+def test_errors_of_frames_in_many_unconnected_pairs_are_those_that_are_made() -> None:
+    pulls, errors = [], []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        pairs, stars = 20, 2
+        truth = rng.normal(25.0, 0.1, 2 * pairs)
+        pair, side, number = (which.ravel() for which in np.mgrid[:pairs, :2, :stars])
+        frame, star = 2 * pair + side, stars * pair + number
+        mag = rng.uniform(12.0, 15.0, pairs * stars)
+        found = solve_zero_points(
+            *(frame, star, mag[star] - truth[frame] + rng.normal(0.0, 0.02, len(star))),
+            np.full(len(star), 0.02),
+            n_frames=2 * pairs,
+            standard=mag + rng.normal(0.0, 0.02, len(mag)),
+            standard_error=np.full(len(mag), 0.02),
+            floor=1e-4,
+        )
+        pulls.append((found.zero_points - truth) / found.errors)
+        errors.append(np.median(found.errors))
+    # 200 independent pairs: 5 %; what 20 degrees of freedom say of the scatter is taken only
+    # where it is more, which makes errors a tenth larger
+    assert np.std(pulls) == pytest.approx(0.92, abs=0.12)
+    # mean of two frames 0.02 sqrt(3 / 4), half of their difference 0.02 / 2: together 0.02
+    assert np.median(errors) == pytest.approx(0.02, rel=0.2)

@@ -12,7 +12,7 @@ import pytest
 from reduction.steps.astrometry import SolutionModel, solve
 from reduction.steps.global_solution import GlobalSolution, solve_field
 from reduction.steps.mosaic import FrameSources
-from reduction.steps.overlaps import match_exposures, match_sky
+from reduction.steps.overlaps import first_of_each, match_exposures, match_sky
 from reduction.steps.wcs import TanWcs, angular_distance, deproject, project
 from tests.support.mosaic import SCALE, Camera, Sky, separation
 
@@ -94,6 +94,55 @@ def test_wild_sources_are_clipped_and_do_no_harm() -> None:
     )
     assert rms(bad) < 2.0 * rms(good)
     assert 0.01 < 1.0 - ways[1].used.mean() < 0.12
+
+
+def spoilt_field(seed: int, exposures: int, part: float, known: int) -> tuple[dict, np.ndarray]:
+    """Frames of one field, and which of their detections are off by 0.4 arcsec."""
+    rng, scale, stars = np.random.default_rng(seed), 0.5 / 3600.0, 80
+    wcs = TanWcs(150.0, 20.0, 500.0, 500.0, ((-scale, 0.0), (0.0, scale)))
+    x, y = rng.uniform(0.0, 1000.0, (2, stars))
+    bad = rng.random((exposures, stars)) < part
+    frames = []
+    for number, off in enumerate(bad):
+        error = rng.normal(0.0, 0.02, (2, stars)) + off * rng.normal(0.0, 0.8, (2, stars))
+        frames.append(
+            FrameSources(
+                *(x + error[0], y + error[1], np.full(stars, 0.02)),
+                *((1000, 1000), wcs, f"e{number}", "c", "1"),
+            )
+        )
+    ra, dec = wcs.to_sky(x[:known], y[:known])
+    noise = rng.normal(0.0, 0.05 / 3600.0, (2, known))
+    return {"frames": frames, "ra": ra + noise[0], "dec": dec + noise[1], "degree": 1}, bad
+
+
+@pytest.mark.parametrize(
+    ("exposures", "part", "known"),
+    [(2, 0.0, 20), (2, 0.1, 20), (2, 0.1, 80), (3, 0.1, 20), (5, 0.2, 0)],
+)
+def test_what_is_wild_is_left_out_and_little_else(exposures: int, part: float, known: int) -> None:
+    good_lost = bad_kept = 0
+    floors, offsets = [], []
+    for seed in range(8):
+        given, bad = spoilt_field(seed, exposures, part, known)
+        found = solve_field(**given, radius=1.5)
+        used = found.used.reshape(bad.shape)
+        # of two places that contradict each other none can be told to be the good one
+        places = (~bad).sum(axis=0) + (np.arange(80) < known)
+        good_lost += int((~used & ~bad & (places > 1)).sum())
+        bad_kept += int((used & bad).sum())
+        floors.append(found.centroid_floor)
+        middle = np.array([wcs.to_sky(500.0, 500.0) for wcs in found.wcs]) * 3600.0
+        offsets.append((middle - middle.mean(axis=0)) * (np.cos(np.radians(20.0)), 1.0))
+    # limits of 3.5 sigma: 5 good of a million. Of those off by 0.4 arcsec 1 % are within 0.05;
+    # two that contradict each other the catalogue tells apart, or not, where they are 0.15 apart
+    # or less: 7 %, half of which are taken the wrong way
+    assert good_lost <= 8
+    assert bad_kept <= 4 + 0.06 * 8 * 80 * exposures * part
+    # 0.01 arcsec a detection; its errors are right: nothing beyond
+    assert np.median(floors) < 0.003
+    # by 60 to 80 stars in common; the middle is known as the mean is
+    assert rms(np.concatenate(offsets)) < 1.3 * 0.01 / np.sqrt(60)
 
 
 def consistent(found: GlobalSolution, truth: list[TanWcs], camera: Camera) -> np.ndarray:
@@ -181,6 +230,15 @@ def test_a_star_has_one_detection_of_each_exposure() -> None:
     here, there = match_sky(ra, np.zeros(5), np.array([0.00001]), np.zeros(1), 1.0)
     assert (here.tolist(), there.tolist()) == ([4], [0])
     assert len(match_exposures(NOTHING, NOTHING, np.empty(0, int), 1.0)) == 0
+
+
+def test_of_two_catalogues_a_star_is_taken_once_and_pairs_of_one_stay_two() -> None:
+    ra = np.array([10.0, 10.0001, 20.0, 10.0001, 20.001, 359.9999, 0.0])
+    table = np.array([0, 0, 0, 1, 1, 1, 2])
+    kept = first_of_each(ra, np.full(7, 80.0), table, radius=1.0)
+    # 0.0001 degrees of RA are 0.06 arcsec there, 0.001 are 0.6
+    assert kept.tolist() == [True, True, True, False, False, True, False]
+    assert len(first_of_each(NOTHING, NOTHING, np.empty(0, int), radius=1.0)) == 0
 
 
 def around(ra0: float, dec0: float, *, pixel: float = 1.0, off: float = 0.36) -> dict:

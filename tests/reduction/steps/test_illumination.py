@@ -101,6 +101,74 @@ def test_scatter_alone_is_no_illumination(number: int, *, crowded: bool) -> None
     assert found <= 2
 
 
+def repeated(
+    rng: np.random.Generator, stars: int, frames: int, *, dither: float = 0.0, bowl: float = 0.0
+) -> dict:
+    """Standards of 0.03 mag in the catalogue, 0.005 a measurement, on exposures of one chip."""
+    (left, right), (low, high) = ((side.min(), side.max()) for side in corners("ccd50"))
+    frame, star = (which.ravel() for which in np.mgrid[:frames, :stars])
+    u, v = rng.uniform((left, low), (right, high), (stars, 2))[star].T
+    u, v = np.stack((u, v)) + rng.uniform(-dither, dither, (frames, 2))[frame].T
+    seen = (u > left) & (u < right) & (v > low) & (v < high)
+    z = 25.0 + rng.normal(0.0, 0.03, stars)[star] + rng.normal(0.0, 0.005, len(star))
+    z += bowl * (((u - left) / (right - left) - 0.5) ** 2 + ((v - low) / (high - low) - 0.5) ** 2)
+    return {
+        "u": u[seen],
+        "v": v[seen],
+        "zero_points": z[seen],
+        "group": frame[seen],
+        "star": star[seen],
+        "errors": np.full(int(seen.sum()), 0.005),
+        "chips": {"ccd50": corners("ccd50")},
+    }
+
+
+@pytest.mark.parametrize(("stars", "frames"), [(30, 12), (60, 3), (100, 4)])
+def test_a_catalogues_errors_are_no_illumination_however_often_stars_are_seen(
+    stars: int, frames: int
+) -> None:
+    rng = np.random.default_rng(6)
+    found = [fit_illumination(**repeated(rng, stars, frames)) for _ in range(12)]
+    # three tests of a thousandth each in a night: 0.04 in 12
+    assert sum(one.surface.degree > 0 for one in found) <= 1
+    assert max(one.n_stars for one in found) <= stars
+
+
+@pytest.mark.parametrize(("dither", "better"), [(0.0, 1.0), (250.0, 0.6)])
+def test_errors_are_by_stars_and_dithers_tell_more_than_the_catalogue(
+    dither: float, better: float
+) -> None:
+    rng = np.random.default_rng(7)
+    (left, right), (low, high) = ((side.min(), side.max()) for side in corners("ccd50"))
+    grid = np.meshgrid(np.linspace(left, right, 20), np.linspace(low, high, 20))
+    made, claimed = [], []
+    for _ in range(20):
+        found = fit_illumination(**repeated(rng, 200, 6, dither=dither, bowl=0.3), degree=2)
+        assert found.surface.degree == 2
+        s, t = (grid[0] - left) / (right - left) - 0.5, (grid[1] - low) / (high - low) - 0.5
+        miss = found.surface.at(*grid) - 0.3 * (s**2 + t**2)
+        made.append(np.var(miss))
+        claimed.append(found.error)
+    # 20 fits of five terms: known to 7 %
+    assert np.mean(claimed) == pytest.approx(np.sqrt(np.mean(made)), rel=0.2)
+    # five terms of 200 stars of 0.03 mag: 0.03 sqrt(5 / 200) = 0.0047
+    assert np.mean(claimed) == pytest.approx(0.0047 * better, rel=0.25)
+
+
+@pytest.mark.parametrize("kind", ["errors", "star_errors"])
+def test_a_faint_star_counts_as_little_as_its_error_says(kind: str) -> None:
+    rng = np.random.default_rng(8)
+    given = repeated(rng, 200, 1, bowl=0.3)
+    faint = np.arange(200) >= 100
+    given[kind] = np.where(faint, 0.3, 0.005)
+    given["zero_points"] = given["zero_points"] + np.where(faint, rng.normal(0.0, 0.3, 200), 0.0)
+    both = fit_illumination(**given, degree=2, clip=5.0)
+    bright = {name: value if name == "chips" else value[~faint] for name, value in given.items()}
+    alone = fit_illumination(**bright, degree=2, clip=5.0)
+    # stars of 0.3 mag add a hundredth of the weight of those of 0.03
+    assert both.error == pytest.approx(alone.error, rel=0.15)
+
+
 def test_the_formal_error_is_that_of_the_shape_over_a_chip() -> None:
     rng = np.random.default_rng(5)
     chip = {"ccd50": corners("ccd50")}

@@ -181,3 +181,16 @@ def test_faint_standards_do_not_draw_the_zero_point_to_where_noise_makes_them_br
     # the mean of 200 is known to 0.001; half of 1 / (S/N)^2 is the logarithm's own
     assert misses[0] > 0.01
     assert abs(misses[1]) < 0.005
+
+
+@pytest.mark.parametrize("number", [3, 4, 6, 10, 30])
+def test_truth_is_as_often_within_the_error_of_few_stars_as_of_many(number: int) -> None:
+    rng = np.random.default_rng(22)
+    pulls = []
+    for _ in range(400):
+        z = rng.normal(0.0, np.hypot(0.03, 0.02), number)
+        found = zero_point(z, np.full(number, 0.02))
+        pulls.append(abs(found.value) / found.error)
+    # the 68th percentile of 400 pulls is known to 6 %; where most of few agree by chance, one
+    # that is far off in units of the errors that are stated is left out
+    assert np.percentile(pulls, 68.3) == pytest.approx(1.0, abs=0.25 if number < 10 else 0.15)

@@ -13,6 +13,8 @@ from schemas.errors import UnprocessableError
 from tests.support.sky_frames import draw
 
 SHAPE = (500, 480)
+#: A frame of whose noise the sky's is all.
+ALL_SKY = {"gain": 8.0, "read_noise": 0.0}
 
 
 def frame(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +37,7 @@ def test_the_sky_that_is_asked_for_is_taken_off(
     method: BackgroundSubtractionType, left: float
 ) -> None:
     image, weight = frame(np.random.default_rng(1))
-    made = subtract_sky(image, weight, method=method)
+    made = subtract_sky(image, weight, **ALL_SKY, method=method)
     # 2.4e5 pixels of 5 to 6.5 adu: a mode among them is good to a tenth
     assert np.median(made.image) == pytest.approx(left, abs=0.3)
     assert made.level == pytest.approx(210.0, abs=0.5)
@@ -49,7 +51,7 @@ def test_weights_become_inverse_variances() -> None:
     image, weight = frame(np.random.default_rng(2))
     weight[100:110, 100:110] = 0.0
     image[300, 300] = np.nan
-    made = subtract_sky(image, weight, method=BackgroundSubtractionType.MESH)
+    made = subtract_sky(image, weight, **ALL_SKY, method=BackgroundSubtractionType.MESH)
     pulls = (made.image * np.sqrt(made.weight))[made.weight > 0]
     assert pulls.std() == pytest.approx(1.0, abs=0.02)
     assert made.weight[300, 300] == 0
@@ -57,12 +59,32 @@ def test_weights_become_inverse_variances() -> None:
     assert made.rms == pytest.approx(5.6, abs=0.3)
 
 
+@pytest.mark.parametrize(("level", "read_noise"), [(20.0, 6.0), (400.0, 6.0), (0.0, 6.0)])
+def test_weights_are_inverse_variances_where_reading_makes_noise(
+    level: float, read_noise: float
+) -> None:
+    rng, gain = np.random.default_rng(4), 1.5
+    flat = np.broadcast_to(np.linspace(1.0, 0.4, 640), (512, 640)).astype(np.float32)
+    counts = rng.poisson(level * gain * flat) / gain + rng.normal(0.0, read_noise, flat.shape)
+    image = (counts / flat).astype(np.float32)
+    made = subtract_sky(
+        *(image, flat),
+        gain=gain,
+        read_noise=read_noise,
+        method=BackgroundSubtractionType.CONSTANT,
+    )
+    for part in np.array_split(np.arange(640), 5):
+        pulls = (image[:, part] - level) * np.sqrt(made.weight[:, part])
+        # 65000 pixels: 0.3 %; the rest is the flat's change over the meshes' 128 columns
+        assert pulls.std() == pytest.approx(1.0, abs=0.03)
+
+
 def test_frames_without_weight_or_noise_are_refused() -> None:
     image, weight = frame(np.random.default_rng(3))
     with pytest.raises(UnprocessableError, match="no pixel has weight"):
-        subtract_sky(image, 0 * weight, method=BackgroundSubtractionType.MESH)
+        subtract_sky(image, 0 * weight, **ALL_SKY, method=BackgroundSubtractionType.MESH)
     with pytest.raises(UnprocessableError, match="no noise"):
-        subtract_sky(0 * image, weight, method=BackgroundSubtractionType.MESH)
+        subtract_sky(0 * image, weight, **ALL_SKY, method=BackgroundSubtractionType.MESH)
 
 
 def test_widths_do_not_depend_on_what_was_expected() -> None:

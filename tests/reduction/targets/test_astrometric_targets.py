@@ -208,7 +208,7 @@ def test_a_header_with_an_extinction_has_the_airmass_that_it_was_taken_off_with(
 
 
 def solve_field(
-    catalogs: list[Progenitor], own: list[Progenitor], known: list[ReferenceStars]
+    catalogs: list[Progenitor], own: list[Progenitor], known: list[ReferenceStars], **limits: Any
 ) -> Made:
     slots = {"catalogs": catalogs, "astrometric": own, "reference_catalogues": known}
     inputs = Inputs(
@@ -219,7 +219,7 @@ def solve_field(
         filter="",
         field=FieldSpec("deep", SKY.ra0, SKY.dec0, 0.03),
     )
-    return GAstrometric().compute(inputs, GAstrometric.Parameters())
+    return GAstrometric().compute(inputs, GAstrometric.Parameters(**limits))
 
 
 def own_of(raw: Progenitor, catalog: Progenitor, *known: ReferenceStars) -> Progenitor:
@@ -233,6 +233,14 @@ def own_of(raw: Progenitor, catalog: Progenitor, *known: ReferenceStars) -> Prog
         instrument=catalog.instrument,
         chip=catalog.chip,
     )
+
+
+def test_a_field_without_a_source_that_is_good_enough_is_refused() -> None:
+    made = frames(2)
+    catalogs = [catalog for _, catalog, _ in made]
+    own = [own_of(raw, catalog, KNOWN) for raw, catalog, _ in made]
+    with pytest.raises(UnprocessableError, match=r"field deep has 2 frames.*which is 1e\+09"):
+        solve_field(catalogs, own, [KNOWN], MIN_SIGNAL_TO_NOISE=1e9)
 
 
 def test_a_field_is_of_its_recognised_frames_and_runs_are_setups() -> None:

@@ -6,7 +6,7 @@ __all__: list[str] = []
 
 from dataclasses import replace
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,6 +16,8 @@ from reduction.frame_keys import frame_key
 from reduction.instruments.simulated import INSTRUMENT
 from reduction.progenitor import Progenitor
 from reduction.registry import Registry
+from reduction.solutions import SOLUTION_DTYPE, solution_row
+from reduction.steps.wcs import TanWcs
 from reduction.target import Inputs, Made
 from reduction.targets.associate_list import AssociateList
 from reduction.targets.combined_list import CombinedList
@@ -23,6 +25,9 @@ from reduction.targets.light_curve_list import LightCurveList
 from reduction.zero_points import ZERO_POINT_DTYPE, ZERO_POINT_TABLE
 from schemas.errors import UnprocessableError
 from schemas.list_tables import BAND_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NUMBERS = count(1)
 NAMES = ("ra", "dec", "pos_err", "mag", "mag_err", "flux", "flux_err")
@@ -43,9 +48,9 @@ def source_list(
     """The stars of a chip, 36 arcsec apart in a row, chips 0.1 degrees from each other."""
     rng = np.random.default_rng(100 * night + int(chip))
     mag = np.random.default_rng(int(chip)).uniform(15.0, 17.0, STARS)
-    rows = np.zeros(
-        STARS, [*((name, "f8") for name in NAMES), ("flags", "i4"), ("source_number", "i8")]
-    )
+    places = [(name, "f8") for name in (*NAMES, "x", "y")]
+    rows = np.zeros(STARS, [*places, ("flags", "i4"), ("source_number", "i8")])
+    rows["x"], rows["y"] = 36.0 * np.arange(STARS), 5.0
     rows["ra"], rows["dec"] = 10.0 + 0.01 * np.arange(STARS), 0.1 * int(chip)
     rows["pos_err"], rows["mag_err"] = pos_err / 3600.0, 0.005
     seen = mag + 0.01 * night + rng.normal(0.0, 0.005, STARS)
@@ -71,10 +76,14 @@ def run(
     lists: list[Progenitor],
     associations: Progenitor | None = None,
     scale: Progenitor | None = None,
+    *,
+    places: Sequence[Progenitor] = (),
+    together: Progenitor | None = None,
 ) -> Made:
     slots = {"source_lists": lists, "associations": associations, "gphotometric": scale}
     if cls is CombinedList:
         slots["gphotometric"] = [] if scale is None else [scale]
+        slots |= {"astrometric": list(places), "gastrometric": together}
     inputs = Inputs(
         cls.__name__,
         {name: slots[name] for name in cls.SLOTS},
@@ -236,3 +245,51 @@ def test_a_zero_point_that_frames_share_is_not_lessened_by_their_number() -> Non
         made = run(CombinedList, lists, associated(lists))
         assert made.rows is not None
         assert made.rows["mag_v_err"] == pytest.approx(error, rel=1e-3)
+
+
+def test_the_reference_stars_errors_are_in_the_positions_however_many_frames_there_are() -> None:
+    # centroids of 0.03 arcsec, frames of 0.04 and one of 0.05 by the same reference stars
+    errors = [0.04] * 8 + [0.05]
+    lists = [source_list("0", n, pos_err=np.hypot(0.03, e)) for n, e in enumerate(errors)]
+    places = [
+        replace(
+            one, class_name="AstrometricParameters", attributes={"pos_err": e, "catalogue": "c"}
+        )
+        for one, e in zip(lists, errors, strict=True)
+    ]
+    made = run(CombinedList, lists, associated(lists), places=places)
+    assert made.rows is not None
+    alone = 1.0 / (8 / 0.03**2 + 1 / (0.03**2 + 0.05**2 - 0.04**2))
+    assert made.rows["pos_err"] * 3600.0 == pytest.approx(np.hypot(np.sqrt(alone), 0.04))
+    independent = run(CombinedList, lists, associated(lists)).rows
+    assert independent is not None
+    assert (independent["pos_err"] * 3600.0 < 0.02).all()
+
+
+def test_places_are_those_of_the_fields_solution_where_a_frame_has_part_in_it() -> None:
+    lists = [source_list("0", night, pos_err=0.05) for night in range(3)]
+    places = [
+        replace(
+            one, class_name="AstrometricParameters", attributes={"pos_err": 0.04, "catalogue": "c"}
+        )
+        for one in lists
+    ]
+    table = np.zeros(2, SOLUTION_DTYPE)
+    moved = TanWcs(10.0, 0.0001, 0.0, 5.0, ((1.0 / 3600.0, 0.0), (0.0, 1.0 / 3600.0)))
+    for row, one in zip(table, lists, strict=False):
+        row["instrument"], row["chip"], row["name"], row["mjd_obs"] = frame_key(one)
+        for name, value in solution_row(moved).items():
+            row[name] = value
+        row["pos_err"] = 0.01
+    together = Progenitor(
+        *(next(NUMBERS), "GAstrometric", "", {}, {}), tables={"SOLUTIONS": table}
+    )
+    made = run(CombinedList, lists, associated(lists), places=places, together=together)
+    assert made.rows is not None
+    assert made.attributes["n_placed"] == 2
+    # two of centroids of 0.03 and a common 0.01 at 0.36 arcsec, one of 0.05 at 0
+    by_field, by_frame = 0.03**2 / 2 + 0.01**2, 0.05**2
+    share = by_frame / (by_field + by_frame)
+    assert made.rows["dec"] * 3600.0 == pytest.approx(0.36 * share, abs=1e-3)
+    expected = np.sqrt(by_field * by_frame / (by_field + by_frame))
+    assert made.rows["pos_err"] * 3600.0 == pytest.approx(expected)

@@ -630,6 +630,39 @@ def test_cameras_of_different_colour_terms_are_tied_by_stars_of_known_colour() -
     ) == int(GPhotometric.Flags.OFFSET_TOO_LARGE)
 
 
+def test_a_measured_colour_term_counts_for_a_field_as_it_does_for_a_frame() -> None:
+    stars, term = sky(600), 0.15
+    stars["B-V"] = stars["B-V"] + 0.4  # a mean of 1.2: the constant of 0 is off by 0.1 mag
+    names = ("f0.fits", "f1.fits")
+    frames = [catalog("ccd50", stars, term=term, seed=n) for n in range(2)]
+    lists = [source_list(f, "ccd50", name, 0.0) for f, name in zip(frames, names, strict=True)]
+    known = [measured("ccd50", names[0], stars=stars, term=term, seed=0)]
+    own = replace(known[0], class_name="PhotometricParameters", attributes={"color_term": term})
+    product, _, _ = run(
+        GPhotometric, source_lists=lists, source_catalogues=known, photometric=[own]
+    )
+    for row in product.tables["ZERO_POINTS"]:
+        # some 90 standards of 0.015 mag
+        assert row["zero_point"] == pytest.approx(ZERO, abs=0.008)
+
+
+def test_a_measured_colour_term_counts_for_a_nights_extinction() -> None:
+    term = 0.15
+    frames = [
+        measured("ccd50", f"f{n}.fits", airmass=air, term=term, zero=ZERO - K * air, seed=n)
+        for n, air in enumerate((1.0, 1.3, 1.6, 2.0))
+    ]
+    transformation = replace(
+        frames[0], class_name="PhotTransformation", attributes={"color_term": term}
+    )
+    _, made, _ = run(
+        AtmosphericExtinctionFrames, source_catalogues=frames, transformation=transformation
+    )
+    # stars of 0.2 to 1.4 mag: by the constant of 0 the zero point is 0.045 mag off
+    assert made.attributes["zero_point"] == pytest.approx(ZERO, abs=0.02)
+    assert made.attributes["extinction"] == pytest.approx(K, abs=0.015)
+
+
 def test_a_frame_whose_place_is_the_pointings_alone_gets_no_zero_point_by_chance() -> None:
     stars = sky(600)
     lists = [
