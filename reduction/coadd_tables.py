@@ -40,7 +40,7 @@ SET_DTYPE: Final = np.dtype(
     [("origin", "i4"), ("frames", "i4"), ("pixels", "i8"), ("exptime", "f8"), ("gain", "f8")]
 )
 
-#: One row a detector: its frames, and the widths of stars on them (arcsec).
+#: One row a detector: its frames, and their seeing (arcsec).
 DETECTOR_DTYPE: Final = np.dtype(
     [
         *(*FRAME_KEY_FIELDS[:2], ("frames", "i4")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Deep", "detect_sources", "measure_sources", "sky_noise"]
+__all__ = ["Deep", "Measured", "detect_sources", "measure_sources", "sky_noise"]
 
 import math
 from dataclasses import dataclass, replace
@@ -99,6 +99,23 @@ class Deep:
     def bad(self) -> NDArray[np.bool_]:
         """Pixels without a value of their own."""
         return np.asarray(~(self.weight > 0) & ~self.saturated)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Sources as they are on a combined image.
+
+    Attributes
+    ----------
+    sources
+        As :data:`reduction.steps.sources.SOURCE_DTYPE`.
+    sky_noise
+        Of the sky in the aperture, at the median weight: as sums over the sky between the sources
+        scatter, whatever the weights say. NaN where there are no sources.
+    """
+
+    sources: NDArray[np.void]
+    sky_noise: float
 
 
 def _sky(deep: Deep, box: int) -> tuple[Background, float]:
@@ -220,7 +237,7 @@ def measure_sources(
     aperture_radius: float = 12.0,
     box: int = 64,
     found_here: bool = False,
-) -> NDArray[np.void]:
+) -> Measured:
     """Measure sources that were detected elsewhere: place and shape are given, fluxes are new.
 
     Parameters
@@ -239,7 +256,7 @@ def measure_sources(
 
     Returns
     -------
-    ndarray
+    Measured
         The same rows in the same order, x and y on this image. Fluxes are NaN, with the flag
         NO_FLUX, where the source lies beyond the image or on pixels without value.
 
@@ -252,28 +269,43 @@ def measure_sources(
     -----
     The dual-image mode of SExtractor (Bertin & Arnouts 1996, A&AS 117, 393).
     """
-    rows = np.array(sources, SOURCE_DTYPE)
-    rows["x"] += offset[0]
-    rows["y"] += offset[1]
-    rows["flags"] &= int(_KEPT)
-    fluxes = ("flux", "flux_aper", "flux_psf", "spread")
-    for name in fluxes:
-        rows[name], rows[name + "_err"] = np.nan, np.nan
-    ny, nx = deep.image.shape
-    column, row = np.rint(rows["x"]).astype(np.intp), np.rint(rows["y"]).astype(np.intp)
-    inside = (column >= 0) & (row >= 0) & (column < nx) & (row < ny)
-    inside[inside] &= np.isfinite(deep.image[row[inside], column[inside]])
-    rows["flags"][~inside] |= int(SourceFlag.NO_FLUX | SourceFlag.TRUNCATED)
+    rows, inside = _unmeasured(sources, deep, offset)
     tiles = tiles_of(deep.image.shape, mesh=box)
+    factors: list[tuple[float, float]] = []
     for tile in tiles:
         own = inside & tile.owns(rows["x"], rows["y"])
         if own.any():
             near = inside & tile.reaches(rows["x"], rows["y"])
             part = deep if len(tiles) == 1 else deep.part(tile.outer)
             here = rows[near]
-            _fluxes_of_tile(here, part, tile, (aperture_radius, box), found_here=found_here)
+            factors.append(
+                _fluxes_of_tile(here, part, tile, (aperture_radius, box), found_here=found_here)
+            )
             rows[own] = here[own[near]]
-    return rows
+    pixels = sum(count for _, count in factors)
+    if not pixels:
+        return Measured(rows, math.nan)
+    factor = sum(one * count for one, count in factors) / pixels
+    return Measured(rows, sky_noise(deep.weight, aperture_radius) * math.sqrt(factor))
+
+
+def _unmeasured(
+    sources: NDArray[np.void], deep: Deep, offset: tuple[int, int]
+) -> tuple[NDArray[np.void], NDArray[np.bool_]]:
+    """Sources at their places on an image, without fluxes; and which are on pixels with values."""
+    rows = np.array(sources, SOURCE_DTYPE)
+    rows["x"] += offset[0]
+    rows["y"] += offset[1]
+    rows["flags"] &= int(_KEPT)
+    for name in ("flux", "flux_aper", "flux_psf", "spread"):
+        rows[name], rows[name + "_err"] = np.nan, np.nan
+    rows["psf_fwhm"] = np.nan
+    ny, nx = deep.image.shape
+    column, row = np.rint(rows["x"]).astype(np.intp), np.rint(rows["y"]).astype(np.intp)
+    inside = (column >= 0) & (row >= 0) & (column < nx) & (row < ny)
+    inside[inside] &= np.isfinite(deep.image[row[inside], column[inside]])
+    rows["flags"][~inside] |= int(SourceFlag.NO_FLUX | SourceFlag.TRUNCATED)
+    return rows, inside
 
 
 def _fluxes_of_tile(
@@ -283,46 +315,39 @@ def _fluxes_of_tile(
     sizes: tuple[float, int],
     *,
     found_here: bool,
-) -> None:
-    """Measure a tile's sources, and those near it as their neighbours, in place."""
-    if not ((part.weight > 0) & np.isfinite(part.image)).any():
+) -> tuple[float, float]:
+    """Measure a tile's sources, and those near it as their neighbours, in place.
+
+    Gives the variance of sums over its sky over what the weights say, and its pixels with weight.
+    """
+    seen = (part.weight > 0) & np.isfinite(part.image)
+    if not seen.any():
         if tile.inner != tile.outer:
             rows["flags"] |= int(SourceFlag.NO_FLUX)
-            return
+            return 1.0, 0.0
         raise UnprocessableError(_WEIGHTLESS)
     rows["x"] -= tile.outer.x0
     rows["y"] -= tile.outer.y0
-    _fluxes(rows, part, sizes, found_here=found_here)
+    factor = _fluxes(rows, part, sizes, found_here=found_here)
     rows["x"] += tile.outer.x0
     rows["y"] += tile.outer.y0
+    return factor, float(np.count_nonzero(seen))
 
 
 def _fluxes(
     rows: NDArray[np.void], deep: Deep, sizes: tuple[float, int], *, found_here: bool
-) -> None:
-    """Set fluxes, widths and flags, in place; sizes are the aperture's radius and the meshes'."""
+) -> float:
+    """Set fluxes, widths and flags, in place; sizes are the aperture's radius and the meshes'.
+
+    Gives the variance of sums over the sky in the aperture over what the weights say.
+    """
     radius, box = sizes
-    sky, _ = _sky(deep, box)
-    bad = deep.bad | ~np.isfinite(deep.image)
-    pixels = np.ascontiguousarray(np.where(bad, 0, deep.image - sky.level), np.float32)
-    noise = np.ascontiguousarray(np.maximum(sky.rms, np.float32(1e-30)))
-    near = bad.astype(np.uint8)
-    theta = np.clip(np.radians(rows["theta"]), -np.pi / 2, np.pi / 2)
-    sep.mask_ellipse(near, rows["x"], rows["y"], rows["a"], rows["b"], theta, r=6.0)
-    shared = SkyNoise.of(
-        pixels, noise, near != 0, share=sky.share, level_variance=sky.level_variance
+    sky, factor = _sky(deep, box)
+    frame = _frame(rows, deep, sky, sizes)
+    shared = aperture_fluxes(
+        frame, rows, aperture_radius=radius, lost_flag=int(SourceFlag.NO_FLUX)
     )
-    mended = mend(pixels, bad)
-    frame = Frame(
-        mended,
-        bad,
-        noise,
-        _gain(deep, rows, radius),
-        sky.level_error or sky_level_error(sky.global_rms, box=box),
-        shared,
-    )
-    aperture_fluxes(frame, rows, aperture_radius=radius, lost_flag=int(SourceFlag.NO_FLUX))
-    _flag(rows, deep, (mended, bad), radius)
+    _flag(rows, deep, (frame.pixels, frame.bad), radius)
     psf = point_source_fluxes(
         frame,
         rows,
@@ -331,6 +356,22 @@ def _fluxes(
         found_here=found_here,
     )
     flag_merged(rows, psf, aperture_radius=radius)
+    level = (frame.sky_error / sky.global_rms) ** 2 * math.pi * radius**2
+    return factor**2 * (shared + level)
+
+
+def _frame(rows: NDArray[np.void], deep: Deep, sky: Background, sizes: tuple[float, int]) -> Frame:
+    """What fluxes are measured on: pixels over their sky, and its noise between the sources."""
+    radius, box = sizes
+    bad = deep.bad | ~np.isfinite(deep.image)
+    pixels = np.ascontiguousarray(np.where(bad, 0, deep.image - sky.level), np.float32)
+    noise = np.ascontiguousarray(np.maximum(sky.rms, np.float32(1e-30)))
+    near = bad.astype(np.uint8)
+    theta = np.clip(np.radians(rows["theta"]), -np.pi / 2, np.pi / 2)
+    sep.mask_ellipse(near, rows["x"], rows["y"], rows["a"], rows["b"], theta, r=6.0)
+    shared = SkyNoise.behind(pixels, noise, near != 0, sky)
+    error = sky.level_error or sky_level_error(sky.global_rms, box=box)
+    return Frame(mend(pixels, bad), bad, noise, _gain(deep, rows, radius), error, shared)
 
 
 def _gain(deep: Deep, rows: NDArray[np.void], radius: float) -> float | NDArray[np.float64]:
@@ -359,6 +400,6 @@ def _flag(
     flux = np.nan_to_num(rows["flux_aper"], nan=0.0)
     spoilt = (missing > _MISSING * np.pi * radius**2) | (guess > _GUESSED * flux)
     rows["flags"][spoilt & (missing > 0)] |= int(SourceFlag.MASKED)
-    core = np.clip(rows["fwhm"], _CORE, max(radius, _CORE))
+    core = np.clip(2.0 * rows["half_light_radius"], _CORE, max(radius, _CORE))
     count, _, _ = sep.sum_circle(deep.saturated.astype(np.float32), x, y, core, subpix=1)
     rows["flags"][count > 0] |= int(SourceFlag.SATURATED)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from reduction.steps.photometry import intrinsic_scatter, isolated
-from reduction.steps.psf import fit_psf
+from reduction.steps.psf import HALF_LIGHT, fit_psf
 from reduction.steps.psf_flux import psf_fluxes
 from reduction.steps.surface import Surface, fit_surface, needed_degree
 from schemas.deferred import deferred
@@ -116,7 +116,7 @@ def gain_of_sources(
 
 def aperture_fluxes(
     frame: Frame, sources: Sources, *, aperture_radius: float, lost_flag: int
-) -> None:
+) -> float:
     """Set ``flux`` (Kron's ellipse), ``flux_aper`` (circle) and their errors, in place.
 
     Parameters
@@ -128,14 +128,18 @@ def aperture_fluxes(
     lost_flag
         Set in ``flags`` where a flux could not be measured.
 
+    Returns
+    -------
+    float
+        Variance of sums over the sky in the circle, over that of independent pixels.
+
     Notes
     -----
     Kron 1980, ApJS 43, 305; factor 2.5 and smallest radius 3.5 as SExtractor's defaults.
     """
     x, y = sources["x"], sources["y"]
-    noise = frame.noise
-    if frame.sky is not None:
-        noise = noise * np.float32(math.sqrt(frame.sky.factor_of_circle(aperture_radius)))
+    shared = 1.0 if frame.sky is None else frame.sky.factor_of_circle(aperture_radius)
+    noise = frame.noise * np.float32(math.sqrt(shared))
     flux, error, _ = sep.sum_circle(frame.pixels, x, y, aperture_radius, subpix=5, err=noise)
     error = _with_photons(flux, error, frame.gain)
     area = math.pi * aperture_radius**2
@@ -155,6 +159,7 @@ def aperture_fluxes(
         sources[name][lost] = np.nan
         sources[name + "_err"][lost] = np.nan
         sources["flags"][lost] |= lost_flag
+    return shared
 
 
 def _with_photons(flux: Array, error: Array, gain: float | Array) -> Array:
@@ -170,7 +175,7 @@ def point_source_fluxes(
     forgiven: int,
     found_here: bool = True,
 ) -> PsfModel | None:
-    """Set ``flux_psf``, ``spread`` and their errors, in place; gives the function fitted.
+    """Set ``flux_psf``, ``spread``, their errors, and ``psf_fwhm``; gives the function fitted.
 
     ``flux_psf`` is scaled to ``flux_aper`` of the frame's bright stars, a linear function of place
     where there are enough of them, so that one zero point serves for both.
@@ -195,16 +200,10 @@ def point_source_fluxes(
     if len(sources) == 0:
         return None
     stars = _stars(sources, aperture_radius, forgiven)
-    guess = sources[stars] if len(stars) else sources
-    fwhm = float(np.median(guess["fwhm"]))
+    psf = _function(frame, sources, stars)
     x, y = sources["x"], sources["y"]
-    psf = fit_psf(frame.pixels, frame.bad, x[stars], y[stars], fwhm=max(fwhm, 1.0))
     found = psf_fluxes(
-        frame.pixels,
-        frame.bad,
-        frame.noise,
-        x,
-        y,
+        *(frame.pixels, frame.bad, frame.noise, x, y),
         psf=psf,
         gain=frame.gain,
         sky_error=frame.sky_error,
@@ -215,14 +214,28 @@ def point_source_fluxes(
     scale = np.clip(correction.at(x, y), low, high)
     flux, error = found.flux * scale, found.flux_err * scale
     if found_here:
-        significant = flux > _CERTAIN * error
-        relative = error / np.where(significant, flux, 1.0)
-        flux = np.where(significant, flux / (1.0 + relative**2), flux)
+        flux = _without_bias(flux, error)
     sources["flux_psf"] = flux
     floor = math.hypot(frame.floor, misfit)
-    sources["flux_psf_err"] = np.hypot(error, floor * np.nan_to_num(sources["flux_psf"]))
+    sources["flux_psf_err"] = np.hypot(error, floor * np.nan_to_num(flux))
     sources["spread"], sources["spread_err"] = found.spread, found.spread_err
+    sources["psf_fwhm"] = psf.fwhm(x, y) if psf.n_stars else np.nan
     return psf
+
+
+def _function(frame: Frame, sources: Sources, stars: NDArray[np.intp]) -> PsfModel:
+    """Point spread function of the stars; a guess from all sources where there are none."""
+    guess = sources[stars] if len(stars) else sources
+    fwhm = 2.0 * float(np.median(guess["half_light_radius"])) / HALF_LIGHT
+    x, y = sources["x"][stars], sources["y"][stars]
+    return fit_psf(frame.pixels, frame.bad, x, y, fwhm=max(fwhm, 1.0))
+
+
+def _without_bias(flux: Array, error: Array) -> Array:
+    """Fluxes less what noise adds at places that it had a part in finding."""
+    significant = flux > _CERTAIN * error
+    relative = error / np.where(significant, flux, 1.0)
+    return np.where(significant, flux / (1.0 + relative**2), flux)
 
 
 def _stars(sources: Sources, aperture_radius: float, forgiven: int) -> NDArray[np.intp]:
@@ -241,9 +254,10 @@ def _stars(sources: Sources, aperture_radius: float, forgiven: int) -> NDArray[n
     bright = good & (snr > _BRIGHT)
     if bright.sum() >= _FEWEST:
         good = bright
-    width = np.percentile(sources["fwhm"][good], 20.0, method="nearest")
+    radius = sources["half_light_radius"]
+    width = np.percentile(radius[good], 20.0, method="nearest")
     low, high = _WIDTHS
-    good &= (sources["fwhm"] > low * width) & (sources["fwhm"] < high * width)
+    good &= (radius > low * width) & (radius < high * width)
     order = np.flatnonzero(good)
     return np.asarray(order[np.argsort(-snr[order], kind="stable")][:_MOST])
 

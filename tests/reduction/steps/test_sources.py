@@ -84,7 +84,7 @@ def test_fixed_aperture_agrees_with_photutils(grid: tuple) -> None:
 def test_shape_of_a_round_star(grid: tuple) -> None:
     x, y, flux = grid
     found = pair(extract(noisy(scene(x, y, flux)), gain=GAIN), x, y)[:20]
-    assert np.median(found["fwhm"]) == pytest.approx(FWHM, rel=0.05)
+    assert 2.0 * np.median(found["half_light_radius"]) == pytest.approx(FWHM, rel=0.05)
     assert np.median(found["elongation"]) == pytest.approx(1.0, abs=0.05)
     assert (found["flags"] == 0).all()
 
