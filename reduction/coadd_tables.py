@@ -9,6 +9,7 @@ __all__ = [
     "detectors_of",
     "gains_of_origins",
     "sets_of",
+    "weights_of_origins",
 ]
 
 import math
@@ -93,3 +94,15 @@ def gains_of_origins(sets: NDArray[np.void]) -> NDArray[np.float64]:
     gains = np.zeros(int(sets["origin"].max(initial=0)) + 1)
     gains[sets["origin"]] = np.nan_to_num(sets["gain"])
     return gains
+
+
+def weights_of_origins(members: NDArray[np.void], frames: NDArray[np.void]) -> NDArray[np.float64]:
+    """Weight of an origin's pixels where its frames' flats are 1, by its number, 0 for no frame.
+
+    Parameters
+    ----------
+    members, frames
+        The tables MEMBERS and FRAMES of a coadd.
+    """
+    number = int(members["origin"].max(initial=0)) + 1
+    return np.bincount(members["origin"], frames["weight"][members["frame"]], number)

@@ -20,7 +20,15 @@ from reduction.steps.source_fluxes import (
     gain_of_sources,
     point_source_fluxes,
 )
-from reduction.steps.sources import SOURCE_DTYPE, SourceFlag, extract, flag_merged, mend
+from reduction.steps.sources import (
+    SOURCE_DTYPE,
+    SourceFlag,
+    extract,
+    flag_merged,
+    half_light_radii,
+    made_up,
+    mend,
+)
 from reduction.steps.tiles import tiles_of
 from reduction.steps.weight import MaskBit
 from schemas.deferred import deferred
@@ -37,8 +45,6 @@ if TYPE_CHECKING:
 else:
     sep, spatial = deferred("sep"), deferred("scipy.spatial")
 
-_GUESSED: Final = 0.03
-_MISSING: Final = 0.2
 _CORE: Final = 2.0
 #: Pixels by which the place of one source may differ between tiles: deblending draws lots.
 _JITTER: Final = 0.5
@@ -64,7 +70,10 @@ class Deep:
     origin
         Which set of frames each pixel is of, a number; None where ``gain`` is that of all pixels.
     gains
-        Electrons per unit of each set, by its number; 0 is "not known".
+        Electrons per unit of each set where the frames' flats are 1, by its number; 0 is "not
+        known".
+    weights
+        Weight of each set's pixels there; None where flats are 1 all over.
     """
 
     image: NDArray[np.float32]
@@ -73,6 +82,7 @@ class Deep:
     gain: float
     origin: NDArray[np.int32] | None = None
     gains: NDArray[np.float64] | None = None
+    weights: NDArray[np.float64] | None = None
 
     def part(self, section: Section) -> Deep:
         """A rectangle of it, in memory."""
@@ -80,14 +90,23 @@ class Deep:
             copied(plane, *section.slices) for plane in (self.image, self.weight, self.mask)
         )
         origin = None if self.origin is None else copied(self.origin, *section.slices)
-        return Deep(image, weight, mask, self.gain, origin, self.gains)
+        return Deep(image, weight, mask, self.gain, origin, self.gains, self.weights)
 
     @property
     def response(self) -> NDArray[np.float32] | None:
-        """Electrons per unit over ``gain``, 0 where not known; None where it is 1 everywhere."""
+        """Electrons per unit over ``gain``, 0 where not known; None where it is 1 everywhere.
+
+        Weights of pixels of the same frames differ as their flats do, and so do the electrons of a
+        unit.
+        """
         if self.origin is None or self.gains is None:
             return None
-        return (self.gains / self.gain).astype(np.float32)[self.origin]
+        factor = self.gains / self.gain
+        if self.weights is None:
+            return factor.astype(np.float32)[self.origin]
+        known = self.weights > 0
+        factor = np.where(known, factor / np.where(known, self.weights, 1.0), 0.0)
+        return np.asarray(factor.astype(np.float32)[self.origin] * self.weight)
 
     @property
     def saturated(self) -> NDArray[np.bool_]:
@@ -118,8 +137,10 @@ class Measured:
     sky_noise: float
 
 
-def _sky(deep: Deep, box: int) -> tuple[Background, float]:
-    """Sky, with the noise that the weights say; and pixel rms over that of the weights.
+def _sky(deep: Deep, box: int) -> tuple[Background, float, NDArray[np.int32]]:
+    """Sky, with the noise that the weights say; pixel rms over that of the weights; and sources.
+
+    The last is a map of the numbers of what stands out, 0 where nothing does.
 
     Meshes are too coarse for the steps in depth of dithered frames. Sky and factor are measured
     between the sources.
@@ -135,14 +156,16 @@ def _sky(deep: Deep, box: int) -> tuple[Background, float]:
     factor = float(np.median((first.rms / says)[used]))
     noise = says * np.float32(factor)
     pixels = np.ascontiguousarray(np.where(unused, 0, deep.image - first.level), np.float32)
-    found = detect(pixels, 3.0 / min(factor, 1.0), err=noise, mask=unused)
+    found, segments = detect(
+        pixels, 3.0 / min(factor, 1.0), err=noise, mask=unused, segmentation_map=True
+    )
     found = found[(found["a"] > 0) & (found["b"] > 0)]
     behind = background_behind(deep.image, found, first, mask=unused | ~used, box=box)
     factor = float(np.median((behind.rms / says)[used]))
     noise = says * np.float32(factor)
     middle = float(np.median(noise[used]))
     whole = replace(behind, rms=noise, global_rms=middle)
-    return whole, factor
+    return whole, factor, segments
 
 
 def sky_noise(weight: NDArray[np.float32], radius: float) -> float:
@@ -204,7 +227,7 @@ def detect_sources(
 def _detected(deep: Deep, settings: tuple[float, int, float, int]) -> NDArray[np.void]:
     """Sources of an image, or of a tile as if it were one."""
     threshold, min_area, aperture_radius, box = settings
-    sky, factor = _sky(deep, box)
+    sky, factor, _ = _sky(deep, box)
     return extract(
         deep.image,
         gain=deep.gain,
@@ -238,7 +261,7 @@ def measure_sources(
     box: int = 64,
     found_here: bool = False,
 ) -> Measured:
-    """Measure sources that were detected elsewhere: place and shape are given, fluxes are new.
+    """Measure sources that were detected elsewhere: place and ellipse are given, the rest is new.
 
     Parameters
     ----------
@@ -299,7 +322,7 @@ def _unmeasured(
     rows["flags"] &= int(_KEPT)
     for name in ("flux", "flux_aper", "flux_psf", "spread"):
         rows[name], rows[name + "_err"] = np.nan, np.nan
-    rows["psf_fwhm"] = np.nan
+    rows["psf_fwhm"] = rows["half_light_radius"] = np.nan
     ny, nx = deep.image.shape
     column, row = np.rint(rows["x"]).astype(np.intp), np.rint(rows["y"]).astype(np.intp)
     inside = (column >= 0) & (row >= 0) & (column < nx) & (row < ny)
@@ -342,12 +365,14 @@ def _fluxes(
     Gives the variance of sums over the sky in the aperture over what the weights say.
     """
     radius, box = sizes
-    sky, factor = _sky(deep, box)
+    sky, factor, segments = _sky(deep, box)
     frame = _frame(rows, deep, sky, sizes)
+    numbers = _segment_of(rows, segments)
+    rows["half_light_radius"] = half_light_radii(frame.pixels, rows, segments=(segments, numbers))
     shared = aperture_fluxes(
         frame, rows, aperture_radius=radius, lost_flag=int(SourceFlag.NO_FLUX)
     )
-    _flag(rows, deep, (frame.pixels, frame.bad), radius)
+    _flag(rows, deep, frame, radius)
     psf = point_source_fluxes(
         frame,
         rows,
@@ -358,6 +383,15 @@ def _fluxes(
     flag_merged(rows, psf, aperture_radius=radius)
     level = (frame.sky_error / sky.global_rms) ** 2 * math.pi * radius**2
     return factor**2 * (shared + level)
+
+
+def _segment_of(rows: NDArray[np.void], segments: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Number at each source's place; one that no other has where nothing stands out."""
+    ny, nx = segments.shape
+    column = np.clip(np.rint(rows["x"]), 0, nx - 1).astype(np.intp)
+    row = np.clip(np.rint(rows["y"]), 0, ny - 1).astype(np.intp)
+    found = segments[row, column]
+    return np.where(found > 0, found, segments.max(initial=0) + 1).astype(np.int32)
 
 
 def _frame(rows: NDArray[np.void], deep: Deep, sky: Background, sizes: tuple[float, int]) -> Frame:
@@ -382,24 +416,14 @@ def _gain(deep: Deep, rows: NDArray[np.void], radius: float) -> float | NDArray[
     return gain_of_sources(deep.gain, response, rows["x"], rows["y"], radius=radius)
 
 
-def _flag(
-    rows: NDArray[np.void],
-    deep: Deep,
-    frame: tuple[NDArray[np.float32], NDArray[np.bool_]],
-    radius: float,
-) -> None:
+def _flag(rows: NDArray[np.void], deep: Deep, frame: Frame, radius: float) -> None:
     """Say where made-up or saturated pixels have a part."""
-    mended, bad = frame
     x, y = rows["x"], rows["y"]
-    ny, nx = bad.shape
+    ny, nx = frame.bad.shape
     cut = (x < radius - 1) | (x > nx - radius) | (y < radius - 1) | (y > ny - radius)
     rows["flags"][cut] |= int(SourceFlag.TRUNCATED)
-    guessed = np.where(bad, np.abs(mended), np.float32(0))
-    guess, _, _ = sep.sum_circle(guessed, x, y, radius, subpix=1)
-    missing, _, _ = sep.sum_circle(bad.astype(np.float32), x, y, radius, subpix=1)
-    flux = np.nan_to_num(rows["flux_aper"], nan=0.0)
-    spoilt = (missing > _MISSING * np.pi * radius**2) | (guess > _GUESSED * flux)
-    rows["flags"][spoilt & (missing > 0)] |= int(SourceFlag.MASKED)
+    spoilt = made_up(frame.pixels, frame.bad, rows, aperture_radius=radius)
+    rows["flags"][spoilt] |= int(SourceFlag.MASKED)
     core = np.clip(2.0 * rows["half_light_radius"], _CORE, max(radius, _CORE))
     count, _, _ = sep.sum_circle(deep.saturated.astype(np.float32), x, y, core, subpix=1)
     rows["flags"][count > 0] |= int(SourceFlag.SATURATED)

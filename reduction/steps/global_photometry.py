@@ -188,10 +188,19 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
 
 
 def _chi2(frame: Index, star: Index, miss: Array, used: NDArray[np.bool_]) -> float:
-    """Of the measurements alone, over its degrees of freedom: pulls of stars on several frames."""
+    """Of the measurements alone, over its degrees of freedom: pulls of stars on several frames.
+
+    One constant is free for each part of the frames that common stars connect.
+    """
     known = used & np.isfinite(miss)
     known &= np.bincount(star[known], minlength=int(star.max(initial=0)) + 1)[star] > 1
-    free = int(known.sum()) - len(np.unique(star[known])) - len(np.unique(frame[known])) + 1
+    frames, rows = np.unique(frame[known], return_inverse=True)
+    stars, columns = np.unique(star[known], return_inverse=True)
+    unknown = len(frames) + len(stars)
+    link = np.ones(len(rows)), (rows, columns + len(frames))
+    graph = sparse.coo_array(link, shape=(unknown, unknown))
+    parts, _ = csgraph.connected_components(graph, directed=False)
+    free = int(known.sum()) - unknown + parts
     return float((miss[known] ** 2).sum()) / free if free > 0 else 1.0
 
 

@@ -208,13 +208,29 @@ def fit_psf(
     columns = [_XX, _XY, _YY]
     shapes, variances = state[keep][:, columns].T, stars.variances(state)[keep][:, columns].T
     weights = 1.0 / (variances + (2.0 * _WIDTH_FLOOR * shapes[[0, 0, 2]]) ** 2)
+    xx, xy, yy = _varying(place, shapes, weights, shape)
+    return PsfModel(float(state[keep, _WING][0]), xx, xy, yy, int(keep.sum()))
+
+
+def _varying(
+    place: tuple[Array, Array], shapes: Array, weights: Array, shape: tuple[int, int]
+) -> list[Surface]:
+    """Squared widths over the frame: of the degree that the stars demand.
+
+    Stars in one corner say nothing of the frame's middle, where a slope would lead to widths that
+    cannot be: they are then the same all over.
+    """
     most = 2 if len(place[0]) >= _MANY else 1
     degree = needed_degree(*place, shapes, shape=shape, most=most, weights=weights)
-    xx, xy, yy = (
-        fit_surface(*place, part, shape=shape, degree=degree, clip=_CLIP, weights=weight)[0]
-        for part, weight in zip(shapes, weights, strict=True)
-    )
-    return PsfModel(float(state[keep, _WING][0]), xx, xy, yy, int(keep.sum()))
+    for allowed in (degree, 0):
+        found = [
+            fit_surface(*place, part, shape=shape, degree=allowed, clip=_CLIP, weights=weight)[0]
+            for part, weight in zip(shapes, weights, strict=True)
+        ]
+        xx, xy, yy = (part.middle for part in found)
+        if xx > 0 and yy > 0 and xx * yy - xy * xy > 0.1 * xx * yy:
+            break
+    return found
 
 
 def _round(fwhm: float, shape: tuple[int, int]) -> PsfModel:

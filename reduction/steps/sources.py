@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["SOURCE_DTYPE", "SourceFlag", "extract", "flag_merged", "mend"]
+__all__ = [
+    "SOURCE_DTYPE",
+    "SourceFlag",
+    "extract",
+    "flag_merged",
+    "half_light_radii",
+    "made_up",
+    "mend",
+]
 
 from typing import TYPE_CHECKING, Final
 
@@ -218,11 +226,7 @@ def _centroids(
     neighbours would make a star four times too wide, and its window as large as to follow them.
     """
     x, y, a = found["x"], found["y"], found["a"]
-    reach = np.minimum(_EXTENT * a, _REACH)
-    radius, _ = sep.flux_radius(
-        pixels, x, y, reach, 0.5, subpix=5, segmap=segments[0], seg_id=segments[1]
-    )
-    radius = np.where(np.isfinite(radius) & (radius > 0), radius, a)
+    radius = half_light_radii(pixels, found, segments=segments)
     sources["half_light_radius"] = radius
     width = np.minimum(radius * _SIGMA_PER_HALF_LIGHT, _WIDEST)
     wx, wy, flag = sep.winpos(pixels, x, y, width)
@@ -270,17 +274,64 @@ def _flag(
     inside &= (y > aperture_radius - 1) & (y < ny - aperture_radius)
     truncated = (found["flag"] & sep.OBJ_TRUNC) != 0
     flags[truncated | ~inside] |= SourceFlag.TRUNCATED
-    if bad.any():
-        guessed = np.where(bad, np.abs(mended), np.float32(0))
-        guess, _, _ = sep.sum_circle(guessed, x, y, aperture_radius, subpix=1)
-        flux = np.nan_to_num(sources["flux_aper"], nan=0.0)
-        missing, _, _ = sep.sum_circle(bad.astype(np.float32), x, y, aperture_radius, subpix=1)
-        most = missing > _MISSING * np.pi * aperture_radius**2
-        flags[most | (guess > _GUESSED * flux)] |= SourceFlag.MASKED
+    spoilt = made_up(mended, bad, sources, aperture_radius=aperture_radius)
+    flags[spoilt] |= SourceFlag.MASKED
     if saturated is not None and saturated.any():
         core = np.clip(2.0 * sources["half_light_radius"], 2.0, aperture_radius)
         count, _, _ = sep.sum_circle(saturated.astype(np.float32), x, y, core, subpix=1)
         flags[count > 0] |= SourceFlag.SATURATED
+
+
+def made_up(
+    mended: NDArray[np.float32],
+    bad: NDArray[np.bool_],
+    sources: NDArray[np.void],
+    *,
+    aperture_radius: float,
+) -> NDArray[np.bool_]:
+    """Sources in whose circle mended pixels are too many, or have too much of the flux.
+
+    Parameters
+    ----------
+    mended, bad
+        Pixels without sky, and where their values are made up, shape (ny, nx).
+    sources
+        With ``x``, ``y`` and ``flux_aper``.
+    aperture_radius
+        Pixels.
+    """
+    if not bad.any():
+        return np.zeros(len(sources), np.bool_)
+    circle = sources["x"], sources["y"], aperture_radius
+    guess, _, _ = sep.sum_circle(np.where(bad, np.abs(mended), np.float32(0)), *circle, subpix=1)
+    missing, _, _ = sep.sum_circle(bad.astype(np.float32), *circle, subpix=1)
+    flux = np.maximum(np.nan_to_num(sources["flux_aper"]), 0.0)
+    spoilt = (missing > _MISSING * np.pi * aperture_radius**2) | (guess > _GUESSED * flux)
+    return np.asarray(spoilt & (missing > 0))
+
+
+def half_light_radii(  # as sep's function
+    pixels: NDArray[np.float32],
+    sources: NDArray[np.void],
+    *,
+    segments: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None,
+) -> NDArray[np.float64]:
+    """Radii of half of the light within six isophotal rms, pixels; ``a`` where there is none.
+
+    Parameters
+    ----------
+    pixels
+        Without sky, bad ones mended, shape (ny, nx).
+    sources
+        With ``x``, ``y`` and ``a``.
+    segments
+        A map of numbers and the sources' own, whose others' pixels are left out; None: none are.
+    """
+    x, y, a = sources["x"], sources["y"], sources["a"]
+    reach = np.minimum(_EXTENT * a, _REACH)
+    others = {} if segments is None else {"segmap": segments[0], "seg_id": segments[1]}
+    radius, _ = sep.flux_radius(pixels, x, y, reach, 0.5, subpix=5, **others)
+    return np.where(np.isfinite(radius) & (radius > 0), radius, a)
 
 
 def mend(pixels: NDArray[np.float32], bad: NDArray[np.bool_]) -> NDArray[np.float32]:

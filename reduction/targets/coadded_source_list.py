@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.coadd_tables import gains_of_origins
+from reduction.coadd_tables import gains_of_origins, weights_of_origins
 from reduction.depends import in_field
 from reduction.detection import is_clean, star_fwhm, star_half_light
 from reduction.field_grids import grid_of, own_field
@@ -150,6 +150,7 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
             float(frame["effective_gain"]),
             frame.images["ORIGIN"],
             gains_of_origins(frame.tables["SETS"]),
+            weights_of_origins(frame.tables["MEMBERS"], frame.tables["FRAMES"]),
         )
         found, offset, bands = self._detected(inputs, parameters, deep, radius)
         measured = measure_sources(

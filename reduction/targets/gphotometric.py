@@ -62,7 +62,7 @@ class GPhotometric(FieldTarget):
     ties have a NaN.
     """
 
-    VERSION = 3
+    VERSION = 4
     ANCHOR = Anchor.FIELD_AND_FILTER
 
     source_lists = frames_of_field("SourceList")
