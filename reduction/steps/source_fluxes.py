@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from reduction.steps.photometry import intrinsic_scatter, isolated
+from reduction.steps.neighbours import light_of_neighbours
+from reduction.steps.photometry import isolated, proportional_scatter
 from reduction.steps.psf import HALF_LIGHT, fit_psf
 from reduction.steps.psf_flux import psf_fluxes
 from reduction.steps.surface import Surface, fit_surface, needed_degree
@@ -291,14 +292,17 @@ def _correction(  # a frame's fluxes of two kinds
     aperture_radius: float,
     psf: PsfModel,
 ) -> tuple[Surface, float]:
-    """Flux in the circle over that of the function, over the frame.
+    """Flux in the circle, without neighbours' light, over that of the function, over the frame.
 
     And by how much the function's flux is wrong beyond noise, a part of it: where it is not the
-    stars'. What the ratio of both scatters beyond noise may be either's (a neighbour in the
-    circle, a width that the function misses), so that half of its variance is counted. It is
+    stars'. What the ratio of both scatters beyond noise may be either's (neighbours too
+    faint to be found, a width that the function misses), so that half of its variance is counted. It is
     known where enough stars are bright.
     """
-    bright = sources["flux_aper"]
+    light = light_of_neighbours(
+        sources["x"], sources["y"], np.nan_to_num(found.flux), psf=psf, radius=aperture_radius
+    )
+    bright = sources["flux_aper"] - light
     usable = stars[(found.flux[stars] > 0) & (bright[stars] > 0)]
     shape = frame.pixels.shape
     if len(usable) == 0:
@@ -307,15 +311,7 @@ def _correction(  # a frame's fluxes of two kinds
     x, y = sources["x"][usable], sources["y"][usable]
     ratio = bright[usable] / found.flux[usable]
     relative = sources["flux_aper_err"][usable] / bright[usable]
-    weights = 1.0 / (relative**2 + 0.005**2)
-    surface, used = fit_surface(x, y, ratio, shape=shape, degree=1, clip=_CLIP, weights=weights)
-    degree = needed_degree(
-        x[used], y[used], ratio[used], shape=shape, most=1, weights=weights[used]
-    )
-    if degree < surface.degree:
-        surface, _ = fit_surface(
-            x, y, ratio, shape=shape, degree=degree, clip=_CLIP, weights=weights
-        )
+    surface = _of_ratio(x, y, ratio, relative, shape)
     if len(usable) < _FEWEST:
         return surface, 0.0
     miss = ratio / surface.at(x, y) - 1.0
@@ -323,5 +319,19 @@ def _correction(  # a frame's fluxes of two kinds
     # most of the photons are the same ones in both fluxes, and their pixels' noise too
     theirs = found.flux_err[usable] / found.flux[usable]
     apart = relative**2 - theirs**2 + 2.0 / 3.0 / (gain * bright[usable])
-    both = intrinsic_scatter(miss, np.sqrt(np.maximum(apart, 0.0)), robust=True)
+    both = proportional_scatter(miss, np.sqrt(np.maximum(apart, 0.0)))
     return surface, both / math.sqrt(2.0)
+
+
+def _of_ratio(
+    x: Array, y: Array, ratio: Array, relative: Array, shape: tuple[int, int]
+) -> Surface:
+    """Ratio of fluxes over the frame, linear in place where stars demand it and it stays one."""
+    weights = 1.0 / (relative**2 + 0.005**2)
+    surface, used = fit_surface(x, y, ratio, shape=shape, degree=1, clip=_CLIP, weights=weights)
+    degree = needed_degree(
+        x[used], y[used], ratio[used], shape=shape, most=1, weights=weights[used]
+    )
+    if degree < surface.degree or surface.middle <= 0:
+        surface, _ = fit_surface(x, y, ratio, shape=shape, degree=0, clip=_CLIP, weights=weights)
+    return surface
