@@ -295,8 +295,8 @@ def _correction(  # a frame's fluxes of two kinds
     """Flux in the circle, without neighbours' light, over that of the function, over the frame.
 
     And by how much the function's flux is wrong beyond noise, a part of it: where it is not the
-    stars'. What the ratio of both scatters beyond noise may be either's (neighbours too
-    faint to be found, a width that the function misses), so that half of its variance is counted. It is
+    stars'. What the ratio of both scatters beyond noise may be either's (neighbours too faint to
+    be found, a width that the function misses), so that half of its variance is counted. It is
     known where enough stars are bright.
     """
     light = light_of_neighbours(
