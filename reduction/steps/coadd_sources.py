@@ -46,6 +46,12 @@ else:
     sep, spatial = deferred("sep"), deferred("scipy.spatial")
 
 _CORE: Final = 2.0
+
+#: Signal to noise of sources that say how wide stars are; half-light radius in rms from which on a
+#: star's light is cut off (a Gaussian has 1.18, cut off at 3 rms 1.16), and how often to widen.
+_BRIGHT: Final = 20.0
+_CUT_OFF: Final = 1.3
+_WIDENINGS: Final = 5
 #: Pixels by which the place of one source may differ between tiles: deblending draws lots.
 _JITTER: Final = 0.5
 _WEIGHTLESS: Final = "no pixel of the combined image has weight: expected some that can be used"
@@ -367,11 +373,10 @@ def _fluxes(
     radius, box = sizes
     sky, factor, segments = _sky(deep, box)
     frame = _frame(rows, deep, sky, sizes)
-    numbers = _segment_of(rows, segments)
-    rows["half_light_radius"] = half_light_radii(frame.pixels, rows, segments=(segments, numbers))
     shared = aperture_fluxes(
         frame, rows, aperture_radius=radius, lost_flag=int(SourceFlag.NO_FLUX)
     )
+    rows["half_light_radius"] = _half_light_radii(frame.pixels, rows, segments)
     _flag(rows, deep, frame, radius)
     psf = point_source_fluxes(
         frame,
@@ -383,6 +388,27 @@ def _fluxes(
     flag_merged(rows, psf, aperture_radius=radius)
     level = (frame.sky_error / sky.global_rms) ** 2 * math.pi * radius**2
     return factor**2 * (shared + level)
+
+
+def _half_light_radii(
+    pixels: NDArray[np.float32], rows: NDArray[np.void], segments: NDArray[np.int32]
+) -> NDArray[np.float64]:
+    """Half-light radii, looked for as far as this image's stars need.
+
+    The ellipses are those of another image, which may be sharper: where half of what is within
+    reach of bright sources comes near its end, there is more beyond it.
+    """
+    numbers = _segment_of(rows, segments)
+    error = np.where(rows["flux_aper_err"] > 0, rows["flux_aper_err"], np.inf)
+    bright = np.nan_to_num(rows["flux_aper"] / error) > _BRIGHT
+    wider = 1.0
+    for _ in range(_WIDENINGS):
+        found = half_light_radii(pixels, rows, segments=(segments, numbers), wider=wider)
+        part = found[bright] / (wider * rows["a"][bright])
+        if not len(part) or float(np.median(part)) < _CUT_OFF:
+            break
+        wider *= 1.5
+    return found
 
 
 def _segment_of(rows: NDArray[np.void], segments: NDArray[np.int32]) -> NDArray[np.int32]:

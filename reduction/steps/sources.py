@@ -315,8 +315,9 @@ def half_light_radii(  # as sep's function
     sources: NDArray[np.void],
     *,
     segments: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None,
+    wider: float = 1.0,
 ) -> NDArray[np.float64]:
-    """Radii of half of the light within six isophotal rms, pixels; ``a`` where there is none.
+    """Radii of half of the light within three isophotal rms, pixels; ``a`` where there is none.
 
     Parameters
     ----------
@@ -326,8 +327,10 @@ def half_light_radii(  # as sep's function
         With ``x``, ``y`` and ``a``.
     segments
         A map of numbers and the sources' own, whose others' pixels are left out; None: none are.
+    wider
+        Factor on the rms, where they are those of a sharper image.
     """
-    x, y, a = sources["x"], sources["y"], sources["a"]
+    x, y, a = sources["x"], sources["y"], wider * sources["a"]
     reach = np.minimum(_EXTENT * a, _REACH)
     others = {} if segments is None else {"segmap": segments[0], "seg_id": segments[1]}
     radius, _ = sep.flux_radius(pixels, x, y, reach, 0.5, subpix=5, **others)

@@ -161,7 +161,7 @@ def test_widths_are_those_of_the_band_not_of_where_sources_were_detected() -> No
     for image, fwhm in zip(images, (3.5, 6.0), strict=True):
         rows = measure_sources(sources, image, aperture_radius=8.0).sources
         assert star_fwhm(rows) == pytest.approx(fwhm, rel=0.02)
-        # a Gaussian's; it is looked for within six rms of the sharp image, with 0.97 of the light
+        # a Gaussian's; within three rms, cut off, are 0.99 of its light
         assert 2.0 * star_half_light(rows) == pytest.approx(fwhm, rel=0.06)
 
 
