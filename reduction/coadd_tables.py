@@ -105,4 +105,5 @@ def weights_of_origins(members: NDArray[np.void], frames: NDArray[np.void]) -> N
         The tables MEMBERS and FRAMES of a coadd.
     """
     number = int(members["origin"].max(initial=0)) + 1
-    return np.bincount(members["origin"], frames["weight"][members["frame"]], number)
+    weight = frames["weight"][members["frame"]]
+    return np.bincount(members["origin"], weight, number).astype(np.float64)
