@@ -417,7 +417,8 @@ def _segment_of(rows: NDArray[np.void], segments: NDArray[np.int32]) -> NDArray[
     column = np.clip(np.rint(rows["x"]), 0, nx - 1).astype(np.intp)
     row = np.clip(np.rint(rows["y"]), 0, ny - 1).astype(np.intp)
     found = segments[row, column]
-    return np.where(found > 0, found, segments.max(initial=0) + 1).astype(np.int32)
+    number = np.where(found > 0, found, segments.max(initial=0) + 1)
+    return np.asarray(number, np.int32)
 
 
 def _frame(rows: NDArray[np.void], deep: Deep, sky: Background, sizes: tuple[float, int]) -> Frame:

@@ -164,7 +164,7 @@ class SourceList(SourcesTarget, FrameTarget):
         ground = photometric["zero_point"] - (photometric["extinction"] or 0.0) * airmass
         return limiting_magnitude(float(noise * np.median(factor)), float(ground))
 
-    def verify(self, made: Made, parameters: SourcesTarget.Parameters) -> int:
+    def verify(self, made: Made, parameters: Parameters) -> int:
         """Look whether all sources have a place, too."""
         flags, rows = self.Flags(super().verify(made, parameters)), made.rows
         if rows is not None and not (np.isfinite(rows["ra"]) & np.isfinite(rows["dec"])).all():
