@@ -9,6 +9,7 @@ __all__ = [
     "detectors_of",
     "gains_of_origins",
     "sets_of",
+    "weights_of_origins",
 ]
 
 import math
@@ -44,7 +45,7 @@ SET_DTYPE: Final = np.dtype(
     ]
 )
 
-#: One row a detector: its frames, and the widths of stars on them (arcsec).
+#: One row a detector: its frames, and their seeing (arcsec).
 DETECTOR_DTYPE: Final = np.dtype(
     [
         *(*FRAME_KEY_FIELDS[:2], ("frames", "i4")),
@@ -98,3 +99,16 @@ def gains_of_origins(sets: NDArray[np.void]) -> NDArray[np.float64]:
     gains = np.zeros(int(sets["origin"].max(initial=0)) + 1)
     gains[sets["origin"]] = np.nan_to_num(sets["gain"])
     return gains
+
+
+def weights_of_origins(members: NDArray[np.void], frames: NDArray[np.void]) -> NDArray[np.float64]:
+    """Weight of an origin's pixels where its frames' flats are 1, by its number, 0 for no frame.
+
+    Parameters
+    ----------
+    members, frames
+        The tables MEMBERS and FRAMES of a coadd.
+    """
+    number = int(members["origin"].max(initial=0)) + 1
+    weight = frames["weight"][members["frame"]]
+    return np.bincount(members["origin"], weight, number).astype(np.float64)

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from reduction.steps.wcs import TanWcs
     from reduction.target import Inputs, Progenitor
 
-#: Bright stars of a frame: places (degrees) and widths (arcsec).
-_STAR_DTYPE: Final = np.dtype([("frame", "i4"), ("ra", "f8"), ("dec", "f8"), ("fwhm", "f8")])
+#: Bright stars of a frame: places (degrees) and diameters of half of their light (arcsec).
+_STAR_DTYPE: Final = np.dtype([("frame", "i4"), ("ra", "f8"), ("dec", "f8"), ("width", "f8")])
 
 #: Pixels of all frames together that are read at once; more are read in pieces.
 _IN_MEMORY: Final = 40_000_000
@@ -67,15 +67,16 @@ _FARTHEST: Final = 15
 
 @dataclass(frozen=True, slots=True)
 class Widths:
-    """Widths of stars (twice the half-light radius) on a coadd, arcsec, NaN where not known.
+    """Widths of stars (full at half maximum) on a coadd, arcsec, NaN where not known.
 
     Attributes
     ----------
     measured
-        The end of the narrowest fifth.
+        What the frames promise, times what combining them did to the diameter of half of the
+        light of their stars: that of the narrowest fifth over that of the sum of the frames'
+        stars, each frame's diameter taken relative to the coadd's on the same stars.
     predicted
-        What the frames promise: the width of the sum of their stars, each frame's width taken
-        relative to the coadd's on the same stars.
+        What the frames promise: the width of the sum of their stars.
     stars
         How many were measured.
     """
@@ -356,7 +357,7 @@ def _stars(frames: Sequence[Progenitor], chosen: Sequence[int]) -> NDArray[np.vo
     tables = [frames[i].tables["STARS"][:most] for i in chosen]
     stars = np.zeros(sum(map(len, tables)), _STAR_DTYPE)
     stars["frame"] = np.repeat(chosen, [len(table) for table in tables])
-    for name in ("ra", "dec", "fwhm"):
+    for name in ("ra", "dec", "width"):
         stars[name] = np.concatenate([table[name] for table in tables])
     return stars
 
@@ -366,21 +367,22 @@ def _widths(made: Coadd, wcs: TanWcs, stars: NDArray[np.void], table: NDArray[np
     if not len(stars):
         return Widths(math.nan, math.nan, 0)
     x, y = wcs.to_pixel(stars["ra"], stars["dec"])
-    expected = float(np.median(stars["fwhm"])) / wcs.pixel_scale
+    expected = float(np.median(stars["width"])) / wcs.pixel_scale
     widths = np.full(len(x), np.nan)
     for tile in tiles_of(made.image.shape):
         own, part = tile.owns(x, y), tile.outer
         if own.any():
             image, weight = (copied(plane, *part.slices) for plane in (made.image, made.weight))
             places = x[own] - part.x0, y[own] - part.y0
-            widths[own] = star_widths(image, weight, *places, fwhm=expected) * wcs.pixel_scale
+            widths[own] = star_widths(image, weight, *places, expected=expected) * wcs.pixel_scale
     known = np.isfinite(widths)
     if not known.any():
         return Widths(math.nan, math.nan, 0)
-    measured = float(np.percentile(widths[known], _NARROW, method="nearest"))
-    single, shares = [], []
-    for frame in np.unique(stars["frame"][known]):
+    usual = float(np.percentile(widths[known], _NARROW, method="nearest"))
+    single, chosen = [], np.unique(stars["frame"][known])
+    for frame in chosen:
         same = known & (stars["frame"] == frame)
-        single.append(measured * float(np.median(stars["fwhm"][same] / widths[same])))
-        shares.append(float(table["weight"][frame]))
-    return Widths(measured, summed_width(single, shares), int(known.sum()))
+        single.append(usual * float(np.median(stars["width"][same] / widths[same])))
+    shares = table["weight"][chosen].tolist()
+    predicted = summed_width(table["seeing"][chosen].tolist(), shares)
+    return Widths(predicted * usual / summed_width(single, shares), predicted, int(known.sum()))

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-__all__ = ["aperture_fraction", "detect", "is_clean", "signal_to_noise", "star_width"]
+__all__ = [
+    "aperture_fraction",
+    "detect",
+    "is_clean",
+    "signal_to_noise",
+    "star_fwhm",
+    "star_half_light",
+]
 
 import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reduction.steps.psf import HALF_LIGHT
 from reduction.steps.sources import SourceFlag, extract
 from reduction.steps.weight import MaskBit
 
@@ -87,8 +95,8 @@ def signal_to_noise(sources: NDArray[np.void], name: str = "flux") -> NDArray[np
     return np.where(known, sources[name] / np.where(known, error, 1.0), 0.0)
 
 
-def star_width(sources: NDArray[np.void]) -> float:
-    """Width of stars (twice the half-light radius), pixels; NaN where there are none.
+def star_half_light(sources: NDArray[np.void]) -> float:
+    """Radius of half of a star's light, pixels; NaN where there is no star.
 
     The narrowest fifth ends there: galaxies and blends are wider, and a crowded field has little
     else (in M13 the median is four times too wide).
@@ -96,20 +104,34 @@ def star_width(sources: NDArray[np.void]) -> float:
     good = is_clean(sources) & (signal_to_noise(sources) > _BRIGHT)
     if not good.any():
         return math.nan
-    return float(np.percentile(sources["fwhm"][good], _NARROW, method="nearest"))
+    return float(np.percentile(sources["half_light_radius"][good], _NARROW, method="nearest"))
 
 
-def aperture_fraction(fwhm: float, aperture_radius: float) -> float:
-    """Part of a star's light inside the circular aperture; NaN where the width is.
+def star_fwhm(sources: NDArray[np.void]) -> float:
+    """Full width of stars at half of their maximum, pixels: the seeing; NaN where there is none.
 
-    As of a Gaussian. For any star it is below 0.5 exactly where the radius is below half of
-    ``fwhm``, since that is twice the radius of half of the light.
+    That of the point spread function fitted to the frame's stars, the median over the places of
+    the sources: before the pixels, which widen what is seen of it by a tenth where it is two
+    pixels wide and by a hundredth from five on. Where no star could be fitted it is what a Moffat
+    function of beta 4 has with the half-light radius of :func:`star_half_light`.
+    """
+    fitted = sources["psf_fwhm"][sources["psf_fwhm"] > 0]
+    if len(fitted):
+        return float(np.median(fitted))
+    return 2.0 * star_half_light(sources) / HALF_LIGHT
+
+
+def aperture_fraction(half_light: float, aperture_radius: float) -> float:
+    """Part of a star's light inside the circular aperture; NaN where the star's radius is.
+
+    As of a Gaussian. For any star it is below 0.5 exactly where the aperture's radius is below
+    that of half of the light.
 
     Parameters
     ----------
-    fwhm
-        As :func:`star_width`, pixels.
+    half_light
+        As :func:`star_half_light`, pixels.
     aperture_radius
         Pixels.
     """
-    return 1.0 - math.pow(0.5, (2.0 * aperture_radius / fwhm) ** 2)
+    return 1.0 - math.pow(0.5, (aperture_radius / half_light) ** 2)

@@ -225,7 +225,7 @@ def plot_sources(figure: FigureBase, rows: Array) -> None:
     Parameters
     ----------
     rows
-        Structured array with ra, dec, mag, mag_err, fwhm, flags; NaN is "no value".
+        Structured array with ra, dec, mag, mag_err, half_light_radius, flags; NaN is "no value".
     """
     panels = figure.subplots(2, 2)
     clean = rows["flags"] == 0
@@ -254,8 +254,8 @@ def plot_sources(figure: FigureBase, rows: Array) -> None:
     show_points(
         panels[1, 1],
         rows["mag"][clean],
-        rows["fwhm"][clean],
+        rows["half_light_radius"][clean],
         title="widths, without flags",
         x_label="mag",
-        y_label="fwhm [pixel]",
+        y_label="half-light radius [pixel]",
     )

@@ -1,20 +1,25 @@
-"""What the lists of the sources of frames and of coadds have in common: depth and comparison."""
+"""What the lists of the sources of frames and of coadds have in common."""
 
 from __future__ import annotations
 
 __all__ = ["DEPTH_CHANGED", "DEPTH_IMPOSSIBLE", "FEWER_SOURCES", "SEEING_CHANGED", "SourcesTarget"]
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from reduction.attributes import attribute
 from reduction.comparison import changed, differs_in_part, fell
+from reduction.parameters import parameter
 from reduction.quality import QualityFlags
+from reduction.seeing import SEEING
 from reduction.target import Made, ProcessTarget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.figure import FigureBase
+
 
 DEPTH_IMPOSSIBLE: Final = (
     2,
@@ -39,7 +44,42 @@ DEPTH_CHANGED: Final = (
 
 
 class SourcesTarget(ProcessTarget):
-    """A list of sources with the attributes n_sources, seeing and limiting_mag."""
+    """A list of sources: how many, how deep, how wide stars are."""
+
+    n_sources = attribute(int, "number of sources", ucd="meta.number")
+    n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
+    limiting_mag = attribute(
+        float, "5 sigma in the aperture at the median noise of the sky", unit="mag", ucd="phot.mag"
+    )
+    seeing = SEEING
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """Limits."""
+
+        MINIMUM_LIMITING_MAG: float = parameter(
+            0.0,
+            "a limiting magnitude below this is of no zero point",
+            unit="mag",
+            at_least=-30.0,
+            at_most=50.0,
+        )
+        MAXIMUM_LIMITING_MAG: float = parameter(
+            30.0,
+            "a limiting magnitude above this is of no zero point",
+            unit="mag",
+            at_least=-30.0,
+            at_most=50.0,
+        )
+        MINIMUM_KEPT: float = parameter(
+            0.5, "least part of the sources of before that is no loss", at_least=0.0, at_most=1.0
+        )
+        MAXIMUM_SEEING_CHANGE: float = parameter(
+            0.2, "largest change of the seeing, a part of that of before", at_least=0.0
+        )
+        MAXIMUM_DEPTH_DIFFERENCE: float = parameter(
+            0.3, "largest loss of depth against before", unit="mag", at_least=0.0
+        )
 
     class Flags(QualityFlags):
         """What can be wrong with a list of sources."""

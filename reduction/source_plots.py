@@ -49,10 +49,10 @@ def plot_detection(figure: FigureBase, images: Mapping[str, Array], sources: Arr
     show_points(
         panels[1, 1],
         np.log10(flux[clean]),
-        sources["fwhm"][clean],
+        sources["half_light_radius"][clean],
         title="widths of clean sources",
         x_label="lg of the flux",
-        y_label="fwhm [pixel]",
+        y_label="half-light radius [pixel]",
     )
 
 

@@ -102,11 +102,11 @@ SOURCES: Final = Table(
         number("x", "float", "pixel", "pos.cartesian.x;instr.det", "pixel, 0-based"),
         number("y", "float", "pixel", "pos.cartesian.y;instr.det", "pixel, 0-based"),
         number(
-            "fwhm",
+            "half_light_radius",
             "float",
             "pixel",
-            "instr.obsty.seeing",
-            "width: twice the half-light radius, the fwhm of a Gaussian",
+            "phys.angSize;src",
+            "radius of the circle that holds half of its light",
         ),
         number("elongation", "float", "", "src.morph.param", "major to minor axis"),
         number(

@@ -324,7 +324,7 @@ class Source(Base):
     flux_err: Mapped[float | None] = mapped_column(REAL)
     x: Mapped[float | None] = mapped_column(REAL)
     y: Mapped[float | None] = mapped_column(REAL)
-    fwhm: Mapped[float | None] = mapped_column(REAL)
+    half_light_radius: Mapped[float | None] = mapped_column(REAL)
     elongation: Mapped[float | None] = mapped_column(REAL)
     flags: Mapped[int] = mapped_column(Integer)
     flux_psf: Mapped[float | None] = mapped_column(REAL)

@@ -10,6 +10,7 @@ __all__ = [
     "CURRENT_LINEAGE",
     "DATASET",
     "FUNCTIONS",
+    "HALF_LIGHT_RADIUS",
     "PUBLISHED",
     "SCRIPTS",
     "SUBJECT_INDEX",
@@ -38,6 +39,22 @@ SUBJECT_INDEX: Final = """
 CREATE INDEX IF NOT EXISTS ix_target_subject ON vo.target
   (coalesce(raw_id::text, field_id::text || ' ' || filter)) WHERE dataset_id IS NOT NULL
 """
+
+HALF_LIGHT_RADIUS: Final = """
+DO $$ BEGIN
+  IF EXISTS (SELECT FROM information_schema.columns
+             WHERE table_schema = 'vo' AND table_name = 'source' AND column_name = 'fwhm') THEN
+    ALTER TABLE vo.source RENAME COLUMN fwhm TO half_light_radius;
+    UPDATE vo.source SET half_light_radius = half_light_radius / 2;
+  END IF;
+  IF EXISTS (SELECT FROM information_schema.columns
+             WHERE table_schema = 'archive' AND table_name = 'sources' AND column_name = 'fwhm')
+  THEN
+    ALTER VIEW archive.sources RENAME COLUMN fwhm TO half_light_radius;
+  END IF;
+END $$
+"""
+"""Names what archives before revision 0014 have as ``fwhm`` of sources, twice the radius."""
 
 FUNCTIONS: Final = (
     """
@@ -234,7 +251,7 @@ CREATE OR REPLACE VIEW archive.raw_frames AS
 CREATE OR REPLACE VIEW archive.sources AS
   SELECT s.product_id * 1000000 + s.source_number AS source_id, s.product_id AS object_id,
     i.dataset_id AS obs_publisher_did, s.ra, s.dec, s.pos_err, s.mag, s.mag_err,
-    s.flux, s.flux_err, s.x, s.y, s.fwhm, s.elongation, s.flags,
+    s.flux, s.flux_err, s.x, s.y, s.half_light_radius, s.elongation, s.flags,
     t.filter, t.instrument AS instrument_name, t.chip,
     CASE WHEN t.field_id IS NULL OR t.raw_id IS NOT NULL THEN t.moment END AS t_mid,
     s.flux_psf, s.flux_psf_err, s.mag_psf, s.mag_psf_err, s.spread,

@@ -77,7 +77,7 @@ ORDER BY arcsec""",
         "TOP cuts the answer after it was sorted. The flags are those of the extraction; 0 says "
         "that nothing speaks against the source.",
         """\
-SELECT TOP 20 ra, dec, mag, fwhm, elongation, filter
+SELECT TOP 20 ra, dec, mag, half_light_radius, elongation, filter
 FROM archive.sources
 WHERE flags = 0 AND mag IS NOT NULL
 ORDER BY mag""",
@@ -200,11 +200,12 @@ ORDER BY c.faintest DESC""",
     ),
     Example(
         "statistics",
-        "Seeing by filter and camera",
+        "Sizes of sources by filter and camera",
         "Statistics by group: GROUP BY makes one row of each combination, HAVING leaves out those "
         "with too few sources.",
         """\
-SELECT instrument_name, filter, COUNT(*) AS n, AVG(fwhm) AS mean_fwhm, MIN(mag) AS brightest
+SELECT instrument_name, filter, COUNT(*) AS n, AVG(half_light_radius) AS mean_radius,
+  MIN(mag) AS brightest
 FROM archive.sources
 WHERE flags = 0
 GROUP BY instrument_name, filter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Deep", "detect_sources", "measure_sources", "sky_noise"]
+__all__ = ["Deep", "Measured", "detect_sources", "measure_sources", "sky_noise"]
 
 import math
 from dataclasses import dataclass, replace
@@ -20,7 +20,15 @@ from reduction.steps.source_fluxes import (
     gain_of_sources,
     point_source_fluxes,
 )
-from reduction.steps.sources import SOURCE_DTYPE, SourceFlag, extract, flag_merged, mend
+from reduction.steps.sources import (
+    SOURCE_DTYPE,
+    SourceFlag,
+    extract,
+    flag_merged,
+    half_light_radii,
+    made_up,
+    mend,
+)
 from reduction.steps.tiles import tiles_of
 from reduction.steps.weight import MaskBit
 from schemas.deferred import deferred
@@ -37,9 +45,13 @@ if TYPE_CHECKING:
 else:
     sep, spatial = deferred("sep"), deferred("scipy.spatial")
 
-_GUESSED: Final = 0.03
-_MISSING: Final = 0.2
 _CORE: Final = 2.0
+
+#: Signal to noise of sources that say how wide stars are; half-light radius in rms from which on a
+#: star's light is cut off (a Gaussian has 1.18, cut off at 3 rms 1.16), and how often to widen.
+_BRIGHT: Final = 20.0
+_CUT_OFF: Final = 1.3
+_WIDENINGS: Final = 5
 #: Pixels by which the place of one source may differ between tiles: deblending draws lots.
 _JITTER: Final = 0.5
 _WEIGHTLESS: Final = "no pixel of the combined image has weight: expected some that can be used"
@@ -64,7 +76,10 @@ class Deep:
     origin
         Which set of frames each pixel is of, a number; None where ``gain`` is that of all pixels.
     gains
-        Electrons per unit of each set, by its number; 0 is "not known".
+        Electrons per unit of each set where the frames' flats are 1, by its number; 0 is "not
+        known".
+    weights
+        Weight of each set's pixels there; None where flats are 1 all over.
     """
 
     image: NDArray[np.float32]
@@ -73,6 +88,7 @@ class Deep:
     gain: float
     origin: NDArray[np.int32] | None = None
     gains: NDArray[np.float64] | None = None
+    weights: NDArray[np.float64] | None = None
 
     def part(self, section: Section) -> Deep:
         """A rectangle of it, in memory."""
@@ -80,14 +96,23 @@ class Deep:
             copied(plane, *section.slices) for plane in (self.image, self.weight, self.mask)
         )
         origin = None if self.origin is None else copied(self.origin, *section.slices)
-        return Deep(image, weight, mask, self.gain, origin, self.gains)
+        return Deep(image, weight, mask, self.gain, origin, self.gains, self.weights)
 
     @property
     def response(self) -> NDArray[np.float32] | None:
-        """Electrons per unit over ``gain``, 0 where not known; None where it is 1 everywhere."""
+        """Electrons per unit over ``gain``, 0 where not known; None where it is 1 everywhere.
+
+        Weights of pixels of the same frames differ as their flats do, and so do the electrons of a
+        unit.
+        """
         if self.origin is None or self.gains is None:
             return None
-        return (self.gains / self.gain).astype(np.float32)[self.origin]
+        factor = self.gains / self.gain
+        if self.weights is None:
+            return factor.astype(np.float32)[self.origin]
+        known = self.weights > 0
+        factor = np.where(known, factor / np.where(known, self.weights, 1.0), 0.0)
+        return np.asarray(factor.astype(np.float32)[self.origin] * self.weight)
 
     @property
     def saturated(self) -> NDArray[np.bool_]:
@@ -101,8 +126,27 @@ class Deep:
         return np.asarray(~(self.weight > 0) & ~self.saturated)
 
 
-def _sky(deep: Deep, box: int) -> tuple[Background, float]:
-    """Sky, with the noise that the weights say; and pixel rms over that of the weights.
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Sources as they are on a combined image.
+
+    Attributes
+    ----------
+    sources
+        As :data:`reduction.steps.sources.SOURCE_DTYPE`.
+    sky_noise
+        Of the sky in the aperture, at the median weight: as sums over the sky between the sources
+        scatter, whatever the weights say. NaN where there are no sources.
+    """
+
+    sources: NDArray[np.void]
+    sky_noise: float
+
+
+def _sky(deep: Deep, box: int) -> tuple[Background, float, NDArray[np.int32]]:
+    """Sky, with the noise that the weights say; pixel rms over that of the weights; and sources.
+
+    The last is a map of the numbers of what stands out, 0 where nothing does.
 
     Meshes are too coarse for the steps in depth of dithered frames. Sky and factor are measured
     between the sources.
@@ -118,14 +162,16 @@ def _sky(deep: Deep, box: int) -> tuple[Background, float]:
     factor = float(np.median((first.rms / says)[used]))
     noise = says * np.float32(factor)
     pixels = np.ascontiguousarray(np.where(unused, 0, deep.image - first.level), np.float32)
-    found = detect(pixels, 3.0 / min(factor, 1.0), err=noise, mask=unused)
+    found, segments = detect(
+        pixels, 3.0 / min(factor, 1.0), err=noise, mask=unused, segmentation_map=True
+    )
     found = found[(found["a"] > 0) & (found["b"] > 0)]
     behind = background_behind(deep.image, found, first, mask=unused | ~used, box=box)
     factor = float(np.median((behind.rms / says)[used]))
     noise = says * np.float32(factor)
     middle = float(np.median(noise[used]))
     whole = replace(behind, rms=noise, global_rms=middle)
-    return whole, factor
+    return whole, factor, segments
 
 
 def sky_noise(weight: NDArray[np.float32], radius: float) -> float:
@@ -187,7 +233,7 @@ def detect_sources(
 def _detected(deep: Deep, settings: tuple[float, int, float, int]) -> NDArray[np.void]:
     """Sources of an image, or of a tile as if it were one."""
     threshold, min_area, aperture_radius, box = settings
-    sky, factor = _sky(deep, box)
+    sky, factor, _ = _sky(deep, box)
     return extract(
         deep.image,
         gain=deep.gain,
@@ -220,8 +266,8 @@ def measure_sources(
     aperture_radius: float = 12.0,
     box: int = 64,
     found_here: bool = False,
-) -> NDArray[np.void]:
-    """Measure sources that were detected elsewhere: place and shape are given, fluxes are new.
+) -> Measured:
+    """Measure sources that were detected elsewhere: place and ellipse are given, the rest is new.
 
     Parameters
     ----------
@@ -239,7 +285,7 @@ def measure_sources(
 
     Returns
     -------
-    ndarray
+    Measured
         The same rows in the same order, x and y on this image. Fluxes are NaN, with the flag
         NO_FLUX, where the source lies beyond the image or on pixels without value.
 
@@ -252,28 +298,43 @@ def measure_sources(
     -----
     The dual-image mode of SExtractor (Bertin & Arnouts 1996, A&AS 117, 393).
     """
-    rows = np.array(sources, SOURCE_DTYPE)
-    rows["x"] += offset[0]
-    rows["y"] += offset[1]
-    rows["flags"] &= int(_KEPT)
-    fluxes = ("flux", "flux_aper", "flux_psf", "spread")
-    for name in fluxes:
-        rows[name], rows[name + "_err"] = np.nan, np.nan
-    ny, nx = deep.image.shape
-    column, row = np.rint(rows["x"]).astype(np.intp), np.rint(rows["y"]).astype(np.intp)
-    inside = (column >= 0) & (row >= 0) & (column < nx) & (row < ny)
-    inside[inside] &= np.isfinite(deep.image[row[inside], column[inside]])
-    rows["flags"][~inside] |= int(SourceFlag.NO_FLUX | SourceFlag.TRUNCATED)
+    rows, inside = _unmeasured(sources, deep, offset)
     tiles = tiles_of(deep.image.shape, mesh=box)
+    factors: list[tuple[float, float]] = []
     for tile in tiles:
         own = inside & tile.owns(rows["x"], rows["y"])
         if own.any():
             near = inside & tile.reaches(rows["x"], rows["y"])
             part = deep if len(tiles) == 1 else deep.part(tile.outer)
             here = rows[near]
-            _fluxes_of_tile(here, part, tile, (aperture_radius, box), found_here=found_here)
+            factors.append(
+                _fluxes_of_tile(here, part, tile, (aperture_radius, box), found_here=found_here)
+            )
             rows[own] = here[own[near]]
-    return rows
+    pixels = sum(count for _, count in factors)
+    if not pixels:
+        return Measured(rows, math.nan)
+    factor = sum(one * count for one, count in factors) / pixels
+    return Measured(rows, sky_noise(deep.weight, aperture_radius) * math.sqrt(factor))
+
+
+def _unmeasured(
+    sources: NDArray[np.void], deep: Deep, offset: tuple[int, int]
+) -> tuple[NDArray[np.void], NDArray[np.bool_]]:
+    """Sources at their places on an image, without fluxes; and which are on pixels with values."""
+    rows = np.array(sources, SOURCE_DTYPE)
+    rows["x"] += offset[0]
+    rows["y"] += offset[1]
+    rows["flags"] &= int(_KEPT)
+    for name in ("flux", "flux_aper", "flux_psf", "spread"):
+        rows[name], rows[name + "_err"] = np.nan, np.nan
+    rows["psf_fwhm"] = rows["half_light_radius"] = np.nan
+    ny, nx = deep.image.shape
+    column, row = np.rint(rows["x"]).astype(np.intp), np.rint(rows["y"]).astype(np.intp)
+    inside = (column >= 0) & (row >= 0) & (column < nx) & (row < ny)
+    inside[inside] &= np.isfinite(deep.image[row[inside], column[inside]])
+    rows["flags"][~inside] |= int(SourceFlag.NO_FLUX | SourceFlag.TRUNCATED)
+    return rows, inside
 
 
 def _fluxes_of_tile(
@@ -283,46 +344,40 @@ def _fluxes_of_tile(
     sizes: tuple[float, int],
     *,
     found_here: bool,
-) -> None:
-    """Measure a tile's sources, and those near it as their neighbours, in place."""
-    if not ((part.weight > 0) & np.isfinite(part.image)).any():
+) -> tuple[float, float]:
+    """Measure a tile's sources, and those near it as their neighbours, in place.
+
+    Gives the variance of sums over its sky over what the weights say, and its pixels with weight.
+    """
+    seen = (part.weight > 0) & np.isfinite(part.image)
+    if not seen.any():
         if tile.inner != tile.outer:
             rows["flags"] |= int(SourceFlag.NO_FLUX)
-            return
+            return 1.0, 0.0
         raise UnprocessableError(_WEIGHTLESS)
     rows["x"] -= tile.outer.x0
     rows["y"] -= tile.outer.y0
-    _fluxes(rows, part, sizes, found_here=found_here)
+    factor = _fluxes(rows, part, sizes, found_here=found_here)
     rows["x"] += tile.outer.x0
     rows["y"] += tile.outer.y0
+    return factor, float(np.count_nonzero(seen))
 
 
 def _fluxes(
     rows: NDArray[np.void], deep: Deep, sizes: tuple[float, int], *, found_here: bool
-) -> None:
-    """Set fluxes, widths and flags, in place; sizes are the aperture's radius and the meshes'."""
+) -> float:
+    """Set fluxes, widths and flags, in place; sizes are the aperture's radius and the meshes'.
+
+    Gives the variance of sums over the sky in the aperture over what the weights say.
+    """
     radius, box = sizes
-    sky, _ = _sky(deep, box)
-    bad = deep.bad | ~np.isfinite(deep.image)
-    pixels = np.ascontiguousarray(np.where(bad, 0, deep.image - sky.level), np.float32)
-    noise = np.ascontiguousarray(np.maximum(sky.rms, np.float32(1e-30)))
-    near = bad.astype(np.uint8)
-    theta = np.clip(np.radians(rows["theta"]), -np.pi / 2, np.pi / 2)
-    sep.mask_ellipse(near, rows["x"], rows["y"], rows["a"], rows["b"], theta, r=6.0)
-    shared = SkyNoise.of(
-        pixels, noise, near != 0, share=sky.share, level_variance=sky.level_variance
+    sky, factor, segments = _sky(deep, box)
+    frame = _frame(rows, deep, sky, sizes)
+    shared = aperture_fluxes(
+        frame, rows, aperture_radius=radius, lost_flag=int(SourceFlag.NO_FLUX)
     )
-    mended = mend(pixels, bad)
-    frame = Frame(
-        mended,
-        bad,
-        noise,
-        _gain(deep, rows, radius),
-        sky.level_error or sky_level_error(sky.global_rms, box=box),
-        shared,
-    )
-    aperture_fluxes(frame, rows, aperture_radius=radius, lost_flag=int(SourceFlag.NO_FLUX))
-    _flag(rows, deep, (mended, bad), radius)
+    rows["half_light_radius"] = _half_light_radii(frame.pixels, rows, segments)
+    _flag(rows, deep, frame, radius)
     psf = point_source_fluxes(
         frame,
         rows,
@@ -331,6 +386,53 @@ def _fluxes(
         found_here=found_here,
     )
     flag_merged(rows, psf, aperture_radius=radius)
+    level = (frame.sky_error / sky.global_rms) ** 2 * math.pi * radius**2
+    return factor**2 * (shared + level)
+
+
+def _half_light_radii(
+    pixels: NDArray[np.float32], rows: NDArray[np.void], segments: NDArray[np.int32]
+) -> NDArray[np.float64]:
+    """Half-light radii, looked for as far as this image's stars need.
+
+    The ellipses are those of another image, which may be sharper: where half of what is within
+    reach of bright sources comes near its end, there is more beyond it.
+    """
+    numbers = _segment_of(rows, segments)
+    error = np.where(rows["flux_aper_err"] > 0, rows["flux_aper_err"], np.inf)
+    bright = np.nan_to_num(rows["flux_aper"] / error) > _BRIGHT
+    wider = 1.0
+    for _ in range(_WIDENINGS):
+        found = half_light_radii(pixels, rows, segments=(segments, numbers), wider=wider)
+        part = found[bright] / (wider * rows["a"][bright])
+        if not len(part) or float(np.median(part)) < _CUT_OFF:
+            break
+        wider *= 1.5
+    return found
+
+
+def _segment_of(rows: NDArray[np.void], segments: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Number at each source's place; one that no other has where nothing stands out."""
+    ny, nx = segments.shape
+    column = np.clip(np.rint(rows["x"]), 0, nx - 1).astype(np.intp)
+    row = np.clip(np.rint(rows["y"]), 0, ny - 1).astype(np.intp)
+    found = segments[row, column]
+    number = np.where(found > 0, found, segments.max(initial=0) + 1)
+    return np.asarray(number, np.int32)
+
+
+def _frame(rows: NDArray[np.void], deep: Deep, sky: Background, sizes: tuple[float, int]) -> Frame:
+    """What fluxes are measured on: pixels over their sky, and its noise between the sources."""
+    radius, box = sizes
+    bad = deep.bad | ~np.isfinite(deep.image)
+    pixels = np.ascontiguousarray(np.where(bad, 0, deep.image - sky.level), np.float32)
+    noise = np.ascontiguousarray(np.maximum(sky.rms, np.float32(1e-30)))
+    near = bad.astype(np.uint8)
+    theta = np.clip(np.radians(rows["theta"]), -np.pi / 2, np.pi / 2)
+    sep.mask_ellipse(near, rows["x"], rows["y"], rows["a"], rows["b"], theta, r=6.0)
+    shared = SkyNoise.behind(pixels, noise, near != 0, sky)
+    error = sky.level_error or sky_level_error(sky.global_rms, box=box)
+    return Frame(mend(pixels, bad), bad, noise, _gain(deep, rows, radius), error, shared)
 
 
 def _gain(deep: Deep, rows: NDArray[np.void], radius: float) -> float | NDArray[np.float64]:
@@ -341,24 +443,14 @@ def _gain(deep: Deep, rows: NDArray[np.void], radius: float) -> float | NDArray[
     return gain_of_sources(deep.gain, response, rows["x"], rows["y"], radius=radius)
 
 
-def _flag(
-    rows: NDArray[np.void],
-    deep: Deep,
-    frame: tuple[NDArray[np.float32], NDArray[np.bool_]],
-    radius: float,
-) -> None:
+def _flag(rows: NDArray[np.void], deep: Deep, frame: Frame, radius: float) -> None:
     """Say where made-up or saturated pixels have a part."""
-    mended, bad = frame
     x, y = rows["x"], rows["y"]
-    ny, nx = bad.shape
+    ny, nx = frame.bad.shape
     cut = (x < radius - 1) | (x > nx - radius) | (y < radius - 1) | (y > ny - radius)
     rows["flags"][cut] |= int(SourceFlag.TRUNCATED)
-    guessed = np.where(bad, np.abs(mended), np.float32(0))
-    guess, _, _ = sep.sum_circle(guessed, x, y, radius, subpix=1)
-    missing, _, _ = sep.sum_circle(bad.astype(np.float32), x, y, radius, subpix=1)
-    flux = np.nan_to_num(rows["flux_aper"], nan=0.0)
-    spoilt = (missing > _MISSING * np.pi * radius**2) | (guess > _GUESSED * flux)
-    rows["flags"][spoilt & (missing > 0)] |= int(SourceFlag.MASKED)
-    core = np.clip(rows["fwhm"], _CORE, max(radius, _CORE))
+    spoilt = made_up(frame.pixels, frame.bad, rows, aperture_radius=radius)
+    rows["flags"][spoilt] |= int(SourceFlag.MASKED)
+    core = np.clip(2.0 * rows["half_light_radius"], _CORE, max(radius, _CORE))
     count, _, _ = sep.sum_circle(deep.saturated.astype(np.float32), x, y, core, subpix=1)
     rows["flags"][count > 0] |= int(SourceFlag.SATURATED)

@@ -13,6 +13,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from reduction.steps.background import Background
+
     Kernel = NDArray[np.float32]
 
 #: Rows in a frame's middle that are looked at.
@@ -88,6 +90,17 @@ class SkyNoise:
         scaled = np.zeros(good.shape, np.float32)
         np.divide(pixels[rows], np.maximum(noise[rows], np.float32(1e-30)), out=scaled, where=good)
         return cls(scaled, good, share, level_variance)
+
+    @classmethod
+    def behind(
+        cls,
+        pixels: NDArray[np.float32],
+        noise: NDArray[np.float32],
+        unused: NDArray[np.bool_],
+        sky: Background,
+    ) -> Self:
+        """The same of a frame whose sky was taken off; parameters as of :meth:`of`."""
+        return cls.of(pixels, noise, unused, share=sky.share, level_variance=sky.level_variance)
 
     def factor(self, kernel: ArrayLike) -> float:
         """Variance of sums weighted with a kernel, over that of independent pixels.

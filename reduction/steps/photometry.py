@@ -10,6 +10,7 @@ __all__ = [
     "isolated",
     "limiting_magnitude",
     "magnitudes",
+    "proportional_scatter",
     "star_zero_points",
     "zero_point",
 ]
@@ -35,6 +36,7 @@ _POGSON = 2.5 / math.log(10.0)
 _LIMIT_SIGMA = 5.0
 _ROUNDS = 20
 _BISECTIONS = 30
+_EXACT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,48 @@ def intrinsic_scatter(z: Array, own: Array, *, robust: bool) -> float:
             too_small = float((((z - mean) / error) ** 2).sum()) > len(z) - 1
         low, high = (extra, high) if too_small else (low, extra)
     return low
+
+
+def proportional_scatter(z: Array, own: Array) -> float:
+    """Scatter that relative values of bright sources have beyond their own errors; robust.
+
+    As :func:`intrinsic_scatter`, each value by what it tells of a scatter that is the same part of
+    all fluxes: the inverse square of its variance. What is the same light whatever a source's own
+    is (neighbours too faint to be seen, structure of the sky) shows in faint ones alone.
+
+    Parameters
+    ----------
+    z, own
+        Values and their errors, parts of the fluxes, shape (n,).
+
+    Returns
+    -------
+    float
+        A part of the fluxes; 0 for fewer than three.
+
+    Notes
+    -----
+    The weighted median of deviations is taken, so that outliers do not count, and no value counts
+    more than the tenth most exact, so that it never rests on a few.
+    """
+    if len(z) <= 2:
+        return 0.0
+    low, high = 0.0, float(np.ptp(z)) + 1e-6
+    for _ in range(_BISECTIONS):
+        extra = (low + high) / 2.0
+        error = np.maximum(np.hypot(own, extra), 1e-6)
+        share = np.maximum(error, np.sort(error)[min(_EXACT, len(z)) - 1]) ** -4.0
+        miss = np.abs(z - _weighted_median(z, share)) / error
+        too_small = 1.4826 * _weighted_median(miss, share) > 1.0
+        low, high = (extra, high) if too_small else (low, extra)
+    return low
+
+
+def _weighted_median(values: Array, weights: Array) -> float:
+    """Value that half of the weight lies below, between two where it falls between them."""
+    order = np.argsort(values, kind="stable")
+    share = np.cumsum(weights[order]) - 0.5 * weights[order]
+    return float(np.interp(0.5 * weights.sum(), share, values[order]))
 
 
 def magnitudes(  # one formula

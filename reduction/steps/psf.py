@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["PsfModel", "fit_psf", "stamps", "usable_pixels"]
+__all__ = ["HALF_LIGHT", "PsfModel", "fit_psf", "stamps", "usable_pixels"]
 
 import math
 from dataclasses import dataclass
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Stamps = NDArray[np.float32]
 
-#: Half-size of a stamp in full widths at half maximum, and its limits in pixels.
+#: Half-size of a stamp in full widths at half maximum, for fluxes and for the fit of the function,
+#: and its limits in pixels.
 _REACH: Final = 2.2
+_REACH_OF_FIT: Final = 2.6
 _SMALLEST: Final = 5
 _LARGEST: Final = 24
 
@@ -35,6 +37,10 @@ _CLIP: Final = 3.5
 #: Relative error of a star's width beyond its noise, and stars that a quadratic function needs.
 _WIDTH_FLOOR: Final = 0.01
 _MANY: Final = 60
+
+HALF_LIGHT: Final = math.sqrt((2.0 ** (1.0 / 3.0) - 1.0) / (2.0**0.25 - 1.0))
+"""Twice the half-light radius of a Moffat function of beta 4 over its full width at half maximum:
+what is assumed of stars where none could be fitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +179,8 @@ def fit_psf(
     x, y
         Of bright, isolated, unsaturated sources that are mostly stars, 0-based pixels, shape (n,).
     fwhm
-        First guess of the width, pixels: twice the half-light radius of stars. It makes the model
-        where no star can be fitted.
+        First guess of the full width at half maximum, pixels; the model's where no star can be
+        fitted.
 
     Notes
     -----
@@ -184,7 +190,7 @@ def fit_psf(
     from 60 stars on, linear below. Moffat 1969, A&A 3, 455.
     """
     shape = pixels.shape
-    half = int(np.clip(math.ceil(_REACH * fwhm), _SMALLEST, _LARGEST))
+    half = int(np.clip(math.ceil(_REACH_OF_FIT * fwhm), _SMALLEST, _LARGEST))
     values, good, dx, dy = stamps(pixels, bad, x, y, half)
     whole = good.mean(axis=(1, 2)) > 0.9 if len(x) else np.zeros(0, np.bool_)
     values, good, dx, dy = values[whole], good[whole], dx[whole], dy[whole]
@@ -202,22 +208,34 @@ def fit_psf(
     columns = [_XX, _XY, _YY]
     shapes, variances = state[keep][:, columns].T, stars.variances(state)[keep][:, columns].T
     weights = 1.0 / (variances + (2.0 * _WIDTH_FLOOR * shapes[[0, 0, 2]]) ** 2)
-    most = 2 if len(place[0]) >= _MANY else 1
-    degree = needed_degree(*place, shapes, shape=shape, most=most, weights=weights)
-    xx, xy, yy = (
-        fit_surface(*place, part, shape=shape, degree=degree, clip=_CLIP, weights=weight)[0]
-        for part, weight in zip(shapes, weights, strict=True)
-    )
+    xx, xy, yy = _varying(place, shapes, weights, shape)
     return PsfModel(float(state[keep, _WING][0]), xx, xy, yy, int(keep.sum()))
 
 
-#: Twice the half-light radius of a Moffat function of beta 4, in its full widths at half maximum.
-_HALF_LIGHT = math.sqrt((2.0 ** (1.0 / 3.0) - 1.0) / (2.0**0.25 - 1.0))
+def _varying(
+    place: tuple[Array, Array], shapes: Array, weights: Array, shape: tuple[int, int]
+) -> list[Surface]:
+    """Squared widths over the frame: of the degree that the stars demand.
+
+    Stars in one corner say nothing of the frame's middle, where a slope would lead to widths that
+    cannot be: they are then the same all over.
+    """
+    most = 2 if len(place[0]) >= _MANY else 1
+    degree = needed_degree(*place, shapes, shape=shape, most=most, weights=weights)
+    for allowed in (degree, 0):
+        found = [
+            fit_surface(*place, part, shape=shape, degree=allowed, clip=_CLIP, weights=weight)[0]
+            for part, weight in zip(shapes, weights, strict=True)
+        ]
+        xx, xy, yy = (part.middle for part in found)
+        if xx > 0 and yy > 0 and xx * yy - xy * xy > 0.1 * xx * yy:
+            break
+    return found
 
 
 def _round(fwhm: float, shape: tuple[int, int]) -> PsfModel:
     """What is assumed where no star can be fitted: a Moffat function of beta 4."""
-    square = Surface.constant((fwhm / _HALF_LIGHT) ** 2, shape)
+    square = Surface.constant(fwhm**2, shape)
     return PsfModel(0.25, square, Surface.constant(0.0, shape), square, 0)
 
 
@@ -249,6 +267,7 @@ def _moffat(  # a formula
     norm = (1.0 / np.asarray(wings) - 1.0) / np.pi * width / np.sqrt(determinant)
 
     def wide(values: Array) -> Stamps:
+        """Values of stars as they broadcast over stamps."""
         return np.asarray(values, np.float32).reshape(-1, 1, 1)
 
     u = wide(yy * scale) * (dx * dx) + wide(xx * scale) * (dy * dy)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from reduction.steps.photometry import intrinsic_scatter, isolated
-from reduction.steps.psf import fit_psf
+from reduction.steps.neighbours import light_of_neighbours
+from reduction.steps.photometry import isolated, proportional_scatter
+from reduction.steps.psf import HALF_LIGHT, fit_psf
 from reduction.steps.psf_flux import psf_fluxes
 from reduction.steps.surface import Surface, fit_surface, needed_degree
 from schemas.deferred import deferred
@@ -116,7 +117,7 @@ def gain_of_sources(
 
 def aperture_fluxes(
     frame: Frame, sources: Sources, *, aperture_radius: float, lost_flag: int
-) -> None:
+) -> float:
     """Set ``flux`` (Kron's ellipse), ``flux_aper`` (circle) and their errors, in place.
 
     Parameters
@@ -128,14 +129,18 @@ def aperture_fluxes(
     lost_flag
         Set in ``flags`` where a flux could not be measured.
 
+    Returns
+    -------
+    float
+        Variance of sums over the sky in the circle, over that of independent pixels.
+
     Notes
     -----
     Kron 1980, ApJS 43, 305; factor 2.5 and smallest radius 3.5 as SExtractor's defaults.
     """
     x, y = sources["x"], sources["y"]
-    noise = frame.noise
-    if frame.sky is not None:
-        noise = noise * np.float32(math.sqrt(frame.sky.factor_of_circle(aperture_radius)))
+    shared = 1.0 if frame.sky is None else frame.sky.factor_of_circle(aperture_radius)
+    noise = frame.noise * np.float32(math.sqrt(shared))
     flux, error, _ = sep.sum_circle(frame.pixels, x, y, aperture_radius, subpix=5, err=noise)
     error = _with_photons(flux, error, frame.gain)
     area = math.pi * aperture_radius**2
@@ -155,6 +160,7 @@ def aperture_fluxes(
         sources[name][lost] = np.nan
         sources[name + "_err"][lost] = np.nan
         sources["flags"][lost] |= lost_flag
+    return shared
 
 
 def _with_photons(flux: Array, error: Array, gain: float | Array) -> Array:
@@ -170,7 +176,7 @@ def point_source_fluxes(
     forgiven: int,
     found_here: bool = True,
 ) -> PsfModel | None:
-    """Set ``flux_psf``, ``spread`` and their errors, in place; gives the function fitted.
+    """Set ``flux_psf``, ``spread``, their errors, and ``psf_fwhm``; gives the function fitted.
 
     ``flux_psf`` is scaled to ``flux_aper`` of the frame's bright stars, a linear function of place
     where there are enough of them, so that one zero point serves for both.
@@ -195,16 +201,10 @@ def point_source_fluxes(
     if len(sources) == 0:
         return None
     stars = _stars(sources, aperture_radius, forgiven)
-    guess = sources[stars] if len(stars) else sources
-    fwhm = float(np.median(guess["fwhm"]))
+    psf = _function(frame, sources, stars)
     x, y = sources["x"], sources["y"]
-    psf = fit_psf(frame.pixels, frame.bad, x[stars], y[stars], fwhm=max(fwhm, 1.0))
     found = psf_fluxes(
-        frame.pixels,
-        frame.bad,
-        frame.noise,
-        x,
-        y,
+        *(frame.pixels, frame.bad, frame.noise, x, y),
         psf=psf,
         gain=frame.gain,
         sky_error=frame.sky_error,
@@ -215,14 +215,28 @@ def point_source_fluxes(
     scale = np.clip(correction.at(x, y), low, high)
     flux, error = found.flux * scale, found.flux_err * scale
     if found_here:
-        significant = flux > _CERTAIN * error
-        relative = error / np.where(significant, flux, 1.0)
-        flux = np.where(significant, flux / (1.0 + relative**2), flux)
+        flux = _without_bias(flux, error)
     sources["flux_psf"] = flux
     floor = math.hypot(frame.floor, misfit)
-    sources["flux_psf_err"] = np.hypot(error, floor * np.nan_to_num(sources["flux_psf"]))
+    sources["flux_psf_err"] = np.hypot(error, floor * np.nan_to_num(flux))
     sources["spread"], sources["spread_err"] = found.spread, found.spread_err
+    sources["psf_fwhm"] = psf.fwhm(x, y) if psf.n_stars else np.nan
     return psf
+
+
+def _function(frame: Frame, sources: Sources, stars: NDArray[np.intp]) -> PsfModel:
+    """Point spread function of the stars; a guess from all sources where there are none."""
+    guess = sources[stars] if len(stars) else sources
+    fwhm = 2.0 * float(np.median(guess["half_light_radius"])) / HALF_LIGHT
+    x, y = sources["x"][stars], sources["y"][stars]
+    return fit_psf(frame.pixels, frame.bad, x, y, fwhm=max(fwhm, 1.0))
+
+
+def _without_bias(flux: Array, error: Array) -> Array:
+    """Fluxes less what noise adds at places that it had a part in finding."""
+    significant = flux > _CERTAIN * error
+    relative = error / np.where(significant, flux, 1.0)
+    return np.where(significant, flux / (1.0 + relative**2), flux)
 
 
 def _stars(sources: Sources, aperture_radius: float, forgiven: int) -> NDArray[np.intp]:
@@ -241,9 +255,10 @@ def _stars(sources: Sources, aperture_radius: float, forgiven: int) -> NDArray[n
     bright = good & (snr > _BRIGHT)
     if bright.sum() >= _FEWEST:
         good = bright
-    width = np.percentile(sources["fwhm"][good], 20.0, method="nearest")
+    radius = sources["half_light_radius"]
+    width = np.percentile(radius[good], 20.0, method="nearest")
     low, high = _WIDTHS
-    good &= (sources["fwhm"] > low * width) & (sources["fwhm"] < high * width)
+    good &= (radius > low * width) & (radius < high * width)
     order = np.flatnonzero(good)
     return np.asarray(order[np.argsort(-snr[order], kind="stable")][:_MOST])
 
@@ -277,14 +292,17 @@ def _correction(  # a frame's fluxes of two kinds
     aperture_radius: float,
     psf: PsfModel,
 ) -> tuple[Surface, float]:
-    """Flux in the circle over that of the function, over the frame.
+    """Flux in the circle, without neighbours' light, over that of the function, over the frame.
 
     And by how much the function's flux is wrong beyond noise, a part of it: where it is not the
-    stars'. What the ratio of both scatters beyond noise may be either's (a neighbour in the
-    circle, a width that the function misses), so that half of its variance is counted. It is
+    stars'. What the ratio of both scatters beyond noise may be either's (neighbours too faint to
+    be found, a width that the function misses), so that half of its variance is counted. It is
     known where enough stars are bright.
     """
-    bright = sources["flux_aper"]
+    light = light_of_neighbours(
+        sources["x"], sources["y"], np.nan_to_num(found.flux), psf=psf, radius=aperture_radius
+    )
+    bright = sources["flux_aper"] - light
     usable = stars[(found.flux[stars] > 0) & (bright[stars] > 0)]
     shape = frame.pixels.shape
     if len(usable) == 0:
@@ -293,15 +311,7 @@ def _correction(  # a frame's fluxes of two kinds
     x, y = sources["x"][usable], sources["y"][usable]
     ratio = bright[usable] / found.flux[usable]
     relative = sources["flux_aper_err"][usable] / bright[usable]
-    weights = 1.0 / (relative**2 + 0.005**2)
-    surface, used = fit_surface(x, y, ratio, shape=shape, degree=1, clip=_CLIP, weights=weights)
-    degree = needed_degree(
-        x[used], y[used], ratio[used], shape=shape, most=1, weights=weights[used]
-    )
-    if degree < surface.degree:
-        surface, _ = fit_surface(
-            x, y, ratio, shape=shape, degree=degree, clip=_CLIP, weights=weights
-        )
+    surface = _of_ratio(x, y, ratio, relative, shape)
     if len(usable) < _FEWEST:
         return surface, 0.0
     miss = ratio / surface.at(x, y) - 1.0
@@ -309,5 +319,19 @@ def _correction(  # a frame's fluxes of two kinds
     # most of the photons are the same ones in both fluxes, and their pixels' noise too
     theirs = found.flux_err[usable] / found.flux[usable]
     apart = relative**2 - theirs**2 + 2.0 / 3.0 / (gain * bright[usable])
-    both = intrinsic_scatter(miss, np.sqrt(np.maximum(apart, 0.0)), robust=True)
+    both = proportional_scatter(miss, np.sqrt(np.maximum(apart, 0.0)))
     return surface, both / math.sqrt(2.0)
+
+
+def _of_ratio(
+    x: Array, y: Array, ratio: Array, relative: Array, shape: tuple[int, int]
+) -> Surface:
+    """Ratio of fluxes over the frame, linear in place where stars demand it and it stays one."""
+    weights = 1.0 / (relative**2 + 0.005**2)
+    surface, used = fit_surface(x, y, ratio, shape=shape, degree=1, clip=_CLIP, weights=weights)
+    degree = needed_degree(
+        x[used], y[used], ratio[used], shape=shape, most=1, weights=weights[used]
+    )
+    if degree < surface.degree or surface.middle <= 0:
+        surface, _ = fit_surface(x, y, ratio, shape=shape, degree=0, clip=_CLIP, weights=weights)
+    return surface

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["SOURCE_DTYPE", "SourceFlag", "extract", "flag_merged", "mend"]
+__all__ = [
+    "SOURCE_DTYPE",
+    "SourceFlag",
+    "extract",
+    "flag_merged",
+    "half_light_radii",
+    "made_up",
+    "mend",
+]
 
 from typing import TYPE_CHECKING, Final
 
@@ -60,9 +68,18 @@ class SourceFlag(QualityFlags):
 
 _NAMES: Final = (
     *("x", "y", "flux", "flux_err", "flux_aper", "flux_aper_err", "flux_psf", "flux_psf_err"),
-    *("spread", "spread_err", "fwhm", "elongation", "a", "b", "theta", "peak", "pos_err"),
+    *("spread", "spread_err", "half_light_radius", "psf_fwhm", "elongation", "a", "b", "theta"),
+    *("peak", "pos_err"),
 )
 SOURCE_DTYPE: Final = np.dtype([*((name, "f8") for name in _NAMES), ("flags", "i4")])
+"""A source: ``x``, ``y`` windowed centroids (0-based pixels); ``flux`` in Kron's ellipse,
+``flux_aper`` in the circle, ``flux_psf`` by the point spread function scaled to the circle's of
+bright stars, with errors (adu; NaN where not measurable); ``spread``, 0 for stars and positive
+for galaxies, with its error; ``half_light_radius`` (pixels); ``psf_fwhm``, full width at half
+maximum of the point spread function fitted to the frame's stars, at the source's place (pixels;
+NaN where there was none to fit); ``elongation`` a/b; ``a``, ``b`` (pixels, rms), ``theta``
+(degrees from x towards y); ``peak`` (adu above sky); ``pos_err`` (pixels, one coordinate);
+``flags``, see :class:`SourceFlag`."""
 
 _REACH: Final = 60.0
 _EXTENT: Final = 3.0
@@ -73,7 +90,8 @@ _MISSING: Final = 0.2
 _FOREIGN: Final = 0.03
 _MEND_SIGMA: Final = 1.5
 _MEND_WEIGHT: Final = 0.02
-_SIGMA_PER_FWHM: Final = 1.0 / 2.3548200450309493
+#: Standard deviation of a Gaussian in units of the radius of half of its light.
+_SIGMA_PER_HALF_LIGHT: Final = 2.0 / 2.3548200450309493
 
 
 def extract(  # noqa: PLR0913  # the settings of a detection
@@ -90,7 +108,7 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     flux_floor: float = 0.0,
     response: NDArray[np.float32] | None = None,
 ) -> NDArray[np.void]:
-    """Detect and measure the sources of a frame, brightest first.
+    """Detect and measure the sources of a frame, brightest first, as :data:`SOURCE_DTYPE`.
 
     Parameters
     ----------
@@ -117,65 +135,76 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     response
         Flat that the image was divided by, 0 where it is not known, same shape; 1 where None.
 
-    Returns
-    -------
-    ndarray
-        Structured as :data:`SOURCE_DTYPE`: ``x``, ``y`` windowed centroids (0-based pixels);
-        ``flux`` in Kron's ellipse, ``flux_aper`` in the circle, ``flux_psf`` by the point spread
-        function scaled to the circle's of bright stars, with errors (adu; NaN where not
-        measurable); ``spread``, 0 for stars and positive for galaxies, with its error; ``fwhm``
-        (pixels, twice the half-light radius); ``elongation`` a/b; ``a``, ``b`` (pixels, rms),
-        ``theta`` (degrees from x towards y); ``peak`` (adu above sky); ``pos_err`` (pixels, one
-        coordinate); ``flags``, see :class:`SourceFlag`.
-
     Notes
     -----
     Bertin & Arnouts 1996, A&AS 117, 393; SEP, Barbary 2016, JOSS 1, 58.
     """
     bad = unusable(image, mask)
     sky = background or estimate_background(image, mask=mask, box=box)
-    pixels = np.ascontiguousarray(np.where(bad, 0, image - sky.level), dtype=np.float32)
-    noise = np.ascontiguousarray(np.maximum(sky.rms, 1e-6), dtype=np.float32)
-    found, segments = detect(
-        pixels, threshold, err=noise, mask=bad, minarea=min_area, gain=gain, segmentation_map=True
-    )
-    number = np.arange(1, len(found) + 1, dtype=np.int32)
-    real = (found["a"] > 0) & (found["b"] > 0)
-    found, number = found[real], number[real]
+    found, segments = _detected(image, bad, sky, gain, (threshold, min_area))
     sources = np.zeros(len(found), SOURCE_DTYPE)
     if len(found) == 0:
         return sources
-    _shapes(sources, found)
     if background is None:
         sky = background_behind(image, found, sky, mask=bad, box=box)
-        pixels = np.ascontiguousarray(np.where(bad, 0, image - sky.level), dtype=np.float32)
-        noise = np.ascontiguousarray(np.maximum(sky.rms, 1e-6), dtype=np.float32)
+    pixels, noise = _over_sky(image, bad, sky)
     mended = mend(pixels, bad)
-    _centroids(sources, found, mended, (segments, number))
-    error = sky.level_error or sky_level_error(sky.global_rms, box=box)
-    shared = SkyNoise.of(
-        pixels,
-        noise,
-        covered(found, bad),
-        share=sky.share,
-        level_variance=sky.level_variance,
-    )
-    x, y = sources["x"], sources["y"]
+    _shapes(sources, found)
+    _centroids(sources, found, mended, segments)
     gains: float | NDArray[np.float64] = gain
     if response is not None:
-        gains = gain_of_sources(gain, response, x, y, radius=aperture_radius)
+        gains = gain_of_sources(gain, response, sources["x"], sources["y"], radius=aperture_radius)
+    shared = SkyNoise.behind(pixels, noise, covered(found, bad), sky)
+    error = sky.level_error or sky_level_error(sky.global_rms, box=box)
     frame = Frame(mended, bad, noise, gains, error, shared, flux_floor)
-    aperture_fluxes(
-        frame, sources, aperture_radius=aperture_radius, lost_flag=int(SourceFlag.NO_FLUX)
-    )
-    _flag(sources, found, (mended, bad, saturated), aperture_radius)
-    width = np.clip(sources["fwhm"] * _SIGMA_PER_FWHM, _NARROWEST, _WIDEST)
-    sources["pos_err"] = position_errors(mended, noise, x, y, width, gain=gains)
-    psf = point_source_fluxes(
-        frame, sources, aperture_radius=aperture_radius, forgiven=int(SourceFlag.MERGED)
-    )
-    flag_merged(sources, psf, aperture_radius=aperture_radius)
+    _measure(sources, found, frame, saturated, aperture_radius)
     return sources[np.argsort(-found["flux"], kind="stable")]
+
+
+def _over_sky(
+    image: NDArray[np.floating], bad: NDArray[np.bool_], sky: Background
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Pixels less their sky, 0 where they are bad, and their noise."""
+    pixels = np.ascontiguousarray(np.where(bad, 0, image - sky.level), dtype=np.float32)
+    return pixels, np.ascontiguousarray(np.maximum(sky.rms, 1e-6), dtype=np.float32)
+
+
+def _detected(
+    image: NDArray[np.floating],
+    bad: NDArray[np.bool_],
+    sky: Background,
+    gain: float,
+    limits: tuple[float, int],
+) -> tuple[NDArray[np.void], tuple[NDArray[np.int32], NDArray[np.int32]]]:
+    """Sources above a threshold on so many pixels; a map of their numbers, and each one's own."""
+    pixels, noise = _over_sky(image, bad, sky)
+    threshold, area = limits
+    found, segments = detect(
+        pixels, threshold, err=noise, mask=bad, minarea=area, gain=gain, segmentation_map=True
+    )
+    number = np.arange(1, len(found) + 1, dtype=np.int32)
+    real = (found["a"] > 0) & (found["b"] > 0)
+    return found[real], (segments, number[real])
+
+
+def _measure(
+    sources: NDArray[np.void],
+    found: NDArray[np.void],
+    frame: Frame,
+    saturated: NDArray[np.bool_] | None,
+    radius: float,
+) -> None:
+    """Set fluxes, their errors, those of places, and flags, in place."""
+    aperture_fluxes(frame, sources, aperture_radius=radius, lost_flag=int(SourceFlag.NO_FLUX))
+    _flag(sources, found, (frame.pixels, frame.bad, saturated), radius)
+    width = np.clip(sources["half_light_radius"] * _SIGMA_PER_HALF_LIGHT, _NARROWEST, _WIDEST)
+    sources["pos_err"] = position_errors(
+        frame.pixels, frame.noise, sources["x"], sources["y"], width, gain=frame.gain
+    )
+    psf = point_source_fluxes(
+        frame, sources, aperture_radius=radius, forgiven=int(SourceFlag.MERGED)
+    )
+    flag_merged(sources, psf, aperture_radius=radius)
 
 
 def _shapes(sources: NDArray[np.void], found: NDArray[np.void]) -> None:
@@ -197,13 +226,9 @@ def _centroids(
     neighbours would make a star four times too wide, and its window as large as to follow them.
     """
     x, y, a = found["x"], found["y"], found["a"]
-    reach = np.minimum(_EXTENT * a, _REACH)
-    radius, _ = sep.flux_radius(
-        pixels, x, y, reach, 0.5, subpix=5, segmap=segments[0], seg_id=segments[1]
-    )
-    radius = np.where(np.isfinite(radius) & (radius > 0), radius, a)
-    sources["fwhm"] = 2.0 * radius
-    width = np.minimum(2.0 * radius * _SIGMA_PER_FWHM, _WIDEST)
+    radius = half_light_radii(pixels, found, segments=segments)
+    sources["half_light_radius"] = radius
+    width = np.minimum(radius * _SIGMA_PER_HALF_LIGHT, _WIDEST)
     wx, wy, flag = sep.winpos(pixels, x, y, width)
     lost = (flag != 0) | ~(np.hypot(wx - x, wy - y) <= np.maximum(1.0, a))
     sources["x"] = np.where(lost, x, wx)
@@ -249,17 +274,67 @@ def _flag(
     inside &= (y > aperture_radius - 1) & (y < ny - aperture_radius)
     truncated = (found["flag"] & sep.OBJ_TRUNC) != 0
     flags[truncated | ~inside] |= SourceFlag.TRUNCATED
-    if bad.any():
-        guessed = np.where(bad, np.abs(mended), np.float32(0))
-        guess, _, _ = sep.sum_circle(guessed, x, y, aperture_radius, subpix=1)
-        flux = np.nan_to_num(sources["flux_aper"], nan=0.0)
-        missing, _, _ = sep.sum_circle(bad.astype(np.float32), x, y, aperture_radius, subpix=1)
-        most = missing > _MISSING * np.pi * aperture_radius**2
-        flags[most | (guess > _GUESSED * flux)] |= SourceFlag.MASKED
+    spoilt = made_up(mended, bad, sources, aperture_radius=aperture_radius)
+    flags[spoilt] |= SourceFlag.MASKED
     if saturated is not None and saturated.any():
-        core = np.clip(sources["fwhm"], 2.0, aperture_radius)
+        core = np.clip(2.0 * sources["half_light_radius"], 2.0, aperture_radius)
         count, _, _ = sep.sum_circle(saturated.astype(np.float32), x, y, core, subpix=1)
         flags[count > 0] |= SourceFlag.SATURATED
+
+
+def made_up(
+    mended: NDArray[np.float32],
+    bad: NDArray[np.bool_],
+    sources: NDArray[np.void],
+    *,
+    aperture_radius: float,
+) -> NDArray[np.bool_]:
+    """Sources in whose circle mended pixels are too many, or have too much of the flux.
+
+    Parameters
+    ----------
+    mended, bad
+        Pixels without sky, and where their values are made up, shape (ny, nx).
+    sources
+        With ``x``, ``y`` and ``flux_aper``.
+    aperture_radius
+        Pixels.
+    """
+    if not bad.any():
+        return np.zeros(len(sources), np.bool_)
+    circle = sources["x"], sources["y"], aperture_radius
+    guess, _, _ = sep.sum_circle(np.where(bad, np.abs(mended), np.float32(0)), *circle, subpix=1)
+    missing, _, _ = sep.sum_circle(bad.astype(np.float32), *circle, subpix=1)
+    flux = np.maximum(np.nan_to_num(sources["flux_aper"]), 0.0)
+    spoilt = (missing > _MISSING * np.pi * aperture_radius**2) | (guess > _GUESSED * flux)
+    return np.asarray(spoilt & (missing > 0))
+
+
+def half_light_radii(  # as sep's function
+    pixels: NDArray[np.float32],
+    sources: NDArray[np.void],
+    *,
+    segments: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None,
+    wider: float = 1.0,
+) -> NDArray[np.float64]:
+    """Radii of half of the light within three isophotal rms, pixels; ``a`` where there is none.
+
+    Parameters
+    ----------
+    pixels
+        Without sky, bad ones mended, shape (ny, nx).
+    sources
+        With ``x``, ``y`` and ``a``.
+    segments
+        A map of numbers and the sources' own, whose others' pixels are left out; None: none are.
+    wider
+        Factor on the rms, where they are those of a sharper image.
+    """
+    x, y, a = sources["x"], sources["y"], wider * sources["a"]
+    reach = np.minimum(_EXTENT * a, _REACH)
+    others = {} if segments is None else {"segmap": segments[0], "seg_id": segments[1]}
+    radius, _ = sep.flux_radius(pixels, x, y, reach, 0.5, subpix=5, **others)
+    return np.where(np.isfinite(radius) & (radius > 0), radius, a)
 
 
 def mend(pixels: NDArray[np.float32], bad: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -35,7 +35,7 @@ def star_widths(
     x: Array,
     y: Array,
     *,
-    fwhm: Array | float,
+    expected: Array | float,
 ) -> Array:
     """Half-light diameters of stars within two and a half times their own width.
 
@@ -50,7 +50,7 @@ def star_widths(
         Same shape; 0 is "do not use".
     x, y
         Places of the stars, 0-based pixels, shape (n,).
-    fwhm
+    expected
         Expected width, pixels, to begin with.
 
     Returns
@@ -60,7 +60,7 @@ def star_widths(
         reach over the edge, have a pixel without weight, or no end of their light in sight.
     """
     ny, nx = image.shape
-    width = np.array(np.broadcast_to(np.asarray(fwhm, np.float64), x.shape))
+    width = np.array(np.broadcast_to(np.asarray(expected, np.float64), x.shape))
     most = _WIDEST * width
     unused = np.ascontiguousarray(~(weight > 0) | ~np.isfinite(image))
     pixels = np.ascontiguousarray(np.where(unused, np.float32(0), image), dtype=np.float32)

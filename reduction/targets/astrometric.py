@@ -19,9 +19,10 @@ import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import of_frame, raw_frame, references
-from reduction.detection import is_clean, signal_to_noise, star_width
+from reduction.detection import is_clean, signal_to_noise, star_fwhm, star_half_light
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
+from reduction.seeing import SEEING
 from reduction.steps.astrometry import Solution, SolutionModel, solve
 from reduction.steps.overlaps import first_of_each
 from reduction.steps.reference import ReferenceTable
@@ -107,12 +108,7 @@ class AstrometricParameters(FrameTarget):
     )
     sigma_dra = attribute(float, "scatter of the same", unit="arcsec", ucd="stat.stdev")
     sigma_ddec = attribute(float, "scatter of the same", unit="arcsec", ucd="stat.stdev")
-    seeing = attribute(
-        float,
-        "width of stars (twice the half-light radius)",
-        unit="arcsec",
-        ucd="instr.obsty.seeing",
-    )
+    seeing = SEEING
     oriented = attribute(
         bool, "whether the sky's orientation on the chip is known", ucd="meta.code"
     )
@@ -206,7 +202,7 @@ class AstrometricParameters(FrameTarget):
                 "mean_ddec": solution.mean_ddec,
                 "sigma_dra": solution.sigma_dra,
                 "sigma_ddec": solution.sigma_ddec,
-                "seeing": star_width(sources) * solution.wcs.pixel_scale,
+                "seeing": star_fwhm(sources) * solution.wcs.pixel_scale,
                 "oriented": solved or inputs.instrument.rotation_known,
                 **wcs_attributes(solution.wcs),
             },
@@ -270,9 +266,9 @@ def wcs_from_attributes(attributes: Mapping[str, Any]) -> TanWcs:
 
 def is_starlike(sources: NDArray[np.void]) -> NDArray[np.bool_]:
     """Neither much wider nor longer than stars: the middle of a blend is no star's place."""
-    width = star_width(sources)
+    width = star_half_light(sources)
     round_ = sources["elongation"] < _ROUND
-    return np.asarray(round_ & ~(sources["fwhm"] > _WIDE * width))
+    return np.asarray(round_ & ~(sources["half_light_radius"] > _WIDE * width))
 
 
 def _best(

@@ -13,6 +13,7 @@ from reduction.depends import calibration, of_frame, raw_frame
 from reduction.mjd import utc_of
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
+from reduction.seeing import SEEING
 from reduction.steps.astrometry import SolutionModel
 from reduction.target import FrameTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
@@ -36,7 +37,7 @@ class CalibratedScienceFrame(FrameTarget):
     It is what ``ivoa.obscore`` lists and what image searches and cutouts answer with.
     """
 
-    VERSION = 3
+    VERSION = 4
     PUBLISHED = True
 
     raw = raw_frame("RawScienceFrame")
@@ -49,12 +50,7 @@ class CalibratedScienceFrame(FrameTarget):
     exptime = attribute(float, "exposure time", unit="s", ucd="time.duration;obs.exposure")
     n_ref = attribute(int, "reference stars of the projection", ucd="meta.number")
     astrometric_rms = attribute(float, "its rms residual", unit="arcsec", ucd="stat.rms")
-    seeing = attribute(
-        float,
-        "width of stars (twice the half-light radius)",
-        unit="arcsec",
-        ucd="instr.obsty.seeing",
-    )
+    seeing = SEEING
     zero_point = attribute(
         float,
         "magnitude of a source of 1 adu/s above the atmosphere",
@@ -167,7 +163,7 @@ def _cards(inputs: Inputs) -> dict[str, tuple[Any, str]]:
     if astrometric["seeing"] is not None:
         cards["SEEING"] = (
             astrometric["seeing"],
-            "[arcsec] fwhm of stars",
+            "[arcsec] FWHM of the point spread function",
         )
     if photometric is not None:
         cards["PHOTZP"] = (photometric["zero_point"], "[mag] of 1 adu/s ABOVE THE ATMOSPHERE")

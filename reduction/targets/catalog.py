@@ -12,7 +12,7 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.comparison import differs_in_part, fell
 from reduction.depends import of_frame
-from reduction.detection import aperture_fraction, detect, is_clean, star_width
+from reduction.detection import aperture_fraction, detect, is_clean, star_fwhm, star_half_light
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.photometry import aperture_sky_noise
@@ -30,7 +30,7 @@ class Catalog(FrameTarget):
     Table: "SOURCES", as :data:`reduction.steps.sources.SOURCE_DTYPE`, brightest first.
     """
 
-    VERSION = 3
+    VERSION = 4
     COST_S = 0.2
     TABLE = "frame_catalog"
 
@@ -40,9 +40,12 @@ class Catalog(FrameTarget):
     n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
     fwhm = attribute(
         float,
-        "width of stars (twice the half-light radius)",
+        "full width at half maximum of the point spread function fitted to stars",
         unit="pixel",
         ucd="instr.obsty.seeing",
+    )
+    half_light_radius = attribute(
+        float, "radius of half of a star's light", unit="pixel", ucd="phys.angSize;src"
     )
     aperture_radius = attribute(
         float, "radius of the circular aperture", unit="pixel", ucd="phys.size.radius"
@@ -67,8 +70,8 @@ class Catalog(FrameTarget):
 
         A frame on which more than MAXIMUM_DENSITY sources share a pixel shows noise or a pattern:
         a source takes five pixels, and images of stars so close (one in 40 pixels) cannot be told
-        apart. Stars wider than MAXIMUM_WIDTH diameters of the aperture have less than half of
-        their light in it; asked where MINIMUM_CLEAN sources say how wide stars are, since one
+        apart. With a MAXIMUM_WIDTH of 1, stars that are too wide have less than half of their
+        light in the aperture; asked where MINIMUM_CLEAN sources say how wide stars are, since one
         galaxy may be so alone. A frame without sources is a frame of a blank field.
         """
 
@@ -89,7 +92,7 @@ class Catalog(FrameTarget):
         )
         MAXIMUM_WIDTH: float = parameter(
             1.0,
-            "stars wider than so many diameters of the aperture are too wide for it",
+            "stars whose half-light radius is more than this part of the aperture's are too wide",
             above=0.0,
         )
         MINIMUM_CLEAN: int = parameter(
@@ -106,7 +109,10 @@ class Catalog(FrameTarget):
         """What can be wrong with a catalog."""
 
         TOO_MANY = 1, "more sources in a pixel than MAXIMUM_DENSITY: noise or a pattern"
-        STARS_TOO_WIDE = 2, "stars are wider than MAXIMUM_WIDTH diameters of the aperture"
+        STARS_TOO_WIDE = (
+            2,
+            "the half-light radius of stars is more than MAXIMUM_WIDTH of the aperture's",
+        )
         FEWER_SOURCES = 4, "fewer sources than MINIMUM_KEPT of those before"
         WIDTH_CHANGED = 8, "the stars' width differs from before by more than MAXIMUM_WIDTH_CHANGE"
 
@@ -126,16 +132,17 @@ class Catalog(FrameTarget):
             floor=parameters.FLUX_FLOOR,
         )
         ny, nx = inputs.reduced.images["IMAGE"].shape
-        fwhm = star_width(sources)
+        half_light = star_half_light(sources)
         return Made(
             tables={"SOURCES": sources},
             attributes={
                 "n_sources": len(sources),
                 "n_clean": int(clean.sum()),
-                "fwhm": fwhm,
+                "fwhm": star_fwhm(sources),
+                "half_light_radius": half_light,
                 "aperture_radius": parameters.APERTURE_RADIUS,
                 "aperture_noise": noise,
-                "aperture_fraction": aperture_fraction(fwhm, parameters.APERTURE_RADIUS),
+                "aperture_fraction": aperture_fraction(half_light, parameters.APERTURE_RADIUS),
                 "naxis1": nx,
                 "naxis2": ny,
             },
@@ -146,8 +153,8 @@ class Catalog(FrameTarget):
         found, flags = made.attributes, self.Flags(0)
         if found["n_sources"] > parameters.MAXIMUM_DENSITY * found["naxis1"] * found["naxis2"]:
             flags |= self.Flags.TOO_MANY
-        widest = 2.0 * parameters.MAXIMUM_WIDTH * found["aperture_radius"]
-        if found["n_clean"] >= parameters.MINIMUM_CLEAN and found["fwhm"] > widest:
+        widest = parameters.MAXIMUM_WIDTH * found["aperture_radius"]
+        if found["n_clean"] >= parameters.MINIMUM_CLEAN and found["half_light_radius"] > widest:
             flags |= self.Flags.STARS_TOO_WIDE
         return int(flags)
 
@@ -173,10 +180,10 @@ class Catalog(FrameTarget):
         show_points(
             width,
             np.log10(flux[clean]),
-            sources["fwhm"][clean],
+            sources["half_light_radius"][clean],
             title="widths of clean sources",
             x_label="lg of the flux [adu]",
-            y_label="fwhm [pixel]",
+            y_label="half-light radius [pixel]",
         )
-        if self.fwhm is not None:
-            width.axhline(self.fwhm, color="#D55E00", linewidth=0.8)
+        if self.half_light_radius is not None:
+            width.axhline(self.half_light_radius, color="#D55E00", linewidth=0.8)

@@ -88,7 +88,7 @@ class CoaddedRegriddedFrame(FieldTarget):
     )
     seeing = attribute(
         float,
-        "width of stars (twice the half-light radius)",
+        "full width of stars at half maximum: the frames', and what combining made of it",
         unit="arcsec",
         ucd="instr.obsty.seeing",
     )
@@ -96,17 +96,20 @@ class CoaddedRegriddedFrame(FieldTarget):
         float, "the same as the frames promise", unit="arcsec", ucd="instr.obsty.seeing"
     )
     seeing_best = attribute(
-        float, "width of stars on the best frame", unit="arcsec", ucd="instr.obsty.seeing"
+        float, "seeing of the best frame", unit="arcsec", ucd="instr.obsty.seeing"
     )
     seeing_worst = attribute(
-        float, "width of stars on the worst frame", unit="arcsec", ucd="instr.obsty.seeing"
+        float, "seeing of the worst frame", unit="arcsec", ucd="instr.obsty.seeing"
     )
     psf_difference = attribute(
         float, "seeing over what the frames promise, less 1", ucd="instr.obsty.seeing;arith.diff"
     )
     psf_stars = attribute(int, "stars that this was measured with", ucd="meta.number")
     limiting_mag = attribute(
-        float, "5 sigma in the aperture at the median noise of the sky", unit="mag", ucd="phot.mag"
+        float,
+        "5 sigma in the aperture at the median noise of the sky, as the weights say",
+        unit="mag",
+        ucd="phot.mag",
     )
     coverage = attribute(
         float, "part of the field's circle with weight", ucd="meta.number;arith.ratio"

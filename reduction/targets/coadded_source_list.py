@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.coadd_tables import gains_of_origins
+from reduction.coadd_tables import gains_of_origins, weights_of_origins
 from reduction.depends import in_field
-from reduction.detection import is_clean, star_width
+from reduction.detection import is_clean, star_fwhm, star_half_light
 from reduction.field_grids import grid_of, own_field
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
@@ -24,7 +24,7 @@ from reduction.source_lists import (
     SEEING_CHANGED,
     SourcesTarget,
 )
-from reduction.steps.coadd_sources import Deep, detect_sources, measure_sources, sky_noise
+from reduction.steps.coadd_sources import Deep, detect_sources, measure_sources
 from reduction.steps.grid import part_of
 from reduction.steps.photometry import limiting_magnitude, magnitudes
 from reduction.target import Anchor, FieldTarget, Inputs, Made
@@ -59,7 +59,7 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
     cameras and exposures that differ have their own gains.
     """
 
-    VERSION = 2
+    VERSION = 3
     ANCHOR = Anchor.FIELD_AND_FILTER
 
     frame = in_field("CoaddedRegriddedFrame")
@@ -71,21 +71,13 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
     photometry = attribute(
         str, "classes that the frames' zero points come from, joined by +", ucd="meta.code.class"
     )
-    n_sources = attribute(int, "number of sources", ucd="meta.number")
-    n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
     aperture = attribute(float, "radius of the aperture", unit="arcsec", ucd="phys.size.radius")
-    limiting_mag = attribute(
-        float, "5 sigma in the aperture at the median noise of the sky", unit="mag", ucd="phot.mag"
-    )
-    seeing = attribute(
-        float,
-        "width of stars (twice the half-light radius)",
-        unit="arcsec",
-        ucd="instr.obsty.seeing",
+    half_light_radius = attribute(
+        float, "radius of half of a star's light", unit="arcsec", ucd="phys.angSize;src"
     )
 
     @dataclass(frozen=True, slots=True)
-    class Parameters:
+    class Parameters(SourcesTarget.Parameters):
         """Detection, apertures and limits.
 
         MINIMUM_LIMITING_MAG and MAXIMUM_LIMITING_MAG are beyond what has ever been observed - five
@@ -125,40 +117,21 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
         )
         MAXIMUM_WIDTH: float = parameter(
             1.0,
-            "stars wider than so many diameters of the aperture are too wide for it",
+            "stars whose half-light radius is more than this part of the aperture's are too wide",
             above=0.0,
         )
         MINIMUM_CLEAN: int = parameter(
             10, "clean sources that it takes to say how wide stars are", at_least=1
         )
-        MINIMUM_LIMITING_MAG: float = parameter(
-            0.0,
-            "a limiting magnitude below this is of no zero point",
-            unit="mag",
-            at_least=-30.0,
-            at_most=50.0,
-        )
-        MAXIMUM_LIMITING_MAG: float = parameter(
-            32.0,
-            "a limiting magnitude above this is of no zero point",
-            unit="mag",
-            at_least=-30.0,
-            at_most=50.0,
-        )
-        MINIMUM_KEPT: float = parameter(
-            0.5, "least part of the sources of before that is no loss", at_least=0.0, at_most=1.0
-        )
-        MAXIMUM_SEEING_CHANGE: float = parameter(
-            0.2, "largest change of the seeing, a part of that of before", at_least=0.0
-        )
-        MAXIMUM_DEPTH_DIFFERENCE: float = parameter(
-            0.3, "largest loss of depth against before", unit="mag", at_least=0.0
-        )
+        MAXIMUM_LIMITING_MAG: float = 32.0
 
     class Flags(QualityFlags):
         """What can be wrong with the sources of a coadd."""
 
-        STARS_TOO_WIDE = 1, "stars are wider than MAXIMUM_WIDTH diameters of the aperture"
+        STARS_TOO_WIDE = (
+            1,
+            "the half-light radius of stars is more than MAXIMUM_WIDTH of the aperture's",
+        )
         DEPTH_IMPOSSIBLE = DEPTH_IMPOSSIBLE
         FEWER_SOURCES = FEWER_SOURCES
         SEEING_CHANGED = SEEING_CHANGED
@@ -177,32 +150,33 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
             float(frame["effective_gain"]),
             frame.images["ORIGIN"],
             gains_of_origins(frame.tables["SETS"]),
+            weights_of_origins(frame.tables["MEMBERS"], frame.tables["FRAMES"]),
         )
         found, offset, bands = self._detected(inputs, parameters, deep, radius)
-        box = parameters.BACKGROUND_SIZE
-        sources = measure_sources(
+        measured = measure_sources(
             *(found, deep),
             offset=offset,
             aperture_radius=radius,
-            box=box,
+            box=parameters.BACKGROUND_SIZE,
             found_here=bands == inputs.filter,
         )
+        sources = measured.sources
         x0, y0 = int(frame["grid_x"]), int(frame["grid_y"])
         wcs = part_of(grid, x0=x0, y0=y0)
         rows = self._rows(sources, wcs, frame)
-        clean = is_clean(sources)
         limit = math.nan
         if frame["zero_point"] is not None:
-            limit = limiting_magnitude(sky_noise(deep.weight, radius), frame["zero_point"])
+            limit = limiting_magnitude(measured.sky_noise, frame["zero_point"])
         return Made(
             attributes={
                 "detection": bands,
                 "photometry": frame["photometry"],
                 "n_sources": len(rows),
-                "n_clean": int(clean.sum()),
+                "n_clean": int(is_clean(sources).sum()),
                 "aperture": aperture,
                 "limiting_mag": limit,
-                "seeing": star_width(sources) * wcs.pixel_scale,
+                "seeing": star_fwhm(sources) * wcs.pixel_scale,
+                "half_light_radius": star_half_light(sources) * wcs.pixel_scale,
             },
             rows=rows,
         )
@@ -231,7 +205,7 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
         for name in rows.dtype.names or ():
             if name != "flags":
                 rows[name] = np.nan
-        for name in ("x", "y", "fwhm", "elongation", "flags"):
+        for name in ("x", "y", "half_light_radius", "elongation", "flags"):
             rows[name] = sources[name]
         rows["flux"], rows["flux_err"] = sources["flux_aper"], sources["flux_aper_err"]
         for name in ("flux_psf", "flux_psf_err", "spread"):
@@ -249,7 +223,7 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
     def verify(self, made: Made, parameters: Parameters) -> int:
         """Look whether the aperture holds the stars, too."""
         found, flags = made.attributes, self.Flags(super().verify(made, parameters))
-        wide = found["seeing"] > 2.0 * parameters.MAXIMUM_WIDTH * found["aperture"]
+        wide = found["half_light_radius"] > parameters.MAXIMUM_WIDTH * found["aperture"]
         if found["n_clean"] >= parameters.MINIMUM_CLEAN and wide:
             flags |= self.Flags.STARS_TOO_WIDE
         return int(flags)

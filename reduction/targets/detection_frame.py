@@ -12,9 +12,10 @@ from reduction.coadd_bands import combine_bands
 from reduction.combination import Combination
 from reduction.comparison import differs_in_part, fell
 from reduction.depends import frames_of_field
-from reduction.detection import is_clean, star_width
+from reduction.detection import is_clean, star_fwhm
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
+from reduction.seeing import SEEING
 from reduction.steps.blocks import count_positive
 from reduction.steps.coadd import CombineType
 from reduction.steps.coadd_sources import Deep, detect_sources
@@ -48,12 +49,7 @@ class DetectionFrame(FieldTarget):
     n_frames = attribute(int, "frames in it", ucd="meta.number;obs")
     n_sources = attribute(int, "number of sources", ucd="meta.number")
     n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
-    seeing = attribute(
-        float,
-        "width of stars (twice the half-light radius)",
-        unit="arcsec",
-        ucd="instr.obsty.seeing",
-    )
+    seeing = SEEING
 
     @dataclass(frozen=True, slots=True)
     class Parameters(Combination):
@@ -132,7 +128,7 @@ class DetectionFrame(FieldTarget):
                 "n_frames": made.n_frames,
                 "n_sources": len(sources),
                 "n_clean": int(is_clean(sources).sum()),
-                "seeing": star_width(sources) * made.wcs.pixel_scale,
+                "seeing": star_fwhm(sources) * made.wcs.pixel_scale,
             },
             cards={keyword: (value, "") for keyword, value in made.wcs.to_cards().items()},
         )

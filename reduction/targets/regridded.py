@@ -19,6 +19,7 @@ from reduction.field_grids import grid_of, own_field
 from reduction.focal_plane import factor_image
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
+from reduction.seeing import SEEING
 from reduction.solutions import pos_err_of, wcs_of
 from reduction.steps.grid import covered, part_of
 from reduction.steps.kernels import Kernel
@@ -41,11 +42,10 @@ if TYPE_CHECKING:
 
 _BRIGHT = 30.0
 _STARS = 200
-_FEWEST = 5
-_NARROW = 20.0
 
-#: Stars of a frame: place (degrees), and widths on the grid and on the frame (arcsec).
-STAR_DTYPE = np.dtype([("ra", "f8"), ("dec", "f8"), ("fwhm", "f8"), ("fwhm_before", "f8")])
+#: Stars of a frame: place (degrees), and widths (diameters of half of their light) on the grid and
+#: on the frame (arcsec).
+STAR_DTYPE = np.dtype([("ra", "f8"), ("dec", "f8"), ("width", "f8"), ("width_before", "f8")])
 
 
 class RegriddedFrame(FrameInFieldTarget):
@@ -97,12 +97,7 @@ class RegriddedFrame(FrameInFieldTarget):
     )
     sky = attribute(float, "level of the sky", unit="adu", ucd="instr.skyLevel")
     sky_rms = attribute(float, "its noise in a frame pixel", unit="adu", ucd="stat.stdev")
-    seeing = attribute(
-        float,
-        "width of stars before (twice the half-light radius)",
-        unit="arcsec",
-        ucd="instr.obsty.seeing",
-    )
+    seeing = SEEING
     psf_difference = attribute(
         float,
         "change of the stars' width by the regridding, relative",
@@ -204,7 +199,9 @@ class RegriddedFrame(FrameInFieldTarget):
                 "effective_gain": inputs.reduced["effective_gain"],
                 "sky": sky.level,
                 "sky_rms": sky.rms,
-                **_widths(stars, inputs.catalog["fwhm"], frame.pixel_scale),
+                "seeing": _seeing(inputs.catalog["fwhm"], frame.pixel_scale),
+                "psf_difference": _median(stars["width"] / stars["width_before"]) - 1.0,
+                "psf_stars": len(stars),
                 "noise_factor": made.noise_factor,
                 "weight": float(np.median(made.weight[covers])),
                 "good_fraction": float(covers.mean()),
@@ -323,14 +320,15 @@ class RegriddedFrame(FrameInFieldTarget):
         chosen = sources[is_clean(sources) & (signal_to_noise(sources) > _BRIGHT)][:_STARS]
         found = np.zeros(len(chosen), STAR_DTYPE)
         found["ra"], found["dec"] = frame.to_sky(chosen["x"], chosen["y"])
-        typical = float(np.median(chosen["fwhm"])) if len(chosen) else math.nan
-        before = star_widths(sky.image, sky.weight, chosen["x"], chosen["y"], fwhm=typical)
-        found["fwhm_before"] = before * frame.pixel_scale
+        radius = chosen["half_light_radius"]
+        typical = 2.0 * float(np.median(radius)) if len(chosen) else math.nan
+        before = star_widths(sky.image, sky.weight, chosen["x"], chosen["y"], expected=typical)
+        found["width_before"] = before * frame.pixel_scale
         x, y = part.to_pixel(found["ra"], found["dec"])
         expected = typical * frame.pixel_scale / part.pixel_scale
-        after = star_widths(made.image, made.weight, x, y, fwhm=expected)
-        found["fwhm"] = after * part.pixel_scale
-        known = np.isfinite(found["fwhm"]) & np.isfinite(found["fwhm_before"])
+        after = star_widths(made.image, made.weight, x, y, expected=expected)
+        found["width"] = after * part.pixel_scale
+        known = np.isfinite(found["width"]) & np.isfinite(found["width_before"])
         return np.asarray(found[known])
 
     def plot(self, figure: Figure) -> None:
@@ -343,8 +341,8 @@ class RegriddedFrame(FrameInFieldTarget):
         stars = self.tables["STARS"]
         show_points(
             axes[2],
-            stars["fwhm_before"],
-            stars["fwhm"] - stars["fwhm_before"],
+            stars["width_before"],
+            stars["width"] - stars["width_before"],
             title="widths of stars",
             x_label="on the frame / arcsec",
             y_label="change / arcsec",
@@ -383,18 +381,9 @@ def _exposure_time(inputs: Inputs) -> float:
     return exptime
 
 
-def _widths(stars: NDArray[np.void], usual: float | None, pixel_scale: float) -> dict[str, Any]:
-    """Seeing, and what the regridding made of it; the Catalog's width (pixels) for few stars."""
-    before, after = stars["fwhm_before"], stars["fwhm"]
-    if len(stars) >= _FEWEST:
-        seeing = float(np.percentile(before, _NARROW, method="nearest"))
-    else:
-        seeing = math.nan if usual is None else float(usual) * pixel_scale
-    return {
-        "seeing": seeing,
-        "psf_difference": _median(after / before) - 1.0,
-        "psf_stars": len(stars),
-    }
+def _seeing(fwhm: float | None, pixel_scale: float) -> float:
+    """Arcsec of the Catalog's width in pixels; NaN where it has none."""
+    return math.nan if fwhm is None else fwhm * pixel_scale
 
 
 def _median(values: NDArray[np.float64]) -> float:

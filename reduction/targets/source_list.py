@@ -12,9 +12,8 @@ import numpy as np
 
 from reduction.attributes import attribute
 from reduction.depends import calibration, of_frame, raw_frame
-from reduction.detection import is_clean, star_width
+from reduction.detection import is_clean, star_fwhm
 from reduction.focal_plane import factors_at
-from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.source_lists import (
     DEPTH_CHANGED,
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 _FIELDS = (
     *("ra", "dec", "pos_err", "mag", "mag_err", "flux", "flux_err"),
-    *("x", "y", "fwhm", "elongation"),
+    *("x", "y", "half_light_radius", "elongation"),
     *("flux_psf", "flux_psf_err", "mag_psf", "mag_psf_err", "spread"),
 )
 _ROW = np.dtype([*((name, "f8") for name in _FIELDS), ("flags", "i4")])
@@ -47,7 +46,7 @@ class SourceList(SourcesTarget, FrameTarget):
     better where there is noise or a neighbour.
     """
 
-    VERSION = 5
+    VERSION = 6
     COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")
@@ -56,11 +55,6 @@ class SourceList(SourcesTarget, FrameTarget):
     photometric = calibration("PhotometricParameters", required=False, prefer_own=True)
     illumination = calibration("IlluminationCorrectionFrame", required=False, when="illumination")
 
-    n_sources = attribute(int, "number of sources", ucd="meta.number")
-    n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
-    limiting_mag = attribute(
-        float, "5 sigma in the aperture at the median noise of the sky", unit="mag", ucd="phot.mag"
-    )
     aperture_radius = attribute(
         float, "radius of the aperture", unit="pixel", ucd="phys.size.radius"
     )
@@ -82,12 +76,6 @@ class SourceList(SourcesTarget, FrameTarget):
     zero_point_radius = attribute(
         float, "radius of the aperture that it is for", unit="pixel", ucd="phys.size.radius"
     )
-    seeing = attribute(
-        float,
-        "width of stars (twice the half-light radius)",
-        unit="arcsec",
-        ucd="instr.obsty.seeing",
-    )
     color_term = attribute(
         float, "of the filter as the camera says, mag per mag", ucd="arith.factor;phot.color"
     )
@@ -96,7 +84,7 @@ class SourceList(SourcesTarget, FrameTarget):
     )
 
     @dataclass(frozen=True, slots=True)
-    class Parameters:
+    class Parameters(SourcesTarget.Parameters):
         """Limits; what is measured is decided by the progenitors.
 
         MINIMUM_LIMITING_MAG and MAXIMUM_LIMITING_MAG are beyond what one exposure can reach: no
@@ -104,30 +92,6 @@ class SourceList(SourcesTarget, FrameTarget):
         A depth outside is a zero point that is not one. A list without magnitudes, or without
         sources, has no depth and is sound.
         """
-
-        MINIMUM_LIMITING_MAG: float = parameter(
-            0.0,
-            "a limiting magnitude below this is of no zero point",
-            unit="mag",
-            at_least=-30.0,
-            at_most=50.0,
-        )
-        MAXIMUM_LIMITING_MAG: float = parameter(
-            30.0,
-            "a limiting magnitude above this is of no zero point",
-            unit="mag",
-            at_least=-30.0,
-            at_most=50.0,
-        )
-        MINIMUM_KEPT: float = parameter(
-            0.5, "least part of the sources of before that is no loss", at_least=0.0, at_most=1.0
-        )
-        MAXIMUM_SEEING_CHANGE: float = parameter(
-            0.2, "largest change of the seeing, a part of that of before", at_least=0.0
-        )
-        MAXIMUM_DEPTH_DIFFERENCE: float = parameter(
-            0.3, "largest loss of depth against before", unit="mag", at_least=0.0
-        )
 
     class Flags(QualityFlags):
         """What can be wrong with a list of sources."""
@@ -144,7 +108,7 @@ class SourceList(SourcesTarget, FrameTarget):
         del parameters
         raw, sources = inputs.raw, inputs.catalog.tables["SOURCES"]
         rows = np.zeros(len(sources), _ROW)
-        for name in ("x", "y", "fwhm", "elongation", "flags", "spread"):
+        for name in ("x", "y", "half_light_radius", "elongation", "flags", "spread"):
             rows[name] = sources[name]
         factor = factors_at(inputs.illumination, sources["x"], sources["y"]) / raw["exptime"]
         for end in ("", "_err"):
@@ -165,7 +129,7 @@ class SourceList(SourcesTarget, FrameTarget):
                 "limiting_mag": self._limit(inputs, factor),
                 "aperture_radius": inputs.catalog["aperture_radius"],
                 **_zero_point(inputs),
-                "seeing": star_width(sources) * wcs.pixel_scale,
+                "seeing": star_fwhm(sources) * wcs.pixel_scale,
                 "color_term": None if inputs.band is None else inputs.band.color_term,
                 "n_ref": inputs.astrometric["n_ref"],
             },

@@ -255,7 +255,7 @@ def test_errors_are_right_on_frames_of_either_of_two_gains_and_exposure_times() 
     gains = gains_of_origins(made.tables["SETS"])
     deep = Deep(*planes, made.median_of_sets("gain"), made.images["ORIGIN"], gains)
     found = detect_sources(deep, aperture_radius=8.0)
-    rows = measure_sources(found, deep, aperture_radius=8.0)
+    rows = measure_sources(found, deep, aperture_radius=8.0).sources
     rows = rows[(rows["flux_aper"] > 3500.0) & ((rows["x"] < 780) | (rows["x"] > 840))]
     for side in (rows["x"] < 800, rows["x"] > 800):
         assert side.sum() > 350

@@ -9,7 +9,14 @@ import math
 import numpy as np
 import pytest
 
-from reduction.detection import aperture_fraction, detect, is_clean, signal_to_noise, star_width
+from reduction.detection import (
+    aperture_fraction,
+    detect,
+    is_clean,
+    signal_to_noise,
+    star_fwhm,
+    star_half_light,
+)
 from reduction.steps.sources import SOURCE_DTYPE, SourceFlag
 from reduction.steps.weight import MaskBit
 from reduction.target import Progenitor
@@ -81,17 +88,36 @@ def test_unknown_flux_has_no_signal() -> None:
     assert signal_to_noise(sources).tolist() == [5.0, 0.0, 0.0]
 
 
-def test_width_of_stars_is_that_of_the_narrow_bright_ones() -> None:
+def four_sources() -> np.ndarray:
+    """Three bright ones, of which one is a star, and one too faint to count."""
     sources = np.zeros(4, SOURCE_DTYPE)
     sources["flux"], sources["flux_err"] = [1e4, 9e3, 8e3, 10.0], 10.0
-    sources["fwhm"] = [9.0, 20.0, 4.0, 1.0]
-    assert star_width(sources) == 4.0
-    assert math.isnan(star_width(sources[3:]))
-    assert math.isnan(star_width(sources[:0]))
+    sources["half_light_radius"] = [4.5, 10.0, 2.0, 0.5]
+    sources["psf_fwhm"] = np.nan
+    return sources
 
 
-def test_a_circle_as_wide_as_half_of_the_light_holds_half_of_it() -> None:
-    assert aperture_fraction(5.0, 2.5) == 0.5
-    assert aperture_fraction(7.0, 2.5) < 0.5 < aperture_fraction(4.0, 2.5)
-    assert aperture_fraction(4.0, 12.0) == pytest.approx(1.0)
+def test_half_of_a_stars_light_is_within_the_radius_of_the_narrow_bright_ones() -> None:
+    sources = four_sources()
+    assert star_half_light(sources) == 2.0
+    assert math.isnan(star_half_light(sources[3:]))
+    assert math.isnan(star_half_light(sources[:0]))
+
+
+def test_the_seeing_is_the_fitted_functions_and_a_moffats_where_none_was_fitted() -> None:
+    sources = four_sources()
+    # of beta 4: half of its light is within r where (1 + r^2 / a^2)^-3 is a half, and half of its
+    # maximum is where (1 + r^2 / a^2)^-4 is
+    moffat = 2.0 * 2.0 * math.sqrt((2 ** (1 / 4) - 1) / (2 ** (1 / 3) - 1))
+    assert star_fwhm(sources) == pytest.approx(moffat)
+    assert math.isnan(star_fwhm(sources[3:]))
+    assert math.isnan(star_fwhm(sources[:0]))
+    sources["psf_fwhm"] = [3.4, 3.5, 3.6, np.nan]
+    assert star_fwhm(sources) == 3.5
+
+
+def test_a_circle_of_the_half_light_radius_holds_half_of_the_light() -> None:
+    assert aperture_fraction(2.5, 2.5) == 0.5
+    assert aperture_fraction(3.5, 2.5) < 0.5 < aperture_fraction(2.0, 2.5)
+    assert aperture_fraction(2.0, 12.0) == pytest.approx(1.0)
     assert math.isnan(aperture_fraction(math.nan, 2.5))

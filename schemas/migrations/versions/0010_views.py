@@ -6,7 +6,7 @@ from alembic import op
 
 from schemas.collection_views import COLLECTION_VIEWS
 from schemas.list_views import LIST_VIEWS
-from schemas.views import DATASET, SCRIPTS, VIEWS
+from schemas.views import DATASET, HALF_LIGHT_RADIUS, SCRIPTS, VIEWS
 
 revision = "0010"
 down_revision = "0009"
@@ -15,8 +15,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the views; a later revision that changes them has to make them again."""
-    for statement in (DATASET, *VIEWS, SCRIPTS, *LIST_VIEWS, *COLLECTION_VIEWS):
+    """Make the views; a later revision that changes them has to make them again.
+
+    They are those of today: a column that revision 0014 names otherwise is so named before.
+    """
+    views = (DATASET, *VIEWS, SCRIPTS, *LIST_VIEWS, *COLLECTION_VIEWS)
+    for statement in (HALF_LIGHT_RADIUS, *views):
         op.get_bind().exec_driver_sql(statement)
 
 

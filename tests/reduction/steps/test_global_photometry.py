@@ -59,6 +59,31 @@ def test_zero_points_of_all_frames_are_recovered_within_their_errors() -> None:
     assert np.std(np.concatenate(pulls)) == pytest.approx(1.0, abs=0.25)
 
 
+def test_errors_are_right_where_frames_are_not_connected() -> None:
+    # pairs of frames with two stars in common, one of them a standard, and nothing between pairs
+    pairs, rng = 400, np.random.default_rng(9)
+    zero, mag = rng.normal(24.0, 0.1, 2 * pairs), rng.uniform(14.0, 16.0, 2 * pairs)
+    frame = np.repeat(np.arange(2 * pairs), 2)
+    star = 2 * (frame // 2) + np.tile([0, 1], 2 * pairs)
+    error = np.full(len(frame), 0.01)
+    noise = np.hypot(0.01, FLOOR) * rng.standard_normal(len(frame))
+    held = np.where(np.arange(2 * pairs) % 2 == 0, mag, np.nan)
+    found = solve_zero_points(
+        frame=frame,
+        star=star,
+        magnitude=mag[star] - zero[frame] + noise,
+        error=error,
+        n_frames=2 * pairs,
+        standard=held,
+        standard_error=np.full(2 * pairs, 0.001),
+        floor=FLOOR,
+    )
+    # two measurements a star, three unknowns and one constant a pair: one degree of freedom each
+    assert found.chi2 == pytest.approx(1.0, abs=0.25)
+    pull = (found.zero_points - zero) / found.errors
+    assert np.std(pull) == pytest.approx(1.0, abs=0.15)
+
+
 def test_a_frame_under_clouds_is_as_good_as_its_neighbours() -> None:
     made = survey()
     found = solve_zero_points(**made["given"])

@@ -89,9 +89,9 @@ def test_widths_and_places_of_stars_do_not_follow_their_neighbours(crowd: dict) 
     assert crowded.sum() > 20
     # with the neighbours' light in them the median was 2.7 times as wide, and with windows of that
     # size a third of all centroids was lost, a fifth of the bright ones
-    width = np.median(found["fwhm"][bright])
-    assert np.median(found["fwhm"][crowded]) == pytest.approx(width, rel=0.1)
-    assert np.percentile(found["fwhm"][bright], 90) < 1.2 * width
+    width = np.median(found["half_light_radius"][bright])
+    assert np.median(found["half_light_radius"][crowded]) == pytest.approx(width, rel=0.1)
+    assert np.percentile(found["half_light_radius"][bright], 90) < 1.2 * width
     lost = (found["flags"] & SourceFlag.NO_CENTROID) > 0
     assert lost.mean() < 0.02
     miss = np.hypot(found["x"] - crowd["x"], found["y"] - crowd["y"])

@@ -10,6 +10,7 @@ import sep
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
+from reduction.detection import star_fwhm, star_half_light
 from reduction.steps.background import background_behind, estimate_background
 from reduction.steps.correlated_noise import SkyNoise, circle
 from reduction.steps.psf import fit_psf
@@ -102,6 +103,16 @@ def test_both_fluxes_share_a_zero_point_where_the_aperture_is_small(fwhm: float)
     assert len(bright) > 30
     # each to 2 % or better; the circle holds 0.68, 0.45 and 0.31 of the light
     assert np.median(bright["flux_psf"] / bright["flux_aper"]) == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("fwhm", [2.0, 3.6, 7.0])
+def test_the_seeing_is_the_width_that_stars_were_drawn_with(fwhm: float) -> None:
+    light, *_ = field(7, fwhm=fwhm, size=600)
+    found = extract(observed(light, 7), gain=GAIN)
+    # some fifty stars of S/N 40 to 500, each known to a part in its S/N
+    assert star_fwhm(found) == pytest.approx(fwhm, rel=0.01)
+    # half of the light of beta 4 is within 1.17 of half the width, and pixels widen it
+    assert 2.0 * star_half_light(found) > 1.1 * fwhm
 
 
 @pytest.mark.parametrize("beta", [2.5, 3.5, 6.0])

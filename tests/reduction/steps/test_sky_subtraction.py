@@ -95,7 +95,7 @@ def test_widths_do_not_depend_on_what_was_expected() -> None:
     weight = np.ones(image.shape, np.float32)
     pixels = image.astype(np.float32)
     for expected in (3.0, 4.0, 6.0):
-        widths = star_widths(pixels, weight, x, y, fwhm=expected)
+        widths = star_widths(pixels, weight, x, y, expected=expected)
         # pixels widen a star of 3 pixels by 3 %, circles of whole fifths of them by as much
         assert widths == pytest.approx([3.08, 4.06, 6.04], rel=0.03)
 
@@ -106,7 +106,7 @@ def test_stars_at_the_edge_or_on_bad_pixels_have_no_width() -> None:
     draw(image, x, y, np.full(3, 1e4), fwhm=4.0)
     weight = np.ones(image.shape, np.float32)
     weight[51, 52] = 0.0
-    widths = star_widths(image.astype(np.float32), weight, x, y, fwhm=4.0)
+    widths = star_widths(image.astype(np.float32), weight, x, y, expected=4.0)
     assert np.isfinite(widths).tolist() == [False, False, True]
-    none = star_widths(image.astype(np.float32), weight, x[:0], y[:0], fwhm=4.0)
+    none = star_widths(image.astype(np.float32), weight, x[:0], y[:0], expected=4.0)
     assert none.shape == (0,)

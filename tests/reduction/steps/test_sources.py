@@ -84,7 +84,7 @@ def test_fixed_aperture_agrees_with_photutils(grid: tuple) -> None:
 def test_shape_of_a_round_star(grid: tuple) -> None:
     x, y, flux = grid
     found = pair(extract(noisy(scene(x, y, flux)), gain=GAIN), x, y)[:20]
-    assert np.median(found["fwhm"]) == pytest.approx(FWHM, rel=0.05)
+    assert 2.0 * np.median(found["half_light_radius"]) == pytest.approx(FWHM, rel=0.05)
     assert np.median(found["elongation"]) == pytest.approx(1.0, abs=0.05)
     assert (found["flags"] == 0).all()
 
@@ -173,3 +173,14 @@ def test_mask_and_nan_both_make_a_pixel_unusable() -> None:
     mask = np.array([[True, False], [False, False]])
     assert unusable(image, mask).tolist() == [[True, True], [True, False]]
     assert mask.tolist() == [[True, False], [False, False]]
+
+
+def test_one_bad_pixel_masks_no_source_that_is_far_from_it() -> None:
+    image = noisy(np.full((256, 256), SKY))
+    mask = np.zeros(image.shape, bool)
+    mask[3, 3] = True
+    found = extract(image, gain=GAIN, mask=mask, threshold=1.6, min_area=3)
+    far = np.hypot(found["x"] - 3.0, found["y"] - 3.0) > 30.0
+    # noise alone: the circle holds less than the sky around half of what stands out
+    assert (found["flux_aper"][far] < 0.0).sum() > 5
+    assert not (found["flags"][far] & SourceFlag.MASKED).any()

@@ -38,7 +38,7 @@ def frames(number: int = 1) -> list[tuple[Progenitor, Progenitor, TanWcs]]:
         sources["x"], sources["y"], sources["pos_err"] = frame.x, frame.y, frame.errors
         sources["flux"] = sources["flux_aper"] = np.geomspace(1e5, 1e3, len(frame.x))
         sources["flux_err"] = sources["flux_aper_err"] = sources["flux"] / 50.0
-        sources["fwhm"], sources["elongation"] = 4.0, 1.0
+        sources["half_light_radius"], sources["elongation"] = 2.0, 1.0
         raw = {
             "name": f"e{index}.fits",
             "object": "field",

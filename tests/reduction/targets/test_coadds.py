@@ -142,9 +142,16 @@ def test_a_coadd_has_all_frames_of_its_band_and_says_what_it_is(field: Archive) 
     assert made.zero_point == 25.0
     assert made.quality_flags == 0
     assert abs(made.psf_difference) < 0.15
-    # as on the frames, whose seeing is the sky's 3.8 pixels within a twentieth
-    assert made.seeing == pytest.approx(3.8 * 0.214, rel=0.1)
-    assert made.seeing_best <= made.seeing_worst
+    # each frame's seeing is the sky's 3.8 pixels within a twentieth; the function is fitted as
+    # integrated over pixels, which the sky's stars are not: 2 % less
+    drawn = 3.8 * 0.214
+    assert made.seeing_predicted == pytest.approx(0.98 * drawn, rel=0.05)
+    assert 0.91 * drawn < made.seeing_best <= made.seeing_predicted <= made.seeing_worst
+    assert made.seeing_worst < 1.07 * drawn
+    assert made.seeing == pytest.approx(drawn, rel=0.1)
+    sources = CoaddedSourceList.get(field="simulated", filter="V")
+    assert sources.seeing == pytest.approx(made.seeing, rel=0.05)
+    assert sources.half_light_radius == pytest.approx(0.5 * made.seeing, rel=0.1)
     image, weight = made.images["IMAGE"], made.images["WEIGHT"]
     assert (made.images["MASK"][weight > 0] == 0).all()
     assert np.isfinite(image[weight > 0]).all()
@@ -211,15 +218,27 @@ def test_magnitude_errors_of_the_coadds_are_as_wide_as_they_say(
     assert pull[inside].std(ddof=2) == pytest.approx(1.0, abs=3 / np.sqrt(2 * n))
 
 
-def test_the_depth_is_one_number_for_frame_coadd_and_lists(field: Archive) -> None:
-    made = CoaddedSourceList.get(field="simulated", filter="V")
-    assert made.limiting_mag == pytest.approx(made.frame.limiting_mag, abs=0.001)
-    single = SourceList.get(raw="VOSIM.2026-01-11T02_00_00.000", chip="ccd50")
-    # depth grows with the root of the exposure time; the chips' gains and the airmasses differ.
-    # The frame's noise is that of sums over its sky, where stars too faint to be found and a flat
-    # field add up to half of the variance of 452 pixels (0.2 mag); the coadd's is of its weights
-    deeper = 1.25 * np.log10(made.frame.exptime / single.raw.exptime)
-    assert -0.1 < made.limiting_mag - single.limiting_mag - deeper < 0.2
+def test_lists_of_a_coadd_are_as_much_deeper_than_its_frames_as_weights_add_up(
+    field: Archive,
+) -> None:
+    off = {}
+    for band in ("V", "B"):
+        made = CoaddedSourceList.get(field="simulated", filter=band)
+        depth = [
+            SourceList.get(raw=frame.raw.name, chip=frame.chip.name).limiting_mag
+            for frame in made.frame.regridded
+        ]
+        assert len(depth) == 8
+        weight = made.frame.images["WEIGHT"]
+        deeper = 1.25 * np.log10(np.median(weight[weight > 0]))
+        deeper -= 1.25 * np.log10(made.frame.tables["FRAMES"]["weight"]).mean()
+        assert deeper > 0.4
+        off[band] = made.limiting_mag - np.mean(depth) - deeper
+        # weights know photons and read noise, and not what is too faint to be found
+        assert -0.05 < made.frame.limiting_mag - made.limiting_mag < 0.3
+    # Noise of sums over the sky, on both sides: 5 %. At some 300 places, that of a coadd is known
+    # to 4 % and the mean of eight frames' to 2: 3 % for two bands.
+    assert abs(np.mean(list(off.values()))) < 0.053, off
 
 
 def test_headers_say_where_their_zero_point_is(field: Archive) -> None:

@@ -41,9 +41,10 @@ NAN = float("nan")
 #: Parameters without a default of their own: the chip's and the filter's, which no limit needs.
 NONE: dict[str, float] = dict.fromkeys(("GAIN", "READ_NOISE", "SATURATION", "COLOR_TERM"), 1.0)
 
-CATALOG = {"n_sources": 300, "n_clean": 200, "fwhm": 4.0, "aperture_radius": 12.0}
-CATALOG |= {"naxis1": 1000, "naxis2": 1000}
+CATALOG = {"n_sources": 300, "n_clean": 200, "fwhm": 4.0, "half_light_radius": 2.3}
+CATALOG |= {"aperture_radius": 12.0, "naxis1": 1000, "naxis2": 1000}
 LIST = {"n_sources": 300, "n_clean": 200, "limiting_mag": 22.0, "seeing": 1.0}
+DEEP_LIST = LIST | {"half_light_radius": 0.6, "aperture": 4.0}
 COMBINED = {"n_sources": 300, "bands": "B V", "faintest": 21.0}
 DETECTION = {"n_sources": 100, "n_frames": 10, "seeing": 1.0, "bands": "B+V"}
 REFERENCE = {"n_standards": 40, "n_color": 30}
@@ -100,9 +101,9 @@ def compared(
     ("cls", "good", "changed", "flag"),
     [
         (Catalog, CATALOG, {"n_sources": 30_000}, "TOO_MANY"),
-        (Catalog, CATALOG, {"fwhm": 25.0}, "STARS_TOO_WIDE"),
-        (CoaddedSourceList, LIST | {"aperture": 4.0}, {"seeing": 9.0}, "STARS_TOO_WIDE"),
-        (CoaddedSourceList, LIST | {"aperture": 4.0}, {"limiting_mag": 47.0}, "DEPTH_IMPOSSIBLE"),
+        (Catalog, CATALOG, {"half_light_radius": 12.5}, "STARS_TOO_WIDE"),
+        (CoaddedSourceList, DEEP_LIST, {"half_light_radius": 4.5}, "STARS_TOO_WIDE"),
+        (CoaddedSourceList, DEEP_LIST, {"limiting_mag": 47.0}, "DEPTH_IMPOSSIBLE"),
         (SourceList, LIST, {"limiting_mag": -2.5}, "DEPTH_IMPOSSIBLE"),
         (CombinedList, COMBINED, {"faintest": 31.0}, "DEPTH_IMPOSSIBLE"),
         (PhotSrcCatalog, STANDARDS, {"n_used": 9}, "DISAGREE"),
@@ -117,7 +118,8 @@ def test_a_product_that_is_not_fit_for_use_is_flagged_and_a_sound_one_is_not(
 
 
 def test_a_blank_field_is_sound() -> None:
-    blank = {"n_sources": 0, "n_clean": 0, "fwhm": NAN, "limiting_mag": NAN, "seeing": NAN}
+    blank = {"n_sources": 0, "n_clean": 0}
+    blank |= dict.fromkeys(("fwhm", "half_light_radius", "limiting_mag", "seeing"), NAN)
     assert verified(Catalog, CATALOG | blank) == 0
     rows = np.zeros(0, [("ra", "f8"), ("dec", "f8")])
     assert verified(SourceList, blank, rows=rows) == 0
@@ -128,7 +130,7 @@ def test_a_blank_field_is_sound() -> None:
 
 
 def test_one_wide_galaxy_does_not_say_how_wide_stars_are() -> None:
-    alone = {"n_sources": 1, "n_clean": 1, "fwhm": 60.0}
+    alone = {"n_sources": 1, "n_clean": 1, "half_light_radius": 30.0}
     assert verified(Catalog, CATALOG | alone) == 0
 
 
@@ -257,7 +259,7 @@ def test_what_sources_are_detected_on_is_drawn_with_them_and_without() -> None:
     images["MASK"][3, 4] = MaskBit.HOT
     for count in (0, 5):
         sources = np.zeros(count, SOURCE_DTYPE)
-        sources["flux_aper"], sources["fwhm"] = 100.0, 3.0
+        sources["flux_aper"], sources["half_light_radius"] = 100.0, 1.5
         figure = Figure()
         plot_detection(figure, images, sources)
         assert figure.axes[0].get_title() == f"{count} sources, {count} clean (circles)"

@@ -144,7 +144,7 @@ def catalog(
     table["x"], table["y"] = x, y
     for name in ("flux", "flux_aper", "flux_psf"):
         table[name], table[name + "_err"] = flux, 0.01 * flux
-    table["spread_err"], table["fwhm"] = 0.01, 3.0
+    table["spread_err"], table["half_light_radius"] = 0.01, 1.5
     return Progenitor(
         next(NUMBERS),
         "Catalog",

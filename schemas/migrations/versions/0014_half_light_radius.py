@@ -1,0 +1,24 @@
+"""Half-light radii of sources under their own name: they were doubled, and called fwhm."""
+
+from __future__ import annotations
+
+from alembic import op
+
+from schemas.views import HALF_LIGHT_RADIUS, VIEWS
+
+revision = "0014"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Name and halve the column where it is an old one; show it."""
+    for statement in (HALF_LIGHT_RADIUS, *VIEWS):
+        op.get_bind().exec_driver_sql(statement)
+
+
+def downgrade() -> None:
+    """Refuse: lists made since would be read as twice as narrow."""
+    message = "there is no way back from half-light radii; restore a backup instead"
+    raise RuntimeError(message)
