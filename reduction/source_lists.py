@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-__all__ = ["DEPTH_CHANGED", "DEPTH_IMPOSSIBLE", "FEWER_SOURCES", "SEEING_CHANGED", "SourcesTarget"]
+__all__ = [
+    "BLEMISHED",
+    "DEPTH_CHANGED",
+    "DEPTH_IMPOSSIBLE",
+    "FEWER_SOURCES",
+    "SEEING_CHANGED",
+    "SourcesTarget",
+]
 
 import math
 from typing import TYPE_CHECKING, Any, Final
 
 from reduction.comparison import changed, differs_in_part, fell
 from reduction.quality import QualityFlags
+from reduction.steps.sources import SourceFlag
 from reduction.target import Made, ProcessTarget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.figure import FigureBase
+
+BLEMISHED: Final = (
+    SourceFlag.TRUNCATED | SourceFlag.SATURATED | SourceFlag.MASKED | SourceFlag.NO_FLUX
+)
+"""Bits of a source whose flux is not to be believed."""
 
 DEPTH_IMPOSSIBLE: Final = (
     2,
