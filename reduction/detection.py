@@ -26,7 +26,12 @@ _NARROW = 20.0
 
 
 def detect(
-    reduced: Progenitor, *, threshold: float, aperture_radius: float, flux_floor: float = 0.0
+    reduced: Progenitor,
+    *,
+    threshold: float,
+    aperture_radius: float,
+    flux_floor: float = 0.0,
+    box: int = 64,
 ) -> NDArray[np.void]:
     """Detect and measure the sources of a reduced science frame.
 
@@ -42,6 +47,8 @@ def detect(
         Pixels.
     flux_floor
         Relative error of fluxes beyond the noise.
+    box
+        Meshes that the sky is told on, pixels.
 
     Returns
     -------
@@ -62,6 +69,7 @@ def detect(
         threshold=threshold,
         aperture_radius=aperture_radius,
         flux_floor=flux_floor,
+        box=box,
         response=reduced.images["WEIGHT"],
     )
 

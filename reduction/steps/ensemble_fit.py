@@ -42,6 +42,10 @@ _BEST: Final = 1.0
 #: Squared deviation, in units of its variance, that counts no more.
 _OUTLIER: Final = 16.0
 
+#: Part of numbers that are not 0 from which on a matrix is multiplied as a full one; of so many.
+_SPARSE: Final = 0.05
+_AT_ONCE: Final = 4_000_000
+
 #: What is added to a diagonal, a part of it, and of the largest where rounding is all that it has.
 _RIDGE: Final = 1e-10
 _NOTHING: Final = 1e-12
@@ -150,10 +154,9 @@ def chosen_orders(data: Observed, surfaces: Surfaces, use: Index, weight: Array)
     models = _models(data, surfaces, use)
     if len(models) == 1:
         return models[0]
-    score = _scores(
-        data, Design.of(surfaces, data.epoch, data.epochs, models[-1], use), use, weight
-    )
-    table = np.stack([score[orders] for orders in models])
+    highest = Orders(models[-1].field, max(one.chip for one in models))
+    design = Design.of(surfaces, data.epoch, data.epochs, highest, use, whole=True)
+    table = _scores(data, design, models, use, weight)
     now = 0
     while True:
         better = [n for n in range(len(models)) if _richer(models[n], models[now])]
@@ -168,7 +171,7 @@ def chosen_orders(data: Observed, surfaces: Surfaces, use: Index, weight: Array)
 
 
 def _models(data: Observed, surfaces: Surfaces, use: Index) -> list[Orders]:
-    """Orders that there are stars for, the richest last."""
+    """Orders that there are stars for, of the field in rising order."""
     stars = int(np.bincount(data.epoch[use], minlength=1).max())
     seen = int(np.bincount(surfaces.number[use], minlength=1).max())
     field, chip = surfaces.highest.field, surfaces.highest.chip
@@ -178,10 +181,12 @@ def _models(data: Observed, surfaces: Surfaces, use: Index) -> list[Orders]:
         field -= 1
     while chip > 0 and seen < FOR_A_TERM * Orders(0, chip).shared:
         chip -= 1
-    orders = [
-        Orders(own, shared) for own in range(field + 1) for shared in (0, *range(2, chip + 1))
+    return [
+        Orders(own, shared)
+        for own in range(field + 1)
+        for shared in range(chip + 1)
+        if shared == 0 or Orders(own, shared).shared
     ]
-    return sorted(orders, key=lambda one: (one.field, one.chip))
 
 
 def _unknowns(orders: Orders, epochs: int) -> int:
@@ -199,16 +204,12 @@ def _gain(poorer: Array, richer: Array) -> float:
     return float(np.mean(gain)) / error if error > 0 else 0.0
 
 
-def _scores(data: Observed, design: Design, use: Index, weight: Array) -> dict[Orders, Array]:
-    """Deviations of each star left out, in each model that the design holds."""
-    orders = [
-        Orders(own, shared)
-        for own in range(design.orders.field + 1)
-        for shared in range(design.orders.chip + 1)
-        if shared != 1
-    ]
+def _scores(
+    data: Observed, design: Design, models: list[Orders], use: Index, weight: Array
+) -> Array:
+    """Deviations of each star left out, in each model of a design that holds them all."""
     matrix, right = _normal(data, design, use, weight)
-    found: dict[Orders, list[Array]] = {one: [] for one in orders}
+    found: list[list[Array]] = [[] for _ in models]
     for fold in range(FOLDS):
         mine = data.star[use] % FOLDS == fold
         if not mine.any():
@@ -216,15 +217,15 @@ def _scores(data: Observed, design: Design, use: Index, weight: Array) -> dict[O
         less, lower = _normal(data, design, use[mine], weight[mine])
         less, lower = matrix - less, right - lower
         stars, star = np.unique(data.star[use[mine]], return_inverse=True)
-        for one in orders:
+        for number, one in enumerate(models):
             columns = design.within(one)
             values = np.zeros(design.size)
             values[columns] = _smallest(less[np.ix_(columns, columns)], lower[columns])
             rest = data.mag[use[mine]] - design.value(values, use[mine])
             rest -= group_mean(rest, weight[mine], star, len(stars))[star]
             square = np.minimum(weight[mine] * rest**2, _OUTLIER)
-            found[one].append(np.bincount(star, square, len(stars)).astype(np.float64))
-    return {one: np.concatenate(parts) for one, parts in found.items()}
+            found[number].append(np.bincount(star, square, len(stars)).astype(np.float64))
+    return np.stack([np.concatenate(parts) for parts in found])
 
 
 def _normal(data: Observed, design: Design, use: Index, weight: Array) -> tuple[Array, Array]:
@@ -234,12 +235,19 @@ def _normal(data: Observed, design: Design, use: Index, weight: Array) -> tuple[
         (np.ones(len(use)), (np.arange(len(use)), data.star[use])), (len(use), data.stars)
     )
     total = members.T @ weight
-    inverse = sparse.diags_array(1.0 / np.where(total > 0, total, 1.0))
+    total = np.where(total > 0, total, 1.0)
     weighted = sparse.diags_array(weight) @ rows
     cross = members.T @ weighted
     mag = weight * data.mag[use]
-    matrix = (rows.T @ weighted - cross.T @ inverse @ cross).toarray()
-    right = rows.T @ mag - cross.T @ (inverse @ (members.T @ mag))
+    right = rows.T @ mag - cross.T @ ((members.T @ mag) / total)
+    matrix = (rows.T @ weighted).toarray()
+    if cross.nnz < _SPARSE * cross.shape[0] * cross.shape[1]:
+        matrix -= (cross.T @ sparse.diags_array(1.0 / total) @ cross).toarray()
+        return matrix, right
+    step = max(_AT_ONCE // cross.shape[1], 1)
+    for begin in range(0, cross.shape[0], step):
+        block = cross[begin : begin + step].toarray()
+        matrix -= block.T @ (block / total[begin : begin + step, np.newaxis])
     return matrix, right
 
 

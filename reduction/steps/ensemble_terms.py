@@ -39,16 +39,26 @@ class Orders(NamedTuple):
     @property
     def own(self) -> int:
         """Terms of each epoch; the first is the offset."""
-        return (self.field + 1) * (self.field + 2) // 2
+        return _count(self.field)
+
+    @property
+    def first(self) -> int:
+        """First of the terms in the place on the chip that its epochs share.
+
+        Where a field drifts over the chip, x is x of the star and a shift of the epoch: a
+        polynomial of one order is a level of the star and one of the epoch of the order below.
+        """
+        return _count(self.field + 1)
 
     @property
     def shared(self) -> int:
-        """Terms that the epochs of a chip share.
+        """Terms that the epochs of a chip share."""
+        return max(_count(self.chip) - self.first, 0)
 
-        Lower ones than of order 2 are left out: a level is the stars', and a slope over the
-        chip is one over the field and an offset, however the field drifts.
-        """
-        return max((self.chip + 1) * (self.chip + 2) // 2 - 3, 0)
+
+def _count(order: int) -> int:
+    """Terms of a polynomial in two coordinates."""
+    return (order + 1) * (order + 2) // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,8 @@ class Design:
         Shape (n, terms of an observation).
     orders
         Of its polynomials.
+    first
+        First term in the place on the chip that is in it.
     epochs, chips
         Their numbers: the terms of epochs come first, then those of chips.
     """
@@ -102,14 +114,24 @@ class Design:
     terms: Array
     columns: Index
     orders: Orders
+    first: int
     epochs: int
     chips: int
 
     @classmethod
-    def of(
-        cls, surfaces: Surfaces, epoch: Numbers, epochs: int, orders: Orders, use: Index
+    def of(  # the places, what of them, and by what
+        cls,
+        surfaces: Surfaces,
+        epoch: Numbers,
+        epochs: int,
+        orders: Orders,
+        use: Index,
+        *,
+        whole: bool = False,
     ) -> Design:
         """Model of these orders, for stars of which some observations serve.
+
+        ``whole`` has the terms of all lower orders, which say the same in part.
 
         Terms of observations without a place are 0, and those of epochs and chips on which
         fewer than :data:`FOR_A_TERM` observations for each term serve: a poor frame does with
@@ -123,19 +145,26 @@ class Design:
             own[enough < FOR_A_TERM * Orders(order).own, Orders(order - 1).own :] = 0.0
         parts = [own]
         columns = [epoch[:, np.newaxis] * orders.own + np.arange(orders.own)]
-        if orders.shared:
-            shared = _terms(np.where(known, surfaces.chip, 0.0), orders.chip)[:, 3:]
+        first = Orders().first if whole else orders.first
+        number = max(_count(orders.chip) - first, 0)
+        if number:
+            shared = _terms(np.where(known, surfaces.chip, 0.0), orders.chip)[:, first:]
             enough = np.bincount(surfaces.number[use], minlength=chips)[surfaces.number]
-            shared[enough < FOR_A_TERM * orders.shared] = 0.0
+            shared[enough < FOR_A_TERM * number] = 0.0
             parts.append(shared)
-            first = epochs * orders.own + surfaces.number * orders.shared
-            columns.append(first[:, np.newaxis] + np.arange(orders.shared))
-        return cls(np.hstack(parts), np.hstack(columns), orders, epochs, chips)
+            begin = epochs * orders.own + surfaces.number * number
+            columns.append(begin[:, np.newaxis] + np.arange(number))
+        return cls(np.hstack(parts), np.hstack(columns), orders, first, epochs, chips)
+
+    @property
+    def shared(self) -> int:
+        """Terms that the epochs of a chip share."""
+        return max(_count(self.orders.chip) - self.first, 0)
 
     @property
     def size(self) -> int:
         """Number of columns."""
-        return self.epochs * self.orders.own + self.chips * self.orders.shared
+        return self.epochs * self.orders.own + self.chips * self.shared
 
     def rows(self, use: Index) -> sparse.csr_array:
         """The matrix's rows of these observations, shape (len(use), size)."""
@@ -147,8 +176,9 @@ class Design:
     def within(self, orders: Orders) -> Index:
         """Which columns a model of lower orders has, in its order."""
         own = np.arange(self.epochs)[:, np.newaxis] * self.orders.own + np.arange(orders.own)
-        first = self.epochs * self.orders.own + np.arange(self.chips) * self.orders.shared
-        shared = first[:, np.newaxis] + np.arange(orders.shared)
+        begin = self.epochs * self.orders.own + np.arange(self.chips) * self.shared
+        shared = np.arange(orders.first - self.first, _count(orders.chip) - self.first)
+        shared = begin[:, np.newaxis] + shared
         return np.concatenate((own.ravel(), shared.ravel()))
 
     def value(self, solution: Array, use: Index | slice = slice(None)) -> Array:

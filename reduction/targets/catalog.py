@@ -78,6 +78,9 @@ class Catalog(FrameTarget):
         APERTURE_RADIUS: float = parameter(
             12.0, "radius of the fixed aperture", unit="pixel", above=0.0, at_most=1000.0
         )
+        BACK_SIZE: int = parameter(
+            64, "meshes that the sky is told on", unit="pixel", at_least=8, at_most=4096
+        )
         FLUX_FLOOR: float = parameter(
             0.0,
             "relative error that no flux is better than: of the flat field",
@@ -117,6 +120,7 @@ class Catalog(FrameTarget):
             threshold=parameters.DETECTION_THRESHOLD,
             aperture_radius=parameters.APERTURE_RADIUS,
             flux_floor=parameters.FLUX_FLOOR,
+            box=parameters.BACK_SIZE,
         )
         clean = is_clean(sources)
         noise = aperture_sky_noise(
