@@ -31,7 +31,7 @@ def detect(
     threshold: float,
     aperture_radius: float,
     flux_floor: float = 0.0,
-    box: int = 64,
+    sky_ring: float = 0.0,
 ) -> NDArray[np.void]:
     """Detect and measure the sources of a reduced science frame.
 
@@ -47,8 +47,8 @@ def detect(
         Pixels.
     flux_floor
         Relative error of fluxes beyond the noise.
-    box
-        Meshes that the sky is told on, pixels.
+    sky_ring
+        Inner radius of the ring that the sky beneath the circle is told on, pixels; 0: meshes.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def detect(
         threshold=threshold,
         aperture_radius=aperture_radius,
         flux_floor=flux_floor,
-        box=box,
+        sky_ring=sky_ring,
         response=reduced.images["WEIGHT"],
     )
 

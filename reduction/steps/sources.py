@@ -20,6 +20,7 @@ from reduction.steps.centroids import position_errors
 from reduction.steps.correlated_noise import SkyNoise, sky_level_error
 from reduction.steps.detect import detect
 from reduction.steps.gaussian import gaussian
+from reduction.steps.local_sky import take_off_ring_sky
 from reduction.steps.neighbours import light_of_neighbours
 from reduction.steps.source_fluxes import (
     Frame,
@@ -89,6 +90,7 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     box: int = 64,
     flux_floor: float = 0.0,
     response: NDArray[np.float32] | None = None,
+    sky_ring: float = 0.0,
 ) -> NDArray[np.void]:
     """Detect and measure the sources of a frame, brightest first.
 
@@ -116,6 +118,8 @@ def extract(  # noqa: PLR0913  # the settings of a detection
         Relative error of fluxes beyond the noise, of the flat field for instance.
     response
         Flat that the image was divided by, 0 where it is not known, same shape; 1 where None.
+    sky_ring
+        Inner radius of the ring that the sky beneath the circle is told on, pixels; 0: meshes.
 
     Returns
     -------
@@ -168,6 +172,8 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     aperture_fluxes(
         frame, sources, aperture_radius=aperture_radius, lost_flag=int(SourceFlag.NO_FLUX)
     )
+    if sky_ring:
+        take_off_ring_sky(frame, sources, aperture_radius=aperture_radius, inner=sky_ring)
     _flag(sources, found, (mended, bad, saturated), aperture_radius)
     width = np.clip(sources["fwhm"] * _SIGMA_PER_FWHM, _NARROWEST, _WIDEST)
     sources["pos_err"] = position_errors(mended, noise, x, y, width, gain=gains)

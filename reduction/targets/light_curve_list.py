@@ -140,7 +140,7 @@ class LightCurveList(FieldTarget):
             choices=FluxKind,
         )
         SPATIAL_ORDER: int = parameter(
-            2,
+            1,
             "highest order of the polynomial across the field that a frame's offset may "
             "follow; 10 constant stars a term",
             at_least=0,
