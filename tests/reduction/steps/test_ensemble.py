@@ -34,7 +34,7 @@ def night(
     kind: str = "sinus",
     drift: float = 0.5,
     tilt: float = 0.006,
-    bend: float = 0.004,
+    bend: float = 0.0,
     response: float = 0.03,
     seed: int = 1,
 ) -> SimpleNamespace:
@@ -78,9 +78,9 @@ def freed(made: SimpleNamespace, **words) -> tuple:
 
 @pytest.mark.parametrize("kind", ["sinus", "eclipse", "transit"])
 def test_a_variable_keeps_its_amplitude_and_constants_scatter_by_their_errors(kind) -> None:
-    made = night(varying=60, kind=kind)
+    made = night(stars=300, varying=60, kind=kind)
     found, mag, err = freed(made)
-    assert found.orders.field == 2
+    assert found.orders.field == 1
     assert found.orders.chip >= 3
     amplitude, weight = [], []
     for one in made.varies:
@@ -88,8 +88,9 @@ def test_a_variable_keeps_its_amplitude_and_constants_scatter_by_their_errors(ki
         value = (shape * mag[one] / err[one] ** 2).sum()
         weight.append((shape**2 / err[one] ** 2).sum())
         amplitude.append(value / weight[-1])
-    # 60 stars of 40 frames, most of 0.003 to 0.02 mag: their mean amplitude is known to 1 %
-    assert sum(weight) ** -0.5 < 0.011
+    # 60 stars of 40 frames, most of 0.003 to 0.02 mag: their mean amplitude is known to 1 %, that
+    # of eclipses, which are short, to 1.6 %
+    assert sum(weight) ** -0.5 < 0.017
     assert np.average(amplitude, weights=weight) == pytest.approx(1.0, abs=0.03)
     constant = np.setdiff1d(np.arange(made.stars), made.varies)
     mean = np.average(mag[constant], axis=1, weights=err[constant] ** -2)
@@ -105,7 +106,7 @@ def test_a_variable_that_passes_for_a_constant_star_keeps_its_amplitude() -> Non
     # twelfth of its own variation away
     depths = []
     for seed in range(40):
-        made = night(stars=12, tilt=0.0, bend=0.0, response=0.0, seed=seed)
+        made = night(stars=12, tilt=0.0, response=0.0, seed=seed)
         made.err[:] = 0.01
         noise = np.random.default_rng(seed).normal(0.0, 0.01, (12, EPOCHS))
         noise[0] += 0.5 * signal("transit", 0.0)
@@ -118,10 +119,18 @@ def test_a_variable_that_passes_for_a_constant_star_keeps_its_amplitude() -> Non
     assert np.mean(depths) == pytest.approx(0.01, abs=2.5 * 0.0036 / np.sqrt(40))
 
 
+def test_frames_that_bend_have_a_surface_that_does_and_none_over_the_chip_that_says_the_same() -> (
+    None
+):
+    made = night(stars=250, bend=0.006)
+    # drifting, a cubic over the chip is a square over each frame
+    assert freed(made)[0].orders == Orders(2, 0)
+
+
 def test_no_surface_is_taken_off_where_frames_have_none() -> None:
     orders = []
-    for seed in range(12):
-        made = night(stars=150, tilt=0.0, bend=0.0, response=0.0, seed=seed)
+    for seed in range(8):
+        made = night(stars=150, tilt=0.0, response=0.0, seed=seed)
         orders.append(freed(made)[0].orders)
     # two standard errors, of some models: now and then by chance
     assert sum(one != Orders() for one in orders) <= 2
@@ -130,14 +139,14 @@ def test_no_surface_is_taken_off_where_frames_have_none() -> None:
 def test_a_surface_is_not_taken_off_for_noise_that_stars_have_each_for_itself() -> None:
     # slow noise of each star, not shared: sums of squares of a fit would be lessened by any term
     for seed in range(4):
-        made = night(stars=150, tilt=0.0, bend=0.0, response=0.0, seed=seed)
+        made = night(stars=150, tilt=0.0, response=0.0, seed=seed)
         walk = np.random.default_rng(seed).normal(0.0, 0.002, (150, EPOCHS)).cumsum(axis=1)
         made.mag = made.mag + walk.ravel()
         assert freed(made, floor=0.006)[0].orders == Orders()
 
 
 def test_the_response_of_a_chip_on_which_nothing_moves_is_the_stars() -> None:
-    made = night(drift=0.0, bend=0.0)
+    made = night(stars=200, drift=0.0)
     made.surfaces.chip[:] = 0.3 * made.surfaces.field
     made.surfaces.chip[:] += np.random.default_rng(0).normal(0, 2e-4, made.surfaces.chip.shape)
     found, _, err = freed(made)
@@ -148,7 +157,7 @@ def test_the_response_of_a_chip_on_which_nothing_moves_is_the_stars() -> None:
 
 
 def test_a_frame_with_few_stars_does_with_less_and_the_others_keep_their_slopes() -> None:
-    made = night(stars=200, bend=0.0, response=0.0, tilt=0.02)
+    made = night(stars=200, response=0.0, tilt=0.02)
     whole, mag, _ = freed(made)
     assert whole.orders == Orders(1, 0)
     poor = (made.epoch == 7) & (made.star % 8 != 0)
