@@ -34,7 +34,12 @@ _NARROW = 20.0
 
 
 def detect(
-    reduced: Progenitor, *, threshold: float, aperture_radius: float, flux_floor: float = 0.0
+    reduced: Progenitor,
+    *,
+    threshold: float,
+    aperture_radius: float,
+    flux_floor: float = 0.0,
+    sky_ring: float = 0.0,
 ) -> NDArray[np.void]:
     """Detect and measure the sources of a reduced science frame.
 
@@ -50,6 +55,8 @@ def detect(
         Pixels.
     flux_floor
         Relative error of fluxes beyond the noise.
+    sky_ring
+        Inner radius of the ring that the sky beneath the circle is told on, pixels; 0: meshes.
 
     Returns
     -------
@@ -70,6 +77,7 @@ def detect(
         threshold=threshold,
         aperture_radius=aperture_radius,
         flux_floor=flux_floor,
+        sky_ring=sky_ring,
         response=reduced.images["WEIGHT"],
     )
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["DEPTH_CHANGED", "DEPTH_IMPOSSIBLE", "FEWER_SOURCES", "SEEING_CHANGED", "SourcesTarget"]
+__all__ = [
+    "BLEMISHED",
+    "DEPTH_CHANGED",
+    "DEPTH_IMPOSSIBLE",
+    "FEWER_SOURCES",
+    "SEEING_CHANGED",
+    "SourcesTarget",
+]
 
 import math
 from dataclasses import dataclass
@@ -13,6 +20,7 @@ from reduction.comparison import changed, differs_in_part, fell
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.seeing import SEEING
+from reduction.steps.sources import SourceFlag
 from reduction.target import Made, ProcessTarget
 
 if TYPE_CHECKING:
@@ -20,6 +28,10 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import FigureBase
 
+BLEMISHED: Final = (
+    SourceFlag.TRUNCATED | SourceFlag.SATURATED | SourceFlag.MASKED | SourceFlag.NO_FLUX
+)
+"""Bits of a source whose flux is not to be believed."""
 
 DEPTH_IMPOSSIBLE: Final = (
     2,

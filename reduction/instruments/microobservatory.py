@@ -111,15 +111,16 @@ INSTRUMENT: Final = Instrument(
     pointing_error=0.6,
     rotation_known=False,
     # Pixels of 5 arcsec: stars are two pixels wide, and matched within a pixel; residuals of a
-    # tenth of one are all that can be had. Larger apertures
-    # double the scatter of bright stars: more sky, more neighbours.
+    # tenth of one are all that can be had. Larger apertures double the scatter of bright stars:
+    # more sky, more neighbours. Faint stars of a crowd move over the meshes of the sky with the
+    # drift; in a ring around a star they stay where they are.
     parameters=MappingProxyType(
         {
             "AstrometricParameters": MappingProxyType(
                 {"TOLERANCE": 4.0, "MAX_RMS": 0.8, "MAX_SIGMA": 0.8}
             ),
             "PhotSrcCatalog": MappingProxyType({"MATCH_RADIUS": 5.0}),
-            "Catalog": MappingProxyType({"APERTURE_RADIUS": 2.5}),
+            "Catalog": MappingProxyType({"APERTURE_RADIUS": 2.5, "SKY_RING": 8.0}),
         }
     ),
     corrections=frozenset({"uncalibrated"}),

@@ -9,27 +9,40 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from reduction.steps.ensemble_fit import (
+    FOLDS,
+    Observed,
+    chosen_orders,
+    parts_of,
+    solved,
+    solved_apart,
+)
+from reduction.steps.ensemble_terms import Design, Orders, Surfaces
 from reduction.steps.groups import group_mean, group_quantile
 from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from scipy import optimize, sparse
-    from scipy.sparse import csgraph
+    from scipy import optimize
+
+    from reduction.steps.ensemble_fit import Solution
 
     Array = NDArray[np.float64]
     Flags = NDArray[np.bool_]
+    Index = NDArray[np.intp]
     Numbers = NDArray[np.integer]
 else:
     optimize = deferred("scipy.optimize")
-    sparse = deferred("scipy.sparse")
-    csgraph = deferred("scipy.sparse.csgraph")
 
 _ROUNDS: Final = 12
+_RAISES: Final = 3
 _POLISHES: Final = 4
 _BINS: Final = 20
 _IN_A_BIN: Final = 15
 _FEW: Final = 0.1
+
+#: Part of its variance that an observation's residual has at least, however much it serves.
+_LEAST: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +52,11 @@ class Ensemble:
     Attributes
     ----------
     mag, mag_err
-        Shape (n,): the observed magnitudes less their epoch's offset, and errors with the floor
-        and the offset's error. NaN where the epoch has no constant star.
+        Shape (n,): the observed magnitudes less what other stars say that they are too faint, and
+        errors with the floor and the error of that. NaN where the epoch has no constant star.
     offset, offset_err
-        Shape (epochs,): by how much the stars of an epoch are too faint, mag, where the
-        quantities that it slopes along are 0. Median 0 in each part. NaN where there is no
-        constant star.
+        Shape (epochs,): by how much the constant stars of an epoch are too faint on average, mag.
+        Median 0 in each part. NaN where there is no constant star.
     part
         Shape (epochs,): number of the set of epochs that constant stars connect. Magnitudes of
         different sets have levels that do not know of each other.
@@ -57,30 +69,20 @@ class Ensemble:
         Error that every magnitude has besides its own, mag.
     scale
         By which the errors were multiplied, so that they are those that most stars show.
+    orders
+        Of the surfaces that the offsets follow.
     """
 
     mag: Array
     mag_err: Array
     offset: Array
     offset_err: Array
-    part: NDArray[np.intp]
-    n_constant: NDArray[np.intp]
+    part: Index
+    n_constant: Index
     constant: Flags
     floor: float
     scale: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Data:
-    """Observations, one a row; ``terms`` is 1 and what an offset may slope along."""
-
-    star: Numbers
-    epoch: Numbers
-    mag: Array
-    err: Array
-    terms: Array
-    stars: int
-    epochs: int
+    orders: Orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,104 @@ class _Choice:
         """Variance of magnitudes with these errors."""
         return np.asarray((self.scale * err) ** 2 + self.floor**2)
 
+    def used(self, star: Numbers) -> Index:
+        """Observations that the offsets rest on."""
+        return np.flatnonzero(self.near & self.serves[star])
+
+    def same_as(self, other: _Choice) -> bool:
+        """Whether the same observations serve."""
+        return np.array_equal(self.near, other.near) and np.array_equal(self.serves, other.serves)
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """The observations, and by what those that serve are told from the others."""
+
+    data: Observed
+    err: Array
+    usable: Flags
+    floor: float | None
+    sigma_clip: float
+    min_epochs: int
+
+    def fit(self, design: Design, choice: _Choice) -> Solution:
+        """Offsets by what serves."""
+        use = choice.used(self.data.star)
+        return solved(self.data, design, use, 1.0 / choice.variance(self.err[use]))
+
+    def settled(self, design: Design, choice: _Choice) -> _Choice:
+        """What serves once it is told by the offsets that it gives itself."""
+        for _ in range(_ROUNDS):
+            rest, spent = self._residuals(self.fit(design, choice), choice)
+            before, choice = choice, self.chosen(rest, spent)
+            if choice.same_as(before):
+                break
+        return choice
+
+    def _residuals(self, solution: Solution, choice: _Choice) -> tuple[Array, Array]:
+        """What is left of magnitudes without their star's mean, and the variance it lacks.
+
+        Of observations that the offsets rest on a part of the noise is in the offsets; others
+        have the offsets' noise besides their own.
+        """
+        data = self.data
+        mag = data.mag - solution.offset()
+        weight = 1.0 / choice.variance(self.err)
+        calm = self.usable & choice.near & np.isfinite(mag)
+        mean = group_mean(mag, np.where(calm, weight, 0.0), data.star, data.stars)
+        middle = group_quantile(np.where(self.usable, mag, np.nan), data.star, data.stars, 0.5)
+        mean = np.where(np.isfinite(mean), mean, middle)
+        spent = np.zeros(len(mag))
+        some = np.flatnonzero(self.usable)
+        spent[some] = solution.variance(some)
+        spent[~(choice.near & choice.serves[data.star])] *= -1.0
+        return np.where(self.usable, mag - mean[data.star], np.nan), spent
+
+    def chosen(self, rest: Array, spent: Array) -> _Choice:
+        """What serves, by residuals and the variance that these lack."""
+        star, stars = self.data.star, self.data.stars
+        scale, floor = 1.0, self.floor
+        if floor is None:
+            scale, floor = self._noise(rest, spent)
+        error = np.hypot(scale * self.err, floor)
+        lacks = np.maximum(error**2 - spent, _LEAST * error**2)
+        pull = rest / np.sqrt(lacks)
+        near = self.usable & (np.abs(pull) <= self.sigma_clip)
+        number = np.bincount(star[near], minlength=stars)
+        far = np.bincount(star[self.usable & ~near], minlength=stars)
+        chi2 = np.bincount(star[near], pull[near] ** 2, stars)
+        freedom = np.maximum(number - 1, 1)
+        calm = chi2 <= freedom + self.sigma_clip * np.sqrt(2.0 * freedom)
+        enough = np.bincount(star[self.usable], minlength=stars) >= self.min_epochs
+        constant = enough & calm & (far <= np.maximum(1, _FEW * number))
+        return _Choice(near, constant, constant if constant.any() else enough, floor, scale)
+
+    def _noise(self, rest: Array, spent: Array) -> tuple[float, float]:
+        """Scale of the errors, at least 1, and error beside them, of stars that do not vary.
+
+        Stars are ordered by their typical error. In each of some bins the median of their
+        variances says how much most scatter; ``variance = (scale err)^2 + floor^2`` is fitted.
+        """
+        star, stars = self.data.star, self.data.stars
+        width = 1.4826 * group_quantile(np.abs(rest), star, stars, 0.5)
+        taken = np.isfinite(rest)
+        taken[taken] = np.abs(rest[taken]) <= self.sigma_clip * np.maximum(
+            width[star[taken]], self.err[taken]
+        )
+        star = star[taken]
+        number = np.bincount(star, minlength=stars)
+        known = np.flatnonzero(number > 1)
+        if len(known) == 0:
+            return 1.0, 0.0
+        freedom = number[known] - 1.0
+        total = np.bincount(star, (rest**2 + spent)[taken], stars)[known]
+        square = np.maximum(total, 0.0) / freedom
+        square /= (1.0 - 2.0 / (9.0 * freedom)) ** 3  # its median is that of chi-square
+        error = np.bincount(star, self.err[taken] ** 2, stars)[known] / number[known]
+        parts = np.array_split(np.argsort(error), min(_BINS, max(len(error) // _IN_A_BIN, 1)))
+        seen = np.array([np.median(square[part]) for part in parts])
+        return _line(seen, np.array([np.median(error[part]) for part in parts]))
+
 
 def relative_photometry(
     star: Numbers,
@@ -104,7 +204,7 @@ def relative_photometry(
     mag: Array,
     err: Array,
     *,
-    along: Array | None = None,
+    surfaces: Surfaces | None = None,
     floor: float | None = None,
     sigma_clip: float = 4.0,
     min_epochs: int = 3,
@@ -117,9 +217,11 @@ def relative_photometry(
         Numbers from 0, shape (n,).
     mag, err
         Magnitudes and their errors, shape (n,). An observation with a NaN takes no part.
-    along
-        Shape (n, k): quantities along which the offset of an epoch may slope (positions on the
-        frame, colours), best with mean 0; none where not given.
+    surfaces
+        What offsets may follow, as far as stars that are left out of the solution agree better
+        for it (:func:`reduction.steps.ensemble_fit.chosen_orders`): a surface over the field in
+        each epoch, and one over the chip that its epochs share. Offsets are one number where not
+        given.
     floor
         Error that every magnitude has besides its own, mag. Where not given it is found from the
         stars, together with a factor, at least 1, by which errors are too small.
@@ -131,88 +233,53 @@ def relative_photometry(
 
     Notes
     -----
-    Median polish first, then weighted least squares in all stars and epochs at once, the stars
-    eliminated (Honeycutt 1992, PASP 104, 435), repeated without what varies. Epochs that no
+    Median polish first, then weighted least squares in all stars and epochs at once, repeated
+    without what varies. At last each fifth of the constant stars is freed from what the others
+    say: no star has a part in its own offsets, and its variation is left as it is. Epochs that no
     constant star connects with the others have offsets of an origin of their own.
     """
-    terms = np.ones((len(mag), 1))
-    if along is not None:
-        terms = np.column_stack((terms, along))
     stars, epochs = int(np.max(star, initial=-1)) + 1, int(np.max(epoch, initial=-1)) + 1
-    data = _Data(star, epoch, mag, err, terms, stars, epochs)
-    usable = np.isfinite(mag) & (err > 0) & np.isfinite(terms).all(axis=1)
-    enough = np.bincount(star[usable], minlength=stars) >= min_epochs
-    rest = _polished(data, usable)
-    choice = _chosen(data, usable, enough, rest, floor, sigma_clip)
-    for _ in range(_ROUNDS):
-        slopes, _ = _solve(data, choice)
-        rest = _residuals(data, usable, choice, mag - _offsets(data, slopes))
-        now = _chosen(data, usable, enough, rest, floor, sigma_clip)
-        same = np.array_equal(now.near, choice.near)
-        if same and np.array_equal(now.serves, choice.serves):
+    surfaces = Surfaces.none(len(mag)) if surfaces is None else surfaces
+    usable = np.isfinite(mag) & (err > 0) & surfaces.known
+    data = Observed(star, epoch, mag, stars, epochs)
+    search = _Search(data, err, usable, floor, sigma_clip, min_epochs)
+    design = Design.of(surfaces, epoch, epochs, Orders(), np.flatnonzero(usable))
+    choice = search.chosen(*_polished(data, err, usable))
+    choice = search.settled(design, choice)
+    for _ in range(_RAISES):
+        use = choice.used(star)
+        asked = chosen_orders(data, surfaces, use, 1.0 / choice.variance(err[use]))
+        raised = Orders(*np.maximum(asked, design.orders).tolist())
+        if raised == design.orders:
             break
-        choice = now
-    return _result(data, choice)
+        design = Design.of(surfaces, epoch, epochs, raised, use)
+        choice = search.settled(design, choice)
+    return _result(search, design, choice)
 
 
-def _polished(data: _Data, usable: Flags) -> Array:
-    """Residuals of a median polish of stars and epochs, shape (n,), NaN where not usable."""
+def _polished(data: Observed, err: Array, usable: Flags) -> tuple[Array, Array]:
+    """Residuals of a median polish of stars and epochs, NaN where not usable; what they lack.
+
+    They have the variance of the epoch's median, of values with different errors, besides their
+    own: less than nothing is lacking.
+    """
     rest = np.where(usable, data.mag, np.nan)
     for _ in range(_POLISHES):
         for group, count in ((data.star, data.stars), (data.epoch, data.epochs)):
             rest = rest - group_quantile(rest, group, count, 0.5)[group]
-    return rest
+    some = data.epoch[usable]
+    number = np.bincount(some, minlength=data.epochs)
+    density = np.bincount(some, 1.0 / err[usable], data.epochs)
+    variance = 0.5 * np.pi * number / np.where(number > 0, density, 1.0) ** 2
+    return rest, -variance[data.epoch]
 
 
-def _chosen(
-    data: _Data,
-    usable: Flags,
-    enough: Flags,
-    rest: Array,
-    floor: float | None,
-    sigma_clip: float,
-) -> _Choice:
-    scale, found = _noise(data, rest, sigma_clip) if floor is None else (1.0, floor)
-    pull = rest / np.hypot(scale * data.err, found)
-    near = usable & (np.abs(pull) <= sigma_clip)
-    number = np.bincount(data.star[near], minlength=data.stars)
-    far = np.bincount(data.star[usable & ~near], minlength=data.stars)
-    chi2 = np.bincount(data.star[near], pull[near] ** 2, data.stars)
-    freedom = np.maximum(number - 1, 1)
-    calm = chi2 <= freedom + sigma_clip * np.sqrt(2.0 * freedom)
-    constant = enough & calm & (far <= np.maximum(1, _FEW * number))
-    serves = constant if constant.any() else enough
-    return _Choice(near, constant, serves, found, scale)
-
-
-def _noise(data: _Data, rest: Array, sigma_clip: float) -> tuple[float, float]:
-    """Scale of the errors, at least 1, and error beside them, of stars that do not vary.
-
-    Stars are ordered by their typical error. In each of some bins the median of their variances
-    says how much most of them scatter; ``variance = (scale err)^2 + floor^2`` is fitted to these.
-    """
-    width = 1.4826 * group_quantile(np.abs(rest), data.star, data.stars, 0.5)
-    taken = np.isfinite(rest)
-    taken[taken] = np.abs(rest[taken]) <= sigma_clip * np.maximum(
-        width[data.star[taken]], data.err[taken]
-    )
-    star = data.star[taken]
-    number = np.bincount(star, minlength=data.stars)
-    known = np.flatnonzero(number > 1)
-    if len(known) == 0:
-        return 1.0, 0.0
-    freedom = number[known] - 1.0
-    square = np.bincount(star, rest[taken] ** 2, data.stars)[known] / freedom
-    square /= (1.0 - 2.0 / (9.0 * freedom)) ** 3  # its median is that of chi-square
-    error = np.bincount(star, data.err[taken] ** 2, data.stars)[known] / number[known]
-    order = np.argsort(error)
-    parts = np.array_split(order, min(_BINS, max(len(order) // _IN_A_BIN, 1)))
-    seen = np.array([np.median(square[part]) for part in parts])
-    said = np.array([np.median(error[part]) for part in parts])
+def _line(seen: Array, said: Array) -> tuple[float, float]:
+    """Scale and floor of ``seen = scale^2 said + floor^2``, from variances of bins of stars."""
     if not (seen > 0).all():
         return 1.0, 0.0
     weight = 1.0 / np.maximum(seen, said)
-    if len(parts) > 2:  # two unknowns need more
+    if len(seen) > 2:  # two unknowns need more
         (scale2, floor2), _ = optimize.nnls(
             np.stack((said * weight, weight), axis=1), seen * weight
         )
@@ -222,82 +289,30 @@ def _noise(data: _Data, rest: Array, sigma_clip: float) -> tuple[float, float]:
     return 1.0, float(np.sqrt(max(floor2, 0.0)))
 
 
-def _solve(data: _Data, choice: _Choice) -> tuple[Array, Array]:
-    """Offsets and slopes of each epoch, shape (epochs, k), and their variances."""
-    use = np.flatnonzero(choice.near & choice.serves[data.star])
-    width = data.terms.shape[1]
-    weight = 1.0 / choice.variance(data.err[use])
-    column = data.epoch[use][:, np.newaxis] * width + np.arange(width)
-    row = np.repeat(np.arange(len(use)), width)
-    shape = (len(use), data.epochs * width)
-    epochs = sparse.csr_array((data.terms[use].ravel(), (row, column.ravel())), shape)
-    stars = sparse.csr_array(
-        (np.ones(len(use)), (np.arange(len(use)), data.star[use])), (len(use), data.stars)
-    )
-    total = stars.T @ weight
-    inverse = sparse.diags_array(1.0 / np.where(total > 0, total, 1.0))
-    weighted = sparse.diags_array(weight) @ epochs
-    cross = stars.T @ weighted
-    normal = (epochs.T @ weighted - cross.T @ inverse @ cross).toarray()
-    mag = weight * data.mag[use]
-    right = epochs.T @ mag - cross.T @ (inverse @ (stars.T @ mag))
-    covariance = np.linalg.pinv(normal, rcond=1e-11, hermitian=True)
-    solution = (covariance @ right).reshape(data.epochs, width)
-    variance = np.diag(covariance).reshape(data.epochs, width)
-    served = np.bincount(data.epoch[use], minlength=data.epochs) > 0
-    solution[~served] = np.nan
-    return _centred(data, use, solution), variance
-
-
-def _parts(data: _Data, use: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Number of the set of epochs, connected by constant stars, that each is in."""
-    nodes = data.epochs + data.stars
-    links = sparse.coo_array(
-        (np.ones(len(use), np.int8), (data.epoch[use], data.epochs + data.star[use])),
-        (nodes, nodes),
-    )
-    _, part = csgraph.connected_components(links, directed=False)
-    _, number = np.unique(part[: data.epochs], return_inverse=True)
-    return np.asarray(number, np.intp)
-
-
-def _centred(data: _Data, use: NDArray[np.intp], solution: Array) -> Array:
-    """Offsets with median 0 in each set of epochs that constant stars connect."""
-    part = _parts(data, use)
-    middle = group_quantile(solution[:, 0], part, int(part.max(initial=0)) + 1, 0.5)
-    solution[:, 0] -= middle[part]
-    return solution
-
-
-def _offsets(data: _Data, slopes: Array) -> Array:
-    return np.asarray((slopes[data.epoch] * data.terms).sum(axis=1))
-
-
-def _residuals(data: _Data, usable: Flags, choice: _Choice, mag: Array) -> Array:
-    """What is left of each magnitude without its star's mean, of what is not far off."""
-    weight = 1.0 / choice.variance(data.err)
-    calm = usable & choice.near & np.isfinite(mag)
-    mean = group_mean(mag, np.where(calm, weight, 0.0), data.star, data.stars)
-    middle = group_quantile(np.where(usable, mag, np.nan), data.star, data.stars, 0.5)
-    mean = np.where(np.isfinite(mean), mean, middle)
-    return np.where(usable, mag - mean[data.star], np.nan)
-
-
-def _result(data: _Data, choice: _Choice) -> Ensemble:
-    slopes, variance = _solve(data, choice)
-    use = choice.near & choice.serves[data.star]
-    own = np.sqrt((variance[data.epoch] * data.terms**2).sum(axis=1))
-    mag = data.mag - _offsets(data, slopes)
-    err = np.sqrt(choice.variance(data.err) + own**2)
-    offset_err = np.where(np.isfinite(slopes[:, 0]), np.sqrt(variance[:, 0]), np.nan)
+def _result(search: _Search, design: Design, choice: _Choice) -> Ensemble:
+    data, use = search.data, choice.used(search.data.star)
+    weight = 1.0 / choice.variance(search.err[use])
+    whole = solved(data, design, use, weight)
+    offset, own = whole.offset(), whole.variance(np.arange(len(data.mag)))
+    for fold, apart in solved_apart(data, design, use, weight):
+        mine = np.flatnonzero(choice.serves[data.star] & (data.star % FOLDS == fold))
+        offset[mine], own[mine] = apart.offset(mine), apart.variance(mine)
+    level, variance = whole.of_epochs(use, data.epoch)
+    n_constant = np.bincount(data.epoch[use], minlength=data.epochs)
+    level = np.where(n_constant > 0, level, np.nan)
+    part = parts_of(data, use)
+    middle = group_quantile(level, part, int(part.max(initial=0)) + 1, 0.5)[part]
+    known = search.usable & (n_constant > 0)[data.epoch]
+    mag = np.where(known, data.mag - offset + middle[data.epoch], np.nan)
     return Ensemble(
         mag=mag,
-        mag_err=np.where(np.isfinite(mag), err, np.nan),
-        offset=slopes[:, 0],
-        offset_err=offset_err,
-        part=_parts(data, np.flatnonzero(use)),
-        n_constant=np.bincount(data.epoch[use], minlength=data.epochs),
+        mag_err=np.where(known, np.sqrt(choice.variance(search.err) + own), np.nan),
+        offset=level - middle,
+        offset_err=np.where(n_constant > 0, np.sqrt(np.maximum(variance, 0.0)), np.nan),
+        part=part,
+        n_constant=n_constant,
         constant=choice.constant,
         floor=choice.floor,
         scale=choice.scale,
+        orders=design.orders,
     )

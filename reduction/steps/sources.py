@@ -28,6 +28,7 @@ from reduction.steps.centroids import position_errors
 from reduction.steps.correlated_noise import SkyNoise, sky_level_error
 from reduction.steps.detect import detect
 from reduction.steps.gaussian import gaussian
+from reduction.steps.local_sky import take_off_ring_sky
 from reduction.steps.neighbours import light_of_neighbours
 from reduction.steps.source_fluxes import (
     Frame,
@@ -107,6 +108,7 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     box: int = 64,
     flux_floor: float = 0.0,
     response: NDArray[np.float32] | None = None,
+    sky_ring: float = 0.0,
 ) -> NDArray[np.void]:
     """Detect and measure the sources of a frame, brightest first, as :data:`SOURCE_DTYPE`.
 
@@ -134,6 +136,8 @@ def extract(  # noqa: PLR0913  # the settings of a detection
         Relative error of fluxes beyond the noise, of the flat field for instance.
     response
         Flat that the image was divided by, 0 where it is not known, same shape; 1 where None.
+    sky_ring
+        Inner radius of the ring that the sky beneath the circle is told on, pixels; 0: meshes.
 
     Notes
     -----
@@ -157,7 +161,7 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     shared = SkyNoise.behind(pixels, noise, covered(found, bad), sky)
     error = sky.level_error or sky_level_error(sky.global_rms, box=box)
     frame = Frame(mended, bad, noise, gains, error, shared, flux_floor)
-    _measure(sources, found, frame, saturated, aperture_radius)
+    _measure(sources, found, frame, saturated, (aperture_radius, sky_ring))
     return sources[np.argsort(-found["flux"], kind="stable")]
 
 
@@ -192,10 +196,16 @@ def _measure(
     found: NDArray[np.void],
     frame: Frame,
     saturated: NDArray[np.bool_] | None,
-    radius: float,
+    radii: tuple[float, float],
 ) -> None:
-    """Set fluxes, their errors, those of places, and flags, in place."""
+    """Set fluxes, their errors, those of places, and flags, in place.
+
+    ``radii`` are the circle's, and of the ring that the sky is told on, 0 for none.
+    """
+    radius, ring = radii
     aperture_fluxes(frame, sources, aperture_radius=radius, lost_flag=int(SourceFlag.NO_FLUX))
+    if ring:
+        take_off_ring_sky(frame, sources, aperture_radius=radius, inner=ring)
     _flag(sources, found, (frame.pixels, frame.bad, saturated), radius)
     width = np.clip(sources["half_light_radius"] * _SIGMA_PER_HALF_LIGHT, _NARROWEST, _WIDEST)
     sources["pos_err"] = position_errors(

@@ -81,6 +81,14 @@ class Catalog(FrameTarget):
         APERTURE_RADIUS: float = parameter(
             12.0, "radius of the fixed aperture", unit="pixel", above=0.0, at_most=1000.0
         )
+        SKY_RING: float = parameter(
+            0.0,
+            "inner radius of the ring that the sky beneath the aperture is told on, the outer "
+            "is 1.75 times that; 0: meshes alone",
+            unit="pixel",
+            at_least=0.0,
+            at_most=1000.0,
+        )
         FLUX_FLOOR: float = parameter(
             0.0,
             "relative error that no flux is better than: of the flat field",
@@ -123,6 +131,7 @@ class Catalog(FrameTarget):
             threshold=parameters.DETECTION_THRESHOLD,
             aperture_radius=parameters.APERTURE_RADIUS,
             flux_floor=parameters.FLUX_FLOOR,
+            sky_ring=parameters.SKY_RING,
         )
         clean = is_clean(sources)
         noise = aperture_sky_noise(

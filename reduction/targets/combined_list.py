@@ -16,6 +16,7 @@ from reduction.frame_keys import frame_key
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.solutions import pos_err_of, wcs_of
+from reduction.source_lists import BLEMISHED
 from reduction.steps.combine_sources import CombineMethod, combine_magnitudes, combine_positions
 from reduction.steps.sources import SourceFlag
 from reduction.target import FieldTarget, Inputs, Made
@@ -41,9 +42,6 @@ _ROW: Final = np.dtype(
     [("association", "i8"), ("ra", "f8"), ("dec", "f8"), ("pos_err", "f8"), ("n_sources", "i8")]
     + [(f"{name}{end}", "f8") for name in BAND_COLUMNS.values() for end in ("", "_err")]
     + [("flags", "i8")]
-)
-_BLEMISHED: Final = (
-    SourceFlag.TRUNCATED | SourceFlag.SATURATED | SourceFlag.MASKED | SourceFlag.NO_FLUX
 )
 
 
@@ -103,7 +101,7 @@ class CombinedList(FieldTarget):
         )
         MIN_SOURCES: int = parameter(1, "fewest sources of a star", at_least=1)
         FLAG_MASK: int = parameter(
-            int(_BLEMISHED),
+            int(BLEMISHED),
             "bits of SourceFlag with which a magnitude is poor",
             at_least=0,
             at_most=int(~SourceFlag(0)),

@@ -14,15 +14,16 @@ from reduction.comparison import changed, differs, fell
 from reduction.depends import frames_of_field, in_field
 from reduction.field_grids import own_field
 from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key
+from reduction.light_curves import Curves, FluxKind, gathered, levelled
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
-from reduction.steps.associate import AssociateFlag, mean_position
-from reduction.steps.ensemble import Ensemble, relative_photometry
-from reduction.steps.groups import group_mean, group_quantile
+from reduction.source_lists import BLEMISHED
+from reduction.steps.associate import mean_position
+from reduction.steps.ensemble_terms import Orders
+from reduction.steps.groups import group_mean
 from reduction.steps.sources import SourceFlag
 from reduction.target import Anchor, FieldTarget, Inputs, Made
-from reduction.targets.associate_list import list_numbers
-from reduction.zero_points import field_magnitudes, is_tied
+from reduction.zero_points import is_tied
 from schemas.errors import UnprocessableError
 from schemas.list_tables import LightCurvePoint
 
@@ -34,12 +35,6 @@ if TYPE_CHECKING:
 
     from reduction.progenitor import Progenitor
 
-    Array = NDArray[np.float64]
-
-_SEEN: Final = np.dtype(
-    [(name, "f8") for name in ("ra", "dec", "mag", "instrumental", "err", "mjd")]
-    + [(name, "i8") for name in ("association", "list", "source_number", "flags")]
-)
 _ROW: Final = np.dtype(
     [(name, "i8") for name in ("association", "list", "source_number")]
     + [(name, "f8") for name in ("mjd", "mag", "mag_err")]
@@ -50,20 +45,21 @@ _EPOCH: Final = np.dtype(
     + [(name, "f8") for name in ("mjd", "offset", "offset_err")]
     + [("n_constant", "i8")]
 )
-_STAR: Final = np.dtype([("association", "i8"), ("ra", "f8"), ("dec", "f8"), ("constant", "i8")])
-_BLEMISHED: Final = (
-    SourceFlag.TRUNCATED | SourceFlag.SATURATED | SourceFlag.MASKED | SourceFlag.NO_FLUX
+_STAR: Final = np.dtype(
+    [("association", "i8"), ("ra", "f8"), ("dec", "f8"), ("constant", "i8"), ("by_psf", "i8")]
 )
-#: Constant stars on a frame that a plane across it needs.
-_FOR_A_PLANE: Final = 30
-_MAG: Final = 2.5 / np.log(10.0)
 
 
 class LightCurveList(FieldTarget):
     """Magnitudes of the stars of a field in one band, each frame brought to the level of all.
 
     What the constant stars of a frame have in common - clouds, extinction, a zero point that is
-    wrong or not there - is taken off. Where frames have zero points the level is theirs on
+    wrong or not there - is taken off, as a surface over the field where stars ask for it; and
+    what they have in common that pass the same place on a chip, where no flat divides it out. A
+    star has no part in what is taken off it. Fluxes are those in the aperture, and by the psf
+    from the brightness on where constant stars scatter less so.
+
+    Where frames have zero points the level is theirs on
     average: those of the field's GPhotometric, as for coadds, or of the night where it does not
     tie a frame. Where none has, magnitudes are instrumental: only differences mean something.
 
@@ -71,7 +67,7 @@ class LightCurveList(FieldTarget):
     own frames' zero points; a part without one has no magnitudes where another has.
     """
 
-    VERSION = 3
+    VERSION = 4
     ANCHOR = Anchor.FIELD_AND_FILTER
     ROWS = LightCurvePoint
 
@@ -99,13 +95,25 @@ class LightCurveList(FieldTarget):
         unit="mag",
         ucd="arith.zp",
     )
+    field_order = attribute(
+        int, "order of the frames' surfaces over the field", ucd="meta.number;arith"
+    )
+    chip_order = attribute(
+        int, "order of the surface over a chip; 0: none", ucd="meta.number;arith"
+    )
+    psf_from = attribute(
+        float,
+        "magnitude from which on fluxes are by the psf; none: all in the aperture",
+        unit="mag",
+        ucd="phot.mag",
+    )
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
         """Which magnitudes take part, how frames are compared, and limits."""
 
         FLAG_MASK: int = parameter(
-            int(_BLEMISHED),
+            int(BLEMISHED),
             "bits of SourceFlag with which a source takes no part",
             at_least=0,
             at_most=int(~SourceFlag(0)),
@@ -125,12 +133,24 @@ class LightCurveList(FieldTarget):
             at_least=0.0,
             at_most=1.0,
         )
+        FLUX: str = parameter(
+            FluxKind.BEST.value,
+            "fluxes in the aperture, by the psf, or of each star those that scatter less for "
+            "stars of its brightness",
+            choices=FluxKind,
+        )
         SPATIAL_ORDER: int = parameter(
             1,
-            "1 lets the offset slope across the field where a frame has 30 constant "
-            "stars, 0 does not",
+            "highest order of the polynomial across the field that a frame's offset may "
+            "follow; 10 constant stars a term",
             at_least=0,
-            at_most=1,
+            at_most=3,
+        )
+        RESPONSE_ORDER: int = parameter(
+            5,
+            "highest order of the polynomial across a chip that its frames may share",
+            at_least=0,
+            at_most=7,
         )
         MIN_CONSTANT: int = parameter(5, "fewest constant stars", at_least=1)
         MINIMUM_KEPT: float = parameter(
@@ -165,39 +185,21 @@ class LightCurveList(FieldTarget):
         """Gather each star's magnitudes, find the frames' offsets, take them off."""
         lists: Sequence[Progenitor] = inputs.source_lists
         scale: Progenitor | None = inputs.gphotometric
-        seen = _gathered(lists, inputs.associations, scale, parameters)
-        if len(seen) == 0:
+        curves = levelled(
+            gathered(lists, inputs.associations, scale, mask=parameters.FLAG_MASK),
+            FluxKind(parameters.FLUX),
+            highest=Orders(parameters.SPATIAL_ORDER, parameters.RESPONSE_ORDER),
+            floor=parameters.ERROR_FLOOR,
+            sigma_clip=parameters.SIGMA_CLIP,
+            min_epochs=parameters.MIN_EPOCHS,
+        )
+        if curves is None:
             message = f"no star of field {own_field(inputs).name} was seen on two frames"
             raise UnprocessableError(message)
-        stars, star = np.unique(seen["association"], return_inverse=True)
-        found = _ensemble(seen, star, parameters)
-        zero = _zero_points(seen, found)
-        level = zero[found.part]
-        rows = np.zeros(len(seen), _ROW)
-        for name in ("association", "list", "source_number", "mjd"):
-            rows[name] = seen[name]
-        rows["mag"] = found.mag + (level[seen["list"]] if np.isfinite(zero).any() else 0.0)
-        rows["mag_err"] = np.where(np.isfinite(rows["mag"]), found.mag_err, np.nan)
-        rows["flag"] = seen["flags"]
-        order = np.lexsort((rows["mjd"], rows["association"]))
-        known = np.isfinite(found.offset)
         return Made(
-            attributes={
-                "n_tied": sum(is_tied(scale, one) for one in lists),
-                "n_stars": len(stars),
-                "n_epochs": int(known.sum()),
-                "n_constant": int(found.constant.sum()),
-                "error_floor": found.floor,
-                "error_scale": found.scale,
-                "offset_scatter": float(np.std(found.offset[known])) if known.any() else np.nan,
-                "n_parts": len(np.unique(found.part[known])),
-                "zero_point": _median(level[known]),
-            },
-            rows=rows[order],
-            tables={
-                "EPOCHS": _epochs(lists, found),
-                "STARS": _stars(seen, star, stars, found),
-            },
+            attributes={"n_tied": sum(is_tied(scale, one) for one in lists), **_facts(curves)},
+            rows=_rows(curves),
+            tables={"EPOCHS": _epochs(lists, curves), "STARS": _stars(curves)},
         )
 
     def verify(self, made: Made, parameters: Parameters) -> int:
@@ -235,96 +237,40 @@ class LightCurveList(FieldTarget):
         lower.set(xlabel="mean magnitude", ylabel="scatter [mag]", yscale="log")
 
 
-def _gathered(
-    lists: Sequence[Progenitor],
-    associations: Progenitor,
-    scale: Progenitor | None,
-    parameters: LightCurveList.Parameters,
-) -> NDArray[Any]:
-    """All good magnitudes of the stars that have enough of them."""
-    members, numbers = associations.rows, list_numbers(associations)
-    members = members[(members["flag"] & AssociateFlag.REPEATED) == 0]
-    parts = []
-    for number, one in enumerate(lists):
-        mine = members[members["list"] == numbers.get(frame_key(one), -1)]
-        parts.append(_seen(number, one, mine, scale))
-    seen = np.concatenate(parts)
-    good = (seen["flags"] & parameters.FLAG_MASK) == 0
-    good &= np.isfinite(seen["instrumental"]) & (seen["err"] > 0)
-    seen = seen[good]
-    often = np.bincount(seen["association"], minlength=1) >= parameters.MIN_EPOCHS
-    kept: NDArray[Any] = seen[often[seen["association"]]]
-    return kept
+def _facts(curves: Curves) -> dict[str, Any]:
+    found = curves.found
+    known = np.isfinite(found.offset)
+    zero = 0.0 if np.isnan(curves.zero_point) else curves.zero_point
+    return {
+        "n_stars": len(curves.stars),
+        "n_epochs": int(known.sum()),
+        "n_constant": int(found.constant.sum()),
+        "error_floor": found.floor,
+        "error_scale": found.scale,
+        "offset_scatter": float(np.std(found.offset[known])) if known.any() else np.nan,
+        "n_parts": len(np.unique(found.part[known])),
+        "zero_point": curves.zero_point,
+        "field_order": found.orders.field,
+        "chip_order": found.orders.chip,
+        "psf_from": curves.psf_from + zero,
+    }
 
 
-def _seen(
-    number: int, one: Progenitor, members: NDArray[Any], scale: Progenitor | None
-) -> NDArray[Any]:
-    rows = one.rows[members["source_number"]]
-    seen = np.zeros(len(rows), _SEEN)
-    for name in ("ra", "dec", "flags"):
-        seen[name] = rows[name]
-    seen["mag"], _ = field_magnitudes(scale, one, rows)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        seen["instrumental"] = np.where(rows["flux"] > 0, -2.5 * np.log10(rows["flux"]), np.nan)
-        seen["err"] = np.where(rows["flux"] > 0, _MAG * rows["flux_err"] / rows["flux"], np.nan)
-    seen["mjd"] = np.nan if one.moment is None else one.moment
-    seen["list"] = number
-    for name in ("association", "source_number"):
-        seen[name] = members[name]
-    return seen
+def _rows(curves: Curves) -> NDArray[Any]:
+    """Points of the light curves, star by star and in the order of time."""
+    seen, found = curves.seen, curves.found
+    rows = np.zeros(len(seen), _ROW)
+    for name in ("association", "list", "source_number", "mjd"):
+        rows[name] = seen[name]
+    rows["mag"] = found.mag + curves.level[found.part][seen["list"]]
+    rows["mag_err"] = np.where(np.isfinite(rows["mag"]), found.mag_err, np.nan)
+    rows["flag"] = seen["flags"]
+    ordered: NDArray[Any] = rows[np.lexsort((rows["mjd"], rows["association"]))]
+    return ordered
 
 
-def _ensemble(
-    seen: NDArray[Any], star: NDArray[np.intp], parameters: LightCurveList.Parameters
-) -> Ensemble:
-    """Offsets of the frames; with a plane in the stars' positions where there are enough."""
-
-    def solve(along: Array | None) -> Ensemble:
-        """Offsets of the frames, with slopes along these quantities."""
-        return relative_photometry(
-            *(star, seen["list"], seen["instrumental"], seen["err"]),
-            along=along,
-            floor=parameters.ERROR_FLOOR,
-            sigma_clip=parameters.SIGMA_CLIP,
-            min_epochs=parameters.MIN_EPOCHS,
-        )
-
-    flat = solve(None)
-    used = flat.n_constant[flat.n_constant > 0]
-    if parameters.SPATIAL_ORDER < 1 or len(used) == 0 or used.min() < _FOR_A_PLANE:
-        return flat
-    return solve(_places(seen["ra"], seen["dec"], star))
-
-
-def _places(ra: Array, dec: Array, star: NDArray[np.intp]) -> Array:
-    """Where each observation's star is in the field: two coordinates of mean 0 and unit scatter.
-
-    A star's place is the same on all frames: then the frames' slopes have a mean to be measured
-    from, also where the field drifts over the chip.
-    """
-    right, declination = mean_position(ra, dec, star)
-    middle = mean_position(right, declination, np.zeros(len(right), np.intp))
-    x = ((right - middle[0][0] + 180.0) % 360.0 - 180.0) * np.cos(np.radians(declination))
-    places = np.stack((x, declination - middle[1][0]), axis=1)
-    places = (places - places.mean(axis=0)) / np.maximum(places.std(axis=0), 1e-12)
-    return np.asarray(places[star])
-
-
-def _zero_points(seen: NDArray[Any], found: Ensemble) -> Array:
-    """Median of calibrated less relative magnitudes in each part; NaN where none is calibrated."""
-    part = found.part[seen["list"]]
-    count = int(found.part.max(initial=-1)) + 1
-    return group_quantile(seen["mag"] - found.mag, part, count, 0.5)
-
-
-def _median(values: Array) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if len(known) else float("nan")
-
-
-def _epochs(lists: Sequence[Progenitor], found: Ensemble) -> NDArray[Any]:
-    epochs = np.zeros(len(lists), _EPOCH)
+def _epochs(lists: Sequence[Progenitor], curves: Curves) -> NDArray[Any]:
+    epochs, found = np.zeros(len(lists), _EPOCH), curves.found
     for name in ("offset", "offset_err"):
         epochs[name] = np.nan
         epochs[name][: len(found.offset)] = getattr(found, name)
@@ -335,11 +281,9 @@ def _epochs(lists: Sequence[Progenitor], found: Ensemble) -> NDArray[Any]:
     return epochs
 
 
-def _stars(
-    seen: NDArray[Any], star: NDArray[np.intp], stars: NDArray[np.int64], found: Ensemble
-) -> NDArray[Any]:
-    table = np.zeros(len(stars), _STAR)
-    table["association"] = stars
-    table["ra"], table["dec"] = mean_position(seen["ra"], seen["dec"], star)
-    table["constant"] = found.constant
+def _stars(curves: Curves) -> NDArray[Any]:
+    table, seen = np.zeros(len(curves.stars), _STAR), curves.seen
+    table["association"] = curves.stars
+    table["ra"], table["dec"] = mean_position(seen["ra"], seen["dec"], curves.star)
+    table["constant"], table["by_psf"] = curves.found.constant, curves.by_psf
     return table

@@ -79,7 +79,7 @@ class VariabilityFrame(FieldTarget):
         )
         MIN_STETSON: float = parameter(
             0.8,
-            "a star varies only where Stetson's index is above this",
+            "a star is CORRELATED where Stetson's index is above this",
             at_least=-100.0,
             at_most=1000.0,
         )

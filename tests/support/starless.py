@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["empty_apertures", "smooth", "starless"]
+__all__ = ["empty_apertures", "empty_apertures_of_one", "smooth", "starless"]
 
 import numpy as np
 import sep
 from scipy import ndimage
+
+from reduction.steps.local_sky import ring_sky
 
 
 def starless(frame: np.ndarray) -> np.ndarray:
@@ -42,4 +44,23 @@ def empty_apertures(frames: np.ndarray, radius: float) -> float:
         total, _, _ = sep.sum_circle(rest, x, y, radius, subpix=5)
         empty = total[bad < 0.5]
         noise.append(1.4826 * np.median(np.abs(empty - np.median(empty))) / np.sqrt(2.0))
+    return float(np.median(noise))
+
+
+def empty_apertures_of_one(frames: np.ndarray, radius: float, inner: float) -> float:
+    """Noise of sums over a circle less the sky of a ring, with what is fixed on the chip."""
+    ny, nx = frames.shape[1:]
+    edge = int(radius) + 2
+    rows, columns = np.mgrid[edge : ny - edge : 3, edge : nx - edge : 3]
+    x, y = columns.ravel().astype(float), rows.ravel().astype(float)
+    noise = []
+    for frame in frames[::4]:
+        good = starless(frame)
+        bad, _, _ = sep.sum_circle((~good).astype(np.float32), x, y, radius, subpix=5)
+        empty = bad < 0.5
+        level, _ = ring_sky(frame, ~good, x[empty], y[empty], inner=inner)
+        total, _, _ = sep.sum_circle(frame, x[empty], y[empty], radius, subpix=5)
+        rest = total - np.pi * radius**2 * level
+        rest = rest[np.isfinite(rest)]
+        noise.append(1.4826 * np.median(np.abs(rest - np.median(rest))))
     return float(np.median(noise))

@@ -11,6 +11,7 @@ import pytest
 
 from reduction.steps.combine_sources import CombineMethod, combine_magnitudes, combine_positions
 from reduction.steps.ensemble import relative_photometry
+from reduction.steps.ensemble_terms import Orders, Surfaces
 from reduction.steps.groups import group_mean, group_quantile
 from reduction.steps.variability import light_curve_statistics
 
@@ -48,7 +49,8 @@ def night(*, stars=1200, epochs=50, variables=20, outliers=0.002, seed=2, slope=
         varying=varying,
         wrong=wrong,
         stars=stars,
-        along=place[star][:, np.newaxis],
+        tilt=tilt,
+        place=np.stack((place, random.uniform(-1.0, 1.0, stars)), axis=1)[star],
     )
 
 
@@ -108,12 +110,16 @@ def test_errors_that_are_too_small_are_brought_to_what_the_stars_show():
 def test_a_slope_across_the_field_is_taken_off_where_it_is_allowed():
     made = night(variables=0, slope=0.02, stars=600)
     flat = relative_photometry(made.star, made.epoch, made.mag, made.err)
-    sloped = relative_photometry(made.star, made.epoch, made.mag, made.err, along=made.along)
+    sloped = relative_photometry(
+        *(made.star, made.epoch, made.mag, made.err),
+        surfaces=Surfaces(made.place, made.place, 0 * made.star, Orders(1, 0)),
+    )
     assert flat.floor > 1.5 * FLOOR
     assert sloped.floor == pytest.approx(FLOOR, rel=0.07)
-    assert sloped.offset - np.median(sloped.offset - made.offset) == pytest.approx(
-        made.offset, abs=2e-3
-    )
+    # at the mean place of each frame's stars
+    middle = group_mean(made.place[:, 0], np.ones(len(made.star)), made.epoch, 50)
+    offset = made.offset + made.tilt * middle
+    assert sloped.offset - np.median(sloped.offset - offset) == pytest.approx(offset, abs=2e-3)
 
 
 def test_frames_without_a_constant_star_in_common_have_levels_of_their_own():

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NUMBERS = count(1)
-NAMES = ("ra", "dec", "pos_err", "mag", "mag_err", "flux", "flux_err")
+NAMES = (
+    *("ra", "dec", "pos_err", "x", "y", "mag", "mag_err", "flux", "flux_err"),
+    *("flux_psf", "flux_psf_err"),
+)
 STARS = 40
 
 
@@ -56,6 +59,8 @@ def source_list(
     seen = mag + 0.01 * night + rng.normal(0.0, 0.005, STARS)
     rows["flux"] = 10.0 ** (-0.4 * (seen - zero))
     rows["flux_err"] = 0.005 * rows["flux"]
+    rows["flux_psf"], rows["flux_psf_err"] = rows["flux"], rows["flux_err"]
+    rows["x"], rows["y"] = 10.0 * np.arange(STARS), 7.0 * np.arange(STARS) % 40
     rows["mag"] = seen - 0.01 * night if calibrated else np.nan
     rows["source_number"] = np.arange(STARS)
     facts = {"seeing": 1.0, "n_ref": n_ref, "zero_point": zero + 0.1, "zero_point_err": zero_err}
