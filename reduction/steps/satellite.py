@@ -5,15 +5,16 @@ from __future__ import annotations
 __all__ = ["find_satellites"]
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from reduction.steps.hough import HoughTransform, Line
 from reduction.steps.points import Frame, standing_out
-from reduction.steps.strip import REACH, Strip
-from reduction.steps.trail import Trail, aligned, draw, measured
+from reduction.steps.run import is_long, run_of
+from reduction.steps.sight import Sight, ridge
+from reduction.steps.strip import REACH, Strip, row_medians
+from reduction.steps.trail import Trail, draw, measured, moved, shifted
 from schemas.deferred import deferred
 
 if TYPE_CHECKING:
@@ -37,20 +38,14 @@ _LOOKS: Final = 10
 #: Steps along a line that are looked at, about: of longer lines not every pixel.
 _STEPS: Final = 1200
 
-#: What a piece of a line must show: standard deviations of its median.
-_SIGNIFICANT: Final = 2.5
+#: Half the width that a line is first looked at in, pixels, and standard deviations that it, or
+#: one near it, must show there.
+_FIRST: Final = 2.0
+_HARDLY: Final = 6.0
 
-#: Part of a line's pieces that shows a trail which crosses the frame; how many, but for two, of
-#: a short one.
-_CROSSING: Final = 0.6
-_ENOUGH: Final = 9
-
-#: Part of the pieces between its ends that shows a trail which does not cross.
-_WHOLE: Final = 0.9
-
-#: Fewest pieces that show a trail; their excess altogether, in standard deviations.
-_FEWEST: Final = 6
-_SURE: Final = 12.0
+#: How often a line is moved onto its light at most, and pixels by which it does not matter.
+_TURNS: Final = 3
+_CLOSE: Final = 0.3
 
 #: Fall of a spike's light from its star: nearest to farthest third; the same of a spike that
 #: comes from outside, and from third to third of it.
@@ -69,8 +64,8 @@ _BLEED: Final = 0.1
 #: Lines within this angle of the image's axes, radians, may be columns.
 _AXIS: Final = 0.05
 
-#: Pixels by which a column may seem to lean from edge to edge, and part of its light that lies in
-#: three pixels: that of a trail is spread by the air.
+#: Pixels by which a column may seem to lean, and part of its light by which it falls from one pixel
+#: to the next: a trail's is spread by the air (0.64 at most where its width is 1.8 pixels).
 _UPRIGHT: Final = 3.0
 _COLUMN: Final = 0.8
 
@@ -154,100 +149,32 @@ def _through(line: Line, x: Image, y: Image) -> Line:
     return line
 
 
-@dataclass(frozen=True, slots=True)
-class _Sight:
-    """A line as it is seen: its strip and pieces, what each shows, and where the trail may be."""
-
-    strip: Strip
-    pieces: Image
-    signal: Image
-    error: Image
-    run: tuple[int, int]
-    crosses: bool
-
-    @property
-    def shows(self) -> NDArray[np.bool_]:
-        """Whether a piece shows light."""
-        return self.signal > _SIGNIFICANT * self.error
-
-    @property
-    def length(self) -> float:
-        """Of the run, pixels."""
-        first, last = self.run
-        steps = (last - first) * self.pieces.shape[1] * self.strip.stride
-        return float(steps / self.strip.scale)
-
-
 def _look(frame: Frame, line: Line, noise: float, shortest: float) -> Trail | None:
     """The trail on a line, if there is one."""
-    strip = Strip.along(line, frame.image.shape, most_steps=_STEPS)
+    shape = frame.image.shape
+    strip = Strip.along(line, shape, most_steps=_STEPS)
     if strip is None or strip.length < shortest:
         return None
-    for _ in range(2):  # onto the line, and onto the part of it that shows light
-        sight = _seen(frame, strip, noise)
-        first, last = sight.run if sight.length > 0 else (0, len(sight.pieces))
-        before, strip = strip.line, aligned(strip, sight.pieces, first, last, frame.image.shape)
-        if strip.line == before:
+    sight = Sight.of(frame, strip, noise, half=_FIRST)
+    seen, shift, part = ridge(sight, shortest)
+    if seen < _HARDLY:
+        return None
+    for _ in range(_TURNS):
+        sight = Sight.of(frame, moved(sight, shift, shape), noise)
+        run = run_of(sight, part)
+        closer = shifted(sight, *run)
+        if closer is None or np.abs(closer).max() < _CLOSE:
             break
-    sight = _seen(frame, strip, noise)
-    if not _is_long(sight, shortest) or _is_column(frame, sight):
+        part, shift = run, closer
+    if not is_long(sight, run, shortest) or _is_column(frame, sight, run):
         return None
-    stars = _stars(frame, sight)
-    if any(_fades(sight, star) for star in stars) or (stars and not sight.crosses):
+    if any(_fades(sight, run, star) for star in _stars(frame, sight, run)) or _swells(sight, run):
         return None
-    if not stars and _swells(sight):
-        return None
-    return measured(noise, sight.strip, sight.pieces, sight.signal, sight.run)
+    return measured(noise, sight, run)
 
 
-def _seen(frame: Frame, strip: Strip, noise: float) -> _Sight:
-    """What a line shows, and on which part of it."""
-    pieces = strip.pieces(frame.image, frame.bad)
-    signal, error = strip.excess(pieces, noise)
-    shows, known = signal > _SIGNIFICANT * error, np.isfinite(signal)
-    number = int(known.sum())
-    crosses = bool(shows.sum() >= max(_CROSSING * number, min(number - 2, _ENOUGH)))
-    run = _whole_run(shows) if crosses else _longest_run(shows, known)
-    return _Sight(strip, pieces, signal, error, run, crosses)
-
-
-def _is_long(sight: _Sight, shortest: float) -> bool:
-    """Whether a run is long and bright enough for a trail, and without a gap if it ends."""
-    part = slice(*sight.run)
-    shows, known = sight.shows[part], np.isfinite(sight.signal[part])
-    if shows.sum() < _FEWEST:
-        return False
-    if not sight.crosses and (sight.length < shortest or shows.sum() < _WHOLE * known.sum()):
-        return False
-    significance = float(np.nanmedian(sight.signal[part] / sight.error[part]))
-    return significance * math.sqrt(known.sum()) >= _SURE
-
-
-def _longest_run(shows: NDArray[np.bool_], known: NDArray[np.bool_]) -> tuple[int, int]:
-    """First and last (excluded) piece of the longest stretch that mostly shows a trail.
-
-    Pieces of which nothing is known are bridged, as is one that does not show it.
-    """
-    bridged = ndimage.binary_closing(np.pad(shows | ~known, 2), np.ones(4))[2:-2] & (
-        ndimage.uniform_filter1d(shows.astype(float), 9, mode="nearest") > 0.4
-    )
-    labels, number = ndimage.label(bridged)
-    if number == 0:
-        return 0, 0
-    lengths = np.bincount(labels, weights=shows, minlength=number + 1)
-    lengths[0] = 0
-    places = np.flatnonzero(labels == lengths.argmax())
-    return int(places[0]), int(places[-1]) + 1
-
-
-def _whole_run(shows: NDArray[np.bool_]) -> tuple[int, int]:
-    """First and last (excluded) piece that shows a trail beside another that does."""
-    pairs = np.flatnonzero(shows[:-1] & shows[1:])
-    return (int(pairs[0]), int(pairs[-1]) + 2) if pairs.size else (0, 0)
-
-
-def _is_column(frame: Frame, sight: _Sight) -> bool:
-    """Whether a line is a bleeding or a bad column or row."""
+def _is_column(frame: Frame, sight: Sight, run: tuple[int, int]) -> bool:
+    """Whether a line is a bleeding or a bad column or row, or the glow of an edge."""
     strip = sight.strip
     lean = math.sqrt(max(1.0 - strip.scale**2, 0.0))
     if lean > _AXIS:
@@ -256,16 +183,16 @@ def _is_column(frame: Frame, sight: _Sight) -> bool:
     full = frame.full(strip.y[core], strip.x[core]).any(axis=1)
     if full.mean() > _BLEED:
         return True
-    if lean * strip.length > _UPRIGHT:
+    part = slice(*run)
+    if lean * (run[1] - run[0]) * sight.piece > _UPRIGHT:
         return False
-    if not (strip.inside[:, 0].all() and strip.inside[:, -1].all()):  # an edge glows as well
+    if 2 * sight.both[part].sum() < sight.known[part].sum():
         return True
-    profile = np.nan_to_num(strip.profile(sight.pieces[slice(*sight.run)]))
-    light = np.maximum(profile[REACH - 8 : REACH + 9], 0.0)
-    return bool(full.any() or light[7:10].sum() > _COLUMN * light.sum())
+    light = np.nan_to_num(row_medians(sight.light[part].T))[REACH - 8 : REACH + 9]
+    return bool(np.abs(np.diff(light)).max() > _COLUMN * light.max())
 
 
-def _stars(frame: Frame, sight: _Sight) -> list[int]:
+def _stars(frame: Frame, sight: Sight, run: tuple[int, int]) -> list[int]:
     """Numbers of the pieces of a run with most saturated pixels: one of each group."""
     strip, pieces = sight.strip, len(sight.pieces)
     core = np.s_[:, REACH - 4 : REACH + 5]
@@ -274,45 +201,49 @@ def _stars(frame: Frame, sight: _Sight) -> list[int]:
     by_piece = full[: pieces * steps].reshape(pieces, steps).sum(axis=1)
     labels, number = ndimage.label(by_piece > 0)
     most = ndimage.maximum_position(by_piece, labels, np.arange(1, number + 1))
-    return [int(at) for (at,) in most if sight.run[0] <= at < sight.run[1]]
+    return [int(at) for (at,) in most if run[0] <= at < run[1]]
 
 
-def _fades(sight: _Sight, star: int) -> bool:
+def _fades(sight: Sight, run: tuple[int, int], star: int) -> bool:
     """Whether light falls with the distance from a star, as a diffraction spike's does."""
     places = np.flatnonzero(sight.shows)
-    places = places[np.abs(places - star) > 1]
+    places = places[(np.abs(places - star) > 1) & (places >= run[0]) & (places < run[1])]
     if places.size < 3:
         return True
     order = places[np.argsort(np.abs(places - star), kind="stable")]
     third = max(order.size // 3, 1)
     near, far = (np.median(sight.signal[part]) for part in (order[:third], order[-third:]))
-    return bool(near > _SPIKE * far)
+    return bool(near > _SPIKE * far) and _falls_from(sight, run, star)
 
 
-def _swells(sight: _Sight) -> bool:
+def _swells(sight: Sight, run: tuple[int, int]) -> bool:
     """Whether light falls towards an end in the frame, as that of a galaxy or a spike does.
 
     From edge to edge it may, but not steadily and much, as that of a star outside does, nor from
     the middle to both sides and never rise again, as it may where something tumbles.
     """
-    first, last = sight.run
-    run = sight.signal[first:last]
-    third = run.size // 3
-    begin, middle, end = (
-        float(np.nanmedian(part)) for part in (run[:third], run[third:-third], run[-third:])
-    )
-    if sight.crosses:
+    first, last = run
+    light, error = sight.signal[first:last], sight.error[first:last]
+    third = max(light.size // 3, 1)
+    parts = light[:third], light[third:-third], light[-third:]
+    begin, middle, end = (float(np.nanmedian(part)) for part in parts)
+    if first == 0 and last == sight.signal.size:
         high, low = max(begin, end), min(begin, end)
-        if middle > _BULGE * high and _has_one_peak(np.nan_to_num(run)):
-            return True
-        return high > max(_FALLS * middle, _OUTSIDE * low) and middle > _FALLS * low
+        steep = middle > _BULGE * high or (
+            high > max(_FALLS * middle, _OUTSIDE * low) and middle > _FALLS * low
+        )
+        return steep and _falls_from(sight, run, None)
+    doubt = 1.25 * float(np.nanmedian(error)) / math.sqrt(third)
     ends = [begin] if first > 0 else []
     ends += [end] if last < sight.signal.size else []
-    return any(max(begin, middle, end) > _SPIKE * light for light in ends)
+    return any(max(begin, middle, end) > _SPIKE * (light + doubt) for light in ends)
 
 
-def _has_one_peak(light: Image) -> bool:
-    """Whether light falls to both sides of its peak, but for noise."""
-    peak, change = int(light.argmax()), np.diff(light)
+def _falls_from(sight: Sight, run: tuple[int, int], peak: int | None) -> bool:
+    """Whether light falls to both sides of a piece or of its peak, but for noise."""
+    light = np.nan_to_num(sight.signal[run[0] : run[1]])
+    light = ndimage.median_filter(light, 3, mode="nearest")  # without what a star adds
+    peak = int(light.argmax()) if peak is None else int(np.clip(peak - run[0], 0, light.size - 1))
+    change = np.diff(light)
     wrong = np.maximum(-change[:peak], 0.0).sum() + np.maximum(change[peak:], 0.0).sum()
-    return bool(wrong < _RISE * light[peak])
+    return bool(wrong < _RISE * light.max())

@@ -1,0 +1,95 @@
+"""On which part of a line a trail is, and whether it shows on all of it."""
+
+from __future__ import annotations
+
+__all__ = ["is_long", "run_of"]
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from reduction.steps.sight import Sight
+
+#: Median significance, times the root of their number, of pieces beyond a run that belong to it.
+_MORE: Final = 3.0
+
+#: Least part of its light that what tumbles keeps.
+_DARK: Final = 0.1
+
+#: Standard deviations of all that a run shows, of a group of its pieces on average, and of one
+#: that shows light; fewest groups.
+_SURE: Final = 8.0
+_GROUP: Final = 4.0
+_SHOWS: Final = 2.5
+_FEWEST: Final = 4
+
+#: Part of the groups that shows light: of a trail through the frame, of what tumbles perhaps,
+#: and of one with an end in it.
+_CROSSING: Final = 0.6
+_WHOLE: Final = 0.9
+
+
+def run_of(sight: Sight, part: tuple[int, int]) -> tuple[int, int]:
+    """First and last (excluded) piece of a trail: the likeliest box, as bright as a part of it.
+
+    What lies between it and an edge belongs to it where it shows as well: that of what tumbles.
+    """
+    size = len(sight.signal)
+    lit = sight.signal[slice(*part)][sight.known[slice(*part)]]
+    bright = float(np.median(lit)) if lit.size else 0.0
+    if not bright > 0.0:
+        return 0, 0
+    gain = np.nan_to_num(np.clip(sight.signal / bright, -1.0, 2.0) - 0.5, nan=0.0)
+    sums = np.concatenate([[0.0], np.cumsum(gain)])
+    rises = sums - np.minimum.accumulate(sums)
+    last = int(rises.argmax())
+    first = int(sums[: last + 1].argmin())
+    if _is_lit(sight, 0, first, bright):
+        first = 0
+    if _is_lit(sight, last, size, bright):
+        last = size
+    return first, last
+
+
+def _is_lit(sight: Sight, first: int, last: int, bright: float) -> bool:
+    """Whether pieces show light, most of them, as far as they are known."""
+    part = slice(first, last)
+    known = sight.known[part]
+    if not known.any():
+        return True
+    light = float(np.median(sight.signal[part][known]))
+    surely = float(np.median(_each(sight, first, last))) * math.sqrt(known.sum())
+    return surely > _MORE and light > _DARK * bright
+
+
+def _each(sight: Sight, first: int, last: int) -> NDArray[np.float64]:
+    """Significance of the pieces of which something is known."""
+    part = slice(first, last)
+    known = sight.known[part]
+    return np.asarray(sight.signal[part][known] / sight.error[part][known], dtype=np.float64)
+
+
+def is_long(sight: Sight, run: tuple[int, int], shortest: float) -> bool:
+    """Whether a run is long and bright enough for a trail, and without a gap if it ends.
+
+    Faint pieces are looked at in groups that, on average, show light.
+    """
+    first, last = run
+    crosses = first == 0 and last == len(sight.signal)
+    if not crosses and (last - first + 1) * sight.piece < shortest:
+        return False
+    each = _each(sight, first, last)
+    if each.size == 0 or sight.total(first, last) < _SURE:
+        return False
+    usual = float(np.median(each))
+    together = math.ceil((_GROUP / max(usual, 0.1)) ** 2)
+    number = each.size // together
+    if number < _FEWEST:
+        return False
+    groups = [part.sum() / math.sqrt(part.size) for part in np.array_split(each, number)]
+    shows = sum(group > _SHOWS for group in groups)
+    return shows >= min((_CROSSING if crosses else _WHOLE) * number, number - 1)
