@@ -12,7 +12,7 @@ import numpy as np
 from reduction.steps.hough import HoughTransform, Line
 from reduction.steps.points import Frame, standing_out
 from reduction.steps.run import is_long, run_of
-from reduction.steps.sight import Sight, ridge
+from reduction.steps.sight import Sight, known_median, ridge
 from reduction.steps.strip import REACH, Strip, row_medians
 from reduction.steps.trail import Trail, draw, measured, moved, shifted
 from schemas.deferred import deferred
@@ -64,7 +64,7 @@ _BLEED: Final = 0.1
 #: Lines within this angle of the image's axes, radians, may be columns.
 _AXIS: Final = 0.05
 
-#: Pixels by which a column may seem to lean, and part of its light by which it falls from one pixel
+#: Pixels by which a column may seem to lean, and part of its light by which it falls from a pixel
 #: to the next: a trail's is spread by the air (0.64 at most where its width is 1.8 pixels).
 _UPRIGHT: Final = 3.0
 _COLUMN: Final = 0.8
@@ -226,14 +226,14 @@ def _swells(sight: Sight, run: tuple[int, int]) -> bool:
     light, error = sight.signal[first:last], sight.error[first:last]
     third = max(light.size // 3, 1)
     parts = light[:third], light[third:-third], light[-third:]
-    begin, middle, end = (float(np.nanmedian(part)) for part in parts)
+    begin, middle, end = (known_median(part) for part in parts)
     if first == 0 and last == sight.signal.size:
         high, low = max(begin, end), min(begin, end)
         steep = middle > _BULGE * high or (
             high > max(_FALLS * middle, _OUTSIDE * low) and middle > _FALLS * low
         )
         return steep and _falls_from(sight, run, None)
-    doubt = 1.25 * float(np.nanmedian(error)) / math.sqrt(third)
+    doubt = 1.25 * known_median(error) / math.sqrt(third)
     ends = [begin] if first > 0 else []
     ends += [end] if last < sight.signal.size else []
     return any(max(begin, middle, end) > _SPIKE * (light + doubt) for light in ends)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Sight", "ridge", "total"]
+__all__ = ["Sight", "known_median", "ridge"]
 
 import math
 from dataclasses import dataclass
@@ -26,7 +26,6 @@ _HALVES: Final = (1.0, 2.0, 3.5)
 #: farther than this part of what is seen; nearer beside an edge of the frame.
 _AWAY: Final = (4.0, 2.0)
 _MOST_AWAY: Final = 0.8
-
 _CLOSER: Final = (2.5, 1.0)
 
 #: Columns of a side with which it says something, and beside an edge of the frame.
@@ -42,6 +41,9 @@ _WILD: Final = 3.0
 #: at its ends.
 _ASIDE: Final = 12.0
 _TURN: Final = 6
+
+#: Pixels beside an edge of the frame that no trail is looked for in.
+_GLOW: Final = 5.0
 
 #: Standard deviations from which on a piece shows light.
 _SHOWS: Final = 2.5
@@ -100,7 +102,7 @@ class Sight:
         column = (LOW_ERROR * noise / np.sqrt(np.maximum(count, 1))).astype(np.float32)
         halves = _HALVES if half is None else (half,)
         seen = [_light(levels, column, strip.scale, one) for one in halves]
-        best = max(range(len(seen)), key=lambda k: _median(seen[k][1] / seen[k][2]))
+        best = max(range(len(seen)), key=lambda k: known_median(seen[k][1] / seen[k][2]))
         return cls(strip, pieces, seen[best][0], halves[best], *seen[best][1:])
 
     @property
@@ -120,10 +122,10 @@ class Sight:
 
     def total(self, first: int, last: int) -> float:
         """Significance of some pieces together, none of which counts for much by itself."""
-        return total(self.signal[first:last], self.error[first:last])
+        return _total(self.signal[first:last], self.error[first:last])
 
 
-def total(signal: Image, error: Image) -> float:
+def _total(signal: Image, error: Image) -> float:
     """Significance of pieces together, in standard deviations; a bright one counts as a few."""
     each = np.clip(signal / error, -_CLIP, _CLIP)
     known = np.isfinite(each)
@@ -131,8 +133,8 @@ def total(signal: Image, error: Image) -> float:
     return float(each[known].sum() / math.sqrt(number)) if number else 0.0
 
 
-def _median(values: Image) -> float:
-    """Median of what is known."""
+def known_median(values: Image) -> float:
+    """Median of what is known, 0 where nothing is."""
     known = values[np.isfinite(values)]
     return float(np.median(known)) if known.size else 0.0
 
@@ -167,10 +169,9 @@ def _sky(
     for side in (-1.0, 1.0):
         far, near = side * offset >= away, side * offset >= _CLOSER[0] * half + _CLOSER[1]
         level = row_medians(levels[:, far])
-        few = np.isfinite(levels[:, far]).sum(axis=1) < _HARDLY
-        if few.any():  # an edge is near
-            level[few] = row_medians(levels[few][:, near])
-            level[few & (np.isfinite(levels[:, near]).sum(axis=1) < _HARDLY)] = np.nan
+        few = 2 * np.isfinite(levels[:, far]).sum(axis=1) < np.count_nonzero(far)
+        if few.any():
+            level[few] = _beside_edge(levels[few][:, near])
         sides.append(level)
     left, right = sides
     both = np.isfinite(left) & np.isfinite(right)
@@ -183,6 +184,14 @@ def _sky(
     number = np.isfinite(levels[:, np.abs(offset) >= away]).sum(axis=1)
     error = 1.2533 * column.min() / np.sqrt(np.maximum(number, _HARDLY))
     return sky.astype(np.float32), error.astype(np.float32), both
+
+
+def _beside_edge(levels: Image) -> Image:
+    """Level of a few columns between a line and an edge of the frame, which may glow."""
+    ordered = np.sort(levels, axis=1)  # NaN last
+    number = np.isfinite(levels).sum(axis=1)
+    level = ordered[np.arange(len(levels)), number // 4] if levels.shape[1] else np.float32(np.nan)
+    return np.where(number < _HARDLY, np.float32(np.nan), level)
 
 
 def _away(half: float, offset: NDArray[np.float64]) -> float:
@@ -212,8 +221,9 @@ def _scatter(beside: Image) -> Image:
     change = beside[:-2] - 2.0 * beside[1:-1] + beside[2:]  # without what a galaxy rises by
     change = np.abs(change[np.isfinite(change)])
     usual = 1.4826 / math.sqrt(6.0) * float(np.median(change)) if change.size >= 5 else 0.0
-    pairs = np.abs(beside[:, ::2] + beside[:, 1::2]) / math.sqrt(2.0)  # without a slope
-    here = 1.4826 * np.nan_to_num(row_medians(pairs))
+    pairs = (beside[:, ::2] + beside[:, 1::2]) / math.sqrt(2.0)  # without a slope
+    pairs -= row_medians(pairs.T)  # nor what an edge glows by
+    here = 1.4826 * np.nan_to_num(row_medians(np.abs(pairs)))
     return np.where(here > _WILD * usual, here, usual).astype(np.float32)
 
 
@@ -234,6 +244,7 @@ def ridge(sight: Sight, shortest: float) -> tuple[float, NDArray[np.float64], tu
     smooth = (sums[:, kernel:] - sums[:, :-kernel]) / kernel
     each = np.nan_to_num(smooth / sight.error[:, None]) / _CLIP
     each *= _CLIP / np.sqrt(1.0 + each**2)  # brightest in the middle nevertheless
+    each[_at_edge(sight)] = 0.0
     aside = int(min(_ASIDE / scale, REACH - _TURN - 1))
     turns = np.arange(-_TURN, _TURN + 1)
     along = np.linspace(-1.0, 1.0, number)
@@ -251,3 +262,14 @@ def ridge(sight: Sight, shortest: float) -> tuple[float, NDArray[np.float64], tu
             shift = np.array([-1.0, 1.0]) * turns[turn] + place - aside
             best = (float(runs[turn, first, place]), shift, (int(first), int(first) + length))
     return best
+
+
+def _at_edge(sight: Sight) -> NDArray[np.bool_]:
+    """Columns of pieces so near an edge of the frame that what is there may be the edge's glow."""
+    steps = sight.pieces.shape[1]
+    outside = ~sight.strip.inside[: len(sight.pieces) * steps : steps]
+    if not outside.any():
+        return outside
+    reach = round(_GLOW / sight.strip.scale)
+    padded = np.pad(outside, ((0, 0), (reach, reach)), mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1).any(axis=2)

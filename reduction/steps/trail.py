@@ -30,8 +30,8 @@ _NARROW: Final = 8.0
 #: By how many pixels its sides differ before its middle lies elsewhere: with another beside it.
 _LOPSIDED: Final = 3.0
 
-#: Largest distance from a line of the light that its middle is measured in, half widths and a pixel
-#: more; standard deviations of a piece that says where its middle is.
+#: Largest distance from a line of the light that its middle is measured in, half widths and one
+#: pixel more; standard deviations of a piece that says where its middle is.
 _NEAR: Final = 2.5
 _BRIGHT: Final = 5.0
 
