@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["is_long", "run_of"]
+__all__ = ["crosses", "is_long", "run_of"]
 
 import math
 from typing import TYPE_CHECKING, Final
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 #: Median significance, times the root of their number, of pieces beyond a run that belong to it.
 _MORE: Final = 3.0
+
+#: Pieces that make no difference to whether a trail reaches an edge: a star may be on them.
+_NEAR: Final = 2
 
 #: Least part of its light that what tumbles keeps.
 _DARK: Final = 0.1
@@ -59,6 +62,8 @@ def _is_lit(sight: Sight, first: int, last: int, bright: float) -> bool:
     """Whether pieces show light, most of them, as far as they are known."""
     part = slice(first, last)
     known = sight.known[part]
+    if last - first <= _NEAR:
+        return False
     if not known.any():
         return True
     light = float(np.median(sight.signal[part][known]))
@@ -73,14 +78,19 @@ def _each(sight: Sight, first: int, last: int) -> NDArray[np.float64]:
     return np.asarray(sight.signal[part][known] / sight.error[part][known], dtype=np.float64)
 
 
+def crosses(sight: Sight, run: tuple[int, int]) -> bool:
+    """Whether a run goes from edge to edge, but for some pieces at most."""
+    return run[0] <= _NEAR and run[1] >= len(sight.signal) - _NEAR
+
+
 def is_long(sight: Sight, run: tuple[int, int], shortest: float) -> bool:
     """Whether a run is long and bright enough for a trail, and without a gap if it ends.
 
     Faint pieces are looked at in groups that, on average, show light.
     """
     first, last = run
-    crosses = first == 0 and last == len(sight.signal)
-    if not crosses and (last - first + 1) * sight.piece < shortest:
+    through = crosses(sight, run)
+    if not through and (last - first + 1) * sight.piece < shortest:
         return False
     each = _each(sight, first, last)
     if each.size == 0 or sight.total(first, last) < _SURE:
@@ -92,4 +102,4 @@ def is_long(sight: Sight, run: tuple[int, int], shortest: float) -> bool:
         return False
     groups = [part.sum() / math.sqrt(part.size) for part in np.array_split(each, number)]
     shows = sum(group > _SHOWS for group in groups)
-    return shows >= min((_CROSSING if crosses else _WHOLE) * number, number - 1)
+    return shows >= min((_CROSSING if through else _WHOLE) * number, number - 1)

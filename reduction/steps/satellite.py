@@ -11,7 +11,7 @@ import numpy as np
 
 from reduction.steps.hough import HoughTransform, Line
 from reduction.steps.points import Frame, standing_out
-from reduction.steps.run import is_long, run_of
+from reduction.steps.run import crosses, is_long, run_of
 from reduction.steps.sight import Sight, known_median, ridge
 from reduction.steps.strip import REACH, Strip, row_medians
 from reduction.steps.trail import Trail, draw, measured, moved, shifted
@@ -66,7 +66,7 @@ _AXIS: Final = 0.05
 
 #: Pixels by which a column may seem to lean, and part of its light by which it falls from a pixel
 #: to the next: a trail's is spread by the air (0.64 at most where its width is 1.8 pixels).
-_UPRIGHT: Final = 3.0
+_UPRIGHT: Final = 6.0
 _COLUMN: Final = 0.8
 
 
@@ -188,8 +188,29 @@ def _is_column(frame: Frame, sight: Sight, run: tuple[int, int]) -> bool:
         return False
     if 2 * sight.both[part].sum() < sight.known[part].sum():
         return True
-    light = np.nan_to_num(row_medians(sight.light[part].T))[REACH - 8 : REACH + 9]
+    light = _upright_profile(frame, sight, run)
     return bool(np.abs(np.diff(light)).max() > _COLUMN * light.max())
+
+
+def _upright_profile(frame: Frame, sight: Sight, run: tuple[int, int]) -> Image:
+    """Light across a run, added up along the image's axis: a column stays as sharp as it is."""
+    strip, steps = sight.strip, sight.pieces.shape[1]
+    part = slice(run[0] * steps, run[1] * steps)
+    across = (strip.x if strip.is_steep else strip.y)[part, REACH]
+    away = int(np.ptp(across)) // 2 + 4
+    middle = (int(across.min()) + int(across.max())) // 2
+    columns = slice(max(middle - away, 0), middle + away + 1)
+    along = strip.steps[part]
+    image, bad = (
+        (frame.image, frame.bad)
+        if strip.is_steep
+        else (frame.image.T, None if frame.bad is None else frame.bad.T)
+    )
+    values = image[along, columns].astype(np.float32).T
+    if bad is not None:
+        values[bad[along, columns].T] = np.nan
+    light = row_medians(values)
+    return np.nan_to_num(light - np.nanmin(light))
 
 
 def _stars(frame: Frame, sight: Sight, run: tuple[int, int]) -> list[int]:
@@ -217,7 +238,7 @@ def _fades(sight: Sight, run: tuple[int, int], star: int) -> bool:
 
 
 def _swells(sight: Sight, run: tuple[int, int]) -> bool:
-    """Whether light falls towards an end in the frame, as that of a galaxy or a spike does.
+    """Whether light falls towards an end, as that of a galaxy or a spike does.
 
     From edge to edge it may, but not steadily and much, as that of a star outside does, nor from
     the middle to both sides and never rise again, as it may where something tumbles.
@@ -227,16 +248,14 @@ def _swells(sight: Sight, run: tuple[int, int]) -> bool:
     third = max(light.size // 3, 1)
     parts = light[:third], light[third:-third], light[-third:]
     begin, middle, end = (known_median(part) for part in parts)
-    if first == 0 and last == sight.signal.size:
+    if crosses(sight, run):
         high, low = max(begin, end), min(begin, end)
         steep = middle > _BULGE * high or (
             high > max(_FALLS * middle, _OUTSIDE * low) and middle > _FALLS * low
         )
         return steep and _falls_from(sight, run, None)
     doubt = 1.25 * known_median(error) / math.sqrt(third)
-    ends = [begin] if first > 0 else []
-    ends += [end] if last < sight.signal.size else []
-    return any(max(begin, middle, end) > _SPIKE * (light + doubt) for light in ends)
+    return max(begin, middle, end) > _SPIKE * (min(begin, end) + doubt)
 
 
 def _falls_from(sight: Sight, run: tuple[int, int], peak: int | None) -> bool:

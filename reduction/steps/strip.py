@@ -101,6 +101,16 @@ class Strip:
         return np.asarray((self.y if self.is_steep else self.x)[:, 0])
 
     @property
+    def middle(self) -> NDArray[np.float64]:
+        """Where the line is at each step, pixels along the crossing axis, shape (n,)."""
+        return self._middle(self.steps)
+
+    def _middle(self, steps: NDArray[np.intp]) -> NDArray[np.float64]:
+        cosine, sine = math.cos(self.line.angle), math.sin(self.line.angle)
+        most, least = (cosine, sine) if self.is_steep else (sine, cosine)
+        return np.asarray((self.line.distance - steps * least) / most)
+
+    @property
     def length(self) -> float:
         """Of the line in the image, pixels."""
         return len(self.y) * self.stride / self.scale
@@ -142,9 +152,7 @@ class Strip:
             (ny, nx) of the image.
         """
         at = self.steps[steps].astype(float)
-        cosine, sine = math.cos(self.line.angle), math.sin(self.line.angle)
-        most, least = (cosine, sine) if self.is_steep else (sine, cosine)
-        across = (self.line.distance - at * least) / most + by
+        across = self._middle(self.steps[steps]) + by
         x, y = (across, at) if self.is_steep else (at, across)
         angle = math.atan2(x[1] - x[0], -(y[1] - y[0])) % math.pi
         line = Line(angle, x[0] * math.cos(angle) + y[0] * math.sin(angle))
