@@ -25,7 +25,7 @@ _DARK: Final = 0.1
 
 #: Standard deviations of all that a run shows, of a group of its pieces on average, and of one
 #: that shows light; fewest groups.
-_SURE: Final = 8.0
+_SURE: Final = 9.0
 _GROUP: Final = 4.0
 _SHOWS: Final = 2.5
 _FEWEST: Final = 4

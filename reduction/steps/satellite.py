@@ -47,15 +47,19 @@ _HARDLY: Final = 6.0
 _TURNS: Final = 3
 _CLOSE: Final = 0.3
 
-#: Fall of a spike's light from its star: nearest to farthest third; the same of a spike that
-#: comes from outside, and from third to third of it.
-_SPIKE: Final = 2.0
+#: Fall of a spike's light from its star: nearest to farthest third of what is farther than a
+#: piece. The same of a spike that comes from outside, and from third to third of it.
+_FADES: Final = 1.5
 _OUTSIDE: Final = 3.0
 _FALLS: Final = 1.3
 
-#: Light of a galaxy's middle third over that of the others, where it goes through the frame; and
-#: by how much light from one peak may rise towards its sides, a part of it.
-_BULGE: Final = 3.0
+#: How much brighter a trail that ends may be in one third than at its ends.
+_UNEVEN: Final = 2.0
+
+#: Light of a galaxy's middle third over that of the others, where it goes through the frame: what
+#: tumbles by a factor of seven has 4.4 at most. And by how much light from one peak may rise
+#: towards its sides, a part of it.
+_BULGE: Final = 4.5
 _RISE: Final = 0.2
 
 #: Part of a line's pixels which, saturated, tells a bleeding column.
@@ -227,14 +231,19 @@ def _stars(frame: Frame, sight: Sight, run: tuple[int, int]) -> list[int]:
 
 def _fades(sight: Sight, run: tuple[int, int], star: int) -> bool:
     """Whether light falls with the distance from a star, as a diffraction spike's does."""
-    places = np.flatnonzero(sight.shows)
+    places = np.flatnonzero(sight.known)
     places = places[(np.abs(places - star) > 1) & (places >= run[0]) & (places < run[1])]
     if places.size < 3:
         return True
     order = places[np.argsort(np.abs(places - star), kind="stable")]
     third = max(order.size // 3, 1)
     near, far = (np.median(sight.signal[part]) for part in (order[:third], order[-third:]))
-    return bool(near > _SPIKE * far) and _falls_from(sight, run, star)
+    if near <= _FADES * far:
+        return False
+    light = sight.signal[run[0] : run[1]].copy()
+    place = star - run[0]
+    light[max(place - 1, 0) : place + 2] = light[np.abs(np.arange(light.size) - place) > 1].max()
+    return _falls_from(light, place)
 
 
 def _swells(sight: Sight, run: tuple[int, int]) -> bool:
@@ -250,19 +259,20 @@ def _swells(sight: Sight, run: tuple[int, int]) -> bool:
     begin, middle, end = (known_median(part) for part in parts)
     if crosses(sight, run):
         high, low = max(begin, end), min(begin, end)
-        steep = middle > _BULGE * high or (
-            high > max(_FALLS * middle, _OUTSIDE * low) and middle > _FALLS * low
+        steep = (
+            middle > _BULGE * high
+            or high > _OUTSIDE * max(middle, low)
+            or (high > max(_FALLS * middle, _OUTSIDE * low) and middle > _FALLS * low)
         )
-        return steep and _falls_from(sight, run, None)
+        return steep and _falls_from(light, None)
     doubt = 1.25 * known_median(error) / math.sqrt(third)
-    return max(begin, middle, end) > _SPIKE * (min(begin, end) + doubt)
+    return max(begin, middle, end) > _UNEVEN * (min(begin, end) + doubt)
 
 
-def _falls_from(sight: Sight, run: tuple[int, int], peak: int | None) -> bool:
+def _falls_from(light: Image, peak: int | None) -> bool:
     """Whether light falls to both sides of a piece or of its peak, but for noise."""
-    light = np.nan_to_num(sight.signal[run[0] : run[1]])
-    light = ndimage.median_filter(light, 3, mode="nearest")  # without what a star adds
-    peak = int(light.argmax()) if peak is None else int(np.clip(peak - run[0], 0, light.size - 1))
+    light = ndimage.median_filter(np.nan_to_num(light), 3, mode="nearest")  # without stars
+    peak = int(light.argmax()) if peak is None else peak
     change = np.diff(light)
     wrong = np.maximum(-change[:peak], 0.0).sum() + np.maximum(change[peak:], 0.0).sum()
     return bool(wrong < _RISE * light.max())
