@@ -20,8 +20,9 @@ _MORE: Final = 3.0
 #: Pieces that make no difference to whether a trail reaches an edge: a star may be on them.
 _NEAR: Final = 2
 
-#: Least part of its light that what tumbles keeps.
+#: Least part of its light that what tumbles keeps; and of that of its darkest piece.
 _DARK: Final = 0.1
+_LEAST: Final = 0.7
 
 #: Standard deviations of all that a run shows, of a group of its pieces on average, and of one
 #: that shows light; fewest groups.
@@ -51,24 +52,27 @@ def run_of(sight: Sight, part: tuple[int, int]) -> tuple[int, int]:
     rises = sums - np.minimum.accumulate(sums)
     last = int(rises.argmax())
     first = int(sums[: last + 1].argmin())
-    if _is_lit(sight, 0, first, bright):
+    dark = float(np.nanmin(sight.signal[first + 1 : last - 1], initial=bright))
+    if _is_lit(sight, 0, first, bright, dark):
         first = 0
-    if _is_lit(sight, last, size, bright):
+    if _is_lit(sight, last, size, bright, dark):
         last = size
     return first, last
 
 
-def _is_lit(sight: Sight, first: int, last: int, bright: float) -> bool:
-    """Whether pieces show light, most of them, as far as they are known."""
+def _is_lit(sight: Sight, first: int, last: int, bright: float, dark: float) -> bool:
+    """Whether pieces show light, most of them, as far as they are known.
+
+    Few of them may show that of stars: they have to be about as bright as the run's darkest.
+    """
     part = slice(first, last)
     known = sight.known[part]
-    if last - first <= _NEAR:
-        return False
     if not known.any():
         return True
     light = float(np.median(sight.signal[part][known]))
     surely = float(np.median(_each(sight, first, last))) * math.sqrt(known.sum())
-    return surely > _MORE and light > _DARK * bright
+    least = _DARK * bright if last - first > _NEAR else max(_DARK * bright, _LEAST * dark)
+    return surely > _MORE and light > least
 
 
 def _each(sight: Sight, first: int, last: int) -> NDArray[np.float64]:

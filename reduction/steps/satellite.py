@@ -193,11 +193,16 @@ def _is_column(frame: Frame, sight: Sight, run: tuple[int, int]) -> bool:
     if 2 * sight.both[part].sum() < sight.known[part].sum():
         return True
     light = _upright_profile(frame, sight, run)
-    return bool(np.abs(np.diff(light)).max() > _COLUMN * light.max())
+    peak = 2 + int(light[2:-2].argmax())  # beyond that an edge may glow
+    height = light[peak] - max(light[:peak].min(), light[peak + 1 :].min())
+    return bool(np.abs(np.diff(light[1:-1])).max() > _COLUMN * height)
 
 
 def _upright_profile(frame: Frame, sight: Sight, run: tuple[int, int]) -> Image:
-    """Light across a run, added up along the image's axis: a column stays as sharp as it is."""
+    """Light across a run, added up along the image's axis: a column stays as sharp as it is.
+
+    From four pixels on one side of all that the line comes by to as many on the other.
+    """
     strip, steps = sight.strip, sight.pieces.shape[1]
     part = slice(run[0] * steps, run[1] * steps)
     across = (strip.x if strip.is_steep else strip.y)[part, REACH]

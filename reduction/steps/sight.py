@@ -236,31 +236,51 @@ def ridge(sight: Sight, shortest: float) -> tuple[float, NDArray[np.float64], tu
         Its significance in standard deviations; its distance from the line at the first and the
         last piece, pixels along the crossing axis; first and last (excluded) piece of the part.
     """
-    scale = sight.strip.scale
-    number = len(sight.light)
     light = np.nan_to_num(sight.light)
-    kernel = 2 * max(round(sight.half / scale), 1) + 1
+    kernel = 2 * max(round(sight.half / sight.strip.scale), 1) + 1
     sums = np.cumsum(np.pad(light, ((0, 0), (kernel // 2 + 1, kernel // 2))), axis=1)
     smooth = (sums[:, kernel:] - sums[:, :-kernel]) / kernel
-    each = np.nan_to_num(smooth / sight.error[:, None]) / _CLIP
-    each *= _CLIP / np.sqrt(1.0 + each**2)  # brightest in the middle nevertheless
+    each = np.nan_to_num(smooth / sight.error[:, None])
     each[_at_edge(sight)] = 0.0
-    aside = int(min(_ASIDE / scale, REACH - _TURN - 1))
-    turns = np.arange(-_TURN, _TURN + 1)
-    along = np.linspace(-1.0, 1.0, number)
-    columns = REACH + np.rint(turns[:, None] * along).astype(np.intp)
-    columns = columns[:, :, None] + np.arange(-aside, aside + 1)
-    sheared = each[np.arange(number)[None, :, None], columns]
-    sums = np.zeros((turns.size, number + 1, 2 * aside + 1))
-    np.cumsum(sheared, axis=1, out=sums[:, 1:])
-    best = (0.0, np.zeros(2), (0, number))
-    short = min(max(math.ceil(shortest / sight.piece), 3), number)
-    for length in {short, number}:
+    aside = int(min(_ASIDE / sight.strip.scale, REACH - _TURN - 1))
+    columns = np.linspace(-_TURN, _TURN, 2 * _TURN + 1)[:, None] * np.linspace(-1, 1, len(light))
+    columns = (REACH + np.rint(columns)).astype(np.intp)[:, :, None] + np.arange(-aside, aside + 1)
+    sheared = each[np.arange(len(light))[None, :, None], columns]
+    short = min(max(math.ceil(shortest / sight.piece), 3), len(light))
+    lengths = {short, len(light)}
+    seen, shift, part, usual = _brightest(sheared, _CLIP, lengths)
+    if usual > _CLIP:  # bright: two trails side by side are told apart
+        shift, part = _brightest(sheared, 1.5 * usual, lengths)[1:3]
+    return seen, shift, part
+
+
+def _brightest(
+    sheared: Image, most: float, lengths: set[int]
+) -> tuple[float, NDArray[np.float64], tuple[int, int], float]:
+    """As :func:`ridge`, and the median of the part's pieces, of their significance by line.
+
+    Parameters
+    ----------
+    sheared
+        Shape (turns, pieces, distances).
+    most
+        Standard deviations of a piece that count, about.
+    lengths
+        Of parts, pieces.
+    """
+    clipped = sheared / np.sqrt(1.0 + (sheared / most) ** 2)  # highest in the middle nevertheless
+    turns, number, places = clipped.shape
+    sums = np.zeros((turns, number + 1, places))
+    np.cumsum(clipped, axis=1, out=sums[:, 1:])
+    best = (0.0, np.zeros(2), (0, number), 0.0)
+    for length in sorted(lengths):
         runs = (sums[:, length:] - sums[:, :-length]) / math.sqrt(length)
-        turn, first, place = np.unravel_index(int(runs.argmax()), runs.shape)
+        turn, first, place = (int(n) for n in np.unravel_index(int(runs.argmax()), runs.shape))
         if runs[turn, first, place] > best[0]:
-            shift = np.array([-1.0, 1.0]) * turns[turn] + place - aside
-            best = (float(runs[turn, first, place]), shift, (int(first), int(first) + length))
+            shift = np.array([-1.0, 1.0]) * (turn - turns // 2) + place - places // 2
+            usual = float(np.median(sheared[turn, first : first + length, place]))
+            part = (first, first + length)
+            best = (float(runs[turn, first, place]), shift, part, usual)
     return best
 
 
