@@ -24,9 +24,11 @@ _NEAR: Final = 2
 _DARK: Final = 0.1
 _LEAST: Final = 0.7
 
-#: Standard deviations of all that a run shows, of a group of its pieces on average, and of one
-#: that shows light; fewest groups.
+#: Standard deviations of all that a run shows that goes through the frame, and of one that may be
+#: anywhere on its line; of a group of its pieces on average, and of one that shows light; fewest
+#: groups.
 _SURE: Final = 9.0
+_SURER: Final = 12.0
 _GROUP: Final = 4.0
 _SHOWS: Final = 2.5
 _FEWEST: Final = 4
@@ -97,7 +99,7 @@ def is_long(sight: Sight, run: tuple[int, int], shortest: float) -> bool:
     if not through and (last - first + 1) * sight.piece < shortest:
         return False
     each = _each(sight, first, last)
-    if each.size == 0 or sight.total(first, last) < _SURE:
+    if each.size == 0 or sight.total(first, last) < (_SURE if through else _SURER):
         return False
     usual = float(np.median(each))
     together = math.ceil((_GROUP / max(usual, 0.1)) ** 2)

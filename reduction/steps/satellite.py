@@ -258,7 +258,8 @@ def _swells(sight: Sight, run: tuple[int, int]) -> bool:
     the middle to both sides and never rise again, as it may where something tumbles.
     """
     first, last = run
-    light, error = sight.signal[first:last], sight.error[first:last]
+    known = sight.known[first:last]
+    light, error = sight.signal[first:last][known], sight.error[first:last][known]
     third = max(light.size // 3, 1)
     parts = light[:third], light[third:-third], light[-third:]
     begin, middle, end = (known_median(part) for part in parts)
