@@ -17,8 +17,8 @@ SCENES, SEED = 6, 211
 @pytest.mark.parametrize("kind", KINDS)
 def test_trails_of_every_kind_are_complete_and_pure(kind):
     # Peaks from 1.2 times the sky's noise (crossing) or 2 to 60; every third scene is a crowd.
-    # What ought to be masked are pixels in which the trail adds more than the sky's noise: what adds
-    # less changes no flux by more than its error. A table: python -m tests.benchmarks.trails.
+    # Pixels that ought to be masked are those in which the trail adds more than the sky's noise:
+    # less changes no pixel by more than its error. A table: python -m tests.benchmarks.trails.
     made = score(kind, SCENES, seed=SEED)
     assert made.harmed > 10_000
     assert made.completeness >= 0.95, made
