@@ -40,6 +40,9 @@ _STEPS: Final = 1200
 _FIRST: Final = 2.0
 _HARDLY: Final = 6.0
 
+#: Cosine of the angle between lines that run side by side.
+_SIDE_BY_SIDE: Final = 0.999
+
 #: How often a line is moved onto its light at most, and pixels by which it does not matter.
 _TURNS: Final = 3
 _CLOSE: Final = 0.3
@@ -82,33 +85,72 @@ def find_satellites(
     ``hough_threshold`` pixels, with ends as bright as the rest, which a galaxy and a spike do not
     have.
     """
-    found = np.zeros(image.shape, dtype=np.bool_)
-    trails: list[Trail] = []
-    if min(image.shape) < 2 * REACH:
-        return found, trails
-    frame = Frame(image, bad, saturated)
-    noise = frame.noise()
-    if not noise > 0.0:
-        return found, trails
+    search = _Search(Frame(image, bad, saturated), hough_threshold)
+    if min(image.shape) < 2 * REACH or not search.noise > 0.0:
+        return search.found, search.trails
     binning = int(np.clip(min(image.shape) // _SMALLEST, 1, _BINNING))
-    x, y, shape = standing_out(frame, binning, detection_threshold)
-    hough, rest = HoughTransform(x, y, shape), frame
+    x, y, shape = standing_out(search.frame, binning, detection_threshold)
+    hough = HoughTransform(x, y, shape)
     for _ in range(_LOOKS):
         line, excess = hough.best()
         if excess < _WORTH:
             break
-        line = _through(line, x, y)
-        trail = _look(rest, line.scaled(binning), noise, hough_threshold)
+        line, reach = _through(line, x, y), 4.0
+        trail = search.look(line.scaled(binning))
         if trail is not None:
-            trails.append(trail)
-            draw(found, trail)
-            rest = frame.without(found)
             line = trail.line.scaled(1 / binning)
-        reach = 4.0 if trail is None else max(trail.half_width / binning, 1.0) + 1.0
+            reach = max(trail.half_width / binning, 1.0) + 1.0
         near = np.abs(line.offset(x, y)) < reach
         hough.take_out(x[near], y[near])
         x, y = x[~near], y[~near]
-    return found, trails
+    search.look_again()
+    return search.found, search.trails
+
+
+class _Search:
+    """Trails found on a frame so far, and lines on which none was seen.
+
+    Parameters
+    ----------
+    frame
+        The frame.
+    shortest
+        Shortest trail that is looked for, pixels.
+    """
+
+    def __init__(self, frame: Frame, shortest: float) -> None:
+        self.frame = frame
+        self.noise = frame.noise() if frame.image.size else math.nan
+        self.found = np.zeros(frame.image.shape, dtype=np.bool_)
+        self.trails: list[Trail] = []
+        self._shortest = shortest
+        self._rest = frame
+        self._refused: list[Line] = []
+
+    def look(self, line: Line) -> Trail | None:
+        """The trail on a line, if there is one; it is drawn, and looked over from then on."""
+        trail = _look(self._rest, line, self.noise, self._shortest)
+        if trail is None:
+            self._refused.append(line)
+            return None
+        self.trails.append(trail)
+        draw(self.found, trail)
+        self._rest = self.frame.without(self.found)
+        return trail
+
+    def look_again(self) -> None:
+        """Look at lines beside those of trails: a brighter one hid the sky beside them."""
+        refused, self._refused = self._refused, []
+        for line in refused:
+            if any(_is_beside(line, trail.line) for trail in self.trails):
+                self.look(line)
+
+
+def _is_beside(line: Line, other: Line) -> bool:
+    """Whether lines run side by side, one in what is seen along the other."""
+    turn = math.cos(line.angle - other.angle)
+    apart = abs(line.distance - math.copysign(other.distance, other.distance * turn))
+    return abs(turn) > _SIDE_BY_SIDE and apart < 2.0 * REACH
 
 
 def _through(line: Line, x: Image, y: Image) -> Line:

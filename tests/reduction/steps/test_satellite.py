@@ -48,6 +48,17 @@ def test_two_trails_are_two():
     assert len(find_satellites(image)[1]) == 2
 
 
+def test_the_fainter_of_two_trails_side_by_side_is_found_once_the_brighter_is():
+    image = empty((800, 800), seed=16)
+    line = Line(math.radians(95.7), 380.0)
+    for distance, peak in ((380.0, 30.0), (400.0, 11.0)):
+        offset = offset_from(Line(line.angle, distance), image.shape)
+        image += (peak * NOISE * np.exp(-0.5 * (offset / 3.0) ** 2)).astype(np.float32)
+    found, trails = find_satellites(image)
+    assert len(trails) == 2
+    assert found[np.abs(offset_from(line, image.shape) - 20.0) < 4.0].all()
+
+
 def partial(image: np.ndarray, line: Line, start: float, end: float, peak: float) -> np.ndarray:
     """Add a trail from one x to another; where its light is."""
     offset = offset_from(line, image.shape)
