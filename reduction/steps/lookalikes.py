@@ -34,6 +34,10 @@ _FALLS: Final = 1.3
 #: How much brighter a trail that ends may be in one third than at its ends.
 _UNEVEN: Final = 2.0
 
+#: Brightest over faintest light of what may be a spike or a galaxy from edge to edge: more than
+#: the factor of seven by which things tumble.
+_STEEP: Final = 10.0
+
 #: Light of a galaxy's middle third over that of the others, where it goes through the frame: what
 #: tumbles by a factor of seven has 4.4 at most. And by how much light from one peak may rise
 #: towards its sides, a part of it.
@@ -159,8 +163,10 @@ def _swells(sight: Sight, run: tuple[int, int]) -> bool:
     begin, middle, end = (known_median(part) for part in parts)
     if crosses(sight, run):
         high, low = max(begin, end), min(begin, end)
+        calm = ndimage.median_filter(light, 3, mode="mirror")
         steep = (
-            middle > _BULGE * high
+            calm.max() > _STEEP * max(float(calm.min()), known_median(error))
+            or middle > _BULGE * high
             or high > _OUTSIDE * max(middle, low)
             or (high > max(_FALLS * middle, _OUTSIDE * low) and middle > _FALLS * low)
         )
@@ -171,7 +177,7 @@ def _swells(sight: Sight, run: tuple[int, int]) -> bool:
 
 def _falls_from(light: Image, peak: int | None) -> bool:
     """Whether light falls to both sides of a piece or of its peak, but for noise."""
-    light = ndimage.median_filter(np.nan_to_num(light), 3, mode="nearest")  # without stars
+    light = ndimage.median_filter(np.nan_to_num(light), 3, mode="mirror")  # without stars
     peak = int(light.argmax()) if peak is None else peak
     change = np.diff(light)
     wrong = np.maximum(-change[:peak], 0.0).sum() + np.maximum(change[peak:], 0.0).sum()
