@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["REACH", "Strip", "row_medians"]
+__all__ = ["LOW_ERROR", "REACH", "Strip", "low_levels", "row_medians"]
 
 import math
 from dataclasses import dataclass
@@ -21,15 +21,11 @@ REACH: Final = 24
 #: Length of a piece, pixels (of those that are looked at).
 _PIECE: Final = 48
 
-#: Largest distance from the line of what may be a trail's middle, and smallest of its sky.
-_CORE: Final = 3
-_FLANK: Final = 14
-
-#: Pixels of a flank with which its median says something.
-_HARDLY: Final = 30
-
-#: Standard deviation of a normal distribution's median over that of its mean.
-_MEDIAN: Final = 1.2533
+#: Part of a column's pixels that lie below its level: stars, which are on many pixels of crowded
+#: frames, are above. Its error, for pixels of a normal distribution, is little more than the
+#: median's (1.25): sqrt(p (1 - p)) over the density there, a standard deviation over sqrt(n).
+_LOW: Final = 0.3
+LOW_ERROR: Final = 1.318
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +101,16 @@ class Strip:
         return np.asarray((self.y if self.is_steep else self.x)[:, 0])
 
     @property
+    def middle(self) -> NDArray[np.float64]:
+        """Where the line is at each step, pixels along the crossing axis, shape (n,)."""
+        return self._middle(self.steps)
+
+    def _middle(self, steps: NDArray[np.intp]) -> NDArray[np.float64]:
+        cosine, sine = math.cos(self.line.angle), math.sin(self.line.angle)
+        most, least = (cosine, sine) if self.is_steep else (sine, cosine)
+        return np.asarray((self.line.distance - steps * least) / most)
+
+    @property
     def length(self) -> float:
         """Of the line in the image, pixels."""
         return len(self.y) * self.stride / self.scale
@@ -126,81 +132,6 @@ class Strip:
         count = len(values) // steps
         return values[: count * steps].reshape(count, steps, -1)
 
-    def excess(
-        self, pieces: NDArray[np.float32], noise: float
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Median of each piece's core above its brighter flank, and its error, shape (pieces,).
-
-        At a step or on a slope no line is brighter than both its sides. The error is that of the
-        noise, or what lines beside this one scatter by where that is more: among crowded stars.
-        NaN where less than a third of the core is valid, or hardly a pixel of the flanks.
-        """
-        offset = np.arange(-REACH, REACH + 1) * self.scale
-        away = min(_FLANK, 0.8 * REACH * self.scale)
-        core = _within(pieces, np.abs(offset) <= _CORE)
-        left, right = _within(pieces, offset <= -away), _within(pieces, offset >= away)
-        in_core, in_left, in_right = (
-            np.isfinite(part).sum(axis=1) for part in (core, left, right)
-        )
-        in_flank = np.maximum(in_left, in_right)
-        sides = [
-            np.where(count < _HARDLY, -np.inf, row_medians(part))
-            for part, count in ((left, in_left), (right, in_right))
-        ]
-        sky = np.maximum(*sides)
-        signal = row_medians(core) - sky
-        error = (
-            _MEDIAN * noise * np.sqrt(1.0 / np.maximum(in_core, 1) + 1.0 / np.maximum(in_flank, 1))
-        )
-        signal[(3 * in_core < core.shape[1]) | (in_flank < _HARDLY)] = np.nan
-        beside = []
-        for side in (-1.0, 1.0):
-            other = row_medians(_within(pieces, np.abs(offset - side * away) <= _CORE)) - sky
-            other[~np.isfinite(other)] = np.nan
-            # From piece to piece, without what a galaxy rises and falls by.
-            change = other[:-2] - 2.0 * other[1:-1] + other[2:]
-            change = change[np.isfinite(change)]
-            if change.size >= 5:
-                beside.append(1.4826 / math.sqrt(6.0) * float(np.median(np.abs(change))))
-        least = min(beside, default=0.0)
-        return signal, np.maximum(error, least).astype(np.float32)
-
-    def profile(self, pieces: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Median over pieces of their medians across the line, above the flanks'.
-
-        Returns
-        -------
-        ndarray
-            Shape (2 REACH + 1,), in the image's unit.
-        """
-        across = _across(pieces)
-        offset = np.abs(np.arange(-REACH, REACH + 1)) * self.scale
-        flank = offset >= min(_FLANK, 0.8 * REACH * self.scale)
-        across -= row_medians(across[:, flank])[:, None]
-        return row_medians(across.T)
-
-    def centroids(
-        self, pieces: NDArray[np.float32], peak: float, reach: float
-    ) -> NDArray[np.float64]:
-        """Where each piece's light is, pixels from the line along the crossing axis.
-
-        Parameters
-        ----------
-        pieces
-            As :meth:`pieces` gives them.
-        peak, reach
-            Where the light is looked for, and how far from there, pixels along the axis.
-        """
-        offset = np.arange(-REACH, REACH + 1)
-        near = np.abs(offset - peak) <= reach
-        across = _across(pieces)
-        light = np.nan_to_num(across - row_medians(across[:, np.abs(offset) > _FLANK])[:, None])
-        light = light[:, near]
-        light = np.where(light > 0.3 * light.max(axis=1, keepdims=True), light, 0.0)
-        total = light.sum(axis=1)
-        middles = np.where(total > 0, light @ offset[near] / np.maximum(total, 1e-6), peak)
-        return np.asarray(middles, dtype=np.float64)
-
     def aside(self, by: float) -> Line:
         """The line at some distance from this one's, pixels, towards where indices grow."""
         most = math.cos(self.line.angle) if self.is_steep else math.sin(self.line.angle)
@@ -220,22 +151,35 @@ class Strip:
         shape
             (ny, nx) of the image.
         """
-        x, y = self.x[steps, REACH].astype(float), self.y[steps, REACH].astype(float)
-        x, y = (x + by, y) if self.is_steep else (x, y + by)
+        at = self.steps[steps].astype(float)
+        across = self._middle(self.steps[steps]) + by
+        x, y = (across, at) if self.is_steep else (at, across)
         angle = math.atan2(x[1] - x[0], -(y[1] - y[0])) % math.pi
         line = Line(angle, x[0] * math.cos(angle) + y[0] * math.sin(angle))
         return type(self).along(line, shape, stride=self.stride) or self
 
 
-def _within(pieces: NDArray[np.float32], columns: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Pixels of some columns by piece, shape (pieces, n)."""
-    return pieces[:, :, columns].reshape(len(pieces), -1)
+def low_levels(pieces: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Level of each column of each piece below which the pixels of sources lie, and its pixels.
 
-
-def _across(pieces: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Medians along each piece, shape (pieces, 2 REACH + 1)."""
-    columns = np.ascontiguousarray(pieces.transpose(0, 2, 1))
-    return row_medians(columns.reshape(-1, pieces.shape[1])).reshape(len(pieces), -1)
+    Returns
+    -------
+    tuple
+        The percentile ``_LOW`` along the piece, of a third of the piece's steps or more, else
+        NaN; and the number of valid pixels; both of shape (pieces, 2 REACH + 1).
+    """
+    steps = pieces.shape[1]
+    ordered = np.sort(pieces.transpose(0, 2, 1).reshape(-1, steps), axis=1)  # NaN last
+    valid = np.isfinite(ordered).sum(axis=1)
+    rank = _LOW * np.maximum(valid - 1, 0)
+    low = rank.astype(np.intp)
+    part = (rank - low).astype(np.float32)
+    rows = np.arange(len(ordered))
+    below, above = ordered[rows, low], ordered[rows, np.minimum(low + 1, steps - 1)]
+    level = np.where(part > 0, below + part * (above - below), below)
+    level[3 * valid < steps] = np.nan
+    shape = (len(pieces), pieces.shape[2])
+    return level.reshape(shape).astype(np.float32), valid.reshape(shape)
 
 
 def row_medians(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -250,7 +250,7 @@ def _two(frame: _Frame) -> None:
 def _at_edge(frame: _Frame) -> None:
     """Nearly along an edge, 8 to 40 pixels from it.
 
-    It leans by five pixels and more: what does not, so near, may as well be the edge's own glow.
+    It leans by five pixels and more.
     """
     rng = frame.rng
     ny, nx = SHAPE
@@ -259,6 +259,20 @@ def _at_edge(frame: _Frame) -> None:
         _draw(frame, _Track(off if rng.random() < 0.5 else nx - off, ny / 2, math.pi / 2 + lean))
     else:
         _draw(frame, _Track(nx / 2, off if rng.random() < 0.5 else ny - off, lean))
+
+
+def _upright(frame: _Frame) -> None:
+    """Along a column or a row to three pixels, anywhere from 16 pixels off an edge."""
+    rng = frame.rng
+    ny, nx = SHAPE
+    lean, (y, x) = rng.uniform(-0.003, 0.003), frame.place(16.0)
+    if rng.random() < 0.5:  # near an edge
+        y, x = (rng.uniform(16.0, 40.0) for _ in range(2))
+        y, x = (y if rng.random() < 0.5 else ny - y), (x if rng.random() < 0.5 else nx - x)
+    if rng.random() < 0.5:
+        _draw(frame, _Track(x, ny / 2, math.pi / 2 + lean), bright=(2.0, 60.0))
+    else:
+        _draw(frame, _Track(nx / 2, y, lean), bright=(2.0, 60.0))
 
 
 def _corner(frame: _Frame) -> None:
@@ -374,6 +388,20 @@ def _columns(frame: _Frame) -> None:
     frame.light[:, nx // 2 :] += frame.noise * rng.normal(0.0, 0.7)
 
 
+def _edges(frame: _Frame) -> None:
+    """What edges of a detector do: they glow, or are dark, or end in a brighter band."""
+    rng = frame.rng
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    for off in (x, SHAPE[1] - 1 - x, y, SHAPE[0] - 1 - y):
+        reach, value = math.exp(rng.uniform(0.0, 4.0)), frame.noise * rng.uniform(-5.0, 20.0)
+        if rng.random() < 0.7:
+            frame.light += value * np.exp(-off / reach)
+        else:
+            frame.light += np.where(off < reach, value, 0.0)
+        column = int(rng.integers(3, 40))
+        frame.light[off == column] += frame.noise * rng.uniform(2.0, 20.0)
+
+
 #: What may be in a frame, by name: trails, and what is taken for one.
 KINDS: Final[dict[str, Callable[[_Frame], None]]] = {
     "crossing": _whole,
@@ -386,6 +414,7 @@ KINDS: Final[dict[str, Callable[[_Frame], None]]] = {
     "aeroplane": _aeroplane,
     "beside a bright star": _beside_star,
     "on a galaxy": _on_galaxy,
+    "upright": _upright,
 }
 EMPTY: Final[dict[str, Callable[[_Frame], None]]] = {
     "stars": _nothing,
@@ -394,6 +423,7 @@ EMPTY: Final[dict[str, Callable[[_Frame], None]]] = {
     "edge-on galaxies": _edge_on,
     "large galaxy": _large_galaxy,
     "columns and steps": _columns,
+    "edges": _edges,
 }
 
 

@@ -48,6 +48,17 @@ def test_two_trails_are_two():
     assert len(find_satellites(image)[1]) == 2
 
 
+def test_the_fainter_of_two_trails_side_by_side_is_found_once_the_brighter_is():
+    image = empty((800, 800), seed=16)
+    line = Line(math.radians(95.7), 380.0)
+    for distance, peak in ((380.0, 30.0), (400.0, 11.0)):
+        offset = offset_from(Line(line.angle, distance), image.shape)
+        image += (peak * NOISE * np.exp(-0.5 * (offset / 3.0) ** 2)).astype(np.float32)
+    found, trails = find_satellites(image)
+    assert len(trails) == 2
+    assert found[np.abs(offset_from(line, image.shape) - 20.0) < 4.0].all()
+
+
 def partial(image: np.ndarray, line: Line, start: float, end: float, peak: float) -> np.ndarray:
     """Add a trail from one x to another; where its light is."""
     offset = offset_from(line, image.shape)
@@ -88,6 +99,83 @@ def test_a_trail_along_a_column_is_wider_than_a_column():
     assert len(trails) == 1
     assert found[:, 299:302].all()
     assert not found[:, 490:].any()
+
+
+def crowd(
+    rng: np.random.Generator, shape: tuple[int, int], number: int, sigma: float
+) -> np.ndarray:
+    """Light of round stars of 1 to 30 times the noise at random places."""
+    y0, x0 = rng.uniform(0, shape[0], number), rng.uniform(0, shape[1], number)
+    reach, image = int(4 * sigma) + 1, np.zeros(shape, dtype=np.float32)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    for row, column, peak in zip(y0, x0, NOISE * rng.pareto(0.8, number) + NOISE, strict=True):
+        part = np.s_[
+            max(int(row) - reach, 0) : int(row) + reach,
+            max(int(column) - reach, 0) : int(column) + reach,
+        ]
+        radius2 = (y[part] - row) ** 2 + (x[part] - column) ** 2
+        image[part] += min(peak, 30 * NOISE) * np.exp(-0.5 * radius2 / sigma**2)
+    return image
+
+
+def test_a_faint_trail_is_seen_between_stars_that_cover_a_fifth_of_it():
+    rng = np.random.default_rng(11)
+    stars = crowd(rng, (800, 800), 4000, 2.5)
+    image = empty((800, 800), seed=11) + stars
+    line = Line(math.radians(63.0), 520.0)
+    offset = offset_from(line, image.shape)
+    assert (stars[np.abs(offset) < 2.0] > NOISE).mean() > 0.2
+    assert find_satellites(image)[1] == []
+    image += (2.0 * NOISE * np.exp(-0.5 * (offset / 2.3) ** 2)).astype(np.float32)
+    found, trails = find_satellites(image)
+    assert len(trails) == 1
+    assert found[np.abs(offset) < 2.0].mean() > 0.95
+    assert not found[np.abs(offset) > 9.0].any()
+
+
+def test_what_tumbles_is_masked_where_it_is_dark_too():
+    image = empty((800, 800), seed=12)
+    line = Line(math.radians(70.0), 480.0)
+    offset = offset_from(line, image.shape)
+    along = np.mgrid[:800, :800][1].astype(np.float32)
+    bright = 0.15 + 0.85 * (0.5 + 0.5 * np.cos(2 * np.pi * along / 450.0)) ** 2
+    image += (6.0 * NOISE * bright * np.exp(-0.5 * (offset / 1.8) ** 2)).astype(np.float32)
+    found, trails = find_satellites(image)
+    assert len(trails) == 1
+    assert found[np.abs(offset) < 1.5].mean() > 0.98
+
+
+@pytest.mark.parametrize("away", [10.0, 16.3])
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_upright_trail_beside_an_edge_is_told_from_the_edge(away, turned):
+    image = empty((700, 800), seed=13)
+    off = np.arange(800)[None, ::-1]
+    image += (20.0 * NOISE * np.exp(-off / 1.5)).astype(np.float32)
+    image[:, -40:-38] += 5.0 * NOISE
+    assert find_satellites(image.T.copy() if turned else image)[1] == []
+    image += (4.0 * NOISE * np.exp(-0.5 * ((off - away) / 1.2) ** 2)).astype(np.float32)
+    found, trails = find_satellites(image.T.copy() if turned else image)
+    found = found.T if turned else found
+    assert len(trails) == 1
+    assert found[:, np.abs(off[0] - away) < 1.5].all()
+    assert not found[:, -41:-37].any()
+
+
+def test_two_columns_side_by_side_are_no_trail():
+    image = empty((700, 800), seed=14)
+    image[:, 300:302] += 5.0 * NOISE
+    image[:, 307:309] += 3.0 * NOISE
+    assert find_satellites(image)[1] == []
+
+
+def test_a_trail_along_a_row_goes_on_through_a_saturated_star():
+    image = empty((700, 800), seed=15)
+    y, x = np.mgrid[:700, :800].astype(np.float32)
+    image += 4e5 * np.exp(-0.5 * ((y - 352.0) ** 2 + (x - 400.0) ** 2) / 1.5**2)
+    image += 8.0 * NOISE * np.exp(-0.5 * ((y - 350.0) / 1.2) ** 2)
+    found, trails = find_satellites(image, saturated=image > 60000.0)
+    assert len(trails) == 1
+    assert found[349:352].mean() > 0.95
 
 
 def test_a_step_between_amplifiers_and_the_glow_of_an_edge_are_no_trails():
