@@ -48,7 +48,7 @@ def coadd_cards(
     if not calibrated:
         cards["BUNIT"] = ("adu/s", "unit of the pixels")
     for keyword, name, comment in (
-        ("SEEING", "seeing", "[arcsec] FWHM of stars"),
+        ("SEEING", "seeing", "[arcsec] FWHM of the point spread function"),
         ("PHOTZP", "zero_point", "[mag] of 1 unit AT THE GROUND: no PHOTEXT"),
         ("PHOTZPE", "zero_point_err", "[mag] its error"),
         ("MAGLIM", "limiting_mag", "[mag] 5 sigma in the aperture"),

@@ -26,6 +26,7 @@ from reduction.steps.coadd import CombineType, Contribution, Tiling, coadd
 from reduction.steps.coadd_sources import sky_noise
 from reduction.steps.grid import part_of
 from reduction.steps.photometry import limiting_magnitude
+from reduction.steps.psf import HALF_LIGHT, fit_psf
 from reduction.steps.star_widths import star_widths, summed_width
 from reduction.steps.tiles import tiles_of
 from reduction.strips import Strips, stripe_width
@@ -57,6 +58,7 @@ _NARROWEST: Final = 128
 _MOST_STARS: Final = 20_000
 _FEWEST_STARS: Final = 10
 _NARROW: Final = 20.0
+_FITTED: Final = 120
 
 #: How far the light of the widest stars reaches for clipping, in their widths and in grid pixels:
 #: where no width is known, and at most.
@@ -72,9 +74,9 @@ class Widths:
     Attributes
     ----------
     measured
-        What the frames promise, times what combining them did to the diameter of half of the
-        light of their stars: that of the narrowest fifth over that of the sum of the frames'
-        stars, each frame's diameter taken relative to the coadd's on the same stars.
+        Of the point spread function fitted to the frames' stars on the coadd. Where none can be
+        fitted: what the frames promise, times what combining them did to the diameter of half of
+        the light of their stars, each frame's taken relative to the coadd's on the same stars.
     predicted
         What the frames promise: the width of the sum of their stars.
     stars
@@ -368,13 +370,14 @@ def _widths(made: Coadd, wcs: TanWcs, stars: NDArray[np.void], table: NDArray[np
         return Widths(math.nan, math.nan, 0)
     x, y = wcs.to_pixel(stars["ra"], stars["dec"])
     expected = float(np.median(stars["width"])) / wcs.pixel_scale
-    widths = np.full(len(x), np.nan)
+    widths, fitted = np.full(len(x), np.nan), []
     for tile in tiles_of(made.image.shape):
         own, part = tile.owns(x, y), tile.outer
         if own.any():
             image, weight = (copied(plane, *part.slices) for plane in (made.image, made.weight))
             places = x[own] - part.x0, y[own] - part.y0
             widths[own] = star_widths(image, weight, *places, expected=expected) * wcs.pixel_scale
+            fitted.append(_fitted(image, weight, *places, expected=expected))
     known = np.isfinite(widths)
     if not known.any():
         return Widths(math.nan, math.nan, 0)
@@ -385,4 +388,30 @@ def _widths(made: Coadd, wcs: TanWcs, stars: NDArray[np.void], table: NDArray[np
         single.append(usual * float(np.median(stars["width"][same] / widths[same])))
     shares = table["weight"][chosen].tolist()
     predicted = summed_width(table["seeing"][chosen].tolist(), shares)
-    return Widths(predicted * usual / summed_width(single, shares), predicted, int(known.sum()))
+    fwhm, count = np.array(fitted).T
+    if count.any():
+        measured = float(np.average(fwhm, weights=count)) * wcs.pixel_scale
+    else:
+        measured = predicted * usual / summed_width(single, shares)
+    return Widths(measured, predicted, int(known.sum()))
+
+
+def _fitted(
+    image: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    *,
+    expected: float,
+) -> tuple[float, int]:
+    """Full width at half maximum (pixels) of the function fitted to stars; and their number.
+
+    Places of stars that several frames have come several times; each is taken once.
+    """
+    unused = ~(weight > 0) | ~np.isfinite(image)
+    pixels = np.ascontiguousarray(np.where(unused, np.float32(0), image), np.float32)
+    cell = np.rint(np.column_stack((x, y)) / max(expected, 1.0))
+    _, once = np.unique(cell, axis=0, return_index=True)
+    once = np.sort(once)[:_FITTED]
+    psf = fit_psf(pixels, unused, x[once], y[once], fwhm=max(expected / HALF_LIGHT, 1.0))
+    return float(np.median(psf.fwhm(x, y))), psf.n_stars

@@ -155,14 +155,21 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     mended = mend(pixels, bad)
     _shapes(sources, found)
     _centroids(sources, found, mended, segments)
-    gains: float | NDArray[np.float64] = gain
-    if response is not None:
-        gains = gain_of_sources(gain, response, sources["x"], sources["y"], radius=aperture_radius)
+    gains = _gains(gain, response, sources, aperture_radius)
     shared = SkyNoise.behind(pixels, noise, covered(found, bad), sky)
     error = sky.level_error or sky_level_error(sky.global_rms, box=box)
     frame = Frame(mended, bad, noise, gains, error, shared, flux_floor)
     _measure(sources, found, frame, saturated, (aperture_radius, sky_ring))
     return sources[np.argsort(-found["flux"], kind="stable")]
+
+
+def _gains(
+    gain: float, response: NDArray[np.float32] | None, sources: NDArray[np.void], radius: float
+) -> float | NDArray[np.float64]:
+    """Electrons an adu, of each source where the flat is known."""
+    if response is None:
+        return gain
+    return gain_of_sources(gain, response, sources["x"], sources["y"], radius=radius)
 
 
 def _over_sky(

@@ -18,6 +18,7 @@ from reduction.depends import frames_of_field
 from reduction.field_grids import own_field
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
+from reduction.seeing import SEEING
 from reduction.steps.coadd import CombineType
 from reduction.target import Anchor, FieldTarget, Inputs, Made
 
@@ -86,12 +87,7 @@ class CoaddedRegriddedFrame(FieldTarget):
         "pixel rms over what the weights say, for neighbours share noise",
         ucd="stat.stdev;arith.ratio",
     )
-    seeing = attribute(
-        float,
-        "full width of stars at half maximum: the frames', and what combining made of it",
-        unit="arcsec",
-        ucd="instr.obsty.seeing",
-    )
+    seeing = SEEING
     seeing_predicted = attribute(
         float, "the same as the frames promise", unit="arcsec", ucd="instr.obsty.seeing"
     )

@@ -24,7 +24,8 @@ from reduction.source_lists import (
     SEEING_CHANGED,
     SourcesTarget,
 )
-from reduction.steps.coadd_sources import Deep, detect_sources, measure_sources
+from reduction.steps.coadd_sources import detect_sources, measure_sources
+from reduction.steps.deep import Deep
 from reduction.steps.grid import part_of
 from reduction.steps.photometry import limiting_magnitude, magnitudes
 from reduction.target import Anchor, FieldTarget, Inputs, Made

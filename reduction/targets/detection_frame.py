@@ -18,7 +18,8 @@ from reduction.quality import QualityFlags
 from reduction.seeing import SEEING
 from reduction.steps.blocks import count_positive
 from reduction.steps.coadd import CombineType
-from reduction.steps.coadd_sources import Deep, detect_sources
+from reduction.steps.coadd_sources import detect_sources
+from reduction.steps.deep import Deep
 from reduction.target import FieldTarget, Inputs, Made
 from schemas.errors import UnprocessableError
 

@@ -21,7 +21,8 @@ from reduction.instruments.base import Section
 from reduction.progenitor import Progenitor
 from reduction.scratch import Scratch
 from reduction.steps.coadd import CombineType
-from reduction.steps.coadd_sources import Deep, detect_sources, measure_sources
+from reduction.steps.coadd_sources import detect_sources, measure_sources
+from reduction.steps.deep import Deep
 from reduction.strips import Strips, stripe_width
 from reduction.target import Inputs
 from reduction.targets.detection_frame import DetectionFrame

@@ -14,8 +14,9 @@ from scipy.ndimage import gaussian_filter
 from reduction.detection import star_fwhm, star_half_light
 from reduction.instruments.base import Section
 from reduction.steps import coadd_sources
-from reduction.steps.coadd_sources import Deep, detect_sources, measure_sources
+from reduction.steps.coadd_sources import detect_sources, measure_sources
 from reduction.steps.correlated_noise import circle
+from reduction.steps.deep import Deep
 from reduction.steps.source_fluxes import Frame, aperture_fluxes, point_source_fluxes
 from reduction.steps.sources import SourceFlag
 from reduction.steps.tiles import tiles_of
