@@ -7,8 +7,7 @@ __all__ = ["Pushdown", "StoredNode"]
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Double, Integer, and_, cast, literal, select, union_all
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import Double, Integer, and_, cast, func, literal, select, union_all
 
 from reduction.collection.operators import (
     AttributeCalculator,
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 _SOURCES = Source.__table__
 _ID = ("product_id", "source_number")
-_PART = "part number"
+_PART, _PLACE = "part number", "place among parts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,21 +155,19 @@ def _of_lists(operator: SourceListWrapper, wanted: frozenset[str]) -> Select[Any
 def _united(
     operator: ConcatenateSources, wanted: frozenset[str], below: list[Subquery]
 ) -> Select[Any]:
-    """All rows; of a source that may be in two parts, the row of the first."""
+    """All rows; of a source that is in two parts those of the first."""
     names = (*_ID, *sorted(wanted))
-    place = "number of the part"  # no attribute has blanks in its name
-    whole = union_all(
-        *(
-            select(*(part.c[name] for name in names), literal(number).label(place))
-            for number, part in enumerate(below)
-        )
-    ).subquery()
-    query = select(*(whole.c[name] for name in names))
+    parts = (
+        select(*(part.c[name] for name in names), literal(number).label(_PART))
+        for number, part in enumerate(below)
+    )
+    whole = union_all(*parts).subquery()
     together = sum(len(part.source_lists) for part in operator.parts)
     if together == len(operator.source_lists):
-        return query
-    identity = _identity(whole)
-    return query.ext(distinct_on(*identity)).order_by(*identity, whole.c[place])
+        return select(*(whole.c[name] for name in names))
+    place = func.row_number().over(partition_by=_identity(whole), order_by=whole.c[_PART])
+    placed = select(*(whole.c[name] for name in names), place.label(_PLACE)).subquery()
+    return select(*(placed.c[name] for name in names)).where(placed.c[_PLACE] == 1)
 
 
 def _identity(table: Any) -> list[ColumnElement[Any]]:  # noqa: ANN401  # a table or subquery
