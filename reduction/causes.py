@@ -107,15 +107,20 @@ class _Seeker:
         self._edits: dict[int, Edit | None] = {}
 
     def look_up(self, targets: Sequence[Target]) -> None:
-        """Fetch what saying why some targets are as they are will ask for."""
-        verdicts = self._examiner.all_verdicts(targets)
-        new = [v for v in verdicts if v.target.target_id not in self._rested_on]
-        for part in batched(new):
-            self._rested_on |= {verdict.target.target_id: [] for verdict in part}
-            for number, other in self._resting(part):
-                self._rested_on[number].append(other)
-        numbers = {n for v in new for n in (v.target.raw_id, v.target.product_id) if n is not None}
-        self._look_up_edits([self._examiner.product(number) for number in sorted(numbers)])
+        """Fetch what saying why some targets are as they are will ask for, level by level."""
+        level = list(targets)
+        while level := [t for t in level if t.target_id not in self._rested_on]:
+            verdicts = self._examiner.all_verdicts(level)
+            for part in batched(verdicts):
+                self._rested_on |= {verdict.target.target_id: [] for verdict in part}
+                for number, other in self._resting(part):
+                    self._rested_on[number].append(other)
+            numbers = {n for t in level for n in (t.raw_id, t.product_id) if n is not None}
+            self._look_up_edits([self._examiner.product(number) for number in sorted(numbers)])
+            others = {o.target_id: o for t in level for o in self._rested_on[t.target_id]}
+            self._examiner.all_verdicts(list(others.values()))
+            below = (other for verdict in verdicts for other, _, _ in self._leading(verdict))
+            level = list({other.target_id: other for other in below}.values())
 
     def _resting(self, verdicts: Sequence[Verdict]) -> Iterator[tuple[int, Target]]:
         """Numbers of the verdicts' targets and what each rests on, oldest observation first."""
@@ -168,12 +173,9 @@ class _Seeker:
 
     def _below(self, target: Target, verdict: Verdict) -> Iterator[Cause]:
         """What is wrong below a target: each root on its shortest way, and each frame left out."""
-        slots = self._registry.target(target.class_name).SLOTS
-        failed = {reason.role for reason in verdict.reasons if reason.role}
-        if verdict.kind is VerdictKind.UNMAKEABLE and failed:
-            slots = {name: slot for name, slot in slots.items() if name in failed}
+        slots = self._slots(verdict)
         found = list(self._raws(target, slots.values()))
-        found += self._progenitors(target, verdict, slots)
+        found += self._progenitors(verdict)
         reached: frozenset[str] = frozenset()
         for cause in sorted(found, key=_depth):
             member = bool(cause.role) and slots[cause.role].many
@@ -182,20 +184,9 @@ class _Seeker:
                 reached |= cause.roots()
                 yield cause
 
-    def _progenitors(
-        self, target: Target, verdict: Verdict, slots: Mapping[str, Slot]
-    ) -> Iterator[Cause]:
+    def _progenitors(self, verdict: Verdict) -> Iterator[Cause]:
         """Causes of the progenitors that say something about a target."""
-        others = self._rested_on[target.target_id]
-        states = self._examiner.all_verdicts(others)
-        leading = [
-            (other, state, role)
-            for other, state in zip(others, states, strict=True)
-            for role in [n for n, s in slots.items() if other.class_name in s.classes][:1]
-            if self._leads_on(target, verdict, other, state)
-        ]
-        self.look_up([other for other, _, _ in leading])
-        for other, state, role in leading:
+        for other, state, role in self._leading(verdict):
             cause = self.cause(other, role)
             if state.kind is VerdictKind.STALE:
                 news = any(reason.kind not in _NOTHING_NEW for reason in state.reasons)
@@ -204,14 +195,33 @@ class _Seeker:
             if news or cause.below:
                 yield cause
 
-    def _leads_on(self, target: Target, verdict: Verdict, other: Target, state: Verdict) -> bool:
+    def _slots(self, verdict: Verdict) -> Mapping[str, Slot]:
+        """Slots by which what is wrong may have come: those that failed, or all."""
+        slots = self._registry.target(verdict.target.class_name).SLOTS
+        failed = {reason.role for reason in verdict.reasons if reason.role}
+        if verdict.kind is VerdictKind.UNMAKEABLE and failed:
+            return {name: slot for name, slot in slots.items() if name in failed}
+        return slots
+
+    def _leading(self, verdict: Verdict) -> list[tuple[Target, Verdict, str]]:
+        """Progenitors below which something may be wrong, with their verdicts and roles."""
+        others, slots = self._rested_on[verdict.target.target_id], self._slots(verdict)
+        return [
+            (other, state, role)
+            for other, state in zip(others, self._examiner.all_verdicts(others), strict=True)
+            for role in [n for n, s in slots.items() if other.class_name in s.classes][:1]
+            if self._leads_on(verdict, other, state)
+        ]
+
+    def _leads_on(self, verdict: Verdict, other: Target, state: Verdict) -> bool:
         """Whether what is wrong with a progenitor, or below it, may be wrong with a target."""
         if state.kind is VerdictKind.STALE:
             return verdict.kind is VerdictKind.STALE and other.target_id in verdict.needs
         if self._said(other, state) != VerdictKind.FRESH.value:
             return True
         # what a field's own products left out is missing in what is made of them, too
-        return target.field_id is not None and other.field_id == target.field_id
+        own = verdict.target.field_id
+        return own is not None and other.field_id == own
 
     def _raws(self, target: Target, slots: Iterable[Slot]) -> Iterator[Cause]:
         """Raw frames that would be progenitors, were they not rejected or flagged."""

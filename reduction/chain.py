@@ -8,7 +8,7 @@ from __future__ import annotations
 
 __all__ = ["Examiner"]
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from reduction.batches import batched
 from reduction.costs import Costs
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from reduction.registry import Registry
     from reduction.target import ProcessTarget
     from schemas.tables import Product, Target
+
+_OF_FIELD: Final = " (set for the field: close it, and declare it anew under another name)"
 
 
 class Examiner:
@@ -171,8 +173,16 @@ class Examiner:
             text = f"{target.identity}: this installation has no camera {' and '.join(gone)}"
             return Reason(ReasonKind.NO_CAMERA, "", text)
         field = self._filler.field_of(target)
-        if field is not None and not field.is_open:
+        if field is None:
+            return None
+        if not field.is_open:
             return Reason(ReasonKind.CANNOT_BE_MADE, "", f"the field {field.name} was closed")
+        if field.own(target.class_name) is None:
+            by_class = stored_values(field.parameters)
+            found = field.parameters if by_class is None else by_class[target.class_name]
+            error = ParameterError(target.class_name, found, BY_NAME)
+            text = f"{target.identity}: {error}{_OF_FIELD}"
+            return Reason(ReasonKind.WRONG_PARAMETER, "", text)
         return None
 
     def _recipe(self, class_name: str, instrument: str) -> Recipe:
@@ -233,35 +243,26 @@ class Examiner:
         self._version(cls, recipe)
         if (said := stored_values(recipe.overrides)) is None:
             raise ParameterError(target.class_name, recipe.overrides, BY_NAME)
-        if (own := self._own(target)) is None:
-            raise ParameterError(target.class_name, self._of_field(target), BY_NAME)
         camera, chip = self._made_with(target)
         return resolve_parameters(
             target.class_name,
             cls.Parameters,
-            {**recipe.parameters, **said, **own, **self._asked(target)},
+            {**recipe.parameters, **said, **self._own(target), **self._asked(target)},
             chip,
             camera.bands.get(target.filter),
         )
 
-    def _own(self, target: Target) -> dict[str, Any] | None:
-        """Process parameters that a target's field has of its own; None where they are none."""
+    def _own(self, target: Target) -> Mapping[str, Any]:
+        """Process parameters that a target's field has of its own."""
         field = self._filler.field_of(target)
-        return {} if field is None else field.own(target.class_name)
-
-    def _of_field(self, target: Target) -> Any:  # noqa: ANN401  # JSON of a kind that it should not be
-        """What is stored of a field's own process parameters, whatever it is."""
-        field = self._filler.field_of(target)
-        stored = None if field is None else field.parameters
-        by_class = stored_values(stored)
-        return stored if by_class is None else by_class.get(target.class_name)
+        return {} if field is None else field.own(target.class_name) or {}
 
     def _set_by(self, target: Target, error: ParameterError) -> str:
         """Who said what cannot be used, as the end of a sentence; empty for others."""
-        name, own = error.name.rpartition(".")[2], self._own(target)
+        name = error.name.rpartition(".")[2]
+        if name in self._own(target):
+            return _OF_FIELD
         said = stored_values(self._recipe(target.class_name, target.instrument).overrides)
-        if said is not None and (own is None or name in own):
-            return " (set for the field: close it, and declare it anew under another name)"
         if said is None or name in said:
             return f" (set by an operator for {target.instrument})"
         return ""

@@ -16,22 +16,29 @@ from typing import TYPE_CHECKING, Any, Final
 from schemas.errors import ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
+
+    from reduction.registry import Registry
 
 _OURS: Final = ("schemas", "reduction", "tap", "sia", "vo_service")
 _CODE: Final = (FunctionType, classmethod, staticmethod, property, type)
 
 
 @contextmanager
-def left_alone() -> Iterator[None]:
+def left_alone(registry: Registry) -> Iterator[None]:
     """Put functions, classes and methods of the archive back that are others afterwards.
+
+    Parameters
+    ----------
+    registry
+        Whose classes' modules, an operator's plugins among them, are looked at, too.
 
     Raises
     ------
     ParameterError
         If there were such; names them.
     """
-    before = list(_code())
+    before = list(_code({cls.__module__ for cls in registry.classes.values()}))
     try:
         yield
     finally:
@@ -44,10 +51,10 @@ def left_alone() -> Iterator[None]:
         raise ParameterError("script", f"it replaces {found}", expected)
 
 
-def _code() -> Iterator[tuple[Any, str, Any]]:
-    """Functions, classes and methods of our modules: whose, name, and what it is."""
+def _code(plugins: Collection[str]) -> Iterator[tuple[Any, str, Any]]:
+    """Functions, classes and methods of our modules and of plugins: whose, name, and itself."""
     for module_name, module in list(sys.modules.items()):
-        if module_name.partition(".")[0] not in _OURS:
+        if module_name.partition(".")[0] not in _OURS and module_name not in plugins:
             continue
         for name, value in list(vars(module).items()):
             if isinstance(value, _CODE):

@@ -237,11 +237,11 @@ def run_source(source: str, sha256: str, registry: Registry) -> LoadedScript:
     """
     with _RUNNING.setdefault(sha256, threading.RLock()):
         if sha256 not in _RUN:
-            _RUN[sha256] = _executed(source, sha256)
+            _RUN[sha256] = _executed(source, sha256, registry)
     return _looked_at(_RUN[sha256], sha256, registry)
 
 
-def _executed(source: str, sha256: str) -> ModuleType:
+def _executed(source: str, sha256: str, registry: Registry) -> ModuleType:
     """The module of a script, after running it.
 
     It is in ``sys.modules`` while it runs, because dataclasses look there for the module of their
@@ -252,7 +252,7 @@ def _executed(source: str, sha256: str) -> ModuleType:
     linecache.cache[file_name] = (len(source), None, source.splitlines(True), file_name)
     sys.modules[name] = module
     try:
-        with left_alone():
+        with left_alone(registry):
             exec(compile(source, file_name, "exec"), module.__dict__)  # noqa: S102  # an operator allowed it
     except BaseException as error:
         sys.modules.pop(name, None)

@@ -7,7 +7,7 @@ __all__ = ["Pushdown", "StoredNode"]
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Double, Integer, and_, cast, literal, select, union_all
+from sqlalchemy import Double, Integer, and_, cast, func, literal, select, union_all
 
 from reduction.collection.operators import (
     AttributeCalculator,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _SOURCES = Source.__table__
 _ID = ("product_id", "source_number")
-_PART = "part number"
+_PART, _PLACE = "part number", "place among parts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +165,9 @@ def _united(
     together = sum(len(part.source_lists) for part in operator.parts)
     if together == len(operator.source_lists):
         return select(*(whole.c[name] for name in names))
-    first = select(*(whole.c[name] for name in names)).distinct(*_identity(whole))
-    return first.order_by(*_identity(whole), whole.c[_PART])
+    place = func.row_number().over(partition_by=_identity(whole), order_by=whole.c[_PART])
+    placed = select(*(whole.c[name] for name in names), place.label(_PLACE)).subquery()
+    return select(*(placed.c[name] for name in names)).where(placed.c[_PLACE] == 1)
 
 
 def _identity(table: Any) -> list[ColumnElement[Any]]:  # noqa: ANN401  # a table or subquery

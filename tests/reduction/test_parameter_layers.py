@@ -376,19 +376,14 @@ def test_a_process_whose_camera_or_class_is_another_says_nothing_of_targets(
         instruments={**archive.registry.instruments, "toy": replace(INSTRUMENT, pixel_scale=3.0)},
     )
     now = archive.registry
-    edit(archive, ToyBias.get().object_id, "is_valid", 0, why="x")
+    number = ToyBias.get().object_id
+    edit(archive, number, "is_valid", 0, why="x")
     archive.registry = older
     with pytest.raises(BusyError, match="describes ToyBias for toy in another way"):
         ToyImage.get(raw="science.fits")
     assert find_target(archive, "ToyImage").state == "suspect"
     archive.registry = now
-    edit(
-        archive,
-        archive.search(ToyBias, ToyBias.is_valid == 0)[0].object_id,
-        "is_valid",
-        1,
-        why="it is good",
-    )
+    edit(archive, number, "is_valid", 1, why="it is good")
     assert ToyImage.get(raw="science.fits").bias.level == 102.0
 
 

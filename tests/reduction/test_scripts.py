@@ -536,7 +536,7 @@ def test_a_script_that_replaces_code_for_good_is_refused_and_what_it_did_undone(
 ) -> None:
     before = ToyFlat.compute, toy._log, combined_flat.combine_flats
     digest = added(allowing, tmp_path, f"import tests.support.toy as toy\n{line}\n")
-    with pytest.raises(ParameterError, match=rf"it replaces .*{name}, expected .* in STEPS"):
+    with pytest.raises(ParameterError, match=rf"it replaces .*{name}'.* in STEPS"):
         ToyBias.get(script=digest)
     assert (ToyFlat.compute, toy._log, combined_flat.combine_flats) == before
 
