@@ -188,12 +188,10 @@ def levelled(
     by_psf = by_psf[np.searchsorted(stars, kept)]
     some = by_psf[star]
     if some.any() and not some.all():
-        found = _together(
-            *(solve(mixed[part], star[part], "aperture", highest) for part in (~some, some)),
-            star,
-            some,
-            epochs=int(mixed["list"].max()) + 1,
+        bright, faint = (
+            solve(mixed[part], star[part], "aperture", highest) for part in (~some, some)
         )
+        found = _together(bright, faint, star, some, epochs=int(mixed["list"].max()) + 1)
     else:
         found = solve(mixed, star, "aperture", highest)
     level, zero = _levels(mixed, found)
