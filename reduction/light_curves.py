@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["SEEN_DTYPE", "Curves", "FluxKind", "gathered", "levelled", "median"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -160,7 +160,8 @@ def levelled(
     """
 
     def solve(seen: NDArray[Any], star: Index, taken: str, highest: Orders) -> Ensemble:
-        """Relative magnitudes by one kind of flux."""
+        """Relative magnitudes by one kind of flux, of stars with any numbers."""
+        _, star = np.unique(star, return_inverse=True)
         return relative_photometry(
             *(star, seen["list"], seen[taken], seen[taken + "_err"]),
             surfaces=_surfaces(seen, star, highest),
@@ -185,7 +186,14 @@ def levelled(
     mixed = _often(mixed, np.isfinite(mixed["aperture"]), min_epochs)
     kept, star = np.unique(mixed["association"], return_inverse=True)
     by_psf = by_psf[np.searchsorted(stars, kept)]
-    found = solve(mixed, star, "aperture", highest)
+    some = by_psf[star]
+    if some.any() and not some.all():
+        bright, faint = (
+            solve(mixed[part], star[part], "aperture", highest) for part in (~some, some)
+        )
+        found = _together(bright, faint, star, some, epochs=int(mixed["list"].max()) + 1)
+    else:
+        found = solve(mixed, star, "aperture", highest)
     level, zero = _levels(mixed, found)
     return Curves(mixed, kept, star, found, by_psf, psf_from, level, zero)
 
@@ -230,6 +238,41 @@ def _fainter(
         return np.zeros(stars, np.bool_), np.nan
     limit = float(mag[order[last - 1]])
     return both & (mag >= limit), limit
+
+
+def _together(
+    bright: Ensemble, faint: Ensemble, star: Index, some: Flags, *, epochs: int
+) -> Ensemble:
+    """Magnitudes of both kinds of flux, each freed from what frames do to its own kind.
+
+    What a frame's psf is wrong by is not in apertures. What is said of frames, and of the noise,
+    is of the bright stars.
+
+    Parameters
+    ----------
+    bright, faint
+        Of the observations of either kind.
+    star, some
+        Star of each observation, and whether it is of the second kind, shape (n,).
+    epochs
+        Their number.
+    """
+    mag, error = np.empty(len(some)), np.empty(len(some))
+    constant = np.zeros(int(star.max()) + 1, np.bool_)
+    for part, found in ((~some, bright), (some, faint)):
+        mag[part], error[part] = found.mag, found.mag_err
+        constant[np.unique(star[part])] = found.constant
+    unseen = (0, epochs - len(bright.offset))
+    return replace(
+        bright,
+        mag=mag,
+        mag_err=error,
+        constant=constant,
+        offset=np.pad(bright.offset, unseen, constant_values=np.nan),
+        offset_err=np.pad(bright.offset_err, unseen, constant_values=np.nan),
+        part=np.pad(bright.part, unseen),
+        n_constant=np.pad(bright.n_constant, unseen),
+    )
 
 
 def _surfaces(seen: NDArray[Any], star: Index, highest: Orders) -> Surfaces:

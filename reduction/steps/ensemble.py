@@ -243,7 +243,7 @@ def relative_photometry(
     usable = np.isfinite(mag) & (err > 0) & surfaces.known
     data = Observed(star, epoch, mag, stars, epochs)
     search = _Search(data, err, usable, floor, sigma_clip, min_epochs)
-    design = Design.of(surfaces, epoch, epochs, Orders(), np.flatnonzero(usable))
+    design = Design.of(surfaces, data, Orders(), np.flatnonzero(usable))
     choice = search.chosen(*_polished(data, err, usable))
     choice = search.settled(design, choice)
     for _ in range(_RAISES):
@@ -252,7 +252,7 @@ def relative_photometry(
         raised = Orders(*np.maximum(asked, design.orders).tolist())
         if raised == design.orders:
             break
-        design = Design.of(surfaces, epoch, epochs, raised, use)
+        design = Design.of(surfaces, data, raised, use)
         choice = search.settled(design, choice)
     return _result(search, design, choice)
 

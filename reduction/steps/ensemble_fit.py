@@ -155,7 +155,7 @@ def chosen_orders(data: Observed, surfaces: Surfaces, use: Index, weight: Array)
     if len(models) == 1:
         return models[0]
     highest = Orders(models[-1].field, max(one.chip for one in models))
-    design = Design.of(surfaces, data.epoch, data.epochs, highest, use, whole=True)
+    design = Design.of(surfaces, data, highest, use, whole=True)
     table = _scores(data, design, models, use, weight)
     now = 0
     while True:

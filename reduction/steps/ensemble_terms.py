@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from reduction.steps.groups import group_mean
 from schemas.deferred import deferred
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from scipy import sparse
+
+    from reduction.steps.ensemble_fit import Observed
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
@@ -94,6 +97,19 @@ class Surfaces:
         places = np.hstack((self.field, self.chip)) if self.highest.chip else self.field
         return np.asarray(np.isfinite(places).all(axis=1))
 
+    def moved(self, data: Observed, order: int) -> Array:
+        """Terms in the place on the chip, less their mean over the star's observations there."""
+        known = self.known & np.isfinite(data.mag)
+        terms = _terms(np.where(known[:, np.newaxis], self.chip, 0.0), order)
+        chips = int(np.max(self.number, initial=-1)) + 1
+        group = data.star * chips + self.number
+        weight = known.astype(float)
+        for column in range(terms.shape[1]):
+            mean = group_mean(terms[:, column], weight, group, data.stars * chips)
+            terms[:, column] -= mean[group]
+        terms[~known] = 0.0
+        return terms
+
 
 @dataclass(frozen=True, slots=True)
 class Design:
@@ -119,11 +135,10 @@ class Design:
     chips: int
 
     @classmethod
-    def of(  # the places, what of them, and by what
+    def of(
         cls,
         surfaces: Surfaces,
-        epoch: Numbers,
-        epochs: int,
+        data: Observed,
         orders: Orders,
         use: Index,
         *,
@@ -131,30 +146,32 @@ class Design:
     ) -> Design:
         """Model of these orders, for stars of which some observations serve.
 
-        ``whole`` has the terms of all lower orders, which say the same in part.
-
         Terms of observations without a place are 0, and those of epochs and chips on which
         fewer than :data:`FOR_A_TERM` observations for each term serve: a poor frame does with
-        less, and the others keep what they have.
+        less, and the others keep what they have. Terms in the place on the chip are less their
+        mean over the star's observations there: a star keeps its level, which is told from what
+        the chip does to it as badly as the star moves. ``whole`` has the terms of all lower
+        orders, which say the same in part.
         """
         known = surfaces.known[:, np.newaxis]
-        chips = int(np.max(surfaces.number, initial=-1)) + 1
-        enough = np.bincount(epoch[use], minlength=epochs)[epoch]
+        enough = np.bincount(data.epoch[use], minlength=data.epochs)[data.epoch]
         own = _terms(np.where(known, surfaces.field, 0.0), orders.field)
         for order in range(1, orders.field + 1):
             own[enough < FOR_A_TERM * Orders(order).own, Orders(order - 1).own :] = 0.0
         parts = [own]
-        columns = [epoch[:, np.newaxis] * orders.own + np.arange(orders.own)]
+        columns = [data.epoch[:, np.newaxis] * orders.own + np.arange(orders.own)]
         first = Orders().first if whole else orders.first
         number = max(_count(orders.chip) - first, 0)
+        chips = int(np.max(surfaces.number, initial=-1)) + 1
         if number:
-            shared = _terms(np.where(known, surfaces.chip, 0.0), orders.chip)[:, first:]
             enough = np.bincount(surfaces.number[use], minlength=chips)[surfaces.number]
+            shared = surfaces.moved(data, orders.chip)[:, first:]
             shared[enough < FOR_A_TERM * number] = 0.0
             parts.append(shared)
-            begin = epochs * orders.own + surfaces.number * number
+            begin = data.epochs * orders.own + surfaces.number * number
             columns.append(begin[:, np.newaxis] + np.arange(number))
-        return cls(np.hstack(parts), np.hstack(columns), orders, first, epochs, chips)
+        terms = np.hstack(parts)
+        return cls(terms, np.hstack(columns), orders, first, data.epochs, chips)
 
     @property
     def shared(self) -> int:

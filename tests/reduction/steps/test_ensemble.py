@@ -156,6 +156,21 @@ def test_the_response_of_a_chip_on_which_nothing_moves_is_the_stars() -> None:
     assert np.median(own) < 0.002
 
 
+def test_stars_keep_their_levels_whatever_a_chip_does_that_they_hardly_move_on() -> None:
+    # dithers of a part in a hundred, and a chip that does much to them: differences tell a slope
+    # of it, from which its shape would be guessed
+    made = night(stars=250, tilt=0.0, response=0.0)
+    moved = made.surfaces.chip - 0.3 * made.surfaces.field
+    made.surfaces.chip[:] = 0.3 * made.surfaces.field + 0.01 * moved
+    x, y = made.surfaces.chip.T
+    made.mag = made.mag + 40.0 * (0.01 * moved[:, 0]) * (x**2 - y**3)
+    found, mag, _ = freed(made)
+    assert found.orders.chip > 0
+    level = np.median(made.mag.reshape(mag.shape), axis=1)
+    rest = np.median(mag, axis=1) - level
+    assert np.std(rest) < 0.01
+
+
 def test_a_frame_with_few_stars_does_with_less_and_the_others_keep_their_slopes() -> None:
     made = night(stars=200, response=0.0, tilt=0.02)
     whole, mag, _ = freed(made)
