@@ -114,4 +114,4 @@ def is_long(sight: Sight, run: tuple[int, int], shortest: float) -> bool:
     groups = [part.sum() / math.sqrt(part.size) for part in np.array_split(each, number)]
     calm = ndimage.median_filter(groups, 3, mode="mirror")  # a star on one is no gap
     shows = np.count_nonzero(calm > _SHOWS)
-    return shows >= min((_CROSSING if through else _WHOLE) * number, number - 1)
+    return bool(shows >= min((_CROSSING if through else _WHOLE) * number, number - 1))
