@@ -148,13 +148,25 @@ def _light(
     light = levels - sky[:, None]
     signal, error = _mean(light, column, np.abs(offset) <= half)
     centres = np.arange(_away(half, offset) + half, offset[-1] - half + 0.5, 2.0 * half + 1.0)
-    beside = [
-        _mean(light, column, np.abs(offset - side * at) <= half)[0]
-        for at in centres
-        for side in (-1.0, 1.0)
-    ]
-    least = _scatter(np.stack(beside, axis=1)) if beside else np.float32(0.0)
+    pairs = np.stack([-centres, centres], axis=1).ravel()
+    least = _scatter(_windows(light, offset, pairs, half)) if pairs.size else np.float32(0.0)
     return light, signal, np.maximum(np.hypot(error, sky_error), least).astype(np.float32), both
+
+
+def _windows(
+    light: Image, offset: NDArray[np.float64], centres: NDArray[np.float64], half: float
+) -> Image:
+    """Mean light about some places by piece, shape (pieces, n); NaN where half is not known."""
+    first = np.searchsorted(offset, centres - half - 1e-9)
+    last = np.searchsorted(offset, centres + half + 1e-9)
+    good = np.isfinite(light)
+    sums, number = (
+        np.pad(np.cumsum(values, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
+        for values in (np.where(good, light, 0), good)
+    )
+    number = number[:, last] - number[:, first]
+    mean = (sums[:, last] - sums[:, first]) / np.maximum(number, 1)
+    return np.where(2 * number >= last - first, mean, np.nan).astype(np.float32)
 
 
 def _sky(
