@@ -117,7 +117,7 @@ def _upright_profile(frame: Frame, sight: Sight, run: tuple[int, int]) -> Image:
     if bad is not None:
         values[bad[along, columns].T] = np.nan
     light = row_medians(values)
-    return np.nan_to_num(light - np.nanmin(light))
+    return np.asarray(np.nan_to_num(light - np.nanmin(light)), dtype=np.float32)
 
 
 def _stars(frame: Frame, sight: Sight, run: tuple[int, int]) -> list[int]:

@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from schemas.deferred import deferred
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import ndimage
 
     from reduction.steps.sight import Sight
+else:
+    ndimage = deferred("scipy.ndimage")
 
 #: Median significance, times the root of their number, of pieces beyond a run that belong to it.
 _MORE: Final = 3.0
@@ -107,5 +112,6 @@ def is_long(sight: Sight, run: tuple[int, int], shortest: float) -> bool:
     if number < _FEWEST:
         return False
     groups = [part.sum() / math.sqrt(part.size) for part in np.array_split(each, number)]
-    shows = sum(group > _SHOWS for group in groups)
-    return shows >= min((_CROSSING if through else _WHOLE) * number, number - 1)
+    calm = ndimage.median_filter(groups, 3, mode="mirror")  # a star on one is no gap
+    shows = np.count_nonzero(calm > _SHOWS)
+    return bool(shows >= min((_CROSSING if through else _WHOLE) * number, number - 1))

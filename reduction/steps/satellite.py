@@ -186,4 +186,7 @@ def _look(frame: Frame, line: Line, noise: float, shortest: float) -> Trail | No
         part, shift = run, closer
     if not is_long(sight, run, shortest) or is_no_trail(frame, sight, run):
         return None
-    return measured(noise, sight, run)
+    trail = measured(noise, sight, run)
+    if trail is None or (trail.ends and trail.length < shortest):
+        return None
+    return trail

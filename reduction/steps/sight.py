@@ -118,7 +118,7 @@ class Sight:
     @property
     def piece(self) -> float:
         """Length of a piece along the line, pixels."""
-        return self.pieces.shape[1] * self.strip.stride / self.strip.scale
+        return float(self.pieces.shape[1] * self.strip.stride / self.strip.scale)
 
     def total(self, first: int, last: int) -> float:
         """Significance of some pieces together, none of which counts for much by itself."""
@@ -143,18 +143,30 @@ def _light(
     levels: Image, column: Image, scale: float, half: float
 ) -> tuple[Image, Image, Image, NDArray[np.bool_]]:
     """As the attributes of a sight: light, signal, error, both."""
-    offset = np.arange(-REACH, REACH + 1) * scale
+    offset = np.arange(-REACH, REACH + 1, dtype=np.float64) * scale
     sky, sky_error, both = _sky(levels, column, offset, half)
     light = levels - sky[:, None]
     signal, error = _mean(light, column, np.abs(offset) <= half)
     centres = np.arange(_away(half, offset) + half, offset[-1] - half + 0.5, 2.0 * half + 1.0)
-    beside = [
-        _mean(light, column, np.abs(offset - side * at) <= half)[0]
-        for at in centres
-        for side in (-1.0, 1.0)
-    ]
-    least = _scatter(np.stack(beside, axis=1)) if beside else np.float32(0.0)
+    pairs = np.stack([-centres, centres], axis=1).ravel()
+    least = _scatter(_windows(light, offset, pairs, half)) if pairs.size else np.float32(0.0)
     return light, signal, np.maximum(np.hypot(error, sky_error), least).astype(np.float32), both
+
+
+def _windows(
+    light: Image, offset: NDArray[np.float64], centres: NDArray[np.float64], half: float
+) -> Image:
+    """Mean light about some places by piece, shape (pieces, n); NaN where half is not known."""
+    first = np.searchsorted(offset, centres - half - 1e-9)
+    last = np.searchsorted(offset, centres + half + 1e-9)
+    good = np.isfinite(light)
+    sums, number = (
+        np.pad(np.cumsum(values, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
+        for values in (np.where(good, light, 0), good)
+    )
+    number = number[:, last] - number[:, first]
+    mean = (sums[:, last] - sums[:, first]) / np.maximum(number, 1)
+    return np.where(2 * number >= last - first, mean, np.nan).astype(np.float32)
 
 
 def _sky(
@@ -243,8 +255,8 @@ def ridge(sight: Sight, shortest: float) -> tuple[float, NDArray[np.float64], tu
     each = np.nan_to_num(smooth / sight.error[:, None])
     each[_at_edge(sight)] = 0.0
     aside = int(min(_ASIDE / sight.strip.scale, REACH - _TURN - 1))
-    columns = np.linspace(-_TURN, _TURN, 2 * _TURN + 1)[:, None] * np.linspace(-1, 1, len(light))
-    columns = (REACH + np.rint(columns)).astype(np.intp)[:, :, None] + np.arange(-aside, aside + 1)
+    turned = np.linspace(-_TURN, _TURN, 2 * _TURN + 1)[:, None] * np.linspace(-1, 1, len(light))
+    columns = (REACH + np.rint(turned)).astype(np.intp)[:, :, None] + np.arange(-aside, aside + 1)
     sheared = each[np.arange(len(light))[None, :, None], columns]
     short = min(max(math.ceil(shortest / sight.piece), 3), len(light))
     lengths = {short, len(light)}
@@ -292,4 +304,5 @@ def _at_edge(sight: Sight) -> NDArray[np.bool_]:
         return outside
     reach = round(_GLOW / sight.strip.scale)
     padded = np.pad(outside, ((0, 0), (reach, reach)), mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1).any(axis=2)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1)
+    return np.asarray(windows.any(axis=2))

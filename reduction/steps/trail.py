@@ -63,6 +63,11 @@ class Trail:
     half_width: float
     part: tuple[float, float]
 
+    @property
+    def ends(self) -> bool:
+        """Whether an end of it is in the frame."""
+        return math.isfinite(self.part[0]) or math.isfinite(self.part[1])
+
 
 def shifted(sight: Sight, first: int, last: int) -> NDArray[np.float64] | None:
     """Distance of the light of some pieces from the line, at the first and the last piece.
