@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from reduction.steps.neighbours import light_of_neighbours
 from reduction.steps.photometry import intrinsic_scatter, isolated
 from reduction.steps.psf import fit_psf
 from reduction.steps.psf_flux import psf_fluxes
@@ -255,18 +256,24 @@ def _inside(psf: PsfModel, aperture_radius: float) -> float:
     return float(1.0 - (1.0 + aperture_radius**2 / width2) ** (1.0 - beta))
 
 
-def _by_faint_sources(sources: Sources, found: PsfFluxes, inside: float) -> float:
+def _by_faint_sources(sources: Sources, circle: Array, found: PsfFluxes, inside: float) -> float:
     """Flux in the circle over that of the function where no source is bright, by all clean ones.
 
     Each says little, and the function was guessed: both count by their errors.
     """
     error = sources["flux_aper_err"]
-    clean = (sources["flags"] == 0) & (error > 0) & np.isfinite(sources["flux_aper"])
+    clean = (sources["flags"] == 0) & (error > 0) & np.isfinite(circle)
     clean &= np.nan_to_num(found.flux) > 0
     weighed = found.flux[clean] / error[clean]
     known = float(np.sum(weighed**2)) + _GUESSED**-2
-    theirs = float(np.sum(weighed * sources["flux_aper"][clean] / error[clean]))
+    theirs = float(np.sum(weighed * circle[clean] / error[clean]))
     return (theirs + inside * _GUESSED**-2) / known
+
+
+def _expected(circle: Array, found: PsfFluxes, stars: NDArray[np.intp]) -> Array:
+    """Flux in the circle that the function expects of stars."""
+    light = found.flux[stars]
+    return light * float(np.median(circle[stars] / light)) if len(stars) else light
 
 
 def _correction(  # a frame's fluxes of two kinds
@@ -279,20 +286,29 @@ def _correction(  # a frame's fluxes of two kinds
 ) -> tuple[Surface, float]:
     """Flux in the circle over that of the function, over the frame.
 
+    The light of neighbours is taken off the circle: the function has none of it. Stars are chosen
+    and weighed by what the function says of them: by the circle itself, those that noise makes
+    brighter would count more.
+
     And by how much the function's flux is wrong beyond noise, a part of it: where it is not the
     stars'. What the ratio of both scatters beyond noise may be either's (a neighbour in the
     circle, a width that the function misses), so that half of its variance is counted. It is
     known where enough stars are bright.
     """
-    bright = sources["flux_aper"]
+    light = np.nan_to_num(found.flux)
+    bright = sources["flux_aper"] - light_of_neighbours(
+        sources["x"], sources["y"], light, psf=psf, radius=aperture_radius
+    )
     usable = stars[(found.flux[stars] > 0) & (bright[stars] > 0)]
+    expected = _expected(bright, found, usable)
+    usable = usable[expected > (_FEWEST + _CLIP) * sources["flux_aper_err"][usable]]
     shape = frame.pixels.shape
     if len(usable) == 0:
-        inside = _by_faint_sources(sources, found, _inside(psf, aperture_radius))
+        inside = _by_faint_sources(sources, bright, found, _inside(psf, aperture_radius))
         return Surface.constant(inside, shape), 0.0
     x, y = sources["x"][usable], sources["y"][usable]
     ratio = bright[usable] / found.flux[usable]
-    relative = sources["flux_aper_err"][usable] / bright[usable]
+    relative = sources["flux_aper_err"][usable] / _expected(bright, found, usable)
     weights = 1.0 / (relative**2 + 0.005**2)
     surface, used = fit_surface(x, y, ratio, shape=shape, degree=1, clip=_CLIP, weights=weights)
     degree = needed_degree(

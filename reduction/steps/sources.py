@@ -27,6 +27,7 @@ from reduction.steps.source_fluxes import (
     gain_of_sources,
     point_source_fluxes,
 )
+from reduction.steps.wings import beyond_wings
 from schemas.deferred import deferred
 
 if TYPE_CHECKING:
@@ -141,13 +142,15 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     )
     number = np.arange(1, len(found) + 1, dtype=np.int32)
     real = (found["a"] > 0) & (found["b"] > 0)
-    found, number = found[real], number[real]
+    light, number = found[real], number[real]
+    alone = beyond_wings(light, min_area=min_area)
+    found, number = light[alone], number[alone]
     sources = np.zeros(len(found), SOURCE_DTYPE)
     if len(found) == 0:
         return sources
     _shapes(sources, found)
     if background is None:
-        sky = background_behind(image, found, sky, mask=bad, box=box)
+        sky = background_behind(image, light, sky, mask=bad, box=box)
         pixels = np.ascontiguousarray(np.where(bad, 0, image - sky.level), dtype=np.float32)
         noise = np.ascontiguousarray(np.maximum(sky.rms, 1e-6), dtype=np.float32)
     mended = mend(pixels, bad)
@@ -156,7 +159,7 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     shared = SkyNoise.of(
         pixels,
         noise,
-        covered(found, bad),
+        covered(light, bad),
         share=sky.share,
         level_variance=sky.level_variance,
     )
