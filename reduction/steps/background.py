@@ -28,11 +28,11 @@ else:
 _COVER = 2.0
 
 #: Part of a frame under sources from which on too little sky is left between them.
-_CROWDED = 0.6
+_CROWDED = 0.9
 
 #: Clipping of sky pixels in units of the noise, and the part of a normal variance that it keeps.
-_CLIP = 3.5
-_KEPT_VARIANCE = 0.9939
+_CLIP = 5.0
+_KEPT_VARIANCE = 0.99998
 
 #: Part of the pixels of nine meshes that has to be sky; of a mesh, for it to count by itself.
 _FEWEST = 0.05

@@ -276,6 +276,15 @@ def _expected(circle: Array, found: PsfFluxes, stars: NDArray[np.intp]) -> Array
     return light * float(np.median(circle[stars] / light)) if len(stars) else light
 
 
+def _significant(
+    circle: Array, error: Array, found: PsfFluxes, stars: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Stars whose expected flux in the circle is so far above the limit that noise chose none."""
+    usable = stars[(found.flux[stars] > 0) & (circle[stars] > 0)]
+    expected = _expected(circle, found, usable)
+    return usable[expected > (_FEWEST + _CLIP) * error[usable]]
+
+
 def _correction(  # a frame's fluxes of two kinds
     frame: Frame,
     sources: Sources,
@@ -299,9 +308,7 @@ def _correction(  # a frame's fluxes of two kinds
     bright = sources["flux_aper"] - light_of_neighbours(
         sources["x"], sources["y"], light, psf=psf, radius=aperture_radius
     )
-    usable = stars[(found.flux[stars] > 0) & (bright[stars] > 0)]
-    expected = _expected(bright, found, usable)
-    usable = usable[expected > (_FEWEST + _CLIP) * sources["flux_aper_err"][usable]]
+    usable = _significant(bright, sources["flux_aper_err"], found, stars)
     shape = frame.pixels.shape
     if len(usable) == 0:
         inside = _by_faint_sources(sources, bright, found, _inside(psf, aperture_radius))

@@ -30,7 +30,7 @@ class Catalog(FrameTarget):
     Table: "SOURCES", as :data:`reduction.steps.sources.SOURCE_DTYPE`, brightest first.
     """
 
-    VERSION = 3
+    VERSION = 4
     COST_S = 0.2
     TABLE = "frame_catalog"
 

@@ -59,7 +59,7 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
     cameras and exposures that differ have their own gains.
     """
 
-    VERSION = 2
+    VERSION = 3
     ANCHOR = Anchor.FIELD_AND_FILTER
 
     frame = in_field("CoaddedRegriddedFrame")

@@ -37,7 +37,7 @@ class DetectionFrame(FieldTarget):
     numbers of the field in every band.
     """
 
-    VERSION = 3
+    VERSION = 4
 
     regridded = frames_of_field("RegriddedFrame")
 
