@@ -143,7 +143,7 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     number = np.arange(1, len(found) + 1, dtype=np.int32)
     real = (found["a"] > 0) & (found["b"] > 0)
     light, number = found[real], number[real]
-    alone = beyond_wings(light, min_area=min_area)
+    alone = beyond_wings(light, noise, threshold=threshold, min_area=min_area)
     found, number = light[alone], number[alone]
     sources = np.zeros(len(found), SOURCE_DTYPE)
     if len(found) == 0:

@@ -29,13 +29,18 @@ _ZONE: Final = 20.0
 _FARTHEST: Final = 500.0
 
 
-def beyond_wings(found: NDArray[np.void], *, min_area: int) -> NDArray[np.bool_]:
+def beyond_wings(
+    found: NDArray[np.void], noise: NDArray[np.float32], *, threshold: float, min_area: int
+) -> NDArray[np.bool_]:
     """Which detections would have been made without the wings of brighter ones, shape (n,).
 
     Parameters
     ----------
     found
-        As ``sep.extract`` gives it with the noise of each pixel, not cleaned.
+        As ``sep.extract`` gives it with the noise of each pixel, not cleaned. Its ``thresh`` is
+        not used: masked pixels in an outline make it 1e28.
+    noise, threshold
+        What it was given: noise of each pixel, shape (ny, nx), and the limit in its units.
     min_area
         Connected pixels that made a detection.
 
@@ -50,7 +55,7 @@ def beyond_wings(found: NDArray[np.void], *, min_area: int) -> NDArray[np.bool_]
     """
     if len(found) == 0:
         return np.zeros(0, np.bool_)
-    limit = np.asarray(_SMOOTHED * found["thresh"], np.float64)
+    limit = _SMOOTHED * threshold * noise[found["ypeak"], found["xpeak"]].astype(np.float64)
     peak = np.maximum(found["cpeak"], limit)
     # a Gaussian's min_area-th pixel is between that and the one before
     part = np.minimum((min_area - 0.5) / found["npix"], 1.0)

@@ -42,7 +42,7 @@ def test_bumps_on_the_halo_of_a_star_are_none():
     for seed in range(8):
         bumpy = star + np.random.default_rng(seed).normal(0.0, noise, star.shape)
         found = detect(bumpy.astype(np.float32), 3.0, err=rms, minarea=AREA)
-        left = beyond_wings(found, min_area=AREA)
+        left = beyond_wings(found, rms, threshold=3.0, min_area=AREA)
         apart = np.hypot(found["x"] - 150.2, found["y"] - 150.2)
         assert left[apart < 1.0].all()
         # where the halo has fallen to a tenth of the noise its bumps are noise's
@@ -57,8 +57,17 @@ def test_a_source_alone_and_none_at_all_are_kept():
     field = draw(counts, seed=3, probes=10.0, pitch=128)
     rms = np.full(field.image.shape, counts.noise, np.float32)
     found = detect(field.image - np.float32(counts.level), 3.0, err=rms, minarea=AREA)
-    assert beyond_wings(found[:1], min_area=AREA).tolist() == [True]
-    assert beyond_wings(found[:0], min_area=AREA).shape == (0,)
+    assert beyond_wings(found[:1], rms, threshold=3.0, min_area=AREA).tolist() == [True]
+    assert beyond_wings(found[:0], rms, threshold=3.0, min_area=AREA).shape == (0,)
+
+
+def test_masked_pixels_in_the_outline_of_a_star_cost_no_other():
+    counts = Counts(density=0.0, side=256)
+    field = draw(counts, seed=5, probes=40.0, pitch=64)
+    probes = field.x[field.probes], field.y[field.probes]
+    mask = np.zeros(field.image.shape, np.bool_)
+    mask[np.rint(probes[1][::2]).astype(int) + 2, np.rint(probes[0][::2]).astype(int)] = True
+    assert (near(extract(field.image, gain=counts.gain, mask=mask), *probes) < 1.5).all()
 
 
 def test_seps_own_cleaning_loses_stars_that_a_brighter_one_is_far_from():
@@ -78,4 +87,4 @@ def test_seps_own_cleaning_loses_stars_that_a_brighter_one_is_far_from():
     assert near(sep.extract(light, 3.0, clean=True, **settings), *place)[0] > 10.0
     assert near(sep.extract(light, 3.0, clean=False, **settings), *place)[0] < 1.0
     ours = detect(light, 3.0, **settings)
-    assert near(ours[beyond_wings(ours, min_area=AREA)], *place)[0] < 1.0
+    assert near(ours[beyond_wings(ours, rms, threshold=3.0, min_area=AREA)], *place)[0] < 1.0
