@@ -6,10 +6,13 @@ __all__ = ["BRIGHT", "Counts", "Field", "draw"]
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from scipy import fft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: Parts of a pixel's side that stars are placed and integrated on.
 _PARTS: Final = 3
@@ -49,7 +52,7 @@ class Counts:
     def area(self) -> float:
         """Pixels of sky that the best estimate of a star's flux is made from."""
         core2 = (self.fwhm / 2.0) ** 2 / (2.0 ** (1.0 / self.beta) - 1.0)
-        return math.pi * core2 * (2.0 * self.beta - 1.0) / (self.beta - 1.0) ** 2
+        return float(math.pi * core2 * (2.0 * self.beta - 1.0) / (self.beta - 1.0) ** 2)
 
     @property
     def one(self) -> float:
@@ -59,7 +62,7 @@ class Counts:
     def inside(self, radius: float) -> float:
         """Part of a star's light in a circle (radius in pixels)."""
         core2 = (self.fwhm / 2.0) ** 2 / (2.0 ** (1.0 / self.beta) - 1.0)
-        return 1.0 - (1.0 + radius**2 / core2) ** (1.0 - self.beta)
+        return float(1.0 - (1.0 + radius**2 / core2) ** (1.0 - self.beta))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ class Field:
 
         return self._sums(weights, math.ceil(2.2 * counts.fwhm))
 
-    def _sums(self, weights: object, half: int) -> np.ndarray:
+    def _sums(self, weights: Callable[[np.ndarray], np.ndarray], half: int) -> np.ndarray:
         offsets = np.arange(-half, half + 1)
         padded = np.pad(self.noise, half)
         found = []
@@ -103,22 +106,29 @@ class Field:
             column, row = round(x), round(y)
             square = (row + offsets[:, None] - y) ** 2 + (column + offsets - x) ** 2
             cut = padded[row : row + 2 * half + 1, column : column + 2 * half + 1]
-            found.append(float((weights(square) * cut).sum()))  # type: ignore[operator]
+            found.append(float((weights(square) * cut).sum()))
         return np.array(found)
 
 
 def draw(
-    counts: Counts, *, seed: int, probes: float, pitch: int = 96, background: object = None
+    counts: Counts,
+    *,
+    seed: int,
+    probes: float,
+    pitch: int = 96,
+    background: np.ndarray | float = 0.0,
 ) -> Field:
     """A frame of a field, with probes of one signal-to-noise ratio about a pitch apart.
 
-    ``background`` is light beside the level, adu, shape (side, side).
+    ``background`` is light beside the level, adu, shape (side, side) or one number.
     """
     rng, side = np.random.default_rng(seed), counts.side
     power, tiles = counts.slope / 0.4, (side / 256) ** 2
     number = rng.poisson(counts.density * tiles * (5.0 / _FAINTEST) ** power)
     part = rng.uniform((_FAINTEST / _BRIGHTEST) ** power, 1.0, number)
-    shown = 10.0 ** rng.uniform(*np.log10(BRIGHT), round(_SHOWN * tiles))
+    shown = 10.0 ** rng.uniform(
+        math.log10(BRIGHT[0]), math.log10(BRIGHT[1]), round(_SHOWN * tiles)
+    )
     stars = np.append(_FAINTEST * part ** (-1.0 / power), shown)
     x, y = rng.uniform(-0.5, side - 0.5, (2, len(stars)))
     grid = np.arange(pitch // 2, side - pitch // 4, pitch)
@@ -129,7 +139,7 @@ def draw(
     x, y = np.append(x, places[0]), np.append(y, places[1])
     flux = counts.one * np.append(stars, np.full(len(places[0]), probes))
     light, x, y = _rendered(counts, x, y, flux)
-    sky = counts.level + light + (0.0 if background is None else background)
+    sky = counts.level + light + background
     image = rng.poisson(sky * counts.gain) / counts.gain
     image = (image + rng.normal(0.0, counts.read_noise, image.shape)).astype(np.float32)
     return Field(counts, image, image - sky, light, x, y, flux, np.arange(len(x)) >= len(stars))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+from typing import Any
+
 import numpy as np
 import sep
 
@@ -17,10 +19,10 @@ AREA = 5
 
 def near(found: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Distance of the found source nearest to each place, pixels."""
-    return np.hypot(found["x"][:, None] - x, found["y"][:, None] - y).min(axis=0)
+    return np.asarray(np.hypot(found["x"][:, None] - x, found["y"][:, None] - y).min(axis=0))
 
 
-def test_stars_of_ten_sigma_are_found_among_brighter_ones():
+def test_stars_of_ten_sigma_are_found_among_brighter_ones() -> None:
     counts = Counts(density=20.0, side=512)
     field = draw(counts, seed=1, probes=10.0, pitch=64)
     probes = field.x[field.probes], field.y[field.probes]
@@ -32,7 +34,7 @@ def test_stars_of_ten_sigma_are_found_among_brighter_ones():
     assert (near(extract(field.image, gain=counts.gain), *probes) < 1.5)[alone].mean() > 0.95
 
 
-def test_bumps_on_the_halo_of_a_star_are_none():
+def test_bumps_on_the_halo_of_a_star_are_none() -> None:
     side, noise = 300, 10.0
     y, x = np.mgrid[:side, :side] - 150.2
     # light that the air scatters falls with distance to the power of -11/3
@@ -52,7 +54,7 @@ def test_bumps_on_the_halo_of_a_star_are_none():
     assert after <= before // 3
 
 
-def test_a_source_alone_and_none_at_all_are_kept():
+def test_a_source_alone_and_none_at_all_are_kept() -> None:
     counts = Counts(density=0.0, side=256)
     field = draw(counts, seed=3, probes=10.0, pitch=128)
     rms = np.full(field.image.shape, counts.noise, np.float32)
@@ -61,7 +63,7 @@ def test_a_source_alone_and_none_at_all_are_kept():
     assert beyond_wings(found[:0], rms, threshold=3.0, min_area=AREA).shape == (0,)
 
 
-def test_masked_pixels_in_the_outline_of_a_star_cost_no_other():
+def test_masked_pixels_in_the_outline_of_a_star_cost_no_other() -> None:
     counts = Counts(density=0.0, side=256)
     field = draw(counts, seed=5, probes=40.0, pitch=64)
     probes = field.x[field.probes], field.y[field.probes]
@@ -70,7 +72,7 @@ def test_masked_pixels_in_the_outline_of_a_star_cost_no_other():
     assert (near(extract(field.image, gain=counts.gain, mask=mask), *probes) < 1.5).all()
 
 
-def test_seps_own_cleaning_loses_stars_that_a_brighter_one_is_far_from():
+def test_seps_own_cleaning_loses_stars_that_a_brighter_one_is_far_from() -> None:
     """Why it is not used: thirty pixels beside a star of 100 sigma."""
     counts = Counts(density=0.0, side=256)
     field = draw(counts, seed=4, probes=10.0, pitch=300)
@@ -83,7 +85,7 @@ def test_seps_own_cleaning_loses_stars_that_a_brighter_one_is_far_from():
         peak = snr * counts.noise / np.sqrt(np.pi) / sigma
         light = light + np.float32(peak) * np.exp(-square / 2 / sigma**2).astype(np.float32)
     place = np.array([100.0]), np.array([128.0])
-    settings = {"err": rms, "minarea": AREA}
+    settings: dict[str, Any] = {"err": rms, "minarea": AREA}
     assert near(sep.extract(light, 3.0, clean=True, **settings), *place)[0] > 10.0
     assert near(sep.extract(light, 3.0, clean=False, **settings), *place)[0] < 1.0
     ours = detect(light, 3.0, **settings)
