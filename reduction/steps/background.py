@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reduction.steps.gaussian import gaussian
 from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
 
@@ -29,18 +28,11 @@ else:
 _COVER = 2.0
 
 #: Part of a frame under sources from which on too little sky is left between them.
-_CROWDED = 0.6
+_CROWDED = 0.9
 
 #: Clipping of sky pixels in units of the noise, and the part of a normal variance that it keeps.
-_CLIP = 3.5
-_KEPT_VARIANCE = 0.9939
-
-#: Width of what stars too faint to be detected are looked for with, pixels (standard deviation),
-#: and by how many standard deviations of the sky so smoothed they stand out; fewest pixels that
-#: tell those.
-_STAR = 1.5
-_STANDS_OUT = 2.0
-_SOME = 100
+_CLIP = 5.0
+_KEPT_VARIANCE = 0.99998
 
 #: Part of the pixels of nine meshes that has to be sky; of a mesh, for it to count by itself.
 _FEWEST = 0.05
@@ -162,10 +154,9 @@ def background_behind(
 
     The mode among the sources is off by some hundredths of the noise, because their wings raise
     it and the skewness of Poisson's distribution lowers it: nothing for a pixel, but several
-    percent of a faint flux in a wide circle. Stars too faint to be detected raise the mean: pixels
-    that stand out of the smoothed sky are left out as well, those below it as those above, so
-    that noise alone shifts nothing. The noise is that of all the sky: what such stars make is
-    noise to others.
+    percent of a faint flux in a wide circle. Stars too faint to be detected are part of the sky,
+    and of its noise: as much of their light is under a star or in a circle, on the average, as
+    between the sources. Without it a flux in a circle would be too large.
 
     Parameters
     ----------
@@ -192,11 +183,8 @@ def background_behind(
     rest[near] = 0
     starts = [np.arange(0, max(size - mesh // 2, 1), mesh) for size in image.shape]
     sky = _Meshes.of(rest, near, starts)
-    noise = np.sqrt(np.where(sky.few(mesh), sky.whole[1], sky.variance))
-    near |= _standing_out(rest, near)
-    rest[near] = 0
-    sky = _Meshes.of(rest, near, starts)
     few = sky.few(mesh)
+    noise = np.sqrt(np.where(few, sky.whole[1], sky.variance))
     own = ~few & (sky.count >= _ENOUGH * mesh**2)
     kept = _kept(own, sky)
     offset = np.where(own, sky.offset + kept * (sky.mean - sky.offset), sky.offset)
@@ -262,18 +250,6 @@ def _kept(own: NDArray[np.bool_], sky: _Meshes) -> float:
     ratio = float(np.mean(chi2))
     by_chance = 1.0 + _CERTAIN * math.sqrt(2.0 / len(chi2))
     return 1.0 - 1.0 / ratio if ratio > by_chance else 0.0
-
-
-def _standing_out(rest: NDArray[np.float32], near: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels where the smoothed sky is far from its middle; ``rest`` is 0 where ``near``."""
-    smooth = gaussian(rest, _STAR)
-    some = smooth[::5, ::7][~near[::5, ::7]]
-    if some.size < _SOME:
-        return np.zeros(near.shape, dtype=np.bool_)
-    middle = np.median(some)
-    below = middle - some[some < middle]
-    limit = np.float32(_STANDS_OUT * 1.4826) * np.median(below)
-    return np.asarray(np.abs(smooth - middle) > limit)
 
 
 def _mesh_sums(values: NDArray[np.float32], starts: Sequence[Index]) -> Mesh:

@@ -124,13 +124,7 @@ class SkyNoise:
         """
         weights = np.asarray(kernel, dtype=np.float32)
         whole = float((weights * weights).sum(dtype=np.float64))
-        half = weights.shape[0] // 2
-        found: list[NDArray[np.float64]] = []
-        for start in ((0, 0), (half, half), (0, half), (half, 0)):
-            found.append(self._sums(weights, whole, start))
-            if sum(map(len, found)) > _PLENTY:
-                break
-        sums = np.concatenate(found)
+        sums = self._places(weights, whole)
         if len(sums) < _FEWEST:
             return 1.0
         sums -= np.median(sums)
@@ -138,6 +132,36 @@ class SkyNoise:
         kept = sums[np.abs(sums) <= limit]
         drawn = (2.0 * self.share - self.level_variance) * float(weights.sum()) ** 2 / whole
         return max(float(kept.var()) / _KEPT_VARIANCE + drawn, _LEAST)
+
+    def typical(self, kernel: ArrayLike) -> float:
+        """Sum weighted with a kernel where there is no source, in units of a sum's noise.
+
+        Stars too faint to be detected raise the mean of the sky more than they raise most places:
+        they are few, and each is under few sources.
+
+        Parameters
+        ----------
+        kernel
+            As :meth:`factor`.
+
+        Returns
+        -------
+        float
+            The median; 0 where there are too few places to tell.
+        """
+        weights = np.asarray(kernel, dtype=np.float32)
+        sums = self._places(weights, float((weights * weights).sum(dtype=np.float64)))
+        return float(np.median(sums)) if len(sums) >= _FEWEST else 0.0
+
+    def _places(self, weights: Kernel, whole: float) -> NDArray[np.float64]:
+        """Sums over the frame, from as many pixels on as it takes to have plenty."""
+        half = weights.shape[0] // 2
+        found: list[NDArray[np.float64]] = []
+        for start in ((0, 0), (half, half), (0, half), (half, 0)):
+            found.append(self._sums(weights, whole, start))
+            if sum(map(len, found)) > _PLENTY:
+                break
+        return np.concatenate(found)
 
     def _sums(self, weights: Kernel, whole: float, start: tuple[int, int]) -> NDArray[np.float64]:
         """Sums side by side from a pixel on, over the root of their squared weights on sky."""

@@ -30,7 +30,7 @@ def detect(
     parts: int = _PARTS,
     **settings: Any,  # noqa: ANN401  # sep's
 ) -> Any:  # noqa: ANN401  # one array or two
-    """Detect the sources of a frame: ``sep.extract``.
+    """Detect the sources of a frame: ``sep.extract``, not cleaned.
 
     Parameters
     ----------
@@ -46,7 +46,8 @@ def detect(
     Returns
     -------
     ndarray or tuple
-        As ``sep.extract`` returns it.
+        As ``sep.extract`` returns it; what is but a wing of a brighter source is still there, see
+        :func:`reduction.steps.wings.beyond_wings`.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def detect(
             sep.set_extract_pixstack(stack)
             sep.set_sub_object_limit(limit)
             try:
-                return sep.extract(pixels, threshold, **settings)
+                return sep.extract(pixels, threshold, clean=False, **settings)
             except Exception as error:
                 found = str(error)
                 if not found.startswith(_FULL):

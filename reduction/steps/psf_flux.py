@@ -118,9 +118,10 @@ def psf_fluxes(  # noqa: PLR0913  # a frame, its noise, and the places
     for start in range(0, count, _CHUNK):
         part = slice(start, start + _CHUNK)
         _gather(pixels, bad, noise, (x[part], y[part]), psf, part, sums, wide, cross)
+    shared, shared_spread, typical = _shared(sky, psf)
+    sums.light -= typical * np.sqrt(sums.sky)
     flux, leverage = _together(bad, x, y, psf, sums)
     flux[sums.lost] = np.nan
-    shared, shared_spread = _shared(sky, psf)
     dark = sums.sky * shared + (sky_error * sums.area) ** 2
     variance = (dark + np.maximum(sums.photons, 0.0) / gain) / np.maximum(sums.square, 1e-30) ** 2
     flux_err = np.where(sums.lost, np.nan, np.sqrt(variance * leverage))
@@ -128,16 +129,19 @@ def psf_fluxes(  # noqa: PLR0913  # a frame, its noise, and the places
     return PsfFluxes(flux, flux_err, spread, spread_err)
 
 
-def _shared(sky: SkyNoise | None, psf: PsfModel) -> tuple[float, float]:
-    """Factors on the sky's variance in fluxes and in ``spread``, as in the frame's middle."""
+def _shared(sky: SkyNoise | None, psf: PsfModel) -> tuple[float, float, float]:
+    """Factors on the sky's variance in fluxes and in ``spread``, as in the frame's middle.
+
+    And the flux of most places without a source, in units of its noise.
+    """
     if sky is None:
-        return 1.0, 1.0
+        return 1.0, 1.0, 0.0
     place = np.array([psf.xx.x0]), np.array([psf.xx.y0])
     offsets = np.arange(-psf.half, psf.half + 1, dtype=np.float32)
     apart = offsets[None, None, :], offsets[None, :, None]
     (star,), (broad,) = psf.at(*place, *apart), psf.at(*place, *apart, wider=_WIDER)
     ratio = float((star * broad).sum() / (star * star).sum())
-    return sky.factor(star), sky.factor(broad - np.float32(ratio) * star)
+    return sky.factor(star), sky.factor(broad - np.float32(ratio) * star), sky.typical(star)
 
 
 def _gather(  # noqa: PLR0913, PLR0917  # one chunk's share of everything

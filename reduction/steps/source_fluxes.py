@@ -270,18 +270,33 @@ def _inside(psf: PsfModel, aperture_radius: float) -> float:
     return float(1.0 - (1.0 + aperture_radius**2 / width2) ** (1.0 - beta))
 
 
-def _by_faint_sources(sources: Sources, found: PsfFluxes, inside: float) -> float:
+def _by_faint_sources(sources: Sources, circle: Array, found: PsfFluxes, inside: float) -> float:
     """Flux in the circle over that of the function where no source is bright, by all clean ones.
 
     Each says little, and the function was guessed: both count by their errors.
     """
     error = sources["flux_aper_err"]
-    clean = (sources["flags"] == 0) & (error > 0) & np.isfinite(sources["flux_aper"])
+    clean = (sources["flags"] == 0) & (error > 0) & np.isfinite(circle)
     clean &= np.nan_to_num(found.flux) > 0
     weighed = found.flux[clean] / error[clean]
     known = float(np.sum(weighed**2)) + _GUESSED**-2
-    theirs = float(np.sum(weighed * sources["flux_aper"][clean] / error[clean]))
+    theirs = float(np.sum(weighed * circle[clean] / error[clean]))
     return (theirs + inside * _GUESSED**-2) / known
+
+
+def _expected(circle: Array, found: PsfFluxes, stars: NDArray[np.intp]) -> Array:
+    """Flux in the circle that the function expects of stars."""
+    light = found.flux[stars]
+    return light * float(np.median(circle[stars] / light)) if len(stars) else light
+
+
+def _significant(
+    circle: Array, error: Array, found: PsfFluxes, stars: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Stars whose expected flux in the circle is so far above the limit that noise chose none."""
+    usable = stars[(found.flux[stars] > 0) & (circle[stars] > 0)]
+    expected = _expected(circle, found, usable)
+    return usable[expected > (_FEWEST + _CLIP) * error[usable]]
 
 
 def _correction(  # a frame's fluxes of two kinds
@@ -294,23 +309,27 @@ def _correction(  # a frame's fluxes of two kinds
 ) -> tuple[Surface, float]:
     """Flux in the circle, without neighbours' light, over that of the function, over the frame.
 
+    The light of neighbours is taken off the circle: the function has none of it. Stars are chosen
+    and weighed by what the function says of them: by the circle itself, those that noise makes
+    brighter would count more.
+
     And by how much the function's flux is wrong beyond noise, a part of it: where it is not the
     stars'. What the ratio of both scatters beyond noise may be either's (neighbours too faint to
     be found, a width that the function misses), so that half of its variance is counted. It is
     known where enough stars are bright.
     """
-    light = light_of_neighbours(
-        sources["x"], sources["y"], np.nan_to_num(found.flux), psf=psf, radius=aperture_radius
+    light = np.nan_to_num(found.flux)
+    bright = sources["flux_aper"] - light_of_neighbours(
+        sources["x"], sources["y"], light, psf=psf, radius=aperture_radius
     )
-    bright = sources["flux_aper"] - light
-    usable = stars[(found.flux[stars] > 0) & (bright[stars] > 0)]
+    usable = _significant(bright, sources["flux_aper_err"], found, stars)
     shape = frame.pixels.shape
     if len(usable) == 0:
-        inside = _by_faint_sources(sources, found, _inside(psf, aperture_radius))
+        inside = _by_faint_sources(sources, bright, found, _inside(psf, aperture_radius))
         return Surface.constant(inside, shape), 0.0
     x, y = sources["x"][usable], sources["y"][usable]
     ratio = bright[usable] / found.flux[usable]
-    relative = sources["flux_aper_err"][usable] / bright[usable]
+    relative = sources["flux_aper_err"][usable] / _expected(bright, found, usable)
     surface = _of_ratio(x, y, ratio, relative, shape)
     if len(usable) < _FEWEST:
         return surface, 0.0

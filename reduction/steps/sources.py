@@ -36,6 +36,7 @@ from reduction.steps.source_fluxes import (
     gain_of_sources,
     point_source_fluxes,
 )
+from reduction.steps.wings import beyond_wings
 from schemas.deferred import deferred
 
 if TYPE_CHECKING:
@@ -145,18 +146,19 @@ def extract(  # noqa: PLR0913  # the settings of a detection
     """
     bad = unusable(image, mask)
     sky = background or estimate_background(image, mask=mask, box=box)
-    found, segments = _detected(image, bad, sky, gain, (threshold, min_area))
+    light, alone, segments = _detected(image, bad, sky, gain, (threshold, min_area))
+    found = light[alone]
     sources = np.zeros(len(found), SOURCE_DTYPE)
     if len(found) == 0:
         return sources
     if background is None:
-        sky = background_behind(image, found, sky, mask=bad, box=box)
+        sky = background_behind(image, light, sky, mask=bad, box=box)
     pixels, noise = _over_sky(image, bad, sky)
     mended = mend(pixels, bad)
     _shapes(sources, found)
     _centroids(sources, found, mended, segments)
     gains = _gains(gain, response, sources, aperture_radius)
-    shared = SkyNoise.behind(pixels, noise, covered(found, bad), sky)
+    shared = SkyNoise.behind(pixels, noise, covered(light, bad), sky)
     error = sky.level_error or sky_level_error(sky.global_rms, box=box)
     frame = Frame(mended, bad, noise, gains, error, shared, flux_floor)
     _measure(sources, found, frame, saturated, (aperture_radius, sky_ring))
@@ -186,8 +188,11 @@ def _detected(
     sky: Background,
     gain: float,
     limits: tuple[float, int],
-) -> tuple[NDArray[np.void], tuple[NDArray[np.int32], NDArray[np.int32]]]:
-    """Sources above a threshold on so many pixels; a map of their numbers, and each one's own."""
+) -> tuple[NDArray[np.void], NDArray[np.bool_], tuple[NDArray[np.int32], NDArray[np.int32]]]:
+    """Light above a threshold on so many pixels, and which of it is more than another's wings.
+
+    And a map of the numbers of all, with the own numbers of those that are.
+    """
     pixels, noise = _over_sky(image, bad, sky)
     threshold, area = limits
     found, segments = detect(
@@ -195,7 +200,9 @@ def _detected(
     )
     number = np.arange(1, len(found) + 1, dtype=np.int32)
     real = (found["a"] > 0) & (found["b"] > 0)
-    return found[real], (segments, number[real])
+    light = found[real]
+    alone = beyond_wings(light, noise, threshold=threshold, min_area=area)
+    return light, alone, (segments, number[real][alone])
 
 
 def _measure(
