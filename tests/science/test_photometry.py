@@ -50,9 +50,11 @@ def test_zero_points_of_cafos_scatter_by_a_twentieth_of_a_magnitude(archive: Arc
         assert product.scatter <= np.hypot(0.05, own), name
         assert product.zero_point_err < 0.02
         assert product.n_stars >= 20
-    bright = [p.scatter for p in products if catalog_errors(p) < 0.05]
+    bright = [p for p in products if catalog_errors(p) < 0.05]
     assert len(bright) == 8
-    assert max(bright) <= 0.05
+    # a scatter of n stars is known to 1 / sqrt(2 n) of itself: 3 s in V have 0.043 of photons
+    assert all(p.scatter <= 0.05 * (1.0 + 1.0 / np.sqrt(2.0 * p.n_stars)) for p in bright)
+    assert np.median([p.scatter for p in bright]) <= 0.04
 
 
 def catalog_errors(product: object) -> float:
