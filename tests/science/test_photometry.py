@@ -53,9 +53,10 @@ def test_zero_points_of_cafos_scatter_by_a_twentieth_of_a_magnitude(archive: Arc
     bright = [p for p in products if catalog_errors(p) < 0.05]
     assert len(bright) == 8
     assert np.sqrt(np.mean([p.scatter**2 for p in bright])) <= 0.045
-    # the scatter of n stars is known to 1 / sqrt(2 n) of itself, 0.003 mag of 119. An illumination
-    # that counts each standard once no longer follows the standards' own errors, which it did by
-    # a cubic: one frame has 0.05000
+    assert np.median([p.scatter for p in bright]) <= 0.04
+    # the scatter of n stars is known to 1 / sqrt(2 n) of itself, 0.003 mag of 119, and 3 s in V
+    # have 0.043 of photons. An illumination that counts each standard once no longer follows the
+    # standards' own errors, which it did by a cubic: one frame has 0.05000
     assert all(p.scatter <= 0.05 * (1.0 + 1.0 / np.sqrt(2.0 * p.n_stars)) for p in bright)
 
 
