@@ -35,10 +35,6 @@ _FILLED: Final = 0.5
 #: Points of a group from which on something thin may cross it.
 _LARGE: Final = 150
 
-#: Pixels of the frame that no trail is as wide as, and points that make a thick part at least.
-_THICK: Final = 32
-_LEAST_THICK: Final = 5
-
 #: Points that lines are looked for among, at most: the brightest.
 _POINTS: Final = 4000
 
@@ -115,9 +111,7 @@ def standing_out(
     limit = threshold
     if np.count_nonzero(height > limit) > 4 * _POINTS:
         limit = float(np.partition(height, -4 * _POINTS, axis=None)[-4 * _POINTS])
-    points = (height > limit) & ~_compact(
-        height > limit, max(round(_THICK / binning) | 1, _LEAST_THICK)
-    )
+    points = (height > limit) & ~_compact(height > limit)
     y, x = np.nonzero(points)
     if y.size > _POINTS:
         most = np.argpartition(height[y, x], -_POINTS)[-_POINTS:]
@@ -134,7 +128,7 @@ def _columns(image: Image, binning: int) -> Image:
     return blocks
 
 
-def _compact(points: Mask, thick_as: int) -> Mask:
+def _compact(points: Mask) -> Mask:
     """Points of groups that are large and about as wide as long; a trail on a galaxy is none."""
     labels, number = ndimage.label(points, np.ones((3, 3)))
     y, x = np.nonzero(points)
@@ -156,6 +150,6 @@ def _compact(points: Mask, thick_as: int) -> Mask:
     large = round_ & (area > _LARGE)
     if large.any():
         part = large[labels]
-        thick = ndimage.binary_opening(part, np.ones((thick_as, thick_as)))
+        thick = ndimage.binary_opening(part, np.ones((5, 5)))
         compact &= ~part | ndimage.binary_dilation(thick, np.ones((3, 3)), iterations=2)
     return compact
