@@ -29,7 +29,7 @@ _NEAR: Final = 2
 _DARK: Final = 0.1
 _LEAST: Final = 0.7
 
-#: Standard deviations of all that a run shows that goes through the frame, and of one that may be
+#: Standard deviations of all that a run shows that goes from edge to edge, and of one that may be
 #: anywhere on its line; of a group of its pieces on average, and of one that shows light; fewest
 #: groups.
 _SURE: Final = 9.0
@@ -104,7 +104,9 @@ def is_long(sight: Sight, run: tuple[int, int], shortest: float) -> bool:
     if not through and (last - first + 1) * sight.piece < shortest:
         return False
     each = _each(sight, first, last)
-    if each.size == 0 or sight.total(first, last) < (_SURE if through else _SURER):
+    if each.size == 0 or sight.total(first, last) < (
+        _SURE if run == (0, len(sight.signal)) else _SURER
+    ):
         return False
     usual = float(np.median(each))
     together = math.ceil((_GROUP / max(usual, 0.1)) ** 2)
