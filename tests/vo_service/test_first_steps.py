@@ -192,7 +192,7 @@ def test_a_plan_expects_what_the_class_took(night, run):
     code += "text(\"SELECT cost_s FROM vo.target WHERE class_name = 'BiasFrame'\")).scalars())"
     took = float(run("prompt", "-c", code))
     said = run("plan", "BiasFrame")
-    assert f"BiasFrame/simulated/ccd50/2025-03-01  ({max(took, 0.05):.1f} s)" in said
+    assert f"BiasFrame/simulated/ccd50/2025-03-01  (about {max(took, 0.05):.1f} s)" in said
 
 
 def test_what_cannot_be_had_is_answered_with_what_there_is(night, run):
