@@ -36,6 +36,7 @@ MADE = [
     errors.NotMadeYetError("no", retry_after_s=1.2),
     errors.FatalError("no"),
     errors.StorageError("no"),
+    errors.UnreadableError("no"),
     errors.ReductionError("no"),
     errors.ProgenitorMissingError("no"),
     errors.UnprocessableError("no"),
