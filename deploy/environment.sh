@@ -92,10 +92,13 @@ compile_part() {
     if [ -n "$compiled" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum $compiled" ]; then
         return 0
     fi
-    for old in $compiled; do  # (not part: that names a temporary file of prepare)
-        rm -f "$old" 2>/dev/null || return 0
-    done
-    (cd "$ROOT" && "$VENV/bin/python" setup.py --quiet build_ext --inplace) >"$ROOT_LOG" 2>&1 || :
+    rm -f "$stamp"
+    if ! find "$ROOT/schemas" "$ROOT/reduction" -name '_*.so' -exec rm -f {} + 2>/dev/null; then
+        say "compiled parts of before cannot be removed from $ROOT: numpy does their work, slower"
+        export VO_KERNEL=off
+        return 0
+    fi
+    build_parts >"$ROOT_LOG" 2>&1 || :
     compiled=$(compiled_parts)
     if [ -n "$compiled" ]; then
         say "compiled the parts that pack bulk answers, regrid frames and combine them"
@@ -105,8 +108,18 @@ compile_part() {
     fi
 }
 
+# In a room of its own, where nothing of an earlier build lies that could be taken for this one's;
+# in a subshell, for variables are global here.
+build_parts() (
+    room=$(mktemp -d) || exit 1
+    trap 'rm -rf "$room"' EXIT
+    cd "$ROOT" && "$VENV/bin/python" setup.py --quiet build_ext --inplace --force \
+        --build-lib "$room/lib" --build-temp "$room/temp"
+)
+
+# What there is, with checksums: another environment over the same tree may have built it.
 compiled_parts() {
-    find "$ROOT/schemas" "$ROOT/reduction" -name '_*.so' | sort | tr '\n' ' '
+    (cd "$ROOT" && find schemas reduction -name '_*.so' -exec cksum {} + | sort -k 3)
 }
 
 # prepare NAME: NAME is runtime, or test for everything.

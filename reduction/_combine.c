@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ABI 1 /* raised with every change of a signature, here and in reduction/steps/stack.py */
 #define RUN 128 /* pixels of a row that go through a step together */
 #define ENOUGH 3 /* values of a pixel among which there can be outliers */
 
@@ -377,7 +378,9 @@ static PyMethodDef METHODS[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyModuleDef_Slot SLOTS[] = {{0, NULL}};
+static int add_abi(PyObject *module) { return PyModule_AddIntConstant(module, "abi", ABI); }
+
+static PyModuleDef_Slot SLOTS[] = {{Py_mod_exec, add_abi}, {0, NULL}};
 
 static struct PyModuleDef MODULE = {
     PyModuleDef_HEAD_INIT, "_combine", "Values of frames in the same pixels.", 0, METHODS, SLOTS,

@@ -19,6 +19,7 @@
 typedef int Indices __attribute__((vector_size(16)));
 #endif
 
+#define ABI 1 /* raised with every change of a signature, here and in reduction/steps/kernels.py */
 #define TAPS 6
 #define BEFORE 2 /* taps before the pixel that the position falls in */
 
@@ -350,7 +351,9 @@ static PyMethodDef METHODS[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyModuleDef_Slot SLOTS[] = {{0, NULL}};
+static int add_abi(PyObject *module) { return PyModule_AddIntConstant(module, "abi", ABI); }
+
+static PyModuleDef_Slot SLOTS[] = {{Py_mod_exec, add_abi}, {0, NULL}};
 
 static struct PyModuleDef MODULE = {
     PyModuleDef_HEAD_INIT, "_resample", "Frames at fractional pixels.", 0, METHODS, SLOTS,

@@ -4,6 +4,8 @@ from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 
+abi: int
+
 def resample(
     image: Array,
     weight: Array,

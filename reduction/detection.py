@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "aperture_fraction",
     "detect",
+    "half_light_radii",
     "is_clean",
     "signal_to_noise",
     "star_fwhm",
@@ -101,6 +102,13 @@ def signal_to_noise(sources: NDArray[np.void], name: str = "flux") -> NDArray[np
     error = sources[name + "_err"]
     known = np.isfinite(sources[name]) & np.isfinite(error) & (error > 0)
     return np.where(known, sources[name] / np.where(known, error, 1.0), 0.0)
+
+
+def half_light_radii(sources: NDArray[np.void]) -> NDArray[np.float64]:
+    """Those of sources, pixels; files of before have twice of them and call it ``fwhm``."""
+    if "half_light_radius" in (sources.dtype.names or ()):
+        return np.asarray(sources["half_light_radius"])
+    return np.asarray(sources["fwhm"] / 2.0)
 
 
 def star_half_light(sources: NDArray[np.void]) -> float:

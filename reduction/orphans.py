@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["Orphans", "clear_orphans"]
 
 import time
+import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reduction.archive import Archive
+    from reduction.storage import Storage
 
 #: Age (s) at which a file's making has ended, one way or the other.
 _OLD_S: Final = 86400.0
@@ -65,9 +67,8 @@ def clear_orphans(
                 session.scalars(select(File.sha256).where(File.sha256.startswith(folder.name)))
             )
         for path in (path for path in old if path.name.partition(".")[0] not in named):
-            files, size = files + 1, size + old[path]
-            if remove:
-                path.unlink(missing_ok=True)
+            if not remove or _removed(archive.storage, path, limit):
+                files, size = files + 1, size + old[path]
     return Orphans(files, size)
 
 
@@ -78,3 +79,20 @@ def _old_files(folder: Path, limit: float) -> Iterator[tuple[Path, int]]:
             status = path.stat()
             if status.st_mtime < limit:
                 yield path, status.st_size
+
+
+def _removed(storage: Storage, path: Path, limit: float) -> bool:
+    """Remove a file that was written before a moment; whether it was.
+
+    The same content may have been kept and published anew since it was looked at. The file is
+    taken away first, so that what is judged is what is removed.
+    """
+    aside = storage.path("incoming") / f"{uuid.uuid4().hex}-{path.name}"
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):  # another process removes them, too
+        path.rename(aside)
+        if aside.stat().st_mtime < limit:
+            aside.unlink()
+            return True
+        aside.replace(path)
+    return False

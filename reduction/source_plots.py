@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from reduction.detection import is_clean
+from reduction.detection import half_light_radii, is_clean
 from reduction.plots import show_image, show_mask, show_points
 from schemas.list_tables import BAND_COLUMNS
 
@@ -49,7 +49,7 @@ def plot_detection(figure: FigureBase, images: Mapping[str, Array], sources: Arr
     show_points(
         panels[1, 1],
         np.log10(flux[clean]),
-        sources["half_light_radius"][clean],
+        half_light_radii(sources)[clean],
         title="widths of clean sources",
         x_label="lg of the flux",
         y_label="half-light radius [pixel]",

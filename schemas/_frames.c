@@ -11,6 +11,8 @@
 
 #include "_frames.h"
 
+#define ABI 1 /* raised with every change of a signature, here and in schemas/kernel.py */
+
 PyDoc_STRVAR(split_doc, "split(data, start, most) -> place after the last whole row, number of "
                         "whole rows, whether the trailer came");
 
@@ -65,7 +67,9 @@ static PyMethodDef METHODS[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyModuleDef_Slot SLOTS[] = {{0, NULL}};
+static int add_abi(PyObject *module) { return PyModule_AddIntConstant(module, "abi", ABI); }
+
+static PyModuleDef_Slot SLOTS[] = {{Py_mod_exec, add_abi}, {0, NULL}};
 
 static struct PyModuleDef MODULE = {
     PyModuleDef_HEAD_INIT, "_frames", "Rows of COPY to rows of answers.", 0, METHODS, SLOTS,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 __all__ = ["KERNEL", "spec_of"]
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from schemas.blocks import WIRE, Layout
+from schemas.compiled import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,18 +21,8 @@ if TYPE_CHECKING:
     from schemas.columns import Column
 
 
-def _kernel() -> Any:  # noqa: ANN401  # a module, or None
-    if os.environ.get("VO_KERNEL", "").lower() in {"off", "0", "no", "false"}:
-        return None
-    try:
-        from schemas import _frames  # noqa: PLC0415  # it may not be there
-    except ImportError:
-        return None
-    return _frames
-
-
 #: The module ``schemas._frames``, or None; asked for at every use.
-KERNEL: Any = _kernel()
+KERNEL: Any = compiled("schemas._frames", abi=1)
 
 _FLAG, _WHOLE, _REAL, _TEXT, _WHOLES, _REALS = range(6)
 

@@ -23,8 +23,10 @@ _DRIFT = 0.1
 #: Darks whose currents differ by less than this, in units of the error, have the same.
 _ALIKE = 3.0
 
-#: Rows combined at a time, so that the working copy of the stack stays small.
+#: Rows combined at a time, and values of all frames in them, so that the working copies of the
+#: stack stay small.
 _ROWS = 256
+_VALUES = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,9 @@ def dark_current(
     stray = (of_all - bulk * times).astype(np.float32)
     rate: NDArray[np.float32] = np.empty_like(frames[0], dtype=np.float32)
     outliers = 0
-    for start in range(0, rate.shape[0], _ROWS):
-        rows = slice(start, start + _ROWS)
+    step = max(min(_ROWS, _VALUES // (len(frames) * rate.shape[1])), 1)
+    for start in range(0, rate.shape[0], step):
+        rows = slice(start, start + step)
         stack = np.stack([frame[rows] for frame in frames])
         stack -= stray[:, None, None]
         stack /= times[:, None, None]

@@ -14,7 +14,6 @@ __all__ = [
     "value_weights",
 ]
 
-import os
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from schemas.compiled import compiled
 from schemas.deferred import deferred
 
 if TYPE_CHECKING:
@@ -55,20 +55,9 @@ class Kernel(StrEnum):
     """Positive; smooths stars and noise."""
 
 
-def _load() -> Any:  # noqa: ANN401  # a module, or None
-    """The compiled module, where there is one and it is wanted."""
-    if os.environ.get("VO_KERNEL", "").lower() in {"off", "0", "no", "false"}:
-        return None
-    try:
-        from reduction import _resample  # noqa: PLC0415  # it may not be there
-    except ImportError:
-        return None
-    return _resample
-
-
 #: The compiled module ``reduction._resample``, or None; asked for at every use. ``VO_KERNEL=off``
 #: leaves it aside.
-KERNEL: Any = _load()
+KERNEL: Any = compiled("reduction._resample", abi=1)
 
 
 def _distances(before: int, taps: int) -> NDArray[np.float64]:

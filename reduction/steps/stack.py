@@ -5,13 +5,13 @@ from __future__ import annotations
 __all__ = ["KERNEL", "Clipping", "Combined", "Room", "Stack", "combined"]
 
 import math
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from reduction.steps.weight import MaskBit
+from schemas.compiled import compiled
 from schemas.deferred import deferred
 
 if TYPE_CHECKING:
@@ -30,20 +30,9 @@ _LIGHT_SIGMA: Final = 3.0
 _NOTHING: Final = int(MaskBit.NON_NUMBER)
 
 
-def _load() -> Any:  # noqa: ANN401  # a module, or None
-    """The compiled module, where there is one and it is wanted."""
-    if os.environ.get("VO_KERNEL", "").lower() in {"off", "0", "no", "false"}:
-        return None
-    try:
-        from reduction import _combine  # noqa: PLC0415  # it may not be there
-    except ImportError:
-        return None
-    return _combine
-
-
 #: The compiled module ``reduction._combine``, or None; asked for at every use. ``VO_KERNEL=off``
 #: leaves it aside.
-KERNEL: Any = _load()
+KERNEL: Any = compiled("reduction._combine", abi=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,14 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.comparison import differs_in_part, fell
 from reduction.depends import of_frame
-from reduction.detection import aperture_fraction, detect, is_clean, star_fwhm, star_half_light
+from reduction.detection import (
+    aperture_fraction,
+    detect,
+    half_light_radii,
+    is_clean,
+    star_fwhm,
+    star_half_light,
+)
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.photometry import aperture_sky_noise
@@ -189,7 +196,7 @@ class Catalog(FrameTarget):
         show_points(
             width,
             np.log10(flux[clean]),
-            sources["half_light_radius"][clean],
+            half_light_radii(sources)[clean],
             title="widths of clean sources",
             x_label="lg of the flux [adu]",
             y_label="half-light radius [pixel]",

@@ -339,10 +339,12 @@ class RegriddedFrame(FrameInFieldTarget):
         show_image(axes[0], self.images["IMAGE"], title="image", unit="adu")
         show_mask(axes[1], self.images["MASK"], title="mask")
         stars = self.tables["STARS"]
+        width = "width" if "width" in (stars.dtype.names or ()) else "fwhm"  # of version 1
+        before = stars[f"{width}_before"]
         show_points(
             axes[2],
-            stars["width_before"],
-            stars["width"] - stars["width_before"],
+            before,
+            stars[width] - before,
             title="widths of stars",
             x_label="on the frame / arcsec",
             y_label="change / arcsec",

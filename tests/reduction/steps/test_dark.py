@@ -7,6 +7,7 @@ __all__: list[str] = []
 import numpy as np
 import pytest
 
+from reduction.steps import dark
 from reduction.steps.dark import dark_current
 from schemas.errors import UnprocessableError
 
@@ -120,6 +121,26 @@ def test_a_dark_without_values_is_left_out():
     assert found.stray == alone.stray
     with pytest.raises(UnprocessableError, match="1 darks without a valid pixel"):
         dark_current([nothing], (60.0,), gain=GAIN, read_noise=NOISE)
+
+
+def test_many_darks_are_combined_in_smaller_pieces_with_the_same_result(monkeypatch):
+    sizes, slopes = [], dark._slopes
+    monkeypatch.setattr(
+        *(dark, "_slopes"), lambda stack, *rest: sizes.append(stack.size) or slopes(stack, *rest)
+    )
+    rng = np.random.default_rng(7)
+    chip = rng.normal(5.0, NOISE, (256, 512)).astype("f4")
+    dark_current([chip] * 40, (60.0,) * 40, gain=GAIN, read_noise=NOISE)
+    assert max(sizes) <= dark._VALUES < 40 * chip.size
+    frames = darks(truth())
+    frames[1][20:30, 40:90] += 500.0
+    frames[2][7, 8] = np.nan
+    whole = dark_current(frames, TIMES, gain=GAIN, read_noise=NOISE)
+    for values in (1, 7 * len(frames) * SHAPE[1]):  # a row at a time, seven
+        monkeypatch.setattr(dark, "_VALUES", values)
+        found = dark_current(frames, TIMES, gain=GAIN, read_noise=NOISE)
+        assert found.rate.tobytes() == whole.rate.tobytes()
+        assert (found.outliers, found.stray) == (whole.outliers, whole.stray)
 
 
 def test_darks_that_cannot_be_combined_are_refused():

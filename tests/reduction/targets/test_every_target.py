@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from reduction.targets.master_flat import MasterFlatFrame
 from reduction.targets.phot_ref_catalog import STANDARD_DTYPE, PhotRefCatalog
 from reduction.targets.phot_src_catalog import PhotSrcCatalog
 from reduction.targets.reduced import ReducedScienceFrame
-from reduction.targets.regridded import RegriddedFrame
+from reduction.targets.regridded import STAR_DTYPE, RegriddedFrame
 from reduction.targets.source_list import SourceList
 from reduction.targets.variability_frame import VariabilityFrame
 from schemas.list_tables import CombinedSource
@@ -280,6 +281,47 @@ def test_stars_of_a_field_are_drawn_with_a_colour_where_two_bands_are_known() ->
         figure = Figure()
         plot_combined(figure, some, bands)
         assert figure.axes[0].get_title() == f"{len(some)} stars"
+
+
+def old_names(dtype: np.dtype[Any], names: Mapping[str, str]) -> list[tuple[str, Any]]:
+    assert dtype.names is not None
+    return [(names.get(name, name), dtype[name]) for name in dtype.names]
+
+
+class Stored:
+    """Stands for the file of a product."""
+
+    def __init__(self, tables: dict[str, Any]) -> None:
+        self._tables = tables
+
+    def images(self, object_id: int) -> dict[str, Any]:
+        mask = np.zeros((40, 50), np.uint8)
+        return {"IMAGE": np.ones((40, 50), np.float32), "WEIGHT": mask + 1.0, "MASK": mask}
+
+    def tables(self, object_id: int) -> dict[str, Any]:
+        return self._tables
+
+
+@pytest.mark.parametrize("names", ["old", "new"])
+@pytest.mark.parametrize("cls", [RegriddedFrame, Catalog, DetectionFrame])
+def test_products_of_versions_before_are_drawn_as_those_of_today(
+    cls: type[ProcessTarget], names: str
+) -> None:
+    stars, sources = np.zeros(3, STAR_DTYPE), np.zeros(3, SOURCE_DTYPE)
+    stars["width"], stars["width_before"] = 3.0, 2.0
+    sources["flux_aper"], sources["half_light_radius"] = 100.0, 1.0
+    if names == "old":
+        widths = {"width": "fwhm", "width_before": "fwhm_before"}
+        stars = stars.astype(old_names(STAR_DTYPE, widths))
+        sources["half_light_radius"] *= 2.0
+        sources = sources.astype(old_names(SOURCE_DTYPE, {"half_light_radius": "fwhm"}))
+    made, figure = cls(), Figure()
+    made._archive = Stored({"STARS": stars, "SOURCES": sources})
+    made._record = SimpleNamespace(product_id=1, attributes={})
+    made.plot(figure)
+    panel = next(axes for axes in figure.axes if axes.get_title().startswith("widths of"))
+    (points,) = panel.collections
+    assert np.asarray(points.get_offsets())[:, 1] == pytest.approx([1.0, 1.0, 1.0])
 
 
 def test_north_is_drawn_where_it_is() -> None:
