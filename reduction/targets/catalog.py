@@ -17,11 +17,13 @@ from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.photometry import aperture_sky_noise
 from reduction.target import FrameTarget, Inputs, Made
+from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.figure import FigureBase
+    from numpy.typing import NDArray
 
 
 class Catalog(FrameTarget):
@@ -126,6 +128,7 @@ class Catalog(FrameTarget):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Detect and measure."""
+        _check_ring(parameters)
         sources = detect(
             inputs.reduced,
             threshold=parameters.DETECTION_THRESHOLD,
@@ -189,10 +192,29 @@ class Catalog(FrameTarget):
         show_points(
             width,
             np.log10(flux[clean]),
-            sources["half_light_radius"][clean],
+            _half_light_radii(sources)[clean],
             title="widths of clean sources",
             x_label="lg of the flux [adu]",
             y_label="half-light radius [pixel]",
         )
         if self.half_light_radius is not None:
             width.axhline(self.half_light_radius, color="#D55E00", linewidth=0.8)
+
+
+def _check_ring(parameters: Catalog.Parameters) -> None:
+    """Refuse a ring of sky that begins in the aperture: it would take off a star's own light."""
+    ring, radius = parameters.SKY_RING, parameters.APERTURE_RADIUS
+    if 0.0 < ring < radius:
+        message = (
+            f"SKY_RING is {ring:g} pixels and APERTURE_RADIUS {radius:g}: the ring of sky begins "
+            "inside the aperture and would take off the star's own light; "
+            "expected 0, or APERTURE_RADIUS at least"
+        )
+        raise UnprocessableError(message)
+
+
+def _half_light_radii(sources: NDArray[np.void]) -> NDArray[np.float64]:
+    """Radii of sources; of products that were made before there were any, half of ``fwhm``."""
+    if "half_light_radius" in (sources.dtype.names or ()):
+        return np.asarray(sources["half_light_radius"])
+    return np.asarray(sources["fwhm"] / 2.0)
