@@ -37,7 +37,7 @@ FRAME_DTYPE: Final = np.dtype(
 
 #: One row an origin: how many frames and pixels it has, their exposure time (s), electrons per
 #: unit where the flats are 1, and the weight there: the sum of the frames' medians. Elsewhere both
-#: are in proportion to the flat.
+#: are in proportion to the flat, the weight where the sky's photons are the noise.
 SET_DTYPE: Final = np.dtype(
     [
         *(("origin", "i4"), ("frames", "i4"), ("pixels", "i8"), ("exptime", "f8")),

@@ -412,6 +412,7 @@ def _fitted(
     pixels = np.ascontiguousarray(np.where(unused, np.float32(0), image), np.float32)
     cell = np.rint(np.column_stack((x, y)) / max(expected, 1.0))
     _, once = np.unique(cell, axis=0, return_index=True)
-    once = np.sort(once)[:_FITTED]
+    once = np.sort(once)  # by frame: some of each
+    once = once[np.linspace(0, len(once) - 1, min(len(once), _FITTED)).astype(int)]
     psf = fit_psf(pixels, unused, x[once], y[once], fwhm=max(expected / HALF_LIGHT, 1.0))
     return float(np.median(psf.fwhm(x, y))), psf.n_stars

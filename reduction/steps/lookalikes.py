@@ -143,7 +143,10 @@ def _fades(sight: Sight, run: tuple[int, int], star: int) -> bool:
     near, far = (np.median(sight.signal[part]) for part in (order[:third], order[-third:]))
     if near <= _FADES * far:
         return False
-    light = sight.signal[run[0] : run[1]].copy()
+    # of a piece that nothing is known of: what those beside it have, not none
+    shown = np.arange(*run)
+    there = shown[sight.known[shown]]
+    light = np.interp(shown, there, sight.signal[there]).astype(np.float32)
     place = star - run[0]
     light[max(place - 1, 0) : place + 2] = light[np.abs(np.arange(light.size) - place) > 1].max()
     return _falls_from(light, place)

@@ -121,8 +121,9 @@ def zero_point(
     airmass, extinction
         X, and k in mag per airmass.
     sigma_clip
-        Rejection limit, units of a star's own error and of the scatter beyond it together; about
-        the median at first, then about the mean, until nothing changes.
+        Rejection limit, units of a star's own error and of the scatter beyond it together, wider
+        for few stars (Student's: as rare); about the median at first, then about the mean, until
+        nothing changes. Of three stars none is left out, one that is far off is in the error.
 
     Notes
     -----
@@ -143,7 +144,8 @@ def zero_point(
         middle = float(np.median(z[used]))
         if step:
             middle = float((z[used] / error[used] ** 2).sum() / (error[used] ** -2.0).sum())
-        keep = known & (np.abs(z - middle) <= np.maximum(sigma_clip * error, 1e-3))
+        far = student_limit(sigma_clip, max(int(used.sum()) - 1, 1))
+        keep = known & (np.abs(z - middle) <= np.maximum(far * error, 1e-3))
         if keep.sum() < 2 or (step and (keep == used).all()):  # a scatter needs two
             break
         used = keep

@@ -119,7 +119,8 @@ def psf_fluxes(  # noqa: PLR0913  # a frame, its noise, and the places
         part = slice(start, start + _CHUNK)
         _gather(pixels, bad, noise, (x[part], y[part]), psf, part, sums, wide, cross)
     shared, shared_spread, typical = _shared(sky, psf)
-    sums.light -= typical * np.sqrt(sums.sky)
+    for each, level in zip((sums, wide), typical, strict=True):
+        each.light -= level * np.sqrt(each.sky)
     flux, leverage = _together(bad, x, y, psf, sums)
     flux[sums.lost] = np.nan
     dark = sums.sky * shared + (sky_error * sums.area) ** 2
@@ -129,19 +130,21 @@ def psf_fluxes(  # noqa: PLR0913  # a frame, its noise, and the places
     return PsfFluxes(flux, flux_err, spread, spread_err)
 
 
-def _shared(sky: SkyNoise | None, psf: PsfModel) -> tuple[float, float, float]:
+def _shared(sky: SkyNoise | None, psf: PsfModel) -> tuple[float, float, tuple[float, float]]:
     """Factors on the sky's variance in fluxes and in ``spread``, as in the frame's middle.
 
-    And the flux of most places without a source, in units of its noise.
+    And what most places without a source have in the function and in the wider one, in units of
+    its noise: ``spread`` is a ratio of the two.
     """
     if sky is None:
-        return 1.0, 1.0, 0.0
+        return 1.0, 1.0, (0.0, 0.0)
     place = np.array([psf.xx.x0]), np.array([psf.xx.y0])
     offsets = np.arange(-psf.half, psf.half + 1, dtype=np.float32)
     apart = offsets[None, None, :], offsets[None, :, None]
     (star,), (broad,) = psf.at(*place, *apart), psf.at(*place, *apart, wider=_WIDER)
     ratio = float((star * broad).sum() / (star * star).sum())
-    return sky.factor(star), sky.factor(broad - np.float32(ratio) * star), sky.typical(star)
+    most = sky.typical(star), sky.typical(broad)
+    return sky.factor(star), sky.factor(broad - np.float32(ratio) * star), most
 
 
 def _gather(  # noqa: PLR0913, PLR0917  # one chunk's share of everything

@@ -11,6 +11,8 @@ import numpy as np
 from schemas.deferred import deferred
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
     from scipy import spatial
 
@@ -27,6 +29,9 @@ _EXPONENT: Final = 11.0 / 6.0
 #: How far wings are looked for, in units of a source's size (rms), and pixels at most.
 _ZONE: Final = 20.0
 _FARTHEST: Final = 500.0
+
+#: Sources whose neighbours are looked for together: those of all would not fit into memory.
+_TOGETHER: Final = 5000
 
 
 def beyond_wings(
@@ -60,24 +65,27 @@ def beyond_wings(
     # a Gaussian's min_area-th pixel is between that and the one before
     part = np.minimum((min_area - 0.5) / found["npix"], 1.0)
     height = peak * (limit / peak) ** part - limit
-    bright, faint = _pairs(found)
-    dx, dy = (found[name][faint] - found[name][bright] for name in ("x", "y"))
     outline = found["npix"] / (np.pi * found["a"] * found["b"])
     slope = ((peak / limit) ** (1.0 / _EXPONENT) - 1.0) / outline
-    cxx, cyy, cxy = (found[name][bright] for name in ("cxx", "cyy", "cxy"))
-    square = cxx * dx * dx + cyy * dy * dy + cxy * dx * dy
-    wing = peak[bright] * (1.0 + slope[bright] * square) ** -_EXPONENT
     kept = np.ones(len(found), np.bool_)
-    kept[faint[wing > height[faint]]] = False
+    for bright, faint in _pairs(found):
+        dx, dy = (found[name][faint] - found[name][bright] for name in ("x", "y"))
+        cxx, cyy, cxy = (found[name][bright] for name in ("cxx", "cyy", "cxy"))
+        square = cxx * dx * dx + cyy * dy * dy + cxy * dx * dy
+        wing = peak[bright] * (1.0 + slope[bright] * square) ** -_EXPONENT
+        kept[faint[wing > height[faint]]] = False
     return kept
 
 
-def _pairs(found: NDArray[np.void]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Sources, and fainter ones that their wings may reach."""
+def _pairs(found: NDArray[np.void]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Sources, and fainter ones that their wings may reach; of some thousands at a time."""
     places = np.column_stack((found["x"], found["y"]))
     reach = np.minimum(_ZONE * found["a"], _FARTHEST)
-    near = spatial.cKDTree(places).query_ball_point(places, reach)
-    bright = np.repeat(np.arange(len(found)), [len(others) for others in near])
-    faint = np.concatenate([np.asarray(others, np.intp) for others in near])
-    fainter = found["cflux"][faint] < found["cflux"][bright]
-    return bright[fainter], faint[fainter]
+    tree = spatial.cKDTree(places)
+    for start in range(0, len(found), _TOGETHER):
+        part = slice(start, start + _TOGETHER)
+        near = tree.query_ball_point(places[part], reach[part])
+        bright = np.repeat(np.arange(start, start + len(near)), [len(others) for others in near])
+        faint = np.concatenate([np.asarray(others, np.intp) for others in near])
+        fainter = found["cflux"][faint] < found["cflux"][bright]
+        yield bright[fainter], faint[fainter]

@@ -24,11 +24,13 @@ from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.photometry import aperture_sky_noise
 from reduction.target import FrameTarget, Inputs, Made
+from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.figure import FigureBase
+    from numpy.typing import NDArray
 
 
 class Catalog(FrameTarget):
@@ -133,6 +135,7 @@ class Catalog(FrameTarget):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Detect and measure."""
+        _check_ring(parameters)
         sources = detect(
             inputs.reduced,
             threshold=parameters.DETECTION_THRESHOLD,
@@ -203,3 +206,15 @@ class Catalog(FrameTarget):
         )
         if self.half_light_radius is not None:
             width.axhline(self.half_light_radius, color="#D55E00", linewidth=0.8)
+
+
+def _check_ring(parameters: Catalog.Parameters) -> None:
+    """Refuse a ring of sky that begins in the aperture: it would take off a star's own light."""
+    ring, radius = parameters.SKY_RING, parameters.APERTURE_RADIUS
+    if 0.0 < ring < radius:
+        message = (
+            f"SKY_RING is {ring:g} pixels and APERTURE_RADIUS {radius:g}: the ring of sky begins "
+            "inside the aperture and would take off the star's own light; "
+            "expected 0, or APERTURE_RADIUS at least"
+        )
+        raise UnprocessableError(message)

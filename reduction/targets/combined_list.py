@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["CombinedList"]
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -245,7 +246,8 @@ def _place(parts: Sequence[NDArray[Any]], inputs: Inputs) -> int:
         name, seen["frame_err"] = "", np.nan
         if own is not None:
             name, seen["frame_err"] = own["catalogue"] or "", own["pos_err"] / 3600.0
-        if own is not None and wcs is not None and error is not None:
+        told = error is not None and math.isfinite(error)
+        if own is not None and wcs is not None and error is not None and told:
             centroid = seen["pos_err"] ** 2 - seen["frame_err"] ** 2
             name, seen["frame_err"] = "GAstrometric", error / 3600.0
             seen["pos_err"] = np.sqrt(np.maximum(centroid, 0.0) + seen["frame_err"] ** 2)

@@ -326,3 +326,22 @@ def test_a_frame_without_exposure_time_is_refused_by_name() -> None:
     )
     with pytest.raises(UnprocessableError, match=r"bias\.fits: found an exposure time of 0 s"):
         RegriddedFrame().compute(given, RegriddedFrame.Parameters())
+
+
+def test_stars_that_a_function_is_fitted_to_are_of_all_frames(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen: list[np.ndarray] = []
+
+    def fitted(pixels: Any, bad: Any, x: np.ndarray, y: np.ndarray, **_: Any) -> Any:
+        chosen.append(x)
+        return SimpleNamespace(fwhm=lambda x, y: np.full(len(x), 3.0), n_stars=len(x))
+
+    monkeypatch.setattr(coadding, "fit_psf", fitted)
+    image = np.ones((40, 2000), np.float32)
+    for number, most in ((300, 120), (50, 50)):
+        # a frame's stars one after the other, those of the next farther on the right
+        x = np.linspace(5.0, 1995.0, number)
+        coadding._fitted(image, image, x, np.full(number, 20.0), expected=3.0)
+        assert len(np.unique(chosen[-1])) == len(chosen[-1]) == most
+        assert np.ptp(chosen[-1]) == pytest.approx(1990.0)

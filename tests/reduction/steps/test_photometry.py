@@ -214,3 +214,28 @@ def test_truth_is_as_often_within_the_error_of_few_stars_as_of_many(number: int)
     # the 68th percentile of 400 pulls is known to 6 %; where most of few agree by chance, one
     # that is far off in units of the errors that are stated is left out
     assert np.percentile(pulls, 68.3) == pytest.approx(1.0, abs=0.25 if number < 10 else 0.15)
+
+
+@pytest.mark.parametrize("number", [3, 4, 5, 7])
+def test_as_many_of_few_stars_errors_hold_the_truth_as_are_said_to(number: int) -> None:
+    rng = np.random.default_rng(23)
+    inside = []
+    for _ in range(800):
+        found = zero_point(rng.normal(0.0, 0.03, number), np.full(number, 0.005))
+        inside.append(abs(found.value) < found.error)
+    # 800 are known to 1.7 %; by clipping at three errors however few there are: 0.54 to 0.6
+    assert np.mean(inside) == pytest.approx(0.683, abs=0.045)
+
+
+def test_one_of_five_stars_that_is_far_off_is_left_out_and_one_of_three_is_in_the_error() -> None:
+    rng = np.random.default_rng(24)
+    for number in (3, 5, 6):
+        left_out, pulls = 0, []
+        for _ in range(100):
+            z = rng.normal(0.0, 0.02, number)
+            z[0] += 0.5
+            found = zero_point(z, np.full(number, 0.02))
+            left_out += not found.used[0]
+            pulls.append(abs(found.value) / found.error)
+        assert (left_out > 90) == (number > 3)
+        assert np.median(pulls) < 1.2

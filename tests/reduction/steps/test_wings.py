@@ -7,8 +7,10 @@ __all__: list[str] = []
 from typing import Any
 
 import numpy as np
+import pytest
 import sep
 
+from reduction.steps import wings
 from reduction.steps.detect import detect
 from reduction.steps.sources import extract
 from reduction.steps.wings import beyond_wings
@@ -90,3 +92,14 @@ def test_seps_own_cleaning_loses_stars_that_a_brighter_one_is_far_from() -> None
     assert near(sep.extract(light, 3.0, clean=False, **settings), *place)[0] < 1.0
     ours = detect(light, 3.0, **settings)
     assert near(ours[beyond_wings(ours, rms, threshold=3.0, min_area=AREA)], *place)[0] < 1.0
+
+
+def test_wings_are_told_as_well_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = Counts(density=60.0, side=512)
+    field = draw(counts, seed=6, probes=10.0)
+    rms = np.full(field.image.shape, counts.noise, np.float32)
+    found = detect(field.image - np.float32(counts.level), 3.0, err=rms, minarea=AREA)
+    whole = beyond_wings(found, rms, threshold=3.0, min_area=AREA)
+    assert 0 < whole.sum() < len(found)
+    monkeypatch.setattr(wings, "_TOGETHER", 7)
+    assert (beyond_wings(found, rms, threshold=3.0, min_area=AREA) == whole).all()

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from reduction.comparison import differs, differs_in_part, fell, lost
+from reduction.instruments.simulated import INSTRUMENT
 from reduction.quality import flags_of
 from reduction.registry import Registry
 from reduction.source_plots import plot_combined, plot_detection, show_directions
@@ -17,7 +18,7 @@ from reduction.steps.sources import SOURCE_DTYPE
 from reduction.steps.statistics import image_statistics
 from reduction.steps.wcs import TanWcs
 from reduction.steps.weight import MaskBit
-from reduction.target import DBObject, Made, ProcessTarget
+from reduction.target import DBObject, Inputs, Made, ProcessTarget
 from reduction.targets.calibrated import CalibratedScienceFrame
 from reduction.targets.catalog import Catalog
 from reduction.targets.coadded_source_list import CoaddedSourceList
@@ -32,6 +33,7 @@ from reduction.targets.reduced import ReducedScienceFrame
 from reduction.targets.regridded import STAR_DTYPE, RegriddedFrame
 from reduction.targets.source_list import SourceList
 from reduction.targets.variability_frame import VariabilityFrame
+from schemas.errors import UnprocessableError
 from schemas.list_tables import CombinedSource
 
 if TYPE_CHECKING:
@@ -335,3 +337,23 @@ def test_north_is_drawn_where_it_is() -> None:
     assert north.get_position() == pytest.approx((34.5, 49.5), abs=0.01)
     assert east.get_position() == pytest.approx((49.5, 34.5), abs=0.01)
     assert axes.get_title() == "150.00000 +60.00000, 0.5 arcsec/pixel"
+
+
+def test_a_ring_of_sky_that_begins_in_the_aperture_is_refused() -> None:
+    given = Inputs("Catalog", {}, instrument=INSTRUMENT, chip="", filter="V")
+    for ring in (0.5, 11.9):
+        with pytest.raises(UnprocessableError, match=r"SKY_RING is .* inside the aperture"):
+            Catalog().compute(given, Catalog.Parameters(SKY_RING=ring, APERTURE_RADIUS=12.0))
+
+
+def test_catalogs_of_before_there_were_half_light_radii_are_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ("x", "y", "flux_aper", "fwhm")
+    old = np.ones(5, [*((name, "f8") for name in names), ("flags", "i4")])
+    old["fwhm"] = 4.0
+    monkeypatch.setattr(Catalog, "tables", {"SOURCES": old})
+    monkeypatch.setattr(Catalog, "half_light_radius", None)
+    figure = Figure()
+    Catalog().plot(figure)
+    assert figure.axes[1].get_ylabel().startswith("half-light radius")

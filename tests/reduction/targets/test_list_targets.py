@@ -51,7 +51,7 @@ def source_list(
     """The stars of a chip, 36 arcsec apart in a row, chips 0.1 degrees from each other."""
     rng = np.random.default_rng(100 * night + int(chip))
     mag = np.random.default_rng(int(chip)).uniform(15.0, 17.0, STARS)
-    places = [(name, "f8") for name in (*NAMES, "x", "y")]
+    places = [(name, "f8") for name in NAMES]
     rows = np.zeros(STARS, [*places, ("flags", "i4"), ("source_number", "i8")])
     rows["x"], rows["y"] = 36.0 * np.arange(STARS), 5.0
     rows["ra"], rows["dec"] = 10.0 + 0.01 * np.arange(STARS), 0.1 * int(chip)
@@ -60,7 +60,6 @@ def source_list(
     rows["flux"] = 10.0 ** (-0.4 * (seen - zero))
     rows["flux_err"] = 0.005 * rows["flux"]
     rows["flux_psf"], rows["flux_psf_err"] = rows["flux"], rows["flux_err"]
-    rows["x"], rows["y"] = 10.0 * np.arange(STARS), 7.0 * np.arange(STARS) % 40
     rows["mag"] = seen - 0.01 * night if calibrated else np.nan
     rows["source_number"] = np.arange(STARS)
     facts = {"seeing": 1.0, "n_ref": n_ref, "zero_point": zero + 0.1, "zero_point_err": zero_err}
@@ -298,3 +297,24 @@ def test_places_are_those_of_the_fields_solution_where_a_frame_has_part_in_it() 
     assert made.rows["dec"] * 3600.0 == pytest.approx(0.36 * share, abs=1e-3)
     expected = np.sqrt(by_field * by_frame / (by_field + by_frame))
     assert made.rows["pos_err"] * 3600.0 == pytest.approx(expected)
+
+
+def test_a_frame_whose_error_the_fields_solution_does_not_know_keeps_its_own_place() -> None:
+    lists = [source_list("0", night, pos_err=0.05) for night in range(2)]
+    own = {"pos_err": 0.04, "catalogue": "c"}
+    places = [replace(one, class_name="AstrometricParameters", attributes=own) for one in lists]
+    table = np.zeros(2, SOLUTION_DTYPE)
+    moved = TanWcs(10.0, 0.0001, 0.0, 5.0, ((1.0 / 3600.0, 0.0), (0.0, 1.0 / 3600.0)))
+    for row, one, error in zip(table, lists, (0.01, np.nan), strict=True):
+        row["instrument"], row["chip"], row["name"], row["mjd_obs"] = frame_key(one)
+        for name, value in solution_row(moved).items():
+            row[name] = value
+        row["pos_err"] = error
+    together = Progenitor(
+        *(next(NUMBERS), "GAstrometric", "", {}, {}), tables={"SOLUTIONS": table}
+    )
+    made = run(CombinedList, lists, associated(lists), places=places, together=together)
+    assert made.attributes["n_placed"] == 1
+    assert made.rows is not None
+    assert np.isfinite(made.rows["pos_err"]).all()
+    assert (made.rows["pos_err"] * 3600.0 < 0.04).all()

@@ -427,8 +427,9 @@ def test_illumination_of_both_chips_is_recovered_and_taken_off() -> None:
     assert flags == 0
     assert made.attributes["scatter"] < 0.6 * made.attributes["scatter_before"]
     assert made.attributes["degree"] == 1
-    # 0.011 mag, 770 stars that are spread over a chip's two sides: a slope of 0.0008 rms
-    assert made.attributes["surface_err"] < 0.001
+    # 0.011 mag, 385 stars seen twice, with the catalogue's error in common, that are spread over a
+    # chip's two sides: a slope of 0.0011 rms
+    assert made.attributes["surface_err"] < 0.0012
     unknown = replace(made, attributes={**made.attributes, "surface_err": 0.1})
     found = IlluminationCorrection().verify(unknown, IlluminationCorrection.Parameters())
     assert found == IlluminationCorrection.Flags.SURFACE_TOO_UNCERTAIN
