@@ -127,6 +127,24 @@ def test_what_was_made_before_its_frame_reached_further_is_looked_at_again(
     assert ToySum.get(field="deep").frames == 2
 
 
+def test_an_ingest_of_older_code_takes_no_more_frames(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    ToyImage.get(raw="science.fits")
+    older = dict(archive.registry.classes)
+    learn(archive, ToyNight)
+    sync_recipes(archive)
+    archive.registry.classes.pop("ToyNight")
+    write_frame(night, "late", FrameKind.SCIENCE, 402, hour=2.5)
+    (refused,) = archive.ingest([night / "late.fits"]).refused
+    assert "other code than this process has, which makes ToyNight for toy" in refused[1]
+    assert archive.registry.classes == older
+    sync_recipes(archive)
+    assert archive.ingest([night / "late.fits"]).ingested == 1
+    learn(archive, ToyNight)  # back again: the frames that came meanwhile are its own as well
+    assert sync_recipes(archive) == ["1 targets of ToyNight can be made now"]
+
+
 def test_of_two_starts_one_waits_for_the_other(
     archive: Archive, night: Path, work_log: Path
 ) -> None:
