@@ -105,7 +105,7 @@ def users_in_fields(session: Session, registry: Registry, targets: Sequence[int]
     return session.scalars(query).all()
 
 
-def _reached(own: type[Target]) -> Select[tuple[int]]:
+def _reached(own: type[Target]) -> Select[int]:
     """Fields that targets of frames reach into."""
     return select(Field.field_id).join(
         own,

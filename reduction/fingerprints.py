@@ -53,7 +53,7 @@ def fingerprint(
         marks = {ChipConstant: "from_chip", BandConstant: "from_band"}
         mark = marks.get(type(value))
         defaults[name] = {mark: value.name} if mark else value
-    declared = [defaults, dict(overlay), cls.ANCHOR.value, list(cls.ANCHOR_CLASSES)]
+    declared: list[Any] = [defaults, dict(overlay), cls.ANCHOR.value, list(cls.ANCHOR_CLASSES)]
     declared += [f"{cls.__module__}.{cls.__qualname__}", _slots(cls)]
     if cls.ANCHOR.per_field:
         declared.append(list(FieldSpec.IDENTITY))

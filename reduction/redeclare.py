@@ -147,8 +147,8 @@ def see_declared(session: Session, registry: Registry, camera: Instrument) -> No
         If the archive was made ready meanwhile by code with other classes.
     """
     own = {f"{cls.__name__} {camera.name}": _described(cls, camera) for cls in registry.targets()}
-    noted = session.scalars(select(ServiceFact).where(ServiceFact.name.startswith(_DECLARED)))
-    for fact in noted:
+    of_camera = ServiceFact.name.startswith(_DECLARED) & ServiceFact.name.endswith(camera.name)
+    for fact in session.scalars(select(ServiceFact).where(of_camera)):
         name, said = fact.name.removeprefix(_DECLARED), fact.value.removeprefix(_BEGUN)
         if name.partition(" ")[2] == camera.name and said and own.get(name) != said:
             message = (

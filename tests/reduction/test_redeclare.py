@@ -135,7 +135,7 @@ def test_an_ingest_of_older_code_takes_no_more_frames(
     learn(archive, ToyNight)
     sync_recipes(archive)
     archive.registry.classes.pop("ToyNight")
-    write_frame(night, "late", FrameKind.SCIENCE, 402, hour=2.5)
+    write_frame(night, "late", FrameKind.SCIENCE, 402, night="2020-01-02", hour=2.5)
     (refused,) = archive.ingest([night / "late.fits"]).refused
     assert "other code than this process has, which makes ToyNight for toy" in refused[1]
     assert archive.registry.classes == older
