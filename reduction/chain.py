@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reduction.batches import batched
 from reduction.costs import Costs
+from reduction.depends import SlotKind
 from reduction.differences import give_reasons
 from reduction.fill import Filler, is_composite
 from reduction.fingerprints import is_current
@@ -212,6 +213,8 @@ class Examiner:
         ]
         if field is not None:
             made_for.append(field.as_json())
+        if any(slot.kind is SlotKind.REFERENCES for slot in cls.SLOTS.values()):
+            made_for.append(target.radius)  # as far as reference stars are taken
         roles = [
             (name, number, product)
             for name, products in sorted(verdict.inputs.items())

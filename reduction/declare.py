@@ -24,7 +24,7 @@ from sqlalchemy import Double, bindparam, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.batches import batched
-from reduction.events import mark_suspect, mark_users_of_calibration
+from reduction.events import mark_suspect, mark_users_of_calibration, users_in_fields
 from reduction.frame_keys import file_stem
 from reduction.select import angle
 from reduction.target import Anchor
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _FIELDS_LOCK = 7230128
 _REACH: Final = (
     update(Target.__table__)  # type: ignore[arg-type]  # a table
-    .where(Target.identity == bindparam("known_as"))
+    .where(Target.target_id == bindparam("number"))
     .values(radius=bindparam("reach"))
 )
 
@@ -158,7 +158,22 @@ def _bring_up_to_date(
         then = (was[0] or now[0], was[1] or now[1])
         mark_users_of_calibration(session, registry, target, then, now)
     if cls.ANCHOR.per_frame and target.radius != values["radius"]:
-        target.radius = values["radius"]  # the camera's scale or pointing error is another one
+        session.flush()  # the camera's scale or pointing error is another one
+        _reach_anew(session, registry, {target.target_id: values["radius"]})
+
+
+def _reach_anew(session: Session, registry: Registry, radii: Mapping[int, float | None]) -> None:
+    """Let targets of frames reach as far as their camera says now.
+
+    Marked are those, whose reference stars are others, and what takes the frames of a field that
+    they reach into, before or now.
+    """
+    for part in batched(sorted(radii)):
+        users = [*users_in_fields(session, registry, part)]
+        reaching = [{"number": number, "reach": radii[number]} for number in part]
+        session.connection().execute(_REACH, reaching)
+        users += users_in_fields(session, registry, part)
+        mark_suspect(session, [*part, *users])
 
 
 def declare_frames(
@@ -170,7 +185,7 @@ def declare_frames(
     """Bring the targets into being that some frames of before make possible, all at once.
 
     Those that are there follow the earliest of their frames and the camera's reach, as with a
-    frame that comes.
+    frame that comes; what another reach changes is marked.
 
     Parameters
     ----------
@@ -193,7 +208,7 @@ def declare_frames(
     ]
     values = [_values(archive, cls, frame, None) for cls, frame in pairs]
     there = _there(session, values)
-    reaching = []
+    radii: dict[int, float | None] = {}
     for (cls, frame), own in zip(pairs, values, strict=True):
         known = there.get(own["identity"])
         if known is None:
@@ -201,17 +216,16 @@ def declare_frames(
         if own["moment"] < known.moment:
             declare_target(archive, session, cls, frame)
         elif own["radius"] != known.radius:
-            reaching.append({"known_as": own["identity"], "reach": own["radius"]})
-    if reaching:
-        session.connection().execute(_REACH, reaching)
+            radii[known.target_id] = own["radius"]
+    _reach_anew(session, archive.registry, radii)
     return _enter(session, [own for own in values if own["identity"] not in there])
 
 
 def _there(session: Session, values: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Moment and radius of those targets that are there, by identity."""
+    """Number, moment and radius of those targets that are there, by identity."""
     found: dict[str, Any] = {}
     for part in batched(sorted({own["identity"] for own in values})):
-        query = select(Target.identity, Target.moment, Target.radius)
+        query = select(Target.identity, Target.target_id, Target.moment, Target.radius)
         for row in session.execute(query.where(Target.identity.in_(part))):
             found[row.identity] = row
     return found

@@ -119,9 +119,10 @@ def edit_validity(
     NotFoundError
         If there is no such object.
     ParameterError
-        If it has no validity, the archive answers with another one, or the range ends before it
-        begins; nothing is changed then.
+        If it has no validity, the archive answers with another one, the range ends before it
+        begins, or the reason is blank; nothing is changed then.
     """
+    why = reason(why)
 
     def work(session: Session) -> int:
         """Change both ends in one transaction, and mark what hangs on them."""

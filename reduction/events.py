@@ -8,12 +8,13 @@ __all__ = [
     "mark_users_of_calibration",
     "mark_users_of_catalogue",
     "mark_users_of_raw",
+    "users_in_fields",
 ]
 
 import math
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import any_, func, select
 from sqlalchemy.orm import aliased
 
 from reduction.depends import SlotKind
@@ -23,6 +24,7 @@ from schemas.tables import Field, ReferenceSource, Target
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
     from reduction.registry import Registry
@@ -77,16 +79,7 @@ def _users_of_frame(session: Session, registry: Registry, raw: Product) -> Seque
     nightly = _with_slot(registry, SlotKind.FRAMES_OF_NIGHT)
     fieldwise = _with_slot(registry, SlotKind.FRAMES_OF_FIELD)
     own = aliased(Target)
-    reached = (
-        select(Field.field_id)
-        .join(own, own.raw_id == raw.product_id)
-        .where(
-            Field.instruments.contains([raw.instrument]),
-            Field.start <= own.moment,
-            Field.end >= own.moment,
-            angle(own.ra, own.dec, Field.ra, Field.dec) <= Field.radius + own.radius,
-        )
-    )
+    reached = _reached(own).where(own.raw_id == raw.product_id)
     return session.scalars(
         select(Target.target_id).where(
             (
@@ -99,6 +92,28 @@ def _users_of_frame(session: Session, registry: Registry, raw: Product) -> Seque
             | (Target.class_name.in_(fieldwise) & Target.field_id.in_(reached))
         )
     ).all()
+
+
+def users_in_fields(session: Session, registry: Registry, targets: Sequence[int]) -> Sequence[int]:
+    """Targets that take all frames of a field that some targets of frames reach into."""
+    own = aliased(Target)
+    fieldwise = _with_slot(registry, SlotKind.FRAMES_OF_FIELD)
+    reached = _reached(own).where(own.target_id.in_(targets))
+    query = select(Target.target_id).where(
+        Target.class_name.in_(fieldwise), Target.field_id.in_(reached)
+    )
+    return session.scalars(query).all()
+
+
+def _reached(own: type[Target]) -> Select[int]:
+    """Fields that targets of frames reach into."""
+    return select(Field.field_id).join(
+        own,
+        (own.instrument == any_(Field.instruments))
+        & (Field.start <= own.moment)
+        & (Field.end >= own.moment)
+        & (angle(own.ra, own.dec, Field.ra, Field.dec) <= Field.radius + own.radius),
+    )
 
 
 def _with_slot(registry: Registry, kind: SlotKind) -> list[str]:

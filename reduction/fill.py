@@ -132,10 +132,16 @@ class Filler:
             That are looked at together.
         is_open
             Whether a target has to be examined; what others are made of counts for these alone.
+
+        Raises
+        ------
+        NotFoundError
+            If the class of one is no longer there.
         """
         self.look_up(targets)
         by_class: dict[str, dict[int, Target]] = {}
         for target in targets:
+            self._registry.target(target.class_name)
             by_class.setdefault(target.class_name, {})[target.target_id] = target
         for name in reversed(self._order):
             for target in filter(is_open, list(by_class.get(name, {}).values())):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = ["fingerprint", "is_current"]
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from reduction.fields import FieldSpec
@@ -52,7 +53,8 @@ def fingerprint(
         marks = {ChipConstant: "from_chip", BandConstant: "from_band"}
         mark = marks.get(type(value))
         defaults[name] = {mark: value.name} if mark else value
-    declared = [defaults, dict(overlay), cls.ANCHOR.value, list(cls.ANCHOR_CLASSES)]
+    declared: list[Any] = [defaults, dict(overlay), cls.ANCHOR.value, list(cls.ANCHOR_CLASSES)]
+    declared += [f"{cls.__module__}.{cls.__qualname__}", _slots(cls)]
     if cls.ANCHOR.per_field:
         declared.append(list(FieldSpec.IDENTITY))
     if camera is None:
@@ -62,6 +64,14 @@ def fingerprint(
         for name, chip in camera.chips.items()
     }
     return hash_of([*declared, described])
+
+
+def _slots(cls: type[ProcessTarget]) -> list[dict[str, Any]]:
+    """What a class says of its inputs, in the order in which they are looked at."""
+    return [
+        asdict(slot) | {"kind": slot.kind.value, "classes": list(slot.classes)}
+        for slot in cls.SLOTS.values()
+    ]
 
 
 def is_current(registry: Registry, cls: type[ProcessTarget], recipe: Recipe) -> bool:

@@ -23,6 +23,7 @@ from reduction.events import mark_users_of_raw
 from reduction.fields import joined_fields
 from reduction.keys import hash_of
 from reduction.raw_quality import judge
+from reduction.redeclare import see_declared
 from reduction.storage import checksum
 from schemas.deferred import deferred
 from schemas.errors import BusyError, IngestError, VOError
@@ -140,6 +141,7 @@ def _ingest_one(archive: Archive, path: Path) -> int:
     def work(session: Session) -> int:
         """Register the file and its frames in one transaction; how many."""
         hold_fields(session, alone=False)
+        see_declared(session, archive.registry, instrument)
         number = register_file(session, stored, path, "image/fits")
         if number is None:
             return 0

@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     from schemas.settings import Settings
 
 
+#: Held by a start, as a target's making is; no target has this number.
+_START: Final = 0
 #: Why targets fail that another code or another camera may make.
 _MAY_BE_MENDED: Final = (ReasonKind.RECIPE_FAILED, ReasonKind.NO_CAMERA)
 
@@ -136,6 +138,9 @@ def _let_read(cursor: psycopg2.extensions.cursor, schema: Schema, reader: str) -
 def sync_recipes(archive: Archive) -> list[str]:
     """Tell the archive which recipes the code has; what they made in another way is suspect.
 
+    One start at a time: of two, one may bring targets into being and die, and the other would
+    not know that what uses them has to be marked.
+
     Returns
     -------
     list of str
@@ -143,8 +148,10 @@ def sync_recipes(archive: Archive) -> list[str]:
     """
     check_settings(archive.settings, archive.registry)
     archive.storage.clear_leftovers()
-    said = archive.transact(lambda session: _sync(archive, session))
-    return said + redeclare(archive) + archive.transact(lambda session: _again(archive, session))
+    with archive.single_flight(_START):
+        said = archive.transact(lambda session: _sync(archive, session))
+        said += redeclare(archive)
+        return said + archive.transact(lambda session: _again(archive, session))
 
 
 def _sync(archive: Archive, session: Session) -> list[str]:

@@ -165,7 +165,9 @@ def _recipe(session: Session, class_name: str, owner: str) -> Recipe:
     """Recipe of a class, held; of several cameras as of any, where nothing was said of them."""
     row = _held(session, class_name, owner)
     if row is None:
-        common = session.get_one(Recipe, (class_name, ""))
+        common = session.get_one(
+            Recipe, (class_name, ""), with_for_update={"read": True}, populate_existing=True
+        )
         values = {
             "class_name": class_name,
             "instrument": owner,

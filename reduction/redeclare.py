@@ -7,7 +7,7 @@ meanwhile. What was begun and not ended, as the process was killed, is done agai
 
 from __future__ import annotations
 
-__all__ = ["redeclare"]
+__all__ = ["redeclare", "see_declared"]
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -27,6 +27,7 @@ from reduction.events import mark_suspect
 from reduction.fields import field_spec
 from reduction.keys import canonical_json, hash_of
 from reduction.validity import follow_camera, validity_of
+from schemas.errors import BusyError
 from schemas.tables import Field, File, Product, ServiceFact, Target
 
 if TYPE_CHECKING:
@@ -36,14 +37,17 @@ if TYPE_CHECKING:
 
     from reduction.archive import Archive
     from reduction.instruments.base import Instrument
+    from reduction.registry import Registry
     from reduction.target import ProcessTarget
 
 #: Beginnings of the facts that say what was declared of a class for a camera, and for how long
 #: its calibrations hold.
 _DECLARED: Final = "declared "
 _HOLDS: Final = "validity "
-#: What a fact says while its work has begun and is not at its end.
-_BEGUN: Final = ""
+#: Before what a fact will say, while its work has begun and is not at its end.
+_BEGUN: Final = "begun "
+#: What is known of a class that is gone; once also of work that had begun.
+_NOTHING: Final = ""
 #: Frames whose targets are declared in one transaction.
 _PIECE: Final = 500
 
@@ -114,14 +118,45 @@ def _begin(archive: Archive, session: Session) -> _Changes:
     )
     known = {fact.name: fact.value for fact in session.scalars(noted)}
     changes = _Changes()
+    _forget(archive, session, known)
     for cls in archive.registry.targets():
         for camera in archive.registry.instruments.values():
             _compare(archive, cls, camera, known, changes)
     if session.scalar(select(Product.product_id).limit(1)) is None:
         _note(session, changes.facts)  # nothing is there to be looked at
         return _Changes()
-    _note(session, dict.fromkeys(changes.facts, _BEGUN))
+    _note(session, {name: _BEGUN + value for name, value in changes.facts.items()})
     return changes
+
+
+def _forget(archive: Archive, session: Session, known: Mapping[str, str]) -> None:
+    """Forget what was declared of classes that are gone: frames that come now are not theirs."""
+    classes = {cls.__name__ for cls in archive.registry.targets()}
+    gone = [name for name, value in known.items() if value and name.split(" ")[1] not in classes]
+    _note(session, dict.fromkeys(gone, _NOTHING))
+
+
+def see_declared(session: Session, registry: Registry, camera: Instrument) -> None:
+    """See that this process knows all targets that a camera's frames make possible.
+
+    What the archive has not noted yet is for the next start, which goes through all frames.
+
+    Raises
+    ------
+    BusyError
+        If the archive was made ready meanwhile by code with other classes.
+    """
+    own = {f"{cls.__name__} {camera.name}": _described(cls, camera) for cls in registry.targets()}
+    of_camera = ServiceFact.name.startswith(_DECLARED) & ServiceFact.name.endswith(camera.name)
+    for fact in session.scalars(select(ServiceFact).where(of_camera)):
+        name, said = fact.name.removeprefix(_DECLARED), fact.value.removeprefix(_BEGUN)
+        if name.partition(" ")[2] == camera.name and said and own.get(name) != said:
+            message = (
+                f"the archive was made ready by other code than this process has, which makes "
+                f"{name.partition(' ')[0]} for {camera.name} in another way: ingest again what "
+                "was not taken"
+            )
+            raise BusyError(message)
 
 
 def _compare(
@@ -136,7 +171,7 @@ def _compare(
     described = _described(cls, camera)
     if (was := known.get(_DECLARED + name)) != described:
         changes.facts[_DECLARED + name] = described
-        if was == _BEGUN:
+        if was == _NOTHING or (was or _NOTHING).startswith(_BEGUN):
             changes.begun.add(cls.__name__)
         if cls.ANCHOR.per_field:
             changes.per_field.add(camera.name)

@@ -8,6 +8,7 @@ import errno
 import logging
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -78,6 +79,14 @@ for _command in (
     cli.add_command(_command)
 
 
+#: What PostgreSQL says of a column and a table that are not there.
+_NOT_THERE: Final = ("42703", "42P01")
+_OTHER_FORM: Final = (
+    "the database has not the form that this code expects: stop the service, then run "
+    "vo-service init"
+)
+
+
 def main() -> None:
     """Run the command line: what goes wrong is said in a sentence, not in a traceback."""
     try:
@@ -89,11 +98,16 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        from sqlalchemy.exc import OperationalError  # noqa: PLC0415  # --help stays fast
+        from sqlalchemy.exc import (  # noqa: PLC0415  # --help stays fast
+            OperationalError,
+            ProgrammingError,
+        )
 
-        if not isinstance(error, OperationalError):
-            raise
-        _end(f"the database cannot be reached: {error.orig}".strip(), 1)
+        if isinstance(error, OperationalError):
+            _end(f"the database cannot be reached: {error.orig}".strip(), 1)
+        if isinstance(error, ProgrammingError) and getattr(error.orig, "pgcode", "") in _NOT_THERE:
+            _end(_OTHER_FORM, 1)
+        raise
 
 
 def _end(sentence: str, code: int) -> None:

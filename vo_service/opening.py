@@ -5,9 +5,10 @@ from __future__ import annotations
 __all__ = ["claim_jobs", "open_archive", "prepare_database"]
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from reduction.archive import Archive
+from schemas.errors import BusyError
 from vo_service.prepared import code_beside, fingerprint, is_prepared, note_prepared
 from vo_service.state import StateFile
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 
 _log = logging.getLogger(__name__)
+_OTHER: Final = (
+    "the service is being made ready, or runs other code or settings than this command has: ask "
+    "again, or stop the service and start it"
+)
 
 
 def prepare_database(settings: Settings) -> list[str]:
@@ -94,6 +99,11 @@ def open_archive(home: Home, *, anew: bool = False) -> Archive:
     anew
         Make it ready although it is, unless a service runs on it: what a recipe failed at will
         be tried again.
+
+    Raises
+    ------
+    BusyError
+        If a service runs on it that has other code, plugins or settings, or is not ready yet.
     """
     settings = home.settings()
     running = StateFile(home.run).read()
@@ -101,8 +111,11 @@ def open_archive(home: Home, *, anew: bool = False) -> Archive:
         web = settings.web.model_copy(update={"base_url": running.url})
         settings = settings.model_copy(update={"web": web})
     archive = Archive(settings)
-    ready = running is not None or is_prepared(archive.database.service, settings)
-    if (anew and running is None) or not ready:
+    ready = is_prepared(archive.database.service, settings)
+    if running is not None and not ready:
+        archive.close()
+        raise BusyError(_OTHER)
+    if running is None and (anew or not ready):
         prepare_database(settings)
     Archive.use(archive)
     return archive

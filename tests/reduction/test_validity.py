@@ -132,13 +132,21 @@ def test_a_frame_that_begins_the_night_earlier_moves_the_time_by_the_camera_s_ne
 def test_an_archive_of_before_knows_which_validities_a_person_set(
     archive: Archive, night: Path, work_log: Path
 ) -> None:
-    ToyBias.get()
+    bias = ToyBias.get()
     flat = ToyFlat.get()
     edit_validity(archive, flat.object_id, None, flat.moment + 0.25, why="the lamp died")
+    with pytest.raises(ParameterError, match="blank"):
+        edit_validity(archive, flat.object_id, None, flat.moment + 0.25, why=" ")
     with (
         psycopg2.connect(archive.settings.database.owner_url) as owner,
         owner.cursor() as cursor,
     ):
+        # as of a product of then that was not the one that the archive answered with
+        cursor.execute(
+            "INSERT INTO vo.edit (product_id, subject, field, old, new, who, why) "
+            "VALUES (%s, 'ToyBias', 'timestamp_end', '1.0', '2.0', 'ann', 'before')",
+            (bias.object_id,),
+        )
         cursor.execute("ALTER TABLE vo.target DROP COLUMN validity_edited")
         cursor.execute("UPDATE vo.alembic_version SET version_num = '0013'")
     migrate(archive.settings.database.owner_url)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ToyCoadd", "ToyDeep", "ToyNight", "ToyPair", "ToyRegridded"]
+__all__ = ["ToyCoadd", "ToyDeep", "ToyNight", "ToyPair", "ToyRegridded", "ToySum"]
 
 import os
 from dataclasses import dataclass
@@ -124,3 +124,16 @@ class ToyDeep(FieldTarget):
         """Hand on."""
         _log(self)
         return Made(attributes={"level": inputs.coadd["level"]})
+
+
+class ToySum(FieldTarget):
+    """The number of a field's images, as the camera took them."""
+
+    ANCHOR = Anchor.FIELD_AND_FILTER
+    images_of_field = frames_of_field("ToyImage")
+    frames = attribute(int, "frames", ucd="meta.number")
+
+    def compute(self, inputs: Inputs, parameters: object) -> Made:
+        """Count."""
+        _log(self)
+        return Made(attributes={"frames": len(inputs.images_of_field)})

@@ -185,6 +185,8 @@ def test_a_validity_is_set_by_dates_and_both_ends_at_once(run):
         "set-validity", number, "--from", "2025-02-20", "--to", "2025-03-20T12:00", "--why", "lamp"
     )
     assert "validity changed" in done.stdout, done.stderr
+    done = run("set-validity", number, "--from", "2025-02-20", "--why", "again")
+    assert "validity is that already; nothing is recorded" in done.stdout, done.stderr
     held = code.format("float(b.timestamp_start), float(b.timestamp_end)")
     assert run("prompt", "-c", held).stdout.strip() == "60726.0 60754.5"
     done = run("set-validity", number, "--from", "2025-04-01", "--to", "2025-03-01", "--why", "x")

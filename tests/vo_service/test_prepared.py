@@ -4,22 +4,32 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
+import psutil
 import psycopg2
 import pytest
 from psycopg2.extensions import parse_dsn
+from sqlalchemy.exc import ProgrammingError
 
 from schemas.database import Database
+from schemas.errors import BusyError
 from schemas.settings import DatabaseSettings, PublisherSettings, ReductionSettings, Settings
-from vo_service.opening import prepare_database
+from vo_service.cli import main
+from vo_service.opening import open_archive, prepare_database
 from vo_service.prepared import is_prepared
+from vo_service.state import ServiceState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from vo_service.home import Home
 
 
 @pytest.fixture
@@ -112,3 +122,32 @@ def test_what_changes_during_the_work_was_not_worked_with(
         assert is_prepared(database.service, settings)
     finally:
         database.close()
+
+
+def test_a_command_of_other_code_than_the_running_service_is_refused(
+    fresh_database: DatabaseSettings, tmp_path: Path
+) -> None:
+    own = psutil.Process()
+    state = ServiceState(own.pid, own.create_time(), Settings(database=fresh_database).web.url)
+    (tmp_path / "service.json").write_text(json.dumps(asdict(state)))
+    settings = Settings(database=fresh_database)
+    home = cast("Home", SimpleNamespace(run=tmp_path, settings=lambda: settings))
+    with pytest.raises(BusyError, match="being made ready, or runs other code"):
+        open_archive(home)
+    prepare_database(settings)
+    open_archive(home).close()
+
+
+def test_a_column_that_is_not_there_is_said_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(**_words: object) -> None:
+        """As a statement that names a column of tomorrow."""
+        error = type("Undefined", (Exception,), {"pgcode": "42703"})()
+        raise ProgrammingError("SELECT tomorrow", None, error)
+
+    monkeypatch.setattr("vo_service.cli.cli", fails)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert "the database has not the form" in capsys.readouterr().err

@@ -160,8 +160,13 @@ def set_validity(
         message = "nothing to change: expected --from, --to or both"
         raise click.UsageError(message)
     with opened(context) as archive:
+        before = archive.object(object_id)
+        same = start in {None, before.timestamp_start} and end in {None, before.timestamp_end}
         number = edit_validity(archive, object_id, start, end, why=why, who=who)
-    CONSOLE.print(f"object {object_id}: validity changed; {are_suspect(number)}")
+    if same:
+        CONSOLE.print(f"object {object_id}: validity is that already; nothing is recorded")
+    else:
+        CONSOLE.print(f"object {object_id}: validity changed; {are_suspect(number)}")
 
 
 @click.command(short_help="Judge raw frames anew, by what is known of them today.")

@@ -12,9 +12,13 @@ branch_labels = None
 depends_on = None
 
 
+_ALONE = "LOCK TABLE vo.target, vo.source IN ACCESS EXCLUSIVE MODE"
+"""Before its long work: with a reader who holds one and wants the other it would die after it."""
+
+
 def upgrade() -> None:
     """Name and halve the column where it is an old one; show it."""
-    for statement in (HALF_LIGHT_RADIUS, *VIEWS):
+    for statement in (_ALONE, HALF_LIGHT_RADIUS, *VIEWS):
         op.get_bind().exec_driver_sql(statement)
 
 

@@ -15,10 +15,14 @@ _COLUMN = (
     "ALTER TABLE vo.target ADD COLUMN IF NOT EXISTS validity_edited boolean NOT NULL DEFAULT false"
 )
 _EDITED = """
-UPDATE vo.target SET validity_edited = true WHERE target_id IN (
-  SELECT p.target_id FROM vo.edit e JOIN vo.product p USING (product_id)
-  WHERE e.field IN ('timestamp_start', 'timestamp_end'))
+UPDATE vo.target t SET validity_edited = true
+FROM vo.edit e JOIN vo.product p USING (product_id)
+WHERE p.target_id = t.target_id AND CASE e.field
+  WHEN 'timestamp_start' THEN e.new::double precision = t.validity_start
+  WHEN 'timestamp_end' THEN e.new::double precision = t.validity_end
+END
 """
+"""Edits of a product that was not what the archive answered with left its target as it was."""
 _ANOTHER_FIELDS = """
 SELECT vo.mark_suspect(array_agg(t.target_id ORDER BY t.target_id))
 FROM vo.target t JOIN vo.product p USING (product_id)
