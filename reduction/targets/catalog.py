@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.figure import FigureBase
-    from numpy.typing import NDArray
 
 
 class Catalog(FrameTarget):
