@@ -135,7 +135,7 @@ def test_an_archive_of_before_knows_which_validities_a_person_set(
     bias = ToyBias.get()
     flat = ToyFlat.get()
     edit_validity(archive, flat.object_id, None, flat.moment + 0.25, why="the lamp died")
-    with pytest.raises(ParameterError, match="blank"):
+    with pytest.raises(ParameterError, match="the reason, in words"):
         edit_validity(archive, flat.object_id, None, flat.moment + 0.25, why=" ")
     with (
         psycopg2.connect(archive.settings.database.owner_url) as owner,
