@@ -38,6 +38,10 @@ _ROUNDS: Final = 12
 _RAISES: Final = 3
 _POLISHES: Final = 4
 _REWEIGHTED: Final = 10
+
+#: Change of offsets, in typical errors of a magnitude, below which a median polish can begin.
+_SETTLED: Final = 0.1
+
 _BINS: Final = 20
 _IN_A_BIN: Final = 15
 _FEW: Final = 0.1
@@ -284,8 +288,11 @@ def _absolute(data: Observed, err: Array, use: Index, design: Design) -> Array:
     By least squares that are weighted again; residuals below their error count as squares.
     """
     weight, star = np.ones(len(use)), data.star[use]
+    offset, enough = np.zeros(len(data.mag)), _SETTLED * np.median(err[use]) if len(use) else 0.0
     for _ in range(_REWEIGHTED):
-        offset = solved(data, design, use, weight).offset()
+        before, offset = offset, solved(data, design, use, weight).offset()
+        if np.abs(offset - before)[use].max(initial=0.0) < enough:
+            break
         rest = (data.mag - offset)[use]
         rest -= group_mean(rest, weight, star, data.stars)[star]
         weight = 1.0 / np.maximum(np.abs(rest), err[use])
