@@ -38,9 +38,11 @@ SEEN_DTYPE: Final = np.dtype(
 _MAG: Final = 2.5 / np.log(10.0)
 
 #: Frames of a star, and part of those with an aperture's flux that have one by the psf as well,
-#: that it takes to compare the two; standard errors by which stars have to scatter less by one.
+#: that it takes to compare the two; such stars, and standard errors by which they have to scatter
+#: less by the psf.
 _FRAMES: Final = 5
 _MOST: Final = 0.9
+_TOLD: Final = 10
 _CERTAIN: Final = 4.0
 
 
@@ -160,8 +162,7 @@ def levelled(
     """
 
     def solve(seen: NDArray[Any], star: Index, taken: str, highest: Orders) -> Ensemble:
-        """Relative magnitudes by one kind of flux, of stars with any numbers."""
-        _, star = np.unique(star, return_inverse=True)
+        """Relative magnitudes by one kind of flux."""
         return relative_photometry(
             *(star, seen["list"], seen[taken], seen[taken + "_err"]),
             surfaces=_surfaces(seen, star, highest),
@@ -178,24 +179,18 @@ def levelled(
     by_psf, psf_from = np.full(len(stars), kind is FluxKind.PSF), np.nan
     if kind is FluxKind.BEST:
         by_psf, psf_from = _fainter(seen, star, solve)
-    mixed = seen.copy()
-    some = by_psf[star]
-    for end in ("", "_err"):
-        mixed["aperture" + end][some] = seen["psf" + end][some]
-    mixed["mag"] += mixed["aperture"] - seen["aperture"]
-    mixed = _often(mixed, np.isfinite(mixed["aperture"]), min_epochs)
-    kept, star = np.unique(mixed["association"], return_inverse=True)
+    taken = np.where(by_psf[star], seen["psf"], seen["aperture"])
+    seen = seen.copy()
+    seen["mag"] += taken - seen["aperture"]
+    seen = _often(seen, np.isfinite(taken), min_epochs)
+    kept, star = np.unique(seen["association"], return_inverse=True)
     by_psf = by_psf[np.searchsorted(stars, kept)]
-    some = by_psf[star]
-    if some.any() and not some.all():
-        bright, faint = (
-            solve(mixed[part], star[part], "aperture", highest) for part in (~some, some)
-        )
-        found = _together(bright, faint, star, some, epochs=int(mixed["list"].max()) + 1)
-    else:
-        found = solve(mixed, star, "aperture", highest)
-    level, zero = _levels(mixed, found)
-    return Curves(mixed, kept, star, found, by_psf, psf_from, level, zero)
+    kinds = [name for name, some in (("aperture", ~by_psf), ("psf", by_psf)) if some.any()]
+    found, *others = (solve(seen, star, name, highest) for name in kinds)
+    for other in others:
+        found = _together(found, other, star, by_psf, seen["list"])
+    level, zero = _levels(seen, found)
+    return Curves(seen, kept, star, found, by_psf, psf_from, level, zero)
 
 
 def _often(seen: NDArray[Any], good: Flags, min_epochs: int) -> NDArray[Any]:
@@ -230,49 +225,54 @@ def _fainter(
         ratio = np.log(widths[1] / widths[0])
     told = np.flatnonzero(constant & both & (frames >= _FRAMES) & np.isfinite(ratio))
     order = told[np.argsort(-mag[told], kind="stable")]  # from the faintest on
-    if len(order) == 0:
+    if len(order) < _TOLD:
         return np.zeros(stars, np.bool_), np.nan
     last = int(np.argmin(np.cumsum(ratio[order]))) + 1
     gain = ratio[order[:last]]
-    if float(gain.sum()) > -_CERTAIN * float(np.std(ratio[order])) * np.sqrt(last):
+    error = float(np.std(ratio[order], ddof=1)) * np.sqrt(last)
+    if last < _TOLD or float(gain.sum()) > -_CERTAIN * error:
         return np.zeros(stars, np.bool_), np.nan
     limit = float(mag[order[last - 1]])
     return both & (mag >= limit), limit
 
 
 def _together(
-    bright: Ensemble, faint: Ensemble, star: Index, some: Flags, *, epochs: int
+    aperture: Ensemble, psf: Ensemble, star: Index, by_psf: Flags, epoch: NDArray[np.int64]
 ) -> Ensemble:
     """Magnitudes of both kinds of flux, each freed from what frames do to its own kind.
 
     What a frame's psf is wrong by is not in apertures. What is said of frames, and of the noise,
-    is of the bright stars.
+    is of the apertures.
 
     Parameters
     ----------
-    bright, faint
-        Of the observations of either kind.
-    star, some
-        Star of each observation, and whether it is of the second kind, shape (n,).
-    epochs
-        Their number.
+    aperture, psf
+        Of all stars, by either kind.
+    star, epoch
+        Of each observation, shape (n,).
+    by_psf
+        Shape (stars,): whether the star is of the second kind.
     """
-    mag, error = np.empty(len(some)), np.empty(len(some))
-    constant = np.zeros(int(star.max()) + 1, np.bool_)
-    for part, found in ((~some, bright), (some, faint)):
-        mag[part], error[part] = found.mag, found.mag_err
-        constant[np.unique(star[part])] = found.constant
-    unseen = (0, epochs - len(bright.offset))
+    some = by_psf[star]
     return replace(
-        bright,
-        mag=mag,
-        mag_err=error,
-        constant=constant,
-        offset=np.pad(bright.offset, unseen, constant_values=np.nan),
-        offset_err=np.pad(bright.offset_err, unseen, constant_values=np.nan),
-        part=np.pad(bright.part, unseen),
-        n_constant=np.pad(bright.n_constant, unseen),
+        aperture,
+        mag=np.where(some, psf.mag + _apart(aperture, psf)[epoch], aperture.mag),
+        mag_err=np.where(some, psf.mag_err, aperture.mag_err),
+        constant=np.where(by_psf, psf.constant, aperture.constant),
     )
+
+
+def _apart(one: Ensemble, other: Ensemble) -> Array:
+    """What is added to the second's magnitudes to have them at the first's level, (epochs,).
+
+    Offsets have a median of 0, which is another where other epochs have one: those that both
+    have tell, of each part.
+    """
+    off = other.offset - one.offset
+    pair = other.part * (int(one.part.max()) + 1) + one.part
+    both = group_quantile(off, pair, int(pair.max()) + 1, 0.5)[pair]
+    alone = group_quantile(off, other.part, int(other.part.max()) + 1, 0.5)[other.part]
+    return np.nan_to_num(np.where(np.isfinite(both), both, alone))
 
 
 def _surfaces(seen: NDArray[Any], star: Index, highest: Orders) -> Surfaces:

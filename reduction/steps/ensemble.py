@@ -37,6 +37,11 @@ else:
 _ROUNDS: Final = 12
 _RAISES: Final = 3
 _POLISHES: Final = 4
+_REWEIGHTED: Final = 10
+
+#: Change of offsets, in typical errors of a magnitude, below which a median polish can begin.
+_SETTLED: Final = 0.1
+
 _BINS: Final = 20
 _IN_A_BIN: Final = 15
 _FEW: Final = 0.1
@@ -244,7 +249,7 @@ def relative_photometry(
     data = Observed(star, epoch, mag, stars, epochs)
     search = _Search(data, err, usable, floor, sigma_clip, min_epochs)
     design = Design.of(surfaces, data, Orders(), np.flatnonzero(usable))
-    choice = search.chosen(*_polished(data, err, usable))
+    choice = search.chosen(*_polished(data, err, usable, design))
     choice = search.settled(design, choice)
     for _ in range(_RAISES):
         use = choice.used(star)
@@ -257,13 +262,16 @@ def relative_photometry(
     return _result(search, design, choice)
 
 
-def _polished(data: Observed, err: Array, usable: Flags) -> tuple[Array, Array]:
+def _polished(data: Observed, err: Array, usable: Flags, design: Design) -> tuple[Array, Array]:
     """Residuals of a median polish of stars and epochs, NaN where not usable; what they lack.
 
     They have the variance of the epoch's median, of values with different errors, besides their
-    own: less than nothing is lacking.
+    own: less than nothing is lacking. The polish begins at :func:`_absolute`: where half of the
+    stars are seen on some epochs only, medians by turns stay where they are.
     """
-    rest = np.where(usable, data.mag, np.nan)
+    rest = np.where(
+        usable, data.mag - _absolute(data, err, np.flatnonzero(usable), design), np.nan
+    )
     for _ in range(_POLISHES):
         for group, count in ((data.star, data.stars), (data.epoch, data.epochs)):
             rest = rest - group_quantile(rest, group, count, 0.5)[group]
@@ -272,6 +280,23 @@ def _polished(data: Observed, err: Array, usable: Flags) -> tuple[Array, Array]:
     density = np.bincount(some, 1.0 / err[usable], data.epochs)
     variance = 0.5 * np.pi * number / np.where(number > 0, density, 1.0) ** 2
     return rest, -variance[data.epoch]
+
+
+def _absolute(data: Observed, err: Array, use: Index, design: Design) -> Array:
+    """Offsets of observations by the least sum of absolute residuals, of stars and epochs at once.
+
+    By least squares that are weighted again; residuals below their error count as squares.
+    """
+    weight, star = np.ones(len(use)), data.star[use]
+    offset, enough = np.zeros(len(data.mag)), _SETTLED * np.median(err[use]) if len(use) else 0.0
+    for _ in range(_REWEIGHTED):
+        before, offset = offset, solved(data, design, use, weight).offset()
+        if np.abs(offset - before)[use].max(initial=0.0) < enough:
+            break
+        rest = (data.mag - offset)[use]
+        rest -= group_mean(rest, weight, star, data.stars)[star]
+        weight = 1.0 / np.maximum(np.abs(rest), err[use])
+    return offset
 
 
 def _line(seen: Array, said: Array) -> tuple[float, float]:
