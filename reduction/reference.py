@@ -66,8 +66,9 @@ def read_reference(
     try:
         there = _columns(_unpacked(content))
         found = named(there, columns)
+        kind = _kind(found, list(there.texts))
         _see_rows(found)
-        return parse_reference(found, _kind(found, list(there.texts)))
+        return parse_reference(found, kind)
     except IngestError as error:
         raise IngestError(name, error.what) from error
 

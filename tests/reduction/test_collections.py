@@ -220,8 +220,6 @@ def test_a_tree_is_what_its_json_says(archive: Archive) -> None:
         ("sqrt(x, y)", "sqrt of 1 values"),
         ("sqrt(x=1)", "numbers, attributes"),
         ("True", "numbers, attributes"),
-        ("mag < 1e999", "numbers up to 1.8e308"),
-        ("x + 1" + 400 * "0", "numbers up to 1.8e308"),
         ("1j", "numbers, attributes"),
         ("x +", "an expression"),
         ("x = 1", "an expression"),

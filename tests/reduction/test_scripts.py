@@ -434,7 +434,10 @@ def test_what_does_not_fit_files_or_tables_is_said_with_the_script(
     for change, words in (
         ("made.obscore = {'nonsense': 1}", "fit the archive's tables: obscore has no nonsense"),
         ("made.obscore = {'obs_id': None}", "fit the archive's tables: null value .*obs_id"),
-        ("made.rows = np.zeros(2, [('ra', 'f8')])", "fit .*: rows for source have no .*fwhm"),
+        (
+            "made.rows = np.zeros(2, [('ra', 'f8')])",
+            "fit .*: rows for source have no .*half_light_radius",
+        ),
         (ALL_COLUMNS + "made.rows['flags'] = 2**40", "fit .*: column flags: 1099511627776 is out"),
         ("made.images = {'A': np.zeros((9, 9), complex)}", "stored as FITS: .*complex128"),
     ):
