@@ -117,8 +117,8 @@ def test_combined_sources_are_the_stars_of_the_sky_in_both_bands(truth: Truth) -
         # light of neighbours, and the flat, are known to a thousandth
         pulls.append((miss - np.median(miss)) / np.hypot(own, 0.001))
     pull = np.abs(np.concatenate(pulls))
-    # 1 if errors are true, and of some 18 stars known to 0.27: the interval is 2.2 times that, which
-    # one run in 36 would leave
+    # 1 if errors are true, and of some 18 stars known to 0.27: the interval is 2.2 times that,
+    # which one run in 36 would leave
     assert len(pull) >= 15
     assert 0.4 < 1.4826 * np.median(pull) < 1.6
     assert CombinedList.get(field="field").bands == "B V"
