@@ -71,6 +71,7 @@ class _Normalised:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
         return self.base.shape
 
     def __getitem__(self, rows: slice, /) -> NDArray[np.float32]:

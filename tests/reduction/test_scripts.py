@@ -28,7 +28,6 @@ from reduction.scripts import (
     scripts_of,
 )
 from reduction.simulate import SimulationConfig, simulate
-from reduction.targets.bias import BiasFrame
 from schemas.errors import (
     AuthorizationError,
     NotFoundError,
@@ -193,42 +192,6 @@ def test_a_step_is_replaced_where_the_script_says_and_nowhere_else(
     assert work_done(work_log) == ["ToyFlat", "ToyImage", "ToyMap"]
     assert own.level == ToyImage.get(raw="science.fits").level
     assert "ToyBias" in work_done(work_log)
-
-
-@pytest.mark.parametrize(
-    ("body", "what"),
-    [
-        (
-            "import reduction.combined_flat as cf\ncf.combine_flats = print\n",
-            "reduction.combined_flat.combine_flats",
-        ),
-        (
-            "from reduction.targets.bias import BiasFrame\nBiasFrame.verify = lambda *a: 0\n",
-            "reduction.targets.bias.BiasFrame.verify",
-        ),
-    ],
-)
-def test_a_script_that_replaces_code_by_itself_is_refused_and_it_stays_as_it_was(
-    allowing: Archive, tmp_path: Path, body: str, what: str
-) -> None:
-    held = combined_flat.combine_flats, BiasFrame.verify
-    digest = added(allowing, tmp_path, body + "STEPS = {'ToyBias': {'_log': print}}\n")
-    with pytest.raises(ParameterError, match=re.escape(f"it replaces {what}")) as refused:
-        load_script(allowing, digest)
-    assert "STEPS" in str(refused.value)
-    assert (combined_flat.combine_flats, BiasFrame.verify) == held
-
-
-def test_a_bump_outdates_what_a_script_made_too(
-    allowing: Archive, night: Path, work_log: Path, tmp_path: Path
-) -> None:
-    digest = added(allowing, tmp_path, MEDIAN)
-    first = ToyBias.get(script=digest)
-    bump(allowing, "ToyBias", why="all that it made is outdated")
-    second = ToyBias.get(script=digest)
-    assert second.object_id != first.object_id
-    assert second.recipe_version == f"1.1+{digest}"
-    assert remake(allowing, second.object_id).same
 
 
 def test_a_step_that_there_is_not_is_refused(allowing: Archive, tmp_path: Path) -> None:
