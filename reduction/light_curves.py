@@ -183,8 +183,6 @@ def levelled(
     seen = seen.copy()
     seen["mag"] += taken - seen["aperture"]
     seen = _often(seen, np.isfinite(taken), min_epochs)
-    if len(seen) == 0:  # a star has its own kind of flux on fewer frames than it is on
-        return None
     kept, star = np.unique(seen["association"], return_inverse=True)
     by_psf = by_psf[np.searchsorted(stars, kept)]
     kinds = [name for name, some in (("aperture", ~by_psf), ("psf", by_psf)) if some.any()]
