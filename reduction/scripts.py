@@ -33,7 +33,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.parameters import check_defaults, near_names
 from reduction.recorded import account, enter_edit, reason
-from reduction.script_guard import left_alone
+from reduction.script_guard import import_makers, left_alone
 from reduction.target import DBObject, ProcessTarget
 from schemas.errors import AuthorizationError, NotFoundError, ParameterError
 from schemas.tables import Script
@@ -224,6 +224,7 @@ def load_script(archive: Archive, name: str | Path) -> LoadedScript:
             f"`vo-service script allow {short}`"
         )
         raise AuthorizationError(message)
+    import_makers()
     return run_source(row.source, row.sha256, archive.registry)
 
 

@@ -13,10 +13,12 @@ from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import pytest
+import sep
 from sqlalchemy import text
 
-from reduction import combined_flat
+from reduction import combined_flat, frame_stack
 from reduction.recipe_edits import bump
 from reduction.remake import remake
 from reduction.scripts import (
@@ -37,7 +39,7 @@ from schemas.errors import (
 )
 from schemas.tables import Script
 from tests.support import toy
-from tests.support.toy import ToyBias, ToyFlat, ToyImage, work_done
+from tests.support.toy import ToyBias, ToyFlat, ToyImage, ToyMap, work_done
 
 if TYPE_CHECKING:
     from reduction.archive import Archive
@@ -532,16 +534,45 @@ def test_a_script_is_kept_with_its_reason_or_not_at_all(allowing: Archive, tmp_p
         ("toy._log = print", "_log"),
         ("toy.ToyFlat.compute = print", "ToyFlat.compute"),
         ("import reduction.combined_flat as f; f.combine_flats = print", "combine_flats"),
+        # what the class has from above it
+        ("toy.ToyMap.verify = lambda self, made, parameters: 4", "ToyMap.verify"),
+        ("import reduction.frame_stack as f; f._LARGE = 1", "frame_stack._LARGE"),
+        ("toy.ToyFlat.SLOTS.clear()", "ToyFlat.SLOTS"),
+        ("toy.ToyFlat.compute.__code__ = toy.ToyBias.compute.__code__", "ToyFlat.compute"),
+        (
+            "import reduction.combined_flat as f; f.combine_flats.__kwdefaults__ = {}",
+            "combine_flats",
+        ),
+        ("import reduction._combine as c; c.combine = print", "_combine.combine"),
+        ("import reduction.declared as d; d._declared = print", "declared._declared"),
+        ("import numpy; numpy.median = len", "numpy.median"),
+        ("import reduction.rejudge as r; r.another = 1", "rejudge.another"),
     ],
 )
 def test_a_script_that_replaces_code_for_good_is_refused_and_what_it_did_undone(
     allowing: Archive, night: Path, tmp_path: Path, line: str, name: str
 ) -> None:
-    before = ToyFlat.compute, toy._log, combined_flat.combine_flats
+    def now() -> tuple[object, ...]:
+        combine = combined_flat.combine_flats
+        parts = combine.__kwdefaults__.copy(), ToyFlat.compute.__code__, ToyFlat.SLOTS.copy()
+        return ToyFlat.compute, ToyMap.verify, toy._log, combine, np.median, *parts
+
+    before = now()
     digest = added(allowing, tmp_path, f"import tests.support.toy as toy\n{line}\n")
     with pytest.raises(ParameterError, match=rf"it replaces .*{name}'.* in STEPS"):
         ToyBias.get(script=digest)
-    assert (ToyFlat.compute, toy._log, combined_flat.combine_flats) == before
+    assert now() == before
+    assert "verify" not in vars(ToyMap)
+    assert frame_stack._LARGE > 1
+
+
+def test_settings_of_libraries_that_a_script_changes_are_put_back(
+    allowing: Archive, night: Path, tmp_path: Path
+) -> None:
+    settings = "import numpy, sep\nnumpy.seterr(all='raise')\nsep.set_extract_pixstack(77)\n"
+    before = np.geterr(), sep.get_extract_pixstack()
+    ToyBias.get(script=added(allowing, tmp_path, settings + dedent(MEDIAN)))
+    assert (np.geterr(), sep.get_extract_pixstack()) == before
 
 
 def test_a_bump_reaches_what_scripts_make(
