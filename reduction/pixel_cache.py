@@ -19,8 +19,9 @@ Array = np.ndarray[Any, Any]
 class PixelCache:
     """Images by file and extension, the latest used ones up to a number of bytes.
 
-    Stored files never change and are named by their content, so that nothing here gets stale.
-    What comes out is a copy, which costs a tenth of reading: its owner may write into it.
+    Stored files never change but by damage, and are named by their content, so that nothing here
+    gets stale. What comes out is a copy, which costs a tenth of reading: its owner may write into
+    it.
 
     Parameters
     ----------
@@ -41,6 +42,12 @@ class PixelCache:
                 return None
             self._images.move_to_end((path, name))
         return image.copy()
+
+    def forget(self, path: Path) -> None:
+        """Let go of a file's images: it was not as it was written."""
+        with self._lock:
+            for key in [key for key in self._images if key[0] == path]:
+                self._held -= self._images.pop(key).nbytes
 
     def put(self, path: Path, name: str, image: Array, *, copy: bool = False) -> None:
         """Keep an image that takes no more than half of the room.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Remade", "remake"]
+__all__ = ["Remade", "made_again", "remake"]
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from schemas.tables import Lineage, Product, Target
 
 if TYPE_CHECKING:
     from reduction.archive import Archive
+    from reduction.publish import Bundle
     from reduction.target import ProcessTarget
 
 
@@ -69,6 +70,25 @@ def remake(archive: Archive, object_id: int) -> Remade:
     ReductionError
         If it cannot be made now.
     """
+    bundle = made_again(archive, object_id, kept=False)
+    with archive.transaction() as session:
+        before = session.get_one(Product, object_id).content_hash
+    return Remade(object_id, before, bundle.content_hash)
+
+
+def made_again(archive: Archive, object_id: int, *, kept: bool) -> Bundle:
+    """What comes out where a product is made from its recorded progenitors, parameters and code.
+
+    Parameters
+    ----------
+    kept
+        Whether its file stays in the storage.
+
+    Raises
+    ------
+    NotFoundError, ParameterError, AuthorizationError, ReductionError
+        As :func:`remake`.
+    """
     with archive.transaction() as session:
         product = session.get(Product, object_id)
         if product is None:
@@ -97,10 +117,9 @@ def remake(archive: Archive, object_id: int) -> Remade:
         input_hash=product.input_hash or "",
     )
     try:
-        bundle = compute_bundle(archive, verdict, recipe, run, kept=False)
+        return compute_bundle(archive, verdict, recipe, run, kept=kept)
     except RecipeFailedError as error:
         raise ReductionError(f"object {object_id}: {error}") from error
-    return Remade(object_id, product.content_hash, bundle.content_hash)
 
 
 def _recipe_of(archive: Archive, product: Product, target: Target) -> tuple[ProcessTarget, Any]:

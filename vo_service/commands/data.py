@@ -164,21 +164,65 @@ def simulate(
     CONSOLE.print(f"{number} files of {len(done.config.chip_names)} chips in {out / 'raw'}")
 
 
-@click.command(short_help="Look for product files that nothing names, and remove them.")
-@click.option("--remove", is_flag=True, help="Remove them.")
+@click.command(short_help="Look for files that nothing names, or that are damaged.")
+@click.option("--remove", is_flag=True, help="Remove product files that nothing names.")
+@click.option("--verify", is_flag=True, help="Read all files, and tell which are damaged.")
 @click.pass_context
-def storage(context: click.Context, *, remove: bool) -> None:
+def storage(context: click.Context, *, remove: bool, verify: bool) -> None:
     """Look for product files that nothing names, and with `--remove` remove them.
 
     Makings that were overtaken by a change, or killed, leave such; nothing asks for them. Files of
     the last day are left alone, and raw frames always.
+
+    With `--verify` each file is read and compared with its checksum, too. Ends with status 1 if
+    one is lost or damaged: `vo-service restore` brings it back.
     """
     from reduction.orphans import clear_orphans  # noqa: PLC0415  # --help stays fast
+    from reduction.restore import damaged_files  # noqa: PLC0415
 
+    damaged = 0
     with opened(context) as archive:
         found = clear_orphans(archive, remove=remove)
-    done = "removed" if remove and found.files else "found"
-    CONSOLE.print(f"{found.files} product files that nothing names, {found.size} bytes: {done}")
+        done = "removed" if remove and found.files else "found"
+        CONSOLE.print(
+            f"{found.files} product files that nothing names, {found.size} bytes: {done}"
+        )
+        for damage in damaged_files(archive) if verify else ():
+            damaged += 1
+            numbers = ", ".join(map(str, damage.object_ids)) or "none"
+            line = f"{damage.class_name} {damage.name}, objects {numbers}: {damage.what}"
+            CONSOLE.print(line, markup=False)
+    if verify:
+        CONSOLE.print(f"{damaged} files are lost or damaged")
+    if damaged:
+        context.exit(1)
 
 
-COMMANDS = (init, ingest, load_reference, simulate, storage)
+@click.command(short_help="Bring back the file of an object that was lost or damaged.")
+@click.argument("object_id", type=int)
+@click.option(
+    "--file",
+    "source",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A copy of it; raw frames cannot be restored without.",
+)
+@click.option("--why", default="", help="The reason, for the record.")
+@click.pass_context
+def restore(context: click.Context, object_id: int, source: Path | None, why: str) -> None:
+    """Bring back the file of an object that was lost or damaged.
+
+    A product is made from its recorded progenitors with its recorded parameters and code, which
+    are restored first where their files are damaged, too; it has to come out bit for bit, and
+    stays the same object. OBJECT_ID is its number in archive.products; `vo-service storage
+    --verify` finds those that need it.
+    """
+    from reduction.restore import restore as bring_back  # noqa: PLC0415  # --help stays fast
+
+    said = {"why": why} if why else {}
+    with opened(context) as archive:
+        done = bring_back(archive, object_id, source=source, **said)
+    numbers = ", ".join(map(str, done))
+    CONSOLE.print(f"restored: {numbers}" if done else "its file is as it was written")
+
+
+COMMANDS = (init, ingest, load_reference, simulate, storage, restore)

@@ -1,0 +1,241 @@
+"""Files of the archive that were lost or damaged: found, and brought back."""
+
+from __future__ import annotations
+
+__all__ = ["Damage", "damaged_files", "restore"]
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from reduction.batches import batched
+from reduction.events import mark_suspect, mark_users_of_raw
+from reduction.pixel_cache import PIXELS
+from reduction.recorded import enter_edit
+from reduction.remake import made_again
+from reduction.storage import checksum
+from schemas.errors import IngestError, NotFoundError, ParameterError, ReductionError
+from schemas.tables import File, Lineage, Product
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy.orm import Session
+
+    from reduction.archive import Archive
+    from reduction.storage import Storage, StoredFile
+
+_RAW = "raw/"
+_WHY = "its file was lost or damaged, and was made again from what it was made from"
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A file that is not as it was written.
+
+    Attributes
+    ----------
+    name
+        The file's own name, as a person knows it.
+    what
+        A sentence: not there, of another size, or with other bytes.
+    object_ids, class_name
+        Objects whose pixels or rows it has, and their class; none of a reference catalogue whose
+        file was read once.
+    raw
+        Whether it was brought in: only a copy restores it.
+    """
+
+    name: str
+    what: str
+    object_ids: tuple[int, ...]
+    class_name: str
+    raw: bool
+
+
+def damaged_files(archive: Archive, *, read: bool = True) -> Iterator[Damage]:
+    """Find files that are not there, or not as they were written.
+
+    Parameters
+    ----------
+    read
+        Whether to read each byte of each file; else sizes are all that is looked at.
+    """
+    with archive.transaction() as session:
+        numbers = session.scalars(select(File.file_id).order_by(File.file_id)).all()
+    for part in batched(numbers):
+        with archive.transaction() as session:
+            files = session.scalars(
+                select(File).where(File.file_id.in_(part)).order_by(File.file_id)
+            ).all()
+            session.expunge_all()
+        for file in files:
+            if what := _damage(archive.storage, file, read=read):
+                yield _of_file(archive, file, what)
+
+
+def _damage(storage: Storage, file: File, *, read: bool) -> str:
+    """What is wrong with a file; empty where nothing is."""
+    path = storage.path(file.location)
+    try:
+        size = path.stat().st_size
+        if size != file.size:
+            return f"it has {size} bytes, and was written with {file.size}"
+        if read and checksum(path) != file.sha256:
+            return "its bytes are not those that were written"
+    except FileNotFoundError:
+        return "it is not there"
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    return ""
+
+
+def _of_file(archive: Archive, file: File, what: str) -> Damage:
+    with archive.transaction() as session:
+        rows = session.execute(
+            select(Product.product_id, Product.class_name)
+            .where(Product.file_id == file.file_id)
+            .order_by(Product.product_id)
+        ).all()
+    numbers = tuple(row.product_id for row in rows)
+    class_name = rows[0].class_name if rows else ""
+    return Damage(file.name, what, numbers, class_name, file.location.startswith(_RAW))
+
+
+def restore(
+    archive: Archive, object_id: int, *, source: Path | None = None, why: str = _WHY, who: str = ""
+) -> list[int]:
+    """Bring the file of an object back: from a copy, or by making it again.
+
+    A product is made from its recorded progenitors, with its recorded parameters and code; those
+    whose files are damaged, too, are restored before it. The product stays the same object: its
+    content has to come out bit for bit. What rests on it is looked at again.
+
+    Parameters
+    ----------
+    object_id
+        A raw frame, or a product, published or not.
+    source
+        A copy of its file. A raw frame cannot be restored without.
+    why, who
+        For the record.
+
+    Returns
+    -------
+    list of int
+        Objects whose files were restored, progenitors first; empty where none was damaged.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such object.
+    ParameterError
+        If it has no file, or a raw frame is lost and no copy is given; or as
+        :func:`reduction.remake.made_again`.
+    IngestError
+        If the copy is of another file.
+    ReductionError
+        If it comes out otherwise.
+    """
+    product, file = _object(archive, object_id)
+    if not (what := _damage(archive.storage, file, read=True)):
+        return []
+    if source is not None:
+        _copied(archive, file, source)
+        restored: list[int] = []
+    elif product.target_id is None:
+        message = f"a copy of {file.name}: {what}, and raw data cannot be made"
+        raise ParameterError("file", "none", message)
+    else:
+        restored = _progenitors(archive, object_id, why=why, who=who)
+        with archive.single_flight(product.target_id):
+            product, file = _object(archive, object_id)
+            if _damage(archive.storage, file, read=True):  # nobody else has done so meanwhile
+                _made(archive, product, file, why=why, who=who)
+    PIXELS.forget(archive.storage.path(file.location))
+    with archive.transaction() as session:
+        _look_again(archive, session, file)
+    return [*restored, object_id]
+
+
+def _object(archive: Archive, object_id: int) -> tuple[Product, File]:
+    with archive.transaction() as session:
+        product = session.get(Product, object_id)
+        if product is None:
+            raise NotFoundError(f"there is no object {object_id}; see archive.products")
+        file = None if product.file_id is None else session.get_one(File, product.file_id)
+        session.expunge_all()
+    if file is None:
+        found = f"{product.class_name} {object_id}"
+        raise ParameterError("object", found, "one with a file: this one's values are rows")
+    return product, file
+
+
+def _copied(archive: Archive, file: File, source: Path) -> None:
+    """Put a copy to its place."""
+    folder, _, name = file.location.rpartition("/")
+    kind, suffix = folder.partition("/")[0], name.removeprefix(file.sha256)
+    try:
+        digest = checksum(source)
+    except OSError as error:
+        raise ParameterError("file", str(source), f"a copy of {file.name}: {error}") from error
+    if digest != file.sha256:
+        message = f"it is no copy of {file.name}; expected SHA-256 {file.sha256}, found {digest}"
+        raise IngestError(source.name, message)
+    archive.storage.copy_in(source, kind, suffix, expected=file.sha256)
+
+
+def _progenitors(archive: Archive, object_id: int, *, why: str, who: str) -> list[int]:
+    """Restore what it is made from, as far as that is damaged."""
+    with archive.transaction() as session:
+        numbers = session.scalars(
+            select(Product.product_id)
+            .join(Lineage, Lineage.progenitor_id == Product.product_id)
+            .where(Lineage.product_id == object_id, Product.file_id.is_not(None))
+            .order_by(Product.product_id)
+            .distinct()
+        ).all()
+    return [one for number in numbers for one in restore(archive, number, why=why, who=who)]
+
+
+def _made(archive: Archive, product: Product, file: File, *, why: str, who: str) -> None:
+    """Make a product again, and let its file be the new one."""
+    again = made_again(archive, product.product_id, kept=True)
+    if again.content_hash != product.content_hash or again.stored is None:
+        message = (
+            f"{product.class_name} {product.product_id} comes out otherwise "
+            f"({product.content_hash[:12]} -> {again.content_hash[:12]}): it is not restored; "
+            f"expected a copy of {file.name}, or `vo-service bump {product.class_name}`, by which "
+            "all of the class are made anew"
+        )
+        raise ReductionError(message)
+    with archive.transaction() as session:
+        row = session.get_one(File, file.file_id, with_for_update=True)
+        _enter(session, product, row, again.stored, why=why, who=who)
+
+
+def _enter(
+    session: Session, product: Product, row: File, stored: StoredFile, *, why: str, who: str
+) -> None:
+    """Write down the new file; its headers say when they were written: its bytes may differ."""
+    enter_edit(
+        session,
+        product.class_name,
+        "file",
+        (row.sha256, stored.sha256),
+        who=who,
+        why=why,
+        product_id=product.product_id,
+    )
+    row.sha256, row.size, row.location = stored.sha256, stored.size, stored.location
+
+
+def _look_again(archive: Archive, session: Session, file: File) -> None:
+    """Let all be examined that could not be made without the file; nothing becomes stale by it."""
+    for product in session.scalars(select(Product).where(Product.file_id == file.file_id)):
+        if product.target_id is not None:
+            mark_suspect(session, [product.target_id])
+        else:
+            mark_users_of_raw(session, archive.registry, product)

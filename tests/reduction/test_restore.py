@@ -1,0 +1,145 @@
+"""Files that were lost or damaged, and how they come back."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from sqlalchemy import select, text
+
+from reduction.pixel_cache import PIXELS
+from reduction.restore import damaged_files, restore
+from schemas.errors import IngestError, NotFoundError, ParameterError, ReductionError
+from schemas.tables import Edit, File, Product
+from tests.support.toy import ToyBias, ToyFlat, ToyImage, work_done
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reduction.archive import Archive
+    from reduction.target import Made
+
+
+def path_of(archive: Archive, object_id: int) -> Path:
+    with archive.transaction() as session:
+        file_id = session.get_one(Product, object_id).file_id
+        return archive.storage.path(session.get_one(File, file_id).location)
+
+
+def lose(archive: Archive, object_id: int) -> Path:
+    path = path_of(archive, object_id)
+    path.unlink()
+    PIXELS.forget(path)
+    return path
+
+
+def damage(archive: Archive, object_id: int) -> None:
+    """Change one byte of the pixels; the size stays."""
+    path = path_of(archive, object_id)
+    data = bytearray(path.read_bytes())
+    data[-3000] ^= 0xFF
+    path.chmod(0o644)
+    path.write_bytes(data)
+    PIXELS.forget(path)
+
+
+def test_a_lost_product_is_made_again_and_stays_the_same_object(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    bias = ToyBias.get()
+    before = bias.images["BIAS"].copy()
+    assert list(damaged_files(archive)) == []
+    lose(archive, bias.object_id)
+    (found,) = damaged_files(archive)
+    assert (found.class_name, found.object_ids, found.raw) == ("ToyBias", (bias.object_id,), False)
+    assert found.what == "it is not there"
+    assert restore(archive, bias.object_id, who="eva") == [bias.object_id]
+    again = ToyBias.get()
+    assert again.object_id == bias.object_id
+    assert np.array_equal(again.images["BIAS"], before)
+    assert list(damaged_files(archive)) == []
+    assert restore(archive, bias.object_id) == []
+    with archive.transaction() as session:
+        edit = session.scalars(select(Edit).where(Edit.field == "file")).one()
+        assert (edit.product_id, edit.who) == (bias.object_id, "eva")
+        kept = session.scalars(select(File.sha256).where(File.sha256 == edit.new)).all()
+        assert len(kept) == 1
+
+
+def test_what_it_is_made_from_is_restored_before_it(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    image, bias, flat = ToyImage.get(), ToyBias.get(), ToyFlat.get()
+    pixels = image.images["IMAGE"].copy()
+    lose(archive, image.object_id)
+    damage(archive, bias.object_id)
+    assert {d.object_ids[0] for d in damaged_files(archive)} == {image.object_id, bias.object_id}
+    assert {d.object_ids[0] for d in damaged_files(archive, read=False)} == {image.object_id}
+    assert restore(archive, image.object_id) == [bias.object_id, image.object_id]
+    assert np.array_equal(ToyImage.get().images["IMAGE"], pixels)
+    assert ToyFlat.get().object_id == flat.object_id
+    assert list(damaged_files(archive)) == []
+
+
+def test_nothing_is_made_anew_because_a_file_came_back(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    image, bias = ToyImage.get(), ToyBias.get()
+    lose(archive, bias.object_id)
+    restore(archive, bias.object_id)
+    assert work_done(work_log).count("ToyBias") == 2
+    assert ToyImage.get().object_id == image.object_id
+    assert work_done(work_log) == []
+
+
+def test_a_raw_frame_comes_back_from_a_copy_of_itself_alone(
+    archive: Archive, night: Path, tmp_path: Path
+) -> None:
+    with archive.transaction() as session:
+        raw = session.scalars(select(Product).where(Product.target_id.is_(None))).first()
+        assert raw is not None
+        number = raw.product_id
+        name = session.get_one(File, raw.file_id).name
+    copy = tmp_path / "copy.fits"
+    shutil.copy(path_of(archive, number), copy)
+    path = lose(archive, number)
+    with pytest.raises(ParameterError, match=f"a copy of {name}.*raw data cannot be made"):
+        restore(archive, number)
+    other = tmp_path / "other.fits"
+    other.write_bytes(copy.read_bytes() + b" ")
+    with pytest.raises(IngestError, match=f"no copy of {name}"):
+        restore(archive, number, source=other)
+    assert not path.exists()
+    assert restore(archive, number, source=copy) == [number]
+    assert path.read_bytes() == copy.read_bytes()
+    assert list(damaged_files(archive)) == []
+
+
+def test_a_product_of_other_content_is_not_taken_for_it(
+    archive: Archive, night: Path, monkeypatch: pytest.MonkeyPatch, work_log: Path
+) -> None:
+    bias = ToyBias.get()
+    lose(archive, bias.object_id)
+    own = ToyBias.compute
+
+    def otherwise(self: ToyBias, inputs: Any, parameters: Any) -> Made:
+        made = own(self, inputs, parameters)
+        made.images["BIAS"] = made.images["BIAS"] + np.float32(1)
+        return made
+
+    monkeypatch.setattr(ToyBias, "compute", otherwise)
+    with pytest.raises(ReductionError, match=r"comes out otherwise.*a copy of .*bump ToyBias"):
+        restore(archive, bias.object_id)
+    monkeypatch.undo()
+    assert restore(archive, bias.object_id) == [bias.object_id]
+
+
+def test_objects_that_are_not_there_or_have_no_file_are_named(archive: Archive) -> None:
+    with pytest.raises(NotFoundError, match="no object 77777"):
+        restore(archive, 77777)
+    with archive.transaction() as session:
+        assert session.scalar(text("SELECT count(*) FROM vo.edit")) == 0
