@@ -13,6 +13,7 @@ __all__ = [
     "declare_target",
     "hold_fields",
     "raw_frames_of",
+    "target_values",
 ]
 
 import math
@@ -27,6 +28,7 @@ from reduction.batches import batched
 from reduction.events import mark_suspect, mark_users_of_calibration, users_in_fields
 from reduction.frame_keys import file_stem
 from reduction.select import angle
+from reduction.superseded import SUPERSEDED
 from reduction.target import Anchor
 from reduction.validity import validity_of
 from schemas.tables import File, Product, Target
@@ -116,7 +118,7 @@ def declare_target(
     archive: Archive, session: Session, cls: type[ProcessTarget], frame: Frame
 ) -> None:
     """Bring the target of a class, not of a field's, that a raw frame belongs to into being."""
-    values = _values(archive, cls, frame, None)
+    values = target_values(archive, cls, frame, None)
     statement = (
         upsert(Target)
         .values(**values)
@@ -206,7 +208,7 @@ def declare_frames(
         for cls in wanted[frame.raw.instrument]
         if frame.raw.class_name in cls.ANCHOR_CLASSES
     ]
-    values = [_values(archive, cls, frame, None) for cls, frame in pairs]
+    values = [target_values(archive, cls, frame, None) for cls, frame in pairs]
     there = _there(session, values)
     radii: dict[int, float | None] = {}
     for (cls, frame), own in zip(pairs, values, strict=True):
@@ -262,7 +264,9 @@ def declare_in_field(
         query = select(File.file_id, File.sha256).where(File.file_id.in_(part))
         files |= {row.file_id: row.sha256 for row in session.execute(query)}
     values = [
-        _values(archive, cls, Frame.of(archive.registry, raw, files[raw.file_id]), (number, spec))
+        target_values(
+            archive, cls, Frame.of(archive.registry, raw, files[raw.file_id]), (number, spec)
+        )
         for raw in raws
         for cls in classes
     ]
@@ -289,6 +293,7 @@ def raw_frames_of(session: Session, registry: Registry, spec: FieldSpec) -> Sequ
         select(Product)
         .where(
             Product.class_name == "RawScienceFrame",
+            Product.product_id.not_in(SUPERSEDED),
             Product.instrument.in_(spec.instruments),
             Product.moment.between(spec.start, spec.end),
             dec.between(spec.dec - spec.radius - reach, spec.dec + spec.radius + reach),
@@ -304,7 +309,7 @@ def raw_frames_of(session: Session, registry: Registry, spec: FieldSpec) -> Sequ
     ]
 
 
-def _values(
+def target_values(
     archive: Archive,
     cls: type[ProcessTarget],
     frame: Frame,

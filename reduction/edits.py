@@ -15,6 +15,7 @@ from reduction.events import (
 )
 from reduction.moments import stamp
 from reduction.recorded import enter_edit, reason
+from reduction.superseded import successor
 from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Product, Publication, Target
 
@@ -55,7 +56,8 @@ def edit(
     NotFoundError
         If there is no such object.
     ParameterError
-        If the field may not be changed, the value is out of range or the reason is blank.
+        If the field may not be changed, the value is out of range, the reason is blank, or a raw
+        frame that was described again since is to be used.
     """
     why = reason(why)
     if field not in EDITABLE:
@@ -69,7 +71,11 @@ def edit(
 
     def work(session: Session) -> int:
         """Change the judgement in one transaction, and mark what hangs on it."""
-        return set_standing(archive, session, held(session, object_id), int(value), who, why)
+        product = held(session, object_id)
+        if value > 0 and (later := successor(session, object_id)) is not None:
+            expected = f"0: the frame was described again as object {later}, which is used"
+            raise ParameterError("is_valid", value, expected)
+        return set_standing(archive, session, product, int(value), who, why)
 
     return archive.transact(work)
 

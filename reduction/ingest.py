@@ -6,7 +6,14 @@ on; a file that is there already is left as it is.
 
 from __future__ import annotations
 
-__all__ = ["IngestReport", "ingest_files", "raw_files", "register_file"]
+__all__ = [
+    "IngestReport",
+    "ingest_files",
+    "raw_attributes",
+    "raw_files",
+    "register_file",
+    "see_known",
+]
 
 import datetime as dt
 import logging
@@ -167,7 +174,7 @@ def _understood(archive: Archive, path: Path) -> tuple[Instrument, list[FrameDes
         what = f"its headers cannot be understood as those of {instrument.name} ({error!r})"
         raise IngestError(path.name, what) from error
     for description in descriptions:
-        _see_known(instrument, description, path)
+        see_known(instrument, description, path)
     return instrument, descriptions
 
 
@@ -187,7 +194,7 @@ def _judged(
         raise IngestError(path.name, what) from error
 
 
-def _see_known(instrument: Instrument, description: FrameDescription, path: Path) -> None:
+def see_known(instrument: Instrument, description: FrameDescription, path: Path) -> None:
     """See that a camera's module describes a frame by a chip and a night that there are.
 
     Raises
@@ -281,7 +288,7 @@ def _register_frame(
         recipe_version="raw",
         process_params=dict(quality.limits),
         quality_flags=quality.flags,
-        attributes={**_raw_attributes(description, path), **quality.attributes},
+        attributes={**raw_attributes(description, path.name), **quality.attributes},
         instrument=instrument.name,
         chip=description.chip,
         filter=description.filter,
@@ -301,11 +308,12 @@ def _register_frame(
     mark_users_of_raw(session, archive.registry, raw)
 
 
-def _raw_attributes(description: FrameDescription, path: Path) -> dict[str, Any]:
+def raw_attributes(description: FrameDescription, name: str) -> dict[str, Any]:
+    """What a camera's module says of a frame of a file, as JSON values by name."""
     overscan = description.overscan
     science = description.science
     return {
-        "name": _readable(path.name),
+        "name": _readable(name),
         "object": description.object,
         "exptime": description.exptime,
         "mjd_obs": description.mjd_obs,

@@ -26,6 +26,7 @@ from reduction.declare import (
 from reduction.events import mark_suspect
 from reduction.fields import field_spec
 from reduction.keys import canonical_json, hash_of
+from reduction.superseded import SUPERSEDED
 from reduction.validity import follow_camera, validity_of
 from schemas.errors import BusyError
 from schemas.tables import Field, File, Product, ServiceFact, Target
@@ -217,6 +218,7 @@ def _piece(
         .where(
             Product.class_name.in_(sorted(anchors)),
             Product.target_id.is_(None),
+            Product.product_id.not_in(SUPERSEDED),
             Product.instrument.in_(sorted(wanted)),
             Product.product_id > after,
         )

@@ -195,4 +195,35 @@ def judge(context: click.Context, who: str, *, every: bool, dry_run: bool) -> No
         context.exit(1)
 
 
-COMMANDS = (list_objects, set_valid, invalidate, set_validity, judge)
+@click.command(short_help="Read raw frames' headers anew, as their cameras' modules do today.")
+@click.option("--instrument", default="", help="Frames of this camera alone.")
+@click.option("--dry-run", is_flag=True, help="Say what is described otherwise; change nothing.")
+@WHY
+@WHO
+@click.pass_context
+def describe(
+    context: click.Context, instrument: str, why: str, who: str, *, dry_run: bool
+) -> None:
+    """Read raw frames' headers anew, after a camera's module was corrected.
+
+    A frame of which the module says something else today (filter, night, exposure time, overscan
+    ...) is entered once more, from the same file, and the one of before is rejected: what was made
+    from it will be remade. Judgements of people go with it.
+    """
+    from reduction.redescribe import redescribe  # noqa: PLC0415  # --help stays fast
+
+    with opened(context) as archive:
+        if instrument and instrument not in archive.registry.instruments:
+            known = ", ".join(sorted(archive.registry.instruments))
+            message = f"no camera {instrument!r}: expected one of {known}"
+            raise click.UsageError(message)
+        report = redescribe(archive, instrument=instrument, who=who, why=why, change=not dry_run)
+    verb = "would be" if dry_run else "are"
+    CONSOLE.print(f"{report.looked} raw frames looked at, {len(report.changed)} {verb} others now")
+    for name, said in (*report.changed, *report.unreadable):
+        CONSOLE.print(f"  {name}: {said}", markup=False)
+    if report.unreadable:
+        context.exit(1)
+
+
+COMMANDS = (list_objects, set_valid, invalidate, set_validity, judge, describe)

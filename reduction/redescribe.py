@@ -1,0 +1,236 @@
+"""Describing raw frames again: a camera's module read their headers in another way when they came.
+
+A raw frame never changes, and its bytes come in once. One that is described otherwise today
+becomes another object of the same file and HDU, which takes the place of the one before: targets
+of the frame follow it, and what was made of the old or can be made of the new is looked at again.
+"""
+
+from __future__ import annotations
+
+__all__ = ["RedescribedReport", "redescribe"]
+
+import datetime as dt
+import logging
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import select
+
+from reduction.batches import batched
+from reduction.frames import read_headers
+from reduction.ingest import see_known
+from reduction.raw_quality import judge
+from reduction.recorded import reason
+from reduction.superseded import SUPERSEDED
+from reduction.take_place import as_json, columns_of, follow_night, take_place
+from reduction.targets.raw import RawFrame
+from schemas.errors import IngestError, VOError
+from schemas.tables import File, Product
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from reduction.archive import Archive
+    from reduction.instruments.base import FrameDescription
+
+_LOG = logging.getLogger(__name__)
+
+#: Longest text of a value in the sentence that says what is described otherwise.
+_LONGEST: Final = 60
+
+
+@dataclass(slots=True)
+class RedescribedReport:
+    """What became of the frames.
+
+    Attributes
+    ----------
+    looked
+        Frames whose headers were read.
+    changed
+        Name of each frame that is described otherwise, and what of it.
+    unreadable
+        Name and sentence of each frame that cannot be described; it stays as it is.
+    """
+
+    looked: int = 0
+    changed: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+
+
+def redescribe(
+    archive: Archive,
+    *,
+    why: str,
+    instrument: str = "",
+    who: str = "",
+    change: bool = True,
+    progress: Callable[[str], None] = lambda _: None,
+) -> RedescribedReport:
+    """Read the headers of raw frames again, and follow what their cameras' modules say now.
+
+    Parameters
+    ----------
+    why, who
+        For the record: why the module says something else.
+    instrument
+        A camera; all that this installation knows where it is empty.
+    change
+        False to look only.
+    progress
+        Called with the name of each frame that was looked at.
+
+    Raises
+    ------
+    ParameterError
+        If the reason is blank.
+    """
+    why = reason(why)
+    report = RedescribedReport()
+    nights: set[tuple[str, dt.date]] = set()
+    for frames in _by_file(archive, instrument):
+        for frame, found in _described(archive, frames, report):
+            name = _name(frame)
+            progress(name)
+            if found is None:
+                continue
+            report.looked += 1
+            if not (said := _differences(frame, found)):
+                continue
+            if change:
+                why_now = f"described again ({said}): {why}"
+                try:
+                    _change(archive, frame, found, (who, why_now))
+                except IngestError as error:
+                    report.unreadable.append((name, error.what))
+                    continue
+                nights |= {(frame.instrument, night) for night in _nights(frame, found)}
+            report.changed.append((name, said))
+    for camera, night in sorted(nights):
+        archive.transact(partial(follow_night, archive, camera=camera, night=night))
+    return report
+
+
+def _by_file(archive: Archive, instrument: str) -> Iterator[Sequence[Product]]:
+    """Raw frames that nothing took the place of, file by file."""
+    names = [name for name, cls in archive.registry.classes.items() if issubclass(cls, RawFrame)]
+    cameras = [instrument] if instrument else list(archive.registry.instruments)
+    chosen = (
+        Product.class_name.in_(names),
+        Product.instrument.in_(cameras),
+        Product.target_id.is_(None),
+        Product.product_id.not_in(SUPERSEDED),
+    )
+    with archive.transaction() as session:
+        files = session.scalars(
+            select(Product.file_id).where(*chosen).distinct().order_by(Product.file_id)
+        ).all()
+    for part in batched(files):
+        with archive.transaction() as session:
+            frames = session.scalars(
+                select(Product)
+                .where(*chosen, Product.file_id.in_(part))
+                .order_by(Product.file_id, Product.product_id)
+            ).all()
+            session.expunge_all()
+        of_file: dict[int | None, list[Product]] = {}
+        for frame in frames:
+            of_file.setdefault(frame.file_id, []).append(frame)
+        yield from of_file.values()
+
+
+def _described(
+    archive: Archive, frames: Sequence[Product], report: RedescribedReport
+) -> Iterator[tuple[Product, FrameDescription | None]]:
+    """Frames of one file and what their camera's module says of them today, None if nothing."""
+    camera = archive.registry.instruments[frames[0].instrument]
+    with archive.transaction() as session:
+        location = session.get_one(File, frames[0].file_id).location
+    path = archive.storage.path(location)
+    by_hdu: dict[int | None, FrameDescription] = {}
+    what = "its camera's module sees no frame in its HDU"
+    try:
+        by_hdu |= {found.hdu: found for found in camera.describe(read_headers(path))}
+    except IngestError as error:
+        what = error.what
+    except OSError as error:
+        what = f"its file cannot be read ({error})"
+    except Exception as error:  # noqa: BLE001  # a camera's module raises what it likes
+        _LOG.exception("instrument failed", extra={"target": _name(frames[0])})
+        what = f"its headers cannot be understood as those of {camera.name} ({error!r})"
+    for frame in frames:
+        found = by_hdu.get(frame.hdu)
+        said = what
+        if found is not None:
+            try:
+                see_known(camera, found, path)
+            except IngestError as error:
+                found, said = None, error.what
+        if found is None:
+            report.unreadable.append((_name(frame), said))
+        yield frame, found
+
+
+def _name(frame: Product) -> str:
+    return f"{frame.attributes.get('name')} (object {frame.product_id})"
+
+
+def _nights(frame: Product, found: FrameDescription) -> set[dt.date]:
+    """Nights that a frame was of, and is of."""
+    now = dt.date.fromisoformat(found.night)
+    return {now} if frame.night is None else {now, frame.night}
+
+
+def _differences(frame: Product, found: FrameDescription) -> str:
+    """What is described otherwise than before, in words; empty where nothing is."""
+    now = columns_of(frame, found)
+    attributes = now.pop("attributes")
+    pairs = {name: (getattr(frame, name), value) for name, value in now.items()}
+    pairs |= {name: (frame.attributes.get(name), value) for name, value in attributes.items()}
+    pairs.pop("moment")  # follows from others
+    said = [
+        f"{name.replace('class_name', 'kind')} {_short(old)} -> {_short(new)}"
+        for name, (old, new) in pairs.items()
+        if as_json(old) != as_json(new)
+    ]
+    return ", ".join(said)
+
+
+def _short(value: Any) -> str:  # noqa: ANN401  # JSON, or a date
+    said = as_json(value)
+    return said if len(said) <= _LONGEST else said[: _LONGEST - 3] + "..."
+
+
+def _change(
+    archive: Archive, frame: Product, found: FrameDescription, said: tuple[str, str]
+) -> None:
+    """Let a new description take the place of a frame.
+
+    Raises
+    ------
+    IngestError
+        If its pixels cannot be judged by what is said of them now.
+    """
+    camera = archive.registry.instruments[frame.instrument]
+    with archive.transaction() as session:
+        file = session.get_one(File, frame.file_id)
+        location, sha256 = file.location, file.sha256
+    path = archive.storage.path(location)
+    try:
+        quality = judge(archive, camera, found, path)
+    except IngestError:
+        raise
+    except VOError as error:
+        raise IngestError(path.name, str(error)) from error
+    archive.transact(
+        partial(
+            take_place,
+            archive,
+            old_id=frame.product_id,
+            found=found,
+            quality=quality,
+            sha256=sha256,
+            said=said,
+        )
+    )

@@ -1,0 +1,191 @@
+"""Letting a raw frame take the place of another one of the same file and HDU."""
+
+from __future__ import annotations
+
+__all__ = ["as_json", "columns_of", "follow_night", "take_place"]
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import func, select
+
+from reduction.declare import (
+    Frame,
+    declare_in_field,
+    declare_target,
+    hold_fields,
+    target_values,
+)
+from reduction.edits import held, set_standing
+from reduction.events import mark_users_of_calibration, mark_users_of_raw
+from reduction.fields import field_spec, joined_fields
+from reduction.ingest import raw_attributes
+from reduction.keys import canonical_json, hash_of
+from reduction.recorded import enter_edit
+from reduction.redeclare import see_declared
+from reduction.superseded import DESCRIBED, SUPERSEDED, successor
+from reduction.validity import say_validity, validity_of
+from schemas.tables import Product, Target
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from reduction.archive import Archive
+    from reduction.instruments.base import FrameDescription
+    from reduction.raw_quality import RawQuality
+
+#: Columns of a frame's target that follow its raw frame.
+_FOLLOW: Final = ("raw_id", "filter", "night", "moment", "ra", "dec", "radius")
+
+
+def columns_of(frame: Product, found: FrameDescription) -> dict[str, Any]:
+    """Columns of a raw frame as it is described today."""
+    return {
+        "class_name": found.kind.value,
+        "chip": found.chip,
+        "filter": found.filter,
+        "night": dt.date.fromisoformat(found.night),
+        "moment": found.mjd_obs + found.exptime / 2 / 86400,
+        "attributes": raw_attributes(found, str(frame.attributes["name"])),
+    }
+
+
+def as_json(value: Any) -> str:  # noqa: ANN401  # JSON, or a date
+    """A value as it is compared and hashed."""
+    return canonical_json(str(value) if isinstance(value, dt.date) else value)
+
+
+def take_place(
+    archive: Archive,
+    session: Session,
+    *,
+    old_id: int,
+    found: FrameDescription,
+    quality: RawQuality,
+    sha256: str,
+    said: tuple[str, str],
+) -> None:
+    """Enter a raw frame as it is described now, and let all follow it, in one transaction.
+
+    Parameters
+    ----------
+    old_id
+        The frame as it was described.
+    found, quality
+        What it is now.
+    sha256
+        Of its file.
+    said
+        Who does so, and why.
+    """
+    registry = archive.registry
+    hold_fields(session, alone=False)
+    old = held(session, old_id)
+    see_declared(session, registry, registry.instruments[old.instrument])
+    if successor(session, old_id) is not None:  # somebody else did so meanwhile
+        return
+    new = _entered(session, old, found, quality, sha256)
+    mark_users_of_raw(session, registry, old)
+    frame = Frame.of(registry, new, sha256)
+    _follow(archive, session, old_id, frame)
+    for cls in registry.targets():
+        if new.class_name in cls.ANCHOR_CLASSES and not cls.ANCHOR.per_field:
+            declare_target(archive, session, cls, frame)
+    for number, spec in joined_fields(session, frame):
+        declare_in_field(archive, session, number, spec, [new])
+    mark_users_of_raw(session, registry, new)
+    who, why = said
+    values = str(old_id), str(new.product_id)
+    enter_edit(session, old.class_name, DESCRIBED, values, who=who, why=why, product_id=old_id)
+    set_standing(archive, session, old, 0, who, why)
+
+
+def _entered(
+    session: Session, old: Product, found: FrameDescription, quality: RawQuality, sha256: str
+) -> Product:
+    """A raw frame with the file of another and a description of its own."""
+    now = columns_of(old, found)
+    said = [now["class_name"], sha256, old.hdu, as_json(now["attributes"])]
+    said += [now["chip"], now["filter"], str(now["night"])]
+    new = Product(
+        key=hash_of([*said, old.product_id]),
+        content_hash=hash_of(said),
+        recipe_version="raw",
+        process_params=dict(quality.limits),
+        quality_flags=quality.flags,
+        instrument=old.instrument,
+        is_valid=old.is_valid,
+        file_id=old.file_id,
+        hdu=old.hdu,
+        **{**now, "attributes": {**now["attributes"], **quality.attributes}},
+    )
+    session.add(new)
+    session.flush()
+    return new
+
+
+def _follow(archive: Archive, session: Session, old_id: int, frame: Frame) -> None:
+    """Let targets of a frame be those of its new description, where they stay the same target."""
+    classes = {cls.__name__: cls for cls in archive.registry.targets()}
+    targets = session.scalars(
+        select(Target).where(Target.raw_id == old_id).order_by(Target.target_id).with_for_update()
+    ).all()
+    for target in targets:
+        cls = classes.get(target.class_name)
+        if cls is None or frame.raw.class_name not in cls.ANCHOR_CLASSES:
+            continue
+        number = target.field_id
+        field_of = None if number is None else (number, field_spec(session, number))
+        values = target_values(archive, cls, frame, field_of)
+        if values["identity"] != target.identity:
+            continue
+        for name in _FOLLOW:
+            setattr(target, name, values[name])
+        if not target.validity_edited:
+            target.validity_start = values["validity_start"]
+            target.validity_end = values["validity_end"]
+    session.flush()
+
+
+def follow_night(archive: Archive, session: Session, camera: str, night: dt.date) -> None:
+    """Let a night's targets begin with the earliest of the frames that it has now."""
+    earliest: dict[int, float] = {}
+    classes = {cls.__name__: cls for cls in archive.registry.targets()}
+    targets = session.scalars(
+        select(Target)
+        .where(
+            Target.class_name.in_(classes),
+            Target.instrument == camera,
+            Target.night == night,
+            Target.raw_id.is_(None),
+            Target.field_id.is_(None),
+        )
+        .order_by(Target.target_id)
+        .with_for_update(key_share=True)
+    ).all()
+    for target in targets:
+        query = select(func.min(Product.moment)).where(
+            Product.class_name.in_(classes[target.class_name].ANCHOR_CLASSES),
+            Product.target_id.is_(None),
+            Product.product_id.not_in(SUPERSEDED),
+            Product.instrument == camera,
+            Product.night == night,
+        )
+        for name in ("chip", "filter"):
+            if value := getattr(target, name):
+                query = query.where(getattr(Product, name) == value)
+        moment = session.scalar(query)
+        if moment is not None and moment != target.moment:
+            earliest[target.target_id] = moment
+    moved = [target for target in targets if target.target_id in earliest]
+    for target in moved:
+        before, after = validity_of(archive.registry, target.class_name, camera)
+        ranges = [(target.validity_start or 0.0, target.validity_end or 0.0)]
+        target.moment = moment = earliest[target.target_id]
+        if not target.validity_edited:
+            target.validity_start, target.validity_end = moment - before, moment + after
+        session.flush()
+        ranges.append((target.validity_start or 0.0, target.validity_end or 0.0))
+        mark_users_of_calibration(session, archive.registry, target, *ranges)
+    why = "its night's frames were described again"
+    say_validity(session, [target.target_id for target in moved], why=why)

@@ -1,0 +1,212 @@
+"""Raw frames whose camera's module was corrected after they came."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import select, text
+
+from reduction.archive import Archive
+from reduction.edits import edit
+from reduction.instruments.base import FrameKind
+from reduction.operate import sync_recipes
+from reduction.redescribe import redescribe
+from schemas.errors import IngestError, ParameterError
+from schemas.tables import Edit, Product, Target
+from tests.support import toy
+from tests.support.toy import ToyBias, ToyFlat, ToyImage, work_done, write_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+PLAIN = toy.INSTRUMENT.describe
+WHY = "the module took seconds for minutes"
+
+
+@pytest.fixture
+def corrected(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Archive]]:
+    """Opens the archive with a module that describes frames of one name otherwise."""
+
+    def reopen(kinds: Sequence[FrameKind] = tuple(FrameKind), **words: Any) -> Archive:
+        plain = PLAIN if "read" not in words else words.pop("read")
+
+        def describe(headers: Any) -> Any:
+            return [replace(d, **words) if d.kind in kinds else d for d in plain(headers)]
+
+        monkeypatch.setattr(toy, "INSTRUMENT", replace(toy.INSTRUMENT, describe=describe))
+        opened = Archive(archive.settings)
+        Archive.use(opened)
+        sync_recipes(opened)
+        return opened
+
+    yield reopen
+    Archive.use(archive)
+
+
+def raws(archive: Archive, class_name: str) -> Sequence[Product]:
+    with archive.transaction() as session:
+        query = select(Product).where(Product.class_name == class_name)
+        return session.scalars(query.order_by(Product.product_id)).all()
+
+
+def targets(archive: Archive, class_name: str) -> Sequence[Target]:
+    with archive.transaction() as session:
+        query = select(Target).where(Target.class_name == class_name)
+        return session.scalars(query.order_by(Target.target_id)).all()
+
+
+def test_a_frame_that_is_described_alike_stays_as_it_is(archive: Archive, night: Path) -> None:
+    report = redescribe(archive, why=WHY)
+    assert (report.looked, report.changed, report.unreadable) == (6, [], [])
+    assert len(raws(archive, "RawBiasFrame")) == 3
+
+
+def test_another_exposure_time_makes_what_came_of_it_stale_and_nothing_else(
+    archive: Archive, night: Path, work_log: Path, corrected: Callable[..., Archive]
+) -> None:
+    image, bias = ToyImage.get(), ToyBias.get()
+    (was,) = targets(archive, "ToyImage")
+    work_done(work_log)
+    archive = corrected([FrameKind.SCIENCE], exptime=60.0)
+    looked = redescribe(archive, why=WHY, change=False)
+    assert [said for _, said in looked.changed] == ["exptime 0.0 -> 60.0"]
+    assert len(raws(archive, "RawScienceFrame")) == 1
+    report = redescribe(archive, why=WHY, who="eva")
+    assert report.changed == looked.changed
+    old, new = raws(archive, "RawScienceFrame")
+    assert (old.is_valid, new.is_valid) == (0, 1)
+    assert (old.attributes["exptime"], new.attributes["exptime"]) == (0.0, 60.0)
+    assert (new.file_id, new.hdu, new.attributes["name"]) == (
+        old.file_id,
+        old.hdu,
+        old.attributes["name"],
+    )
+    again = ToyImage.get()
+    assert again.object_id != image.object_id
+    assert again.raw_science_frame.object_id == new.product_id
+    assert ToyBias.get().object_id == bias.object_id
+    assert "ToyBias" not in work_done(work_log)
+    (target,) = targets(archive, "ToyImage")
+    assert (target.identity, target.raw_id) == (was.identity, new.product_id)
+    assert target.moment == pytest.approx(was.moment + 30.0 / 86400, abs=1e-9)
+    with archive.transaction() as session:
+        (said,) = session.scalars(select(Edit).where(Edit.field == "description"))
+        assert (said.who, said.product_id, said.new) == (
+            "eva",
+            old.product_id,
+            f"{new.product_id}",
+        )
+        assert WHY in said.why
+        assert "exptime 0.0 -> 60.0" in said.why
+    assert redescribe(archive, why=WHY).changed == []
+
+
+def test_frames_of_another_filter_are_taken_by_the_calibrations_of_that_filter(
+    archive: Archive, night: Path, tmp_path: Path, corrected: Callable[..., Archive]
+) -> None:
+    ToyImage.get()
+    archive = corrected([FrameKind.SCIENCE, FrameKind.DOME_FLAT], filter="B")
+    redescribe(archive, why=WHY)
+    image = ToyImage.get()
+    assert image.filter.name == "B"
+    assert {t.filter for t in targets(archive, "ToyFlat")} == {"V", "B"}
+    assert ToyFlat.get(filter="B").quality_flags == 0
+    with archive.transaction() as session:
+        query = "SELECT filter, state FROM vo.target WHERE class_name = 'ToyFlat'"
+        states = {row.filter: row.state for row in session.execute(text(query))}
+    assert states["B"] == "fresh"
+    assert states["V"] != "fresh"
+
+
+def test_frames_of_another_night_leave_nothing_behind(
+    archive: Archive, night: Path, corrected: Callable[..., Archive]
+) -> None:
+    before = ToyBias.get()
+    (was,) = targets(archive, "ToyBias")
+    archive = corrected(night="2020-01-02")
+    assert len(redescribe(archive, why=WHY).changed) == 6
+    bias = ToyImage.get().bias
+    _, now = targets(archive, "ToyBias")
+    assert (str(was.night), str(now.night)) == ("2020-01-01", "2020-01-02")
+    assert bias.object_id != before.object_id
+    assert now.product_id == bias.object_id
+    assert len(list(bias.raw_bias_frames)) == 3
+
+
+def test_a_night_begins_with_the_earliest_of_the_frames_that_it_has_now(
+    archive: Archive, night: Path, corrected: Callable[..., Archive]
+) -> None:
+    bias = ToyBias.get()
+    (was,) = targets(archive, "ToyBias")
+    archive = corrected([FrameKind.BIAS], mjd_obs=was.moment + 0.25)
+    redescribe(archive, why=WHY)
+    (now,) = targets(archive, "ToyBias")
+    assert now.moment == pytest.approx(was.moment + 0.25)
+    assert now.validity_start == pytest.approx(now.moment - 0.6)
+    # a start and a frame that comes leave it so
+    sync_recipes(archive)
+    assert targets(archive, "ToyBias")[0].moment == now.moment
+    again = ToyBias.get()
+    assert again.timestamp_start == pytest.approx(now.validity_start)
+    assert again.object_id != bias.object_id
+
+
+def test_what_a_person_said_of_a_frame_goes_with_it_and_the_old_one_stays_out(
+    archive: Archive, night: Path, corrected: Callable[..., Archive]
+) -> None:
+    first = raws(archive, "RawBiasFrame")[0].product_id
+    edit(archive, first, "is_valid", 0, why="clouds in the dome")
+    archive = corrected([FrameKind.BIAS], object="zero")
+    redescribe(archive, why=WHY)
+    old, new = raws(archive, "RawBiasFrame")[:3], raws(archive, "RawBiasFrame")[3:]
+    assert [row.is_valid for row in old] == [0, 0, 0]
+    assert [row.is_valid for row in new] == [0, 1, 1]
+    with pytest.raises(ParameterError, match=rf"described again as object {new[1].product_id}"):
+        edit(archive, old[1].product_id, "is_valid", 1, why="I like it")
+    assert len(list(ToyBias.get().raw_bias_frames)) == 2
+
+
+def test_described_as_before_again_it_is_used_again(
+    archive: Archive, night: Path, corrected: Callable[..., Archive]
+) -> None:
+    for number in (1, 2, 1):
+        archive = corrected([FrameKind.SCIENCE], airmass=float(number))
+        assert len(redescribe(archive, why=WHY).changed) == 1
+        assert ToyImage.get().raw_science_frame.airmass == number
+    assert [row.is_valid for row in raws(archive, "RawScienceFrame")] == [0, 0, 0, 1]
+
+
+def test_what_a_module_cannot_describe_any_more_stays_and_is_named(
+    archive: Archive,
+    night: Path,
+    tmp_path: Path,
+    corrected: Callable[..., Archive],
+) -> None:
+    write_frame(tmp_path, "late", FrameKind.SCIENCE, 300, hour=3)
+    archive.ingest([tmp_path / "late.fits"])
+
+    def refused(headers: Any) -> Any:
+        if headers[0]["HOUR"] == 3:
+            raise IngestError("", "keyword EXPTIME is 'long'")
+        if headers[0]["HOUR"] == 2:
+            raise KeyError("OUT")
+        return PLAIN(headers)
+
+    archive = corrected([FrameKind.BIAS], read=refused, night="2020-13-01")
+    report = redescribe(archive, why=WHY)
+    assert (report.looked, report.changed) == (2, [])
+    said = dict(report.unreadable)
+    assert len(said) == 5
+    assert sorted({text.partition(",")[0] for text in said.values()}) == [
+        "its headers cannot be understood as those of toy (KeyError('OUT'))",
+        "keyword EXPTIME is 'long'",
+        "night '2020-13-01'",
+    ]
+    assert len(raws(archive, "RawScienceFrame")) == 2
