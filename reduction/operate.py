@@ -147,6 +147,7 @@ def sync_recipes(archive: Archive) -> list[str]:
         Sentences about what changed.
     """
     check_settings(archive.settings, archive.registry)
+    archive.storage.put_back()
     archive.storage.clear_leftovers()
     with archive.single_flight(_START):
         said = archive.transact(lambda session: _sync(archive, session))
@@ -269,12 +270,18 @@ def _sync_one(
     row = session.get(Recipe, (name, owner))
     if row is not None and (row.version, row.fingerprint) == (cls.VERSION, own):
         return []
-    common = session.get(Recipe, (name, "")) if "+" in owner and row is None else None
+    common, revision = None, 0
+    if "+" in owner and row is None:
+        common = session.get(Recipe, (name, ""))
+        of_common = select(Recipe.revision).where(
+            Recipe.class_name == name, Recipe.instrument == ""
+        )
+        revision = session.scalar(of_common.with_for_update(read=True)) or 0  # held against a bump
     values = {"version": cls.VERSION, "fingerprint": own, "parameters": overlay}
     statement = upsert(Recipe).values(
         class_name=name,
         instrument=owner,
-        revision=0 if common is None else common.revision,
+        revision=revision,
         **values,
     )
     session.execute(

@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from reduction.verdicts import Verdict
     from schemas.tables import Base
 
+    #: Role and number of a progenitor.
+    _Place = tuple[str, int]
 
 _MISFIT: Final = "what it made does not fit the archive's tables"
 _WRONG_TYPE: Final = "42804"
@@ -222,8 +224,8 @@ def publish_again(session: Session, verdict: Verdict) -> Product:
     )
     if product.is_valid < 1:  # somebody rejected it since
         raise Superseded
-    confirm(session, product, verdict)
     _make_current(session, verdict, product, None)
+    confirm(session, product, verdict)
     why = f"made current again, and {verdict.target.identity} holds for another time since"
     say_validity(session, [verdict.target.target_id], why=why)
     return product
@@ -331,31 +333,27 @@ def depend(session: Session, verdict: Verdict) -> None:
 
 
 def confirm(session: Session, product: Product, verdict: Verdict) -> None:
-    """Note progenitors that took the place of recorded ones with the same content."""
+    """Note progenitors that took the place of recorded ones with the same content.
+
+    Targets may share a product: what stands is looked at again once the stamp is held, as another
+    may have noted something meanwhile.
+    """
     now = {
         (role, number): progenitor.product_id
         for role, progenitors in verdict.inputs.items()
         for number, progenitor in enumerate(progenitors)
     }
-    of_product = Lineage.product_id == product.product_id
     recorded = {
         (row.role, row.position): row.progenitor_id
-        for row in session.scalars(select(Lineage).where(of_product))
-    }
-    standing = {
-        (row.role, row.position): row
         for row in session.scalars(
-            select(Confirmation).where(
-                Confirmation.product_id == product.product_id,
-                Confirmation.valid_to == text("'infinity'"),
-            )
+            select(Lineage).where(Lineage.product_id == product.product_id)
         )
     }
-    current = recorded | {place: row.progenitor_id for place, row in standing.items()}
-    changed = [place for place in now if current.get(place) != now[place]]
-    if not changed:
+    if not _others(now, recorded, _standing(session, product)):
         return
     moment = stamp(session)
+    standing = _standing(session, product)
+    changed = _others(now, recorded, standing)
     for place in changed:
         if place in standing:
             standing[place].valid_to = moment
@@ -372,3 +370,24 @@ def confirm(session: Session, product: Product, verdict: Verdict) -> None:
         if recorded.get((role, number)) != now[role, number]
     )
     session.flush()
+
+
+def _standing(session: Session, product: Product) -> dict[_Place, Confirmation]:
+    """What was confirmed of a product and holds, by role and number."""
+    rows = session.scalars(
+        select(Confirmation).where(
+            Confirmation.product_id == product.product_id,
+            Confirmation.valid_to == text("'infinity'"),
+        )
+    )
+    return {(row.role, row.position): row for row in rows}
+
+
+def _others(
+    now: Mapping[_Place, int],
+    recorded: Mapping[_Place, int],
+    standing: Mapping[_Place, Confirmation],
+) -> list[_Place]:
+    """Places whose progenitor is another than what was recorded or confirmed last."""
+    current = {**recorded, **{place: row.progenitor_id for place, row in standing.items()}}
+    return [place for place in now if current.get(place) != now[place]]

@@ -42,6 +42,7 @@ def bump(archive: Archive, class_name: str, *, why: str, who: str = "") -> int:
 
     def work(session: Session) -> int:
         """Raise the revisions in one transaction, and mark what they made."""
+        _held(session, class_name, "")  # a recipe that is written from it meanwhile is there then
         rows = session.execute(
             update(Recipe)
             .where(Recipe.class_name == class_name)

@@ -17,15 +17,11 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from reduction.declare import (
-    declare_frames,
-    declare_in_field,
-    hold_fields,
-    raw_frames_of,
-)
+from reduction.declare import declare_frames, declare_in_field, hold_fields
 from reduction.events import mark_suspect
 from reduction.fields import field_spec
 from reduction.keys import canonical_json, hash_of
+from reduction.reach import raw_frames_of
 from reduction.validity import follow_camera, validity_of
 from schemas.errors import BusyError
 from schemas.tables import Field, File, Product, ServiceFact, Target
@@ -97,14 +93,14 @@ def redeclare(archive: Archive) -> list[str]:
     if changes.per_field:
         _look_at_fields(archive, changes.per_field)
     for class_name, camera in changes.holds:
-        archive.transact(
-            partial(
-                follow_camera,
-                registry=archive.registry,
-                class_name=class_name,
-                instrument=camera,
-            )
+        piece = partial(
+            follow_camera,
+            registry=archive.registry,
+            class_name=class_name,
+            instrument=camera,
         )
+        while archive.transact(piece):
+            pass
     if changes.facts:
         new = found.keys() | changes.begun
         archive.transact(partial(_end, archive, facts=changes.facts, new=new))

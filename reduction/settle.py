@@ -116,9 +116,6 @@ def settle_fresh(session: Session, verdicts: Sequence[Verdict]) -> None:
     settled = [v for v in verdicts if held[v.target.target_id].state != TargetState.FRESH]
     if not settled:
         return
-    for verdict in _with_other_progenitors(session, settled):
-        if verdict.reuse is not None:
-            confirm(session, verdict.reuse, verdict)
     numbers = [verdict.target.target_id for verdict in settled]
     session.execute(
         update(Target)
@@ -127,6 +124,9 @@ def settle_fresh(session: Session, verdicts: Sequence[Verdict]) -> None:
         .execution_options(synchronize_session=False)
     )
     _depend_all(session, settled)
+    for verdict in _with_other_progenitors(session, settled):
+        if verdict.reuse is not None:
+            confirm(session, verdict.reuse, verdict)
 
 
 def _hold_all(session: Session, verdicts: Sequence[Verdict]) -> dict[int, Target]:

@@ -164,21 +164,22 @@ def simulate(
     CONSOLE.print(f"{number} files of {len(done.config.chip_names)} chips in {out / 'raw'}")
 
 
-@click.command(short_help="Look for product files that nothing names, and remove them.")
+@click.command(short_help="Look for files that nothing names, and remove them.")
 @click.option("--remove", is_flag=True, help="Remove them.")
 @click.pass_context
 def storage(context: click.Context, *, remove: bool) -> None:
-    """Look for product files that nothing names, and with `--remove` remove them.
+    """Look for files of products that nothing names, and with `--remove` remove them.
 
-    Makings that were overtaken by a change, or killed, leave such; nothing asks for them. Files of
-    the last day are left alone, and raw frames always.
+    Makings that were overtaken by a change, or killed, leave such, and so do catalogues whose
+    reading was; nothing asks for them. Files of the last day are left alone, and raw frames
+    always. What a removal that was killed had taken aside is put back.
     """
     from reduction.orphans import clear_orphans  # noqa: PLC0415  # --help stays fast
 
     with opened(context) as archive:
         found = clear_orphans(archive, remove=remove)
     done = "removed" if remove and found.files else "found"
-    CONSOLE.print(f"{found.files} product files that nothing names, {found.size} bytes: {done}")
+    CONSOLE.print(f"{found.files} files that nothing names, {found.size} bytes: {done}")
 
 
 COMMANDS = (init, ingest, load_reference, simulate, storage)
