@@ -208,9 +208,7 @@ def _there(session: Session, values: Iterable[Mapping[str, Any]]) -> dict[str, A
     return found
 
 
-def _name(
-    session: Session, values: Iterable[Mapping[str, Any]], there: Mapping[str, Any]
-) -> None:
+def _name(session: Session, values: Iterable[Mapping[str, Any]], there: Mapping[str, Any]) -> None:
     """Give targets of before, whose class is published since, their identifiers; for ever."""
     named = {
         there[own["identity"]].target_id: own["dataset_id"]

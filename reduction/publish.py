@@ -345,9 +345,7 @@ def confirm(session: Session, product: Product, verdict: Verdict) -> None:
     }
     recorded = {
         (row.role, row.position): row.progenitor_id
-        for row in session.scalars(
-            select(Lineage).where(Lineage.product_id == product.product_id)
-        )
+        for row in session.scalars(select(Lineage).where(Lineage.product_id == product.product_id))
     }
     if not _others(now, recorded, _standing(session, product)):
         return

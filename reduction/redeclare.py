@@ -22,6 +22,7 @@ from reduction.events import mark_suspect
 from reduction.fields import field_spec
 from reduction.keys import canonical_json, hash_of
 from reduction.reach import raw_frames_of
+from reduction.unlisted import follow_published, hide_until_named
 from reduction.validity import follow_camera, validity_of
 from schemas.errors import BusyError
 from schemas.tables import Field, File, Product, ServiceFact, Target
@@ -72,6 +73,15 @@ class _Changes:
     holds: list[tuple[str, str]] = field(default_factory=list)
     begun: set[str] = field(default_factory=set)
 
+    def classes(self, registry: Registry) -> list[type[ProcessTarget]]:
+        """Classes of which something decides which targets there are, or what they are called."""
+        names = {
+            name.removeprefix(_DECLARED).partition(" ")[0]
+            for name in self.facts
+            if name.startswith(_DECLARED)
+        }
+        return [registry.target(name) for name in sorted(names)]
+
 
 def redeclare(archive: Archive) -> list[str]:
     """Bring targets into being that classes, cameras and validities make possible as they are now.
@@ -93,17 +103,17 @@ def redeclare(archive: Archive) -> list[str]:
     if changes.per_field:
         _look_at_fields(archive, changes.per_field)
     for class_name, camera in changes.holds:
-        piece = partial(
+        calibrations = partial(
             follow_camera,
             registry=archive.registry,
             class_name=class_name,
             instrument=camera,
         )
-        while archive.transact(piece):
+        while archive.transact(calibrations):
             pass
     if changes.facts:
         new = found.keys() | changes.begun
-        archive.transact(partial(_end, archive, facts=changes.facts, new=new))
+        archive.transact(partial(_end, archive, changes=changes, new=new))
     return [f"{number} targets of {name} can be made now" for name, number in found.items()]
 
 
@@ -121,6 +131,7 @@ def _begin(archive: Archive, session: Session) -> _Changes:
     if session.scalar(select(Product.product_id).limit(1)) is None:
         _note(session, changes.facts)  # nothing is there to be looked at
         return _Changes()
+    hide_until_named(session, changes.classes(archive.registry))
     _note(session, {name: _BEGUN + value for name, value in changes.facts.items()})
     return changes
 
@@ -245,13 +256,14 @@ def _look_at_fields(archive: Archive, cameras: set[str]) -> None:
         archive.transact(partial(work, number=number))
 
 
-def _end(archive: Archive, session: Session, facts: Mapping[str, str], new: set[str]) -> None:
-    """Mark what may use new targets as suspect, and note what was done."""
+def _end(archive: Archive, session: Session, changes: _Changes, new: set[str]) -> None:
+    """Mark what may use new targets as suspect, note what was done, and show what is published."""
     users = {user.__name__ for name in sorted(new) for user in archive.registry.users_of(name)}
     if users:
         numbers = select(Target.target_id).where(Target.class_name.in_(users))
         mark_suspect(session, session.scalars(numbers).all())
-    _note(session, facts)
+    _note(session, changes.facts)
+    follow_published(session, changes.classes(archive.registry))
 
 
 def _note(session: Session, facts: Mapping[str, str]) -> None:

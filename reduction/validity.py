@@ -80,7 +80,7 @@ def say_validity(session: Session, target_ids: Collection[int], *, why: str) -> 
 
 def _differing(
     session: Session, target_ids: Sequence[int]
-) -> Sequence[Row[tuple[Product, float, float]]]:
+) -> Sequence[Row[Product, float | None, float | None]]:
     """Products, held, that say another range than the targets that they were made for."""
     return session.execute(
         select(Product, Target.validity_start, Target.validity_end)
