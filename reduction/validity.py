@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Days before and after its moment for which a calibration holds that its camera says nothing of.
 DEFAULT_VALIDITY: Final = (0.5, 0.5)
+#: Who is recorded for what follows from something else, which the reason names.
+_NOBODY: Final = "archive"
 #: Calibrations that follow their camera in one transaction.
 _PIECE: Final = 500
 
@@ -38,7 +40,9 @@ def validity_of(registry: Registry, class_name: str, instrument: str) -> tuple[f
     return registry.instruments[instrument].validity.get(class_name, DEFAULT_VALIDITY)
 
 
-def say_validity(session: Session, target_ids: Collection[int], *, why: str) -> None:
+def say_validity(
+    session: Session, target_ids: Collection[int], *, why: str, who: str = _NOBODY
+) -> None:
     """Let the products that are current say the range of their targets; recorded as edits.
 
     A product that was made for another target keeps that one's range. As all that takes a stamp
@@ -49,8 +53,8 @@ def say_validity(session: Session, target_ids: Collection[int], *, why: str) -> 
     ----------
     target_ids
         Targets whose range may be another one; in any order, also more than once.
-    why
-        Is recorded as the reason.
+    why, who
+        Are recorded as the reason, and as the one who did it: no person.
     """
     session.flush()
     differing = [
@@ -70,7 +74,7 @@ def say_validity(session: Session, target_ids: Collection[int], *, why: str) -> 
                 product.class_name,
                 field,
                 (None if old is None else str(old), str(new)),
-                who="",
+                who=who,
                 why=why,
                 product_id=product.product_id,
                 at=at,
@@ -155,4 +159,4 @@ def _follow(
     mark_suspect(session, numbers)
     mark_users_between(session, registry, class_name, instrument, (min(known), max(known)))
     why = f"the module of {instrument} says {before:g} days before and {after:g} after"
-    say_validity(session, numbers, why=why)
+    say_validity(session, numbers, why=why, who=f"module of {instrument}")
