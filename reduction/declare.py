@@ -259,6 +259,12 @@ def declare_in_field(
     ]
     there = _there(session, values)
     _name(session, values, there)
+    reaching = {
+        there[own["identity"]].target_id: own["radius"]
+        for own in values
+        if own["identity"] in there and there[own["identity"]].radius != own["radius"]
+    }
+    _reach_anew(session, archive.registry, reaching)
     new = _enter(session, [own for own in values if own["identity"] not in there])
     users = {user.__name__ for name in new for user in archive.registry.users_of(name)}
     numbers = select(Target.target_id).where(

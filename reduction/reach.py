@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["Frame", "apart", "raw_frames_of"]
+__all__ = ["Frame", "apart", "farthest", "raw_frames_of"]
 
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Double, cast, select
+from sqlalchemy import select
 
+from reduction.batches import batched
 from reduction.frame_keys import file_stem
-from reduction.select import angle
-from schemas.tables import Product
+from reduction.select import angle, in_box
+from schemas.sphere import Cap
+from schemas.tables import Product, Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +55,7 @@ class Frame:
         return cls(
             raw,
             f"{file_stem(values['name'])}-{sha256[:8]}",
-            values["ra"] if pointed else None,
+            values["ra"] % 360.0 if pointed else None,
             values["dec"] if pointed else None,
             _reach(camera, raw) if pointed else None,
         )
@@ -74,30 +76,43 @@ def apart(ra1: float, dec1: float, ra2: float, dec2: float) -> float:
     return math.degrees(2 * math.asin(min(1.0, math.sqrt(half))))
 
 
-def raw_frames_of(session: Session, registry: Registry, spec: FieldSpec) -> Sequence[Product]:
-    """Raw science frames that reach into a field, in the order in which they were taken."""
-    reach = max(
+def farthest(registry: Registry, spec: FieldSpec) -> float:
+    """Degrees from its pointing that no frame of a field's cameras reaches beyond."""
+    return max(
         math.hypot(*chip.shape) / 2 * camera.pixel_scale / 3600 + camera.pointing_error
         for name in spec.instruments
         for camera in [registry.instruments[name]]
         for chip in camera.chips.values()
     )
-    ra = cast(Product.attributes["ra"].astext, Double)
-    dec = cast(Product.attributes["dec"].astext, Double)
-    near = session.scalars(
-        select(Product)
-        .where(
-            Product.class_name == "RawScienceFrame",
-            Product.instrument.in_(spec.instruments),
-            Product.moment.between(spec.start, spec.end),
-            dec.between(spec.dec - spec.radius - reach, spec.dec + spec.radius + reach),
-            angle(ra, dec, spec.ra, spec.dec) <= spec.radius + reach,
+
+
+def raw_frames_of(session: Session, registry: Registry, spec: FieldSpec) -> Sequence[Product]:
+    """Raw science frames that reach into a field, in the order in which they were taken.
+
+    They are found by their targets, whose places have an index.
+    """
+    classes = [
+        cls.__name__
+        for cls in registry.targets()
+        if cls.ANCHOR.per_frame and not cls.ANCHOR.per_field
+    ]
+    reach = min(spec.radius + farthest(registry, spec), 180.0)
+    made_of = select(Target.raw_id).where(
+        Target.class_name.in_(classes),
+        Target.instrument.in_(spec.instruments),
+        Target.moment.between(spec.start, spec.end),
+        angle(Target.ra, Target.dec, spec.ra, spec.dec) <= reach,
+        *in_box(Cap(spec.ra, spec.dec, reach)),
+    )
+    near: list[Product] = []
+    for part in batched(sorted({n for n in session.scalars(made_of) if n is not None})):
+        raws = select(Product).where(
+            Product.product_id.in_(part), Product.class_name == "RawScienceFrame"
         )
-        .order_by(Product.moment, Product.product_id)
-    ).all()
+        near += session.scalars(raws)
     return [
         raw
-        for raw in near
+        for raw in sorted(near, key=lambda raw: (raw.moment or 0.0, raw.product_id))
         if apart(raw.attributes["ra"], raw.attributes["dec"], spec.ra, spec.dec)
         <= spec.radius + _reach(registry.instruments[raw.instrument], raw)
     ]
