@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["class_views", "dataset_classes", "flagged_classes", "published_schemas"]
+__all__ = ["class_views", "dataset_classes", "flagged_classes", "published_schemas", "table_name"]
 
 import re
 from dataclasses import replace
