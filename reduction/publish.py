@@ -19,7 +19,7 @@ __all__ = [
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import (
     DataError,
@@ -29,13 +29,13 @@ from sqlalchemy.exc import (
     StatementError,
 )
 
+from reduction.dependencies import note_dependencies
 from reduction.moments import stamp
 from reduction.rows import insert_rows
 from reduction.validity import say_validity
 from schemas.errors import ReductionError
 from schemas.tables import (
     Confirmation,
-    Dependency,
     File,
     Lineage,
     ObsCore,
@@ -320,16 +320,7 @@ def end_publications(session: Session, target_ids: Sequence[int], moment: dt.dat
 
 def depend(session: Session, verdict: Verdict) -> None:
     """Note which targets a verdict rested on."""
-    target_id = verdict.target.target_id
-    session.execute(delete(Dependency).where(Dependency.target_id == target_id))
-    if verdict.considered:
-        session.execute(
-            insert(Dependency),
-            [
-                {"target_id": target_id, "progenitor_target_id": number}
-                for number in sorted(verdict.considered)
-            ],
-        )
+    note_dependencies(session, {verdict.target.target_id: verdict.considered})
 
 
 def confirm(session: Session, product: Product, verdict: Verdict) -> None:
