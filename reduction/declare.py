@@ -44,11 +44,6 @@ _REACH: Final = (
     .where(Target.target_id == bindparam("number"))
     .values(radius=bindparam("reach"))
 )
-_NAME: Final = (
-    update(Target.__table__)  # type: ignore[arg-type]  # a table
-    .where(Target.target_id == bindparam("number"), Target.dataset_id.is_(None))
-    .values(dataset_id=bindparam("name"))
-)
 #: Why products say another range after an ingest.
 EARLIER: Final = "a frame that begins the night earlier came"
 
@@ -155,8 +150,8 @@ def declare_frames(
     """Bring the targets into being that some frames of before make possible, all at once.
 
     Those that are there follow the earliest of their frames and the camera's reach, as with a
-    frame that comes; what another reach changes is marked. Those of a class that is published now
-    get their identifiers. It comes last in its transaction, for what products have to say then.
+    frame that comes; what another reach changes is marked. It
+    comes last in its transaction, for what products have to say then.
 
     Parameters
     ----------
@@ -190,36 +185,19 @@ def declare_frames(
         elif own["radius"] != known.radius:
             radii[known.target_id] = own["radius"]
     _reach_anew(session, archive.registry, radii)
-    _name(session, values, there)
     new = _enter(session, [own for own in values if own["identity"] not in there])
     say_validity(session, [number for number in moved if number is not None], why=EARLIER)
     return new
 
 
 def _there(session: Session, values: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Those targets that are there, and what may be another now, by identity."""
+    """Number, moment and radius of those targets that are there, by identity."""
     found: dict[str, Any] = {}
     for part in batched(sorted({own["identity"] for own in values})):
-        query = select(
-            Target.identity, Target.target_id, Target.moment, Target.radius, Target.dataset_id
-        )
+        query = select(Target.identity, Target.target_id, Target.moment, Target.radius)
         for row in session.execute(query.where(Target.identity.in_(part))):
             found[row.identity] = row
     return found
-
-
-def _name(session: Session, values: Iterable[Mapping[str, Any]], there: Mapping[str, Any]) -> None:
-    """Give targets of before, whose class is published since, their identifiers; for ever."""
-    named = {
-        there[own["identity"]].target_id: own["dataset_id"]
-        for own in values
-        if own["dataset_id"] is not None
-        and own["identity"] in there
-        and there[own["identity"]].dataset_id is None
-    }
-    if named:
-        rows = [{"number": number, "name": named[number]} for number in sorted(named)]
-        session.connection().execute(_NAME, rows)
 
 
 def _enter(session: Session, values: Sequence[dict[str, Any]]) -> Counter[str]:
@@ -258,7 +236,6 @@ def declare_in_field(
         for cls in classes
     ]
     there = _there(session, values)
-    _name(session, values, there)
     reaching = {
         there[own["identity"]].target_id: own["radius"]
         for own in values

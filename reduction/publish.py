@@ -202,7 +202,8 @@ def _obscore(product: Product, facts: Mapping[str, Any]) -> ObsCore:
     columns = ObsCore.__mapper__.column_attrs.keys()
     if unknown := sorted(facts.keys() - set(columns)):
         raise ReductionError(f"obscore has no {', '.join(unknown)}")
-    return ObsCore(**{**facts, "product_id": product.product_id})
+    own = {"product_id": product.product_id, "dataproduct_subtype": product.class_name}
+    return ObsCore(**{**facts, **own})
 
 
 def publish_again(session: Session, verdict: Verdict) -> Product:

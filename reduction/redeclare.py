@@ -22,7 +22,7 @@ from reduction.events import mark_suspect
 from reduction.fields import field_spec
 from reduction.keys import canonical_json, hash_of
 from reduction.reach import raw_frames_of
-from reduction.unlisted import follow_published, hide_until_named
+from reduction.unlisted import follow_published, name_some
 from reduction.validity import follow_camera, validity_of
 from schemas.errors import BusyError
 from schemas.tables import Field, File, Product, ServiceFact, Target
@@ -73,14 +73,14 @@ class _Changes:
     holds: list[tuple[str, str]] = field(default_factory=list)
     begun: set[str] = field(default_factory=set)
 
-    def classes(self, registry: Registry) -> list[type[ProcessTarget]]:
-        """Classes of which something decides which targets there are, or what they are called."""
+    def published(self, registry: Registry) -> list[str]:
+        """Names of the published classes that may have targets without identifiers."""
         names = {
             name.removeprefix(_DECLARED).partition(" ")[0]
             for name in self.facts
             if name.startswith(_DECLARED)
         }
-        return [registry.target(name) for name in sorted(names)]
+        return [name for name in sorted(names) if registry.target(name).PUBLISHED]
 
 
 def redeclare(archive: Archive) -> list[str]:
@@ -111,9 +111,13 @@ def redeclare(archive: Archive) -> list[str]:
         )
         while archive.transact(calibrations):
             pass
-    if changes.facts:
-        new = found.keys() | changes.begun
-        archive.transact(partial(_end, archive, changes=changes, new=new))
+    for name in changes.published(archive.registry):
+        named: int | None = 0
+        while named is not None:
+            some = partial(name_some, archive, class_name=name, after=named)
+            named = archive.transact(some)
+    new = found.keys() | changes.begun
+    archive.transact(partial(_end, archive, changes=changes, new=new))
     return [f"{number} targets of {name} can be made now" for name, number in found.items()]
 
 
@@ -131,7 +135,6 @@ def _begin(archive: Archive, session: Session) -> _Changes:
     if session.scalar(select(Product.product_id).limit(1)) is None:
         _note(session, changes.facts)  # nothing is there to be looked at
         return _Changes()
-    hide_until_named(session, changes.classes(archive.registry))
     _note(session, {name: _BEGUN + value for name, value in changes.facts.items()})
     return changes
 
@@ -263,7 +266,7 @@ def _end(archive: Archive, session: Session, changes: _Changes, new: set[str]) -
         numbers = select(Target.target_id).where(Target.class_name.in_(users))
         mark_suspect(session, session.scalars(numbers).all())
     _note(session, changes.facts)
-    follow_published(session, changes.classes(archive.registry))
+    follow_published(session, archive.registry.targets())
 
 
 def _note(session: Session, facts: Mapping[str, str]) -> None:

@@ -1,18 +1,17 @@
-"""Classes whose images are datasets, and those that no longer are: what ObsCore shows of them.
+"""Classes whose images are datasets, and those that are not: what ObsCore shows of them.
 
 An identifier is for ever, and an image keeps it when its class is no longer published: links and
 cutouts of it go on, and its lineage is what it was. Only searches do not find it any more. A class
-that is published for the first time is shown when all its targets have their identifiers.
+that is published from now on is shown when all its targets have their identifiers.
 """
 
 from __future__ import annotations
 
-__all__ = ["follow_published", "hide_until_named"]
+__all__ = ["follow_published", "name_some"]
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import exists, select, text, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import bindparam, select, text, update
 
 from reduction.moments import stamp
 from schemas.tables import Target, Unlisted
@@ -22,56 +21,72 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from reduction.archive import Archive
     from reduction.target import ProcessTarget
 
-_OPEN = Unlisted.unlisted_to == text("'infinity'")
+_OPEN: Final = Unlisted.unlisted_to == text("'infinity'")
+_EVER: Final = text("'-infinity'")
+#: Targets that are named in one transaction.
+_PIECE: Final = 500
+_NAME: Final = (
+    update(Target.__table__)  # type: ignore[arg-type]  # a table
+    .where(Target.target_id == bindparam("number"), Target.dataset_id.is_(None))
+    .values(dataset_id=bindparam("name"))
+)
 
 
-def hide_until_named(session: Session, classes: Iterable[type[ProcessTarget]]) -> None:
-    """Hide the images of classes that are published for the first time, until all have names.
+def name_some(archive: Archive, session: Session, class_name: str, after: int) -> int | None:
+    """Give some targets of a published class that have none their identifiers.
 
-    They were not shown before, either: their targets had no identifiers.
+    Parameters
+    ----------
+    after
+        Number of the target before.
+
+    Returns
+    -------
+    int or None
+        Number of the last one that was looked at; None where there are no more.
     """
-    names = _names(classes, published=True)
-    named = _with_targets(session, names, named=True)
-    for name in sorted(_with_targets(session, names, named=False) - named):
-        statement = upsert(Unlisted).values(class_name=name, unlisted_from=text("'-infinity'"))
-        session.execute(statement.on_conflict_do_nothing())
+    found = session.execute(
+        select(Target.target_id, Target.identity)
+        .where(
+            Target.class_name == class_name,
+            Target.dataset_id.is_(None),
+            Target.target_id > after,
+        )
+        .order_by(Target.target_id)
+        .limit(_PIECE)
+    ).all()
+    if not found:
+        return None
+    names = [{"number": row[0], "name": archive.dataset_id(row[1])} for row in found]
+    session.connection().execute(_NAME, names)
+    return int(found[-1].target_id)
 
 
 def follow_published(session: Session, classes: Iterable[type[ProcessTarget]]) -> None:
-    """Show the images of classes that are published, and no longer those of others.
+    """Show the images of classes that are published, and not those of others.
 
     It comes last in its transaction.
     """
-    known = list(classes)
+    known = {cls.__name__: cls.PUBLISHED for cls in classes}
     hidden = set(session.scalars(select(Unlisted.class_name).where(_OPEN)))
-    shown = hidden & set(_names(known, published=True))
-    others = [name for name in _names(known, published=False) if name not in hidden]
-    gone = _with_targets(session, others, named=True)
-    if not shown and not gone:
-        return
-    moment = stamp(session)
+    shown = {name for name, published in known.items() if published} & hidden
+    others = {name for name, published in known.items() if not published} - hidden
+    gone: set[str] = set()
+    if others:
+        named = select(Target.class_name).where(Target.dataset_id.is_not(None)).distinct()
+        gone = others & set(session.scalars(named))
+    moment = stamp(session) if shown or gone else None
     session.execute(
         update(Unlisted)
         .where(Unlisted.class_name.in_(shown), _OPEN)
         .values(unlisted_to=moment)
         .execution_options(synchronize_session=False)
     )
-    session.add_all(Unlisted(class_name=name, unlisted_from=moment) for name in sorted(gone))
+    session.add_all(
+        Unlisted(class_name=name, unlisted_from=moment if name in gone else _EVER)
+        for name in sorted(others)
+    )
     session.flush()
-
-
-def _names(classes: Iterable[type[ProcessTarget]], *, published: bool) -> list[str]:
-    """Names of those classes that are published, or of the others."""
-    return [cls.__name__ for cls in classes if cls.PUBLISHED is published]
-
-
-def _with_targets(session: Session, names: Iterable[str], *, named: bool) -> set[str]:
-    """Those classes that have a target with an identifier, or one without."""
-    has = Target.dataset_id.is_not(None) if named else Target.dataset_id.is_(None)
-    return {
-        name
-        for name in names
-        if session.scalar(select(exists().where(Target.class_name == name, has)))
-    }

@@ -396,7 +396,7 @@ class ObsCore(Base):
 class Unlisted(Base):
     """A class whose images are not in ObsCore, from when to when; open ended while they are not.
 
-    Their identifiers hold: who knows one is given the image and its links.
+    Those that have an identifier keep it: who knows one is given the image and its links.
     """
 
     __tablename__ = "unlisted"

@@ -292,11 +292,10 @@ CREATE OR REPLACE VIEW vo.described AS
     o.facility_name, o.instrument_name, o.s_xel1, o.s_xel2, 1::bigint AS t_xel,
     1::bigint AS em_xel, 0::bigint AS pol_xel, o.s_pixel_scale, 'em.wl'::text AS em_ucd,
     NULL::text AS preview, 'archive.' || lower(
-      regexp_replace(o.dataproduct_subtype, '([a-z])([A-Z])', '\\1_\\2', 'g')) AS source_table,
-    t.class_name
+      regexp_replace(o.dataproduct_subtype, '([a-z])([A-Z])', '\\1_\\2', 'g')) AS source_table
   FROM vo.obscore o
   JOIN vo.published u USING (product_id)
-  JOIN vo.target t ON t.target_id = u.target_id AND t.dataset_id IS NOT NULL
+  JOIN vo.target t ON t.target_id = u.target_id
 """,
     """
 CREATE OR REPLACE VIEW ivoa.obscore AS
@@ -309,10 +308,10 @@ CREATE OR REPLACE VIEW ivoa.obscore AS
   FROM vo.described d
   WHERE NOT EXISTS (
     SELECT FROM vo.unlisted n
-    WHERE n.class_name = d.class_name AND vo.holds(n.unlisted_from, n.unlisted_to))
+    WHERE n.class_name = d.dataproduct_subtype AND vo.holds(n.unlisted_from, n.unlisted_to))
 """,
 )
-"""All images that have an identifier, for whoever knows it; and those of published classes."""
+"""All images, for whoever knows an identifier; and those of published classes."""
 
 SCRIPTS: Final = """
 CREATE OR REPLACE VIEW archive.scripts AS
