@@ -6,32 +6,27 @@ Nothing is made here; a target that is declared is made when it is asked for.
 from __future__ import annotations
 
 __all__ = [
-    "Frame",
-    "apart",
+    "EARLIER",
     "declare_frames",
     "declare_in_field",
     "declare_target",
     "hold_fields",
-    "raw_frames_of",
     "target_values",
 ]
 
 import math
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Double, bindparam, cast, func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.batches import batched
 from reduction.events import mark_suspect, mark_users_of_calibration, users_in_fields
-from reduction.frame_keys import file_stem
-from reduction.select import angle
-from reduction.superseded import SUPERSEDED
+from reduction.reach import Frame
 from reduction.target import Anchor
-from reduction.validity import validity_of
-from schemas.tables import File, Product, Target
+from reduction.validity import say_validity, validity_of
+from schemas.tables import File, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,9 +35,9 @@ if TYPE_CHECKING:
 
     from reduction.archive import Archive
     from reduction.fields import FieldSpec
-    from reduction.instruments.base import Instrument
     from reduction.registry import Registry
     from reduction.target import ProcessTarget
+    from schemas.tables import Product
 
 _FIELDS_LOCK = 7230128
 _REACH: Final = (
@@ -50,56 +45,8 @@ _REACH: Final = (
     .where(Target.target_id == bindparam("number"))
     .values(radius=bindparam("reach"))
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A raw frame as the targets that it makes possible need it.
-
-    Attributes
-    ----------
-    raw
-        Its product.
-    stem
-        Name that is its own: of its file, without suffix, and the beginning of its checksum.
-    ra, dec, radius
-        Its circle on the sky, degrees, widened by the pointing's error; None where there is none.
-    """
-
-    raw: Product
-    stem: str
-    ra: float | None
-    dec: float | None
-    radius: float | None
-
-    @classmethod
-    def of(cls, registry: Registry, raw: Product, sha256: str) -> Frame:
-        """Of a raw product and the checksum of its file."""
-        values = raw.attributes
-        camera = registry.instruments[raw.instrument]
-        pointed = values["ra"] is not None and values["dec"] is not None
-        return cls(
-            raw,
-            f"{file_stem(values['name'])}-{sha256[:8]}",
-            values["ra"] if pointed else None,
-            values["dec"] if pointed else None,
-            _reach(camera, raw) if pointed else None,
-        )
-
-
-def _reach(camera: Instrument, raw: Product) -> float:
-    """Degrees from a frame's pointing to its corners, widened by the pointing's error."""
-    y0, y1, x0, x1 = raw.attributes["science"]
-    half = math.hypot(y1 - y0, x1 - x0) / 2
-    return half * camera.pixel_scale / 3600 + camera.pointing_error
-
-
-def apart(ra1: float, dec1: float, ra2: float, dec2: float) -> float:
-    """Angle between two places on the sky, all in degrees; see also :func:`select.angle`."""
-    d1, d2 = math.radians(dec1), math.radians(dec2)
-    half = math.sin((d1 - d2) / 2) ** 2
-    half += math.cos(d1) * math.cos(d2) * math.sin(math.radians(ra1 - ra2) / 2) ** 2
-    return math.degrees(2 * math.asin(min(1.0, math.sqrt(half))))
+#: Why products say another range after an ingest.
+EARLIER: Final = "a frame that begins the night earlier came"
 
 
 def hold_fields(session: Session, *, alone: bool) -> None:
@@ -116,8 +63,15 @@ def hold_fields(session: Session, *, alone: bool) -> None:
 
 def declare_target(
     archive: Archive, session: Session, cls: type[ProcessTarget], frame: Frame
-) -> None:
-    """Bring the target of a class, not of a field's, that a raw frame belongs to into being."""
+) -> int | None:
+    """Bring the target of a class, not of a field's, that a raw frame belongs to into being.
+
+    Returns
+    -------
+    int or None
+        Number of a target that was there and holds for another time now: its product has to say
+        so at the end of the transaction (:func:`reduction.validity.say_validity`).
+    """
     values = target_values(archive, cls, frame, None)
     statement = (
         upsert(Target)
@@ -129,11 +83,15 @@ def declare_target(
     if target is not None:
         valid = values["validity_start"], values["validity_end"]
         mark_users_of_calibration(session, archive.registry, target, valid)
-        return
+        return None
     target = session.scalars(
-        select(Target).where(Target.identity == values["identity"]).with_for_update(key_share=True)
+        select(Target)
+        .where(Target.identity == values["identity"])
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     ).one()
-    _bring_up_to_date(archive.registry, session, cls, target, values)
+    moved = _bring_up_to_date(archive.registry, session, cls, target, values)
+    return target.target_id if moved else None
 
 
 def _bring_up_to_date(
@@ -142,10 +100,15 @@ def _bring_up_to_date(
     cls: type[ProcessTarget],
     target: Target,
     values: Mapping[str, Any],
-) -> None:
+) -> bool:
     """Let a target follow the earliest of its frames, and its camera as it is described now.
 
     The order in which files come must not matter. A validity that a person changed stays.
+
+    Returns
+    -------
+    bool
+        Whether it holds for another time now.
     """
     moment = min(values["moment"], target.moment)
     before, after = validity_of(registry, cls.__name__, target.instrument)
@@ -162,6 +125,7 @@ def _bring_up_to_date(
     if cls.ANCHOR.per_frame and target.radius != values["radius"]:
         session.flush()  # the camera's scale or pointing error is another one
         _reach_anew(session, registry, {target.target_id: values["radius"]})
+    return was != (target.validity_start, target.validity_end)
 
 
 def _reach_anew(session: Session, registry: Registry, radii: Mapping[int, float | None]) -> None:
@@ -187,7 +151,8 @@ def declare_frames(
     """Bring the targets into being that some frames of before make possible, all at once.
 
     Those that are there follow the earliest of their frames and the camera's reach, as with a
-    frame that comes; what another reach changes is marked.
+    frame that comes; what another reach changes is marked. It
+    comes last in its transaction, for what products have to say then.
 
     Parameters
     ----------
@@ -211,16 +176,19 @@ def declare_frames(
     values = [target_values(archive, cls, frame, None) for cls, frame in pairs]
     there = _there(session, values)
     radii: dict[int, float | None] = {}
+    moved: list[int | None] = []
     for (cls, frame), own in zip(pairs, values, strict=True):
         known = there.get(own["identity"])
         if known is None:
             continue
         if own["moment"] < known.moment:
-            declare_target(archive, session, cls, frame)
+            moved.append(declare_target(archive, session, cls, frame))
         elif own["radius"] != known.radius:
             radii[known.target_id] = own["radius"]
     _reach_anew(session, archive.registry, radii)
-    return _enter(session, [own for own in values if own["identity"] not in there])
+    new = _enter(session, [own for own in values if own["identity"] not in there])
+    say_validity(session, [number for number in moved if number is not None], why=EARLIER)
+    return new
 
 
 def _there(session: Session, values: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -271,42 +239,18 @@ def declare_in_field(
         for cls in classes
     ]
     there = _there(session, values)
+    reaching = {
+        there[own["identity"]].target_id: own["radius"]
+        for own in values
+        if own["identity"] in there and there[own["identity"]].radius != own["radius"]
+    }
+    _reach_anew(session, archive.registry, reaching)
     new = _enter(session, [own for own in values if own["identity"] not in there])
     users = {user.__name__ for name in new for user in archive.registry.users_of(name)}
     numbers = select(Target.target_id).where(
         Target.field_id == number, Target.class_name.in_(users)
     )
     mark_suspect(session, session.scalars(numbers).all())
-
-
-def raw_frames_of(session: Session, registry: Registry, spec: FieldSpec) -> Sequence[Product]:
-    """Raw science frames that reach into a field, in the order in which they were taken."""
-    reach = max(
-        math.hypot(*chip.shape) / 2 * camera.pixel_scale / 3600 + camera.pointing_error
-        for name in spec.instruments
-        for camera in [registry.instruments[name]]
-        for chip in camera.chips.values()
-    )
-    ra = cast(Product.attributes["ra"].astext, Double)
-    dec = cast(Product.attributes["dec"].astext, Double)
-    near = session.scalars(
-        select(Product)
-        .where(
-            Product.class_name == "RawScienceFrame",
-            Product.product_id.not_in(SUPERSEDED),
-            Product.instrument.in_(spec.instruments),
-            Product.moment.between(spec.start, spec.end),
-            dec.between(spec.dec - spec.radius - reach, spec.dec + spec.radius + reach),
-            angle(ra, dec, spec.ra, spec.dec) <= spec.radius + reach,
-        )
-        .order_by(Product.moment, Product.product_id)
-    ).all()
-    return [
-        raw
-        for raw in near
-        if apart(raw.attributes["ra"], raw.attributes["dec"], spec.ra, spec.dec)
-        <= spec.radius + _reach(registry.instruments[raw.instrument], raw)
-    ]
 
 
 def target_values(

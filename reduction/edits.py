@@ -20,6 +20,8 @@ from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Product, Publication, Target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
@@ -89,8 +91,7 @@ def set_standing(
         return 0
     product.is_valid = value
     session.flush()
-    valid = (product.timestamp_start or 0.0, product.timestamp_end or 0.0)
-    marked = _mark_edited(archive, session, product, valid, valid)
+    marked = _mark_edited(archive, session, product)
     values, at, number = (str(old), str(value)), stamp(session), product.product_id
     subject = product.class_name
     enter_edit(session, subject, "is_valid", values, who=who, why=why, product_id=number, at=at)
@@ -139,6 +140,7 @@ def edit_validity(
             return 0
         product.timestamp_start, product.timestamp_end = after
         session.flush()
+        _move(session, product, after)
         marked = _mark_edited(archive, session, product, before, after)
         at = stamp(session)
         for field, old, new in zip(EDITABLE[1:], before, after, strict=True):
@@ -170,7 +172,7 @@ def _changed_range(
         before[0] if start is None else float(start),
         before[1] if end is None else float(end),
     )
-    if after[0] > after[1]:
+    if not after[0] <= after[1]:  # NaN is no moment
         found = f"MJD {after[0]:g} to {after[1]:g}"
         raise ParameterError("validity", found, "a range that begins before it ends")
     return before, after
@@ -200,36 +202,59 @@ def _see_current(session: Session, product: Product) -> None:
 
 
 def held(session: Session, object_id: int) -> Product:
-    """A product, locked against other edits."""
-    product = session.get(Product, object_id, with_for_update={"key_share": True})
+    """A product, locked against other edits; before it the targets that it is, or was, of.
+
+    Nothing is published of these meanwhile. Who publishes holds targets and products in this
+    order, too.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such object.
+    """
+    known = session.get(Product, object_id)
+    if known is not None and known.target_id is not None:
+        _targets_of(session, known)
+    product = session.get(
+        Product, object_id, with_for_update={"key_share": True}, populate_existing=True
+    )
     if product is None:
         raise NotFoundError(f"there is no object {object_id}; see archive.products")
     return product
 
 
+def _targets_of(session: Session, product: Product) -> Sequence[Target]:
+    """Targets that a product was made for or published of, locked, lowest number first."""
+    had_it = select(Publication.target_id).where(Publication.product_id == product.product_id)
+    return session.scalars(
+        select(Target)
+        .where(Target.target_id.in_(had_it) | (Target.target_id == product.target_id))
+        .order_by(Target.target_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def _move(session: Session, product: Product, valid: tuple[float, float]) -> None:
+    """Let the targets that a calibration is the answer for hold for a time that a person said."""
+    for target in _targets_of(session, product):
+        if target.product_id == product.product_id:
+            target.validity_start, target.validity_end = valid
+            target.validity_edited = True
+    session.flush()
+
+
 def _mark_edited(
-    archive: Archive,
-    session: Session,
-    product: Product,
-    before: tuple[float, float],
-    after: tuple[float, float],
+    archive: Archive, session: Session, product: Product, *ranges: tuple[float, float]
 ) -> int:
+    """Mark what hangs on an object; of a calibration also what could take it by some ranges."""
     if product.class_name == "ReferenceCatalogue":
         return mark_users_of_catalogue(session, archive.registry, product.product_id)
     if product.target_id is None:
         return mark_users_of_raw(session, archive.registry, product)
-    had_it = select(Publication.target_id).where(Publication.product_id == product.product_id)
-    targets = session.scalars(
-        select(Target)
-        .where(Target.target_id.in_(had_it) | (Target.target_id == product.target_id))
-        .order_by(Target.target_id)
-    ).all()
-    for target in targets:
-        if before != after and target.product_id == product.product_id:
-            target.validity_start, target.validity_end = after
-            target.validity_edited = True
-    session.flush()
-    return sum(
-        mark_users_of_calibration(session, archive.registry, target, before, after)
-        for target in targets
-    )
+    marked = 0
+    for target in _targets_of(session, product):  # again: one may have published it meanwhile
+        own = (target.validity_start, target.validity_end)
+        known = [(start, end) for start, end in (own,) if start is not None and end is not None]
+        marked += mark_users_of_calibration(session, archive.registry, target, *ranges, *known)
+    return marked

@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from sqlalchemy import select
 
-from reduction.declare import apart, declare_in_field, hold_fields, raw_frames_of
+from reduction.declare import declare_in_field, hold_fields
 from reduction.events import mark_suspect
 from reduction.parameters import check_parameters, stored_values
+from reduction.reach import apart, raw_frames_of
 from reduction.recorded import enter_edit
 from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Field, Target
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
-    from reduction.declare import Frame
+    from reduction.reach import Frame
     from reduction.registry import Registry
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")

@@ -14,6 +14,7 @@ from reduction.batches import batched
 from reduction.depends import Slot, SlotKind
 from reduction.fields import band_filters, field_spec
 from reduction.quality import unfit
+from reduction.reach import farthest
 from reduction.select import (
     calibrations_of_day,
     eligible,
@@ -278,12 +279,13 @@ class Filler:
         spec = self.field_of(target)
         if spec is None:
             return Filled(failure=f"{target.identity} belongs to no field")
+        per_field = self._registry.target(slot.classes[0]).ANCHOR.per_field
         found = frames_of_field(
             self._session,
             target,
             slot,
             spec,
-            per_field=self._registry.target(slot.classes[0]).ANCHOR.per_field,
+            reach=None if per_field else farthest(self._registry, spec),
             filters=band_filters(self._registry, spec, target.filter) if target.filter else None,
         )
         return self._all_good(found)

@@ -25,13 +25,15 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from reduction.declare import Frame, declare_in_field, declare_target, hold_fields
+from reduction.declare import EARLIER, declare_in_field, declare_target, hold_fields
 from reduction.events import mark_users_of_raw
 from reduction.fields import joined_fields
 from reduction.keys import hash_of
 from reduction.raw_quality import judge
+from reduction.reach import Frame
 from reduction.redeclare import see_declared
 from reduction.storage import checksum
+from reduction.validity import say_validity
 from schemas.deferred import deferred
 from schemas.errors import BusyError, IngestError, VOError
 from schemas.tables import File, Product
@@ -152,10 +154,12 @@ def _ingest_one(archive: Archive, path: Path) -> int:
         number = register_file(session, stored, path, "image/fits")
         if number is None:
             return 0
+        moved: list[int] = []
         for description, quality in zip(descriptions, judged, strict=True):
-            _register_frame(
+            moved += _register_frame(
                 archive, session, instrument, description, quality, stored, number, path
             )
+        say_validity(session, moved, why=EARLIER)
         return len(descriptions)
 
     return archive.transact(work)
@@ -278,7 +282,8 @@ def _register_frame(
     stored: StoredFile,
     file_number: int,
     path: Path,
-) -> None:
+) -> list[int]:
+    """Register a frame; numbers of targets of before that hold for another time now."""
     key = hash_of([description.kind.value, stored.sha256, description.hdu])
     moment = description.mjd_obs + description.exptime / 2 / 86400
     raw = Product(
@@ -300,12 +305,15 @@ def _register_frame(
     session.add(raw)
     session.flush()
     frame = Frame.of(archive.registry, raw, stored.sha256)
-    for cls in archive.registry.targets():
-        if raw.class_name in cls.ANCHOR_CLASSES and not cls.ANCHOR.per_field:
-            declare_target(archive, session, cls, frame)
+    moved = [
+        declare_target(archive, session, cls, frame)
+        for cls in archive.registry.targets()
+        if raw.class_name in cls.ANCHOR_CLASSES and not cls.ANCHOR.per_field
+    ]
     for number, spec in joined_fields(session, frame):
         declare_in_field(archive, session, number, spec, [raw])
     mark_users_of_raw(session, archive.registry, raw)
+    return [number for number in moved if number is not None]
 
 
 def raw_attributes(description: FrameDescription, name: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from reduction.edits import EDITABLE, edit, edit_validity
 from reduction.events import mark_suspect
 from reduction.fingerprints import fingerprint
+from reduction.keys import hash_of
 from reduction.lookup import find_target, targets_matching
 from reduction.moments import MOMENT
 from reduction.parameters import (
@@ -34,7 +35,7 @@ from reduction.parameters import (
     check_parameters,
     near_names,
 )
-from reduction.published import class_views
+from reduction.published import class_views, table_name
 from reduction.recipe_edits import bump, forget_parameter, mark_class, set_parameter
 from reduction.redeclare import redeclare
 from reduction.stored_parameters import look_again
@@ -64,6 +65,8 @@ if TYPE_CHECKING:
 
 #: Held by a start, as a target's making is; no target has this number.
 _START: Final = 0
+#: Fact that says how the views of classes were made.
+_VIEWS: Final = "class views"
 #: Why targets fail that another code or another camera may make.
 _MAY_BE_MENDED: Final = (ReasonKind.RECIPE_FAILED, ReasonKind.NO_CAMERA)
 
@@ -82,8 +85,7 @@ def initialise(settings: Settings, registry: Registry) -> None:
     with psycopg2.connect(settings.database.owner_url) as connection:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(7230126)")
-            for statement in class_views(registry):
-                cursor.execute(statement)
+            _make_views(cursor, registry)
             for name, value in (
                 ("authority", settings.publisher.authority),
                 ("collection", settings.publisher.title),
@@ -109,6 +111,30 @@ def initialise(settings: Settings, registry: Registry) -> None:
             for schema in registry.published:
                 _let_read(cursor, schema, parse_dsn(settings.database.reader_url)["user"])
     connection.close()
+
+
+def _make_views(cursor: psycopg2.extensions.cursor, registry: Registry) -> None:
+    """Make the views of classes, unless they are there as they would be made.
+
+    To make a view again waits for all queries of it, and lets all others wait.
+    """
+    statements = list(class_views(registry))
+    wanted = hash_of([statement.as_string(cursor) for statement in statements])
+    names = [f"archive.{table_name(cls)}" for cls in registry.targets()]
+    cursor.execute(
+        "SELECT value FROM vo.service_fact WHERE name = %s AND NOT EXISTS "
+        "(SELECT FROM unnest(%s) AS there (name) WHERE to_regclass(there.name) IS NULL)",
+        (_VIEWS, names),
+    )
+    if cursor.fetchone() == (wanted,):
+        return
+    for statement in statements:
+        cursor.execute(statement)
+    cursor.execute(
+        "INSERT INTO vo.service_fact (name, value) VALUES (%s, %s) "
+        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (_VIEWS, wanted),
+    )
 
 
 def _let_read(cursor: psycopg2.extensions.cursor, schema: Schema, reader: str) -> None:
@@ -147,6 +173,7 @@ def sync_recipes(archive: Archive) -> list[str]:
         Sentences about what changed.
     """
     check_settings(archive.settings, archive.registry)
+    archive.storage.put_back()
     archive.storage.clear_leftovers()
     with archive.single_flight(_START):
         said = archive.transact(lambda session: _sync(archive, session))
@@ -269,12 +296,18 @@ def _sync_one(
     row = session.get(Recipe, (name, owner))
     if row is not None and (row.version, row.fingerprint) == (cls.VERSION, own):
         return []
-    common = session.get(Recipe, (name, "")) if "+" in owner and row is None else None
+    common, revision = None, 0
+    if "+" in owner and row is None:
+        common = session.get(Recipe, (name, ""))
+        of_common = select(Recipe.revision).where(
+            Recipe.class_name == name, Recipe.instrument == ""
+        )
+        revision = session.scalar(of_common.with_for_update(read=True)) or 0  # held against a bump
     values = {"version": cls.VERSION, "fingerprint": own, "parameters": overlay}
     statement = upsert(Recipe).values(
         class_name=name,
         instrument=owner,
-        revision=0 if common is None else common.revision,
+        revision=revision,
         **values,
     )
     session.execute(

@@ -1,28 +1,29 @@
-"""Product files that no row names: left by makings that were overtaken or killed."""
+"""Files that no row names: left by makings that were overtaken, and by what was killed."""
 
 from __future__ import annotations
 
 __all__ = ["Orphans", "clear_orphans"]
 
 import time
-import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
+from reduction.batches import batched
 from schemas.tables import File
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from reduction.archive import Archive
-    from reduction.storage import Storage
 
 #: Age (s) at which a file's making has ended, one way or the other.
 _OLD_S: Final = 86400.0
+#: Kinds of files that are looked at: of products, and of reference catalogues.
+_KINDS: Final = ("product", "reference")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,11 @@ class Orphans:
 def clear_orphans(
     archive: Archive, *, remove: bool = False, older_than_s: float = _OLD_S
 ) -> Orphans:
-    """Look for product files that no row names; raw files are never looked at.
+    """Look for files of products and catalogues that no row names; raw files are left alone.
 
     A file is kept before the transaction that publishes it. Where that does not come about the
-    file stays, and nothing asks for it.
+    file stays, and nothing asks for it. Files that a removal had taken aside when it was killed
+    are put back before.
 
     Parameters
     ----------
@@ -56,20 +58,32 @@ def clear_orphans(
     older_than_s
         Files that are younger may be about to be published, s.
     """
+    archive.storage.put_back()
     limit = time.time() - older_than_s
     files = size = 0
-    for folder in sorted(archive.storage.path("product").glob("??")):
+    folders = [(kind, folder) for kind in _KINDS for folder in _folders(archive, kind)]
+    for kind, folder in folders:
         old = dict(_old_files(folder, limit))
-        if not old:
-            continue
-        with archive.transaction() as session:
-            named = set(
-                session.scalars(select(File.sha256).where(File.sha256.startswith(folder.name)))
-            )
-        for path in (path for path in old if path.name.partition(".")[0] not in named):
-            if not remove or _removed(archive.storage, path, limit):
-                files, size = files + 1, size + old[path]
+        for part in batched(sorted(old)):
+            for path in _unnamed(archive, part):
+                if not remove or archive.storage.remove(path, kind, before=limit):
+                    files, size = files + 1, size + old[path]
     return Orphans(files, size)
+
+
+def _folders(archive: Archive, kind: str) -> list[Path]:
+    """Folders of the files of a kind."""
+    return sorted(archive.storage.path(kind).glob("??"))
+
+
+def _unnamed(archive: Archive, paths: Sequence[Path]) -> list[Path]:
+    """Those of some files that no row names."""
+    digests = {path: path.name.partition(".")[0] for path in paths}
+    with archive.transaction() as session:
+        named = set(
+            session.scalars(select(File.sha256).where(File.sha256.in_(sorted(digests.values()))))
+        )
+    return [path for path, digest in digests.items() if digest not in named]
 
 
 def _old_files(folder: Path, limit: float) -> Iterator[tuple[Path, int]]:
@@ -79,20 +93,3 @@ def _old_files(folder: Path, limit: float) -> Iterator[tuple[Path, int]]:
             status = path.stat()
             if status.st_mtime < limit:
                 yield path, status.st_size
-
-
-def _removed(storage: Storage, path: Path, limit: float) -> bool:
-    """Remove a file that was written before a moment; whether it was.
-
-    The same content may have been kept and published anew since it was looked at. The file is
-    taken away first, so that what is judged is what is removed.
-    """
-    aside = storage.path("incoming") / f"{uuid.uuid4().hex}-{path.name}"
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileNotFoundError):  # another process removes them, too
-        path.rename(aside)
-        if aside.stat().st_mtime < limit:
-            aside.unlink()
-            return True
-        aside.replace(path)
-    return False

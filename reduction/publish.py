@@ -19,7 +19,7 @@ __all__ = [
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import (
     DataError,
@@ -29,13 +29,13 @@ from sqlalchemy.exc import (
     StatementError,
 )
 
+from reduction.dependencies import note_dependencies
 from reduction.moments import stamp
 from reduction.rows import insert_rows
 from reduction.validity import say_validity
 from schemas.errors import ReductionError
 from schemas.tables import (
     Confirmation,
-    Dependency,
     File,
     Lineage,
     ObsCore,
@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from reduction.verdicts import Verdict
     from schemas.tables import Base
 
+    #: Role and number of a progenitor.
+    _Place = tuple[str, int]
 
 _MISFIT: Final = "what it made does not fit the archive's tables"
 _WRONG_TYPE: Final = "42804"
@@ -200,7 +202,8 @@ def _obscore(product: Product, facts: Mapping[str, Any]) -> ObsCore:
     columns = ObsCore.__mapper__.column_attrs.keys()
     if unknown := sorted(facts.keys() - set(columns)):
         raise ReductionError(f"obscore has no {', '.join(unknown)}")
-    return ObsCore(**{**facts, "product_id": product.product_id})
+    own = {"product_id": product.product_id, "dataproduct_subtype": product.class_name}
+    return ObsCore(**{**facts, **own})
 
 
 def publish_again(session: Session, verdict: Verdict) -> Product:
@@ -222,8 +225,8 @@ def publish_again(session: Session, verdict: Verdict) -> Product:
     )
     if product.is_valid < 1:  # somebody rejected it since
         raise Superseded
-    confirm(session, product, verdict)
     _make_current(session, verdict, product, None)
+    confirm(session, product, verdict)
     why = f"made current again, and {verdict.target.identity} holds for another time since"
     say_validity(session, [verdict.target.target_id], why=why)
     return product
@@ -318,44 +321,29 @@ def end_publications(session: Session, target_ids: Sequence[int], moment: dt.dat
 
 def depend(session: Session, verdict: Verdict) -> None:
     """Note which targets a verdict rested on."""
-    target_id = verdict.target.target_id
-    session.execute(delete(Dependency).where(Dependency.target_id == target_id))
-    if verdict.considered:
-        session.execute(
-            insert(Dependency),
-            [
-                {"target_id": target_id, "progenitor_target_id": number}
-                for number in sorted(verdict.considered)
-            ],
-        )
+    note_dependencies(session, {verdict.target.target_id: verdict.considered})
 
 
 def confirm(session: Session, product: Product, verdict: Verdict) -> None:
-    """Note progenitors that took the place of recorded ones with the same content."""
+    """Note progenitors that took the place of recorded ones with the same content.
+
+    Targets may share a product: what stands is looked at again once the stamp is held, as another
+    may have noted something meanwhile.
+    """
     now = {
         (role, number): progenitor.product_id
         for role, progenitors in verdict.inputs.items()
         for number, progenitor in enumerate(progenitors)
     }
-    of_product = Lineage.product_id == product.product_id
     recorded = {
         (row.role, row.position): row.progenitor_id
-        for row in session.scalars(select(Lineage).where(of_product))
+        for row in session.scalars(select(Lineage).where(Lineage.product_id == product.product_id))
     }
-    standing = {
-        (row.role, row.position): row
-        for row in session.scalars(
-            select(Confirmation).where(
-                Confirmation.product_id == product.product_id,
-                Confirmation.valid_to == text("'infinity'"),
-            )
-        )
-    }
-    current = recorded | {place: row.progenitor_id for place, row in standing.items()}
-    changed = [place for place in now if current.get(place) != now[place]]
-    if not changed:
+    if not _others(now, recorded, _standing(session, product)):
         return
     moment = stamp(session)
+    standing = _standing(session, product)
+    changed = _others(now, recorded, standing)
     for place in changed:
         if place in standing:
             standing[place].valid_to = moment
@@ -372,3 +360,24 @@ def confirm(session: Session, product: Product, verdict: Verdict) -> None:
         if recorded.get((role, number)) != now[role, number]
     )
     session.flush()
+
+
+def _standing(session: Session, product: Product) -> dict[_Place, Confirmation]:
+    """What was confirmed of a product and holds, by role and number."""
+    rows = session.scalars(
+        select(Confirmation).where(
+            Confirmation.product_id == product.product_id,
+            Confirmation.valid_to == text("'infinity'"),
+        )
+    )
+    return {(row.role, row.position): row for row in rows}
+
+
+def _others(
+    now: Mapping[_Place, int],
+    recorded: Mapping[_Place, int],
+    standing: Mapping[_Place, Confirmation],
+) -> list[_Place]:
+    """Places whose progenitor is another than what was recorded or confirmed last."""
+    current = {**recorded, **{place: row.progenitor_id for place, row in standing.items()}}
+    return [place for place in now if current.get(place) != now[place]]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["class_views", "flagged_classes", "published_schemas"]
+__all__ = ["class_views", "dataset_classes", "flagged_classes", "published_schemas", "table_name"]
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
 from reduction.quality import QualityFlags, flags_of
 from schemas.columns import Column, ForeignKey, Schema, Table
+from schemas.obscore import OBSCORE
 from schemas.published import FIXED_SCHEMAS
 from schemas.published_columns import COMMON_COLUMNS, FIELD_COLUMN
 
@@ -120,13 +122,24 @@ def published_schemas(registry: Registry) -> tuple[Schema, ...]:
         )
         for number, cls in enumerate(_classes(registry))
     )
+    datasets = tuple(sorted(dataset_classes(registry)))
     fixed = tuple(
-        Schema(s.name, (*s.tables, *tables), s.description, s.utype, s.index)
-        if s.name == "archive"
-        else s
-        for s in FIXED_SCHEMAS
+        replace(
+            schema,
+            tables=tuple(
+                replace(table, freshness=datasets) if table is OBSCORE else table
+                for table in (*schema.tables, *(tables if schema.name == "archive" else ()))
+            ),
+        )
+        for schema in FIXED_SCHEMAS
     )
     return (*fixed, *registry.published)
+
+
+def dataset_classes(registry: Registry) -> frozenset[str]:
+    """Names of the classes whose images are datasets, of plugins, too."""
+    own = {cls.__name__ for cls in registry.targets() if cls.PUBLISHED}
+    return frozenset(own | set(OBSCORE.freshness))
 
 
 def _common_columns(cls: type[ProcessTarget]) -> tuple[Column, ...]:

@@ -42,6 +42,7 @@ def bump(archive: Archive, class_name: str, *, why: str, who: str = "") -> int:
 
     def work(session: Session) -> int:
         """Raise the revisions in one transaction, and mark what they made."""
+        _held(session, class_name, "")  # a recipe that is written from it meanwhile is there then
         rows = session.execute(
             update(Recipe)
             .where(Recipe.class_name == class_name)
@@ -77,7 +78,7 @@ def set_parameter(
     Returns
     -------
     int
-        Number of suspect targets.
+        Number of suspect targets; 0 where an operator set that value before.
 
     Raises
     ------
@@ -129,6 +130,8 @@ def _change(
             return 0
         row = _recipe(session, class_name, owner)
         said = stored_values(row.overrides) or {}
+        if values and name in said and canonical_json(said[name]) == canonical_json(values[name]):
+            return 0
         old = {**row.parameters, **said}.get(name)
         row.overrides = {n: v for n, v in said.items() if n != name} | dict(values)
         new = {**row.parameters, **row.overrides}.get(name)

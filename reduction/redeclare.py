@@ -17,16 +17,13 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from reduction.declare import (
-    declare_frames,
-    declare_in_field,
-    hold_fields,
-    raw_frames_of,
-)
+from reduction.declare import declare_frames, declare_in_field, hold_fields
 from reduction.events import mark_suspect
 from reduction.fields import field_spec
 from reduction.keys import canonical_json, hash_of
+from reduction.reach import raw_frames_of
 from reduction.superseded import SUPERSEDED
+from reduction.unlisted import follow_published, name_some
 from reduction.validity import follow_camera, validity_of
 from schemas.errors import BusyError
 from schemas.tables import Field, File, Product, ServiceFact, Target
@@ -77,6 +74,15 @@ class _Changes:
     holds: list[tuple[str, str]] = field(default_factory=list)
     begun: set[str] = field(default_factory=set)
 
+    def published(self, registry: Registry) -> list[str]:
+        """Names of the published classes that may have targets without identifiers."""
+        names = {
+            name.removeprefix(_DECLARED).partition(" ")[0]
+            for name in self.facts
+            if name.startswith(_DECLARED)
+        }
+        return [name for name in sorted(names) if registry.target(name).PUBLISHED]
+
 
 def redeclare(archive: Archive) -> list[str]:
     """Bring targets into being that classes, cameras and validities make possible as they are now.
@@ -98,17 +104,21 @@ def redeclare(archive: Archive) -> list[str]:
     if changes.per_field:
         _look_at_fields(archive, changes.per_field)
     for class_name, camera in changes.holds:
-        archive.transact(
-            partial(
-                follow_camera,
-                registry=archive.registry,
-                class_name=class_name,
-                instrument=camera,
-            )
+        calibrations = partial(
+            follow_camera,
+            registry=archive.registry,
+            class_name=class_name,
+            instrument=camera,
         )
-    if changes.facts:
-        new = found.keys() | changes.begun
-        archive.transact(partial(_end, archive, facts=changes.facts, new=new))
+        while archive.transact(calibrations):
+            pass
+    for name in changes.published(archive.registry):
+        named: int | None = 0
+        while named is not None:
+            some = partial(name_some, archive, class_name=name, after=named)
+            named = archive.transact(some)
+    new = found.keys() | changes.begun
+    archive.transact(partial(_end, archive, changes=changes, new=new))
     return [f"{number} targets of {name} can be made now" for name, number in found.items()]
 
 
@@ -251,13 +261,14 @@ def _look_at_fields(archive: Archive, cameras: set[str]) -> None:
         archive.transact(partial(work, number=number))
 
 
-def _end(archive: Archive, session: Session, facts: Mapping[str, str], new: set[str]) -> None:
-    """Mark what may use new targets as suspect, and note what was done."""
+def _end(archive: Archive, session: Session, changes: _Changes, new: set[str]) -> None:
+    """Mark what may use new targets as suspect, note what was done, and show what is published."""
     users = {user.__name__ for name in sorted(new) for user in archive.registry.users_of(name)}
     if users:
         numbers = select(Target.target_id).where(Target.class_name.in_(users))
         mark_suspect(session, session.scalars(numbers).all())
-    _note(session, facts)
+    _note(session, changes.facts)
+    follow_published(session, archive.registry.targets())
 
 
 def _note(session: Session, facts: Mapping[str, str]) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["load_reference", "media_type", "read_reference"]
+__all__ = ["load_reference", "read_reference", "reference_parts"]
 
-import csv
-import gzip
 import io
-import zlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from reduction.reference_columns import FileColumns, fits_columns, named, votable_columns
+import numpy as np
+
+from reduction.reference_columns import named
+from reduction.reference_files import file_parts
 from reduction.steps.reference import (
     ReferenceKind,
     ReferenceTable,
@@ -21,20 +21,16 @@ from reduction.steps.reference import (
 from schemas.errors import IngestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
-_GZIP: Final = b"\x1f\x8b"
-#: Bytes at a file's beginning that say what it is, white space before XML among them.
-_HEAD: Final = 1000
-_FITS: Final = b"SIMPLE  ="
-_XML: Final = (b"<?xml", b"<VOTABLE")
 _POSITION: Final = ("name", "ra", "dec")
 _AS_THEY_ARE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def load_reference(path: Path, columns: Mapping[str, str] = _AS_THEY_ARE) -> ReferenceTable:
-    """Read a catalogue file: CSV, FITS or VOTable, as it is or compressed by gzip.
+    """Read a whole catalogue file: CSV, FITS or VOTable, as it is or compressed by gzip.
 
     Parameters
     ----------
@@ -50,7 +46,7 @@ def load_reference(path: Path, columns: Mapping[str, str] = _AS_THEY_ARE) -> Ref
         If it is no table of a form that :func:`reduction.steps.reference.parse_reference`
         knows; names the file, what was found and what was expected.
     """
-    return read_reference(path.read_bytes(), path.name, columns)
+    return _joined(list(reference_parts(path, path.name, columns)))
 
 
 def read_reference(
@@ -63,17 +59,67 @@ def read_reference(
     IngestError
         As :func:`load_reference`.
     """
+    return _joined(list(_parts(io.BytesIO(content), name, columns)))
+
+
+def reference_parts(
+    path: Path, name: str, columns: Mapping[str, str] = _AS_THEY_ARE
+) -> Iterator[ReferenceTable]:
+    """Read a catalogue file some thousand stars at a time, in their order; all is never in memory.
+
+    Parameters
+    ----------
+    path, columns
+        As for :func:`load_reference`.
+    name
+        Of the file, in errors.
+
+    Raises
+    ------
+    IngestError
+        As :func:`load_reference`; where the file is found to be wrong, which may be after many
+        parts.
+    """
+    with path.open("rb") as stream:
+        yield from _parts(stream, name, columns)
+
+
+def _parts(stream: BinaryIO, name: str, columns: Mapping[str, str]) -> Iterator[ReferenceTable]:
+    kind, first = None, 0
     try:
-        there = _columns(_unpacked(content))
-        found = named(there, columns)
-        kind = _kind(found, list(there.texts))
-        _see_rows(found)
-        return parse_reference(found, kind)
+        for there in file_parts(stream):
+            found = named(there, columns)
+            kind = kind or _kind(found, list(there.texts))
+            number = max(map(len, found.values()), default=0)
+            if not first:
+                _see_rows(number)
+            yield parse_reference(found, kind, first=first)
+            first += number
     except IngestError as error:
         raise IngestError(name, error.what) from error
 
 
-def _see_rows(columns: Mapping[str, Sequence[str]]) -> None:
+def _joined(parts: Sequence[ReferenceTable]) -> ReferenceTable:
+    """Some parts of a catalogue as one; all have the same bands."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def all_of(name: str) -> dict[str, np.ndarray]:
+        """Arrays by name, each of all parts."""
+        known = getattr(parts[0], name)
+        return {key: np.concatenate([getattr(part, name)[key] for part in parts]) for key in known}
+
+    return ReferenceTable(
+        np.concatenate([part.name for part in parts]),
+        np.concatenate([part.ra for part in parts]),
+        np.concatenate([part.dec for part in parts]),
+        all_of("mags"),
+        all_of("mag_errs"),
+        all_of("motion"),
+    )
+
+
+def _see_rows(number: int) -> None:
     """See that there is a star.
 
     Raises
@@ -81,7 +127,7 @@ def _see_rows(columns: Mapping[str, Sequence[str]]) -> None:
     IngestError
         If there is none.
     """
-    if not any(map(len, columns.values())):
+    if not number:
         raise IngestError("", "found a table without rows, expected at least a star")
 
 
@@ -102,60 +148,3 @@ def _kind(columns: Mapping[str, Sequence[str]], there: Sequence[str]) -> Referen
         what = f"found no column for {', '.join(missing)} among {', '.join(there)}"
         what += f"; `--column {missing[0]}=COLUMN` says which it is"
         raise IngestError("", what) from None
-
-
-def media_type(path: Path) -> str:
-    """Media type of a catalogue file, or of what is gzipped in it, by its first bytes.
-
-    Raises
-    ------
-    IngestError
-        If it is a broken gzip file.
-    """
-    try:
-        with path.open("rb") as stream:
-            packed = stream.read(len(_GZIP)) == _GZIP
-        with gzip.open(path) if packed else path.open("rb") as stream:
-            content = stream.read(_HEAD)
-    except (OSError, EOFError, zlib.error) as error:
-        raise IngestError(path.name, f"found {error}, expected a whole gzip file") from error
-    if content.startswith(_FITS):
-        return "application/fits"
-    if content.lstrip().startswith(_XML):
-        return "application/x-votable+xml"
-    return "text/csv"
-
-
-def _unpacked(content: bytes) -> bytes:
-    try:
-        return gzip.decompress(content) if content.startswith(_GZIP) else content
-    except (OSError, EOFError, zlib.error) as error:
-        raise IngestError("", f"found {error}, expected a whole CSV, FITS or VOTable") from error
-
-
-def _columns(content: bytes) -> FileColumns:
-    """Columns as the file has them."""
-    if content.startswith(_FITS):
-        return fits_columns(content)
-    if content.lstrip().startswith(_XML):
-        return votable_columns(content)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        what = f"found {error}, expected a whole CSV file in UTF-8, a FITS table or a VOTable"
-        raise IngestError("", what) from error
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
-    except csv.Error as error:  # as a quote that is never closed
-        raise IngestError("", f"found {error}, expected a whole CSV file") from error
-    if len(rows) < 2:  # a heading and a star
-        raise IngestError("", f"found {len(rows)} lines, expected a heading and at least a row")
-    heading, *body = rows
-    twice = next((name for name in heading if name and heading.count(name) > 1), "")
-    if twice:
-        raise IngestError("", f"found two columns {twice}, expected names that differ")
-    for number, row in enumerate(body, start=2):
-        if len(row) != len(heading):
-            what = f"found {len(row)} fields in row {number}, expected {len(heading)}"
-            raise IngestError("", what)
-    return FileColumns(dict(zip(heading, zip(*body, strict=True), strict=True)))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-__all__ = ["FileColumns", "fits_columns", "named", "votable_columns"]
+__all__ = ["FileColumns", "named", "quiet", "table_columns"]
 
-import io
 import re
 import warnings
 from contextlib import contextmanager
@@ -22,14 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from astropy import table, units
-    from astropy.io import fits, votable
 
     Columns = Mapping[str, Sequence[str]]
 else:
-    table = deferred("astropy.table")
     units = deferred("astropy.units")
-    fits = deferred("astropy.io.fits")
-    votable = deferred("astropy.io.votable")
 
 #: Our names, and what files call them, in capitals or not; the first that is there is taken.
 _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -42,11 +37,6 @@ _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _OURS: Final[Mapping[str, str]] = {
     alias: ours for ours, aliases in _ALIASES.items() for alias in aliases
-}
-_UCDS: Final[Mapping[str, str]] = {
-    "meta.id;meta.main": "name",
-    "pos.eq.ra;meta.main": "ra",
-    "pos.eq.dec;meta.main": "dec",
 }
 #: Quantities that have errors and are no magnitudes, where the file says no units.
 _NO_BANDS: Final = frozenset((*_OURS, "plx", "parallax", "rv", "radial_velocity"))
@@ -227,54 +217,15 @@ def _times(text: str, factor: float | None) -> str:
         return text  # no number: refused with its row when it is read
 
 
-def fits_columns(content: bytes) -> FileColumns:
-    """Columns of the first table of a FITS file.
-
-    Raises
-    ------
-    IngestError
-        If it has no table, or cannot be read.
-    """
-    try:
-        with _quiet(), fits.open(io.BytesIO(content), memmap=False) as hdus:
-            first = next((hdu for hdu in hdus if isinstance(hdu.data, np.recarray)), None)
-            found = None if first is None else table.Table.read(first)
-        if found is not None:
-            found.convert_bytestring_to_unicode()
-            return _file_columns(found)
-    except Exception as error:  # astropy raises many kinds for a broken file
-        raise IngestError("", f"found {error}, expected a whole FITS file") from error
-    what = "found a FITS file without a table, expected one with a table of stars"
-    raise IngestError("", f"{what}; raw frames are for `vo-service ingest`")
-
-
-def votable_columns(content: bytes) -> FileColumns:
-    """Columns of the first table of a VOTable; its UCDs say which are the main position.
-
-    Raises
-    ------
-    IngestError
-        If it cannot be read.
-    """
-    try:
-        with _quiet():
-            read = votable.parse_single_table(io.BytesIO(content))
-            found = read.to_table(use_names_over_ids=True)
-        marked = {_UCDS.get(str(one.ucd).lower(), ""): one.name for one in reversed(read.fields)}
-        return _file_columns(found, marked)
-    except Exception as error:  # astropy raises many kinds for a broken document
-        raise IngestError("", f"found {error}, expected a whole VOTable") from error
-
-
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No word of units that are not known: where they matter they are refused."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
-def _file_columns(found: table.Table, marked: Mapping[str, str] | None = None) -> FileColumns:
+def table_columns(found: table.Table, marked: Mapping[str, str] | None = None) -> FileColumns:
     """All columns of single values; what is not there is an empty text."""
     names = [
         name

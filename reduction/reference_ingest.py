@@ -1,6 +1,9 @@
 """Reference catalogues into the archive: their files, and each of their stars.
 
-A catalogue is known by its file and the columns that were asked for.
+A catalogue is known by its file and the columns that were asked for. Its file is gone through
+twice, some thousand stars at a time: first to see that it is right to its end, so that nothing is
+kept of one that is not, then to enter the stars, all in one transaction. A process that ends
+between leaves the archive as it was; the file that was kept is one that nothing names.
 """
 
 from __future__ import annotations
@@ -16,12 +19,13 @@ from reduction.batches import batched
 from reduction.events import mark_users_of_catalogue
 from reduction.ingest import register_file
 from reduction.keys import hash_of
-from reduction.reference import load_reference, media_type
-from reduction.storage import checksum
+from reduction.reference import reference_parts
+from reduction.reference_files import media_type
+from reduction.storage import StoredFile, checksum
 from schemas.tables import File, Product, ReferenceSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -31,8 +35,8 @@ if TYPE_CHECKING:
     from reduction.archive import Archive
     from reduction.steps.reference import ReferenceTable
 
-#: Stars that are entered at once.
-_PIECE: Final = 10_000
+#: Stars that are entered, or compared, at once.
+_PIECE: Final = 2_000
 
 
 def ingest_references(
@@ -66,31 +70,37 @@ def ingest_references(
     with archive.transaction() as session:
         if session.scalar(select(Product.product_id).where(Product.key == key)) is not None:
             return 0
-        there = session.scalar(select(File.file_id).where(File.sha256 == digest))
-    table = load_reference(path, asked)
-    if there is not None and _is_known(archive, there, table):
+        there = session.scalars(select(File).where(File.sha256 == digest)).one_or_none()
+    number = sum(len(part.ra) for part in reference_parts(path, path.name, asked))
+    if there is not None and _is_known(archive, there.file_id, path, asked, number):
         return 0
     if there is None:
-        stored = archive.storage.copy_in(path, "reference", "".join(path.suffixes[-2:]))
-        form = media_type(path)
+        suffix = "".join(path.suffixes[-2:])
+        stored = archive.storage.copy_in(path, "reference", suffix, expected=digest)
+    else:
+        stored = StoredFile(digest, there.size, there.location)
+    form = media_type(path)
 
     def work(session: Session) -> int:
         """Register the file, if it is new, and its stars in one transaction; how many."""
-        number = register_file(session, stored, path, form) if there is None else there
-        if number is None:  # somebody else was faster
-            number = session.scalars(select(File.file_id).where(File.sha256 == digest)).one()
-        catalogue = _register_catalogue(session, key, number, name, asked, len(table.ra))
+        file = register_file(session, stored, path, form)
+        if file is None:  # it is there, or somebody else was faster
+            file = session.scalars(select(File.file_id).where(File.sha256 == digest)).one()
+        catalogue = _register_catalogue(session, key, file, name, asked, number)
         if catalogue is None:
             return 0
-        for part in batched(_star_rows(catalogue, table), _PIECE):
-            session.execute(insert(ReferenceSource), list(part))
+        parts = reference_parts(archive.storage.path(stored.location), path.name, asked)
+        for rows in batched(_star_rows(catalogue, parts), _PIECE):
+            session.execute(insert(ReferenceSource), list(rows))
         mark_users_of_catalogue(session, archive.registry, catalogue)
-        return len(table.ra)
+        return number
 
     return archive.transact(work)
 
 
-def _is_known(archive: Archive, file_number: int, table: ReferenceTable) -> bool:
+def _is_known(
+    archive: Archive, file_number: int, path: Path, asked: Mapping[str, str], n_stars: int
+) -> bool:
     """Whether a catalogue of a file, of which no columns are recorded, has the same stars.
 
     Columns that were asked for have not always been recorded, and no part of the key.
@@ -99,23 +109,27 @@ def _is_known(archive: Archive, file_number: int, table: ReferenceTable) -> bool
         Product.file_id == file_number,
         Product.class_name == "ReferenceCatalogue",
         Product.process_params == text("'{}'::jsonb"),
-        Product.attributes["n_stars"].as_integer() == len(table.ra),
+        Product.attributes["n_stars"].as_integer() == n_stars,
     )
     with archive.transaction() as session:
         numbers = session.scalars(unrecorded).all()
-        return any(_has_stars(session, number, table) for number in numbers)
+        return any(
+            _has_stars(session, number, reference_parts(path, path.name, asked))
+            for number in numbers
+        )
 
 
-def _has_stars(session: Session, catalogue: int, table: ReferenceTable) -> bool:
-    """Whether a catalogue of the archive has the stars of a table, each with the same values."""
+def _has_stars(session: Session, catalogue: int, parts: Iterable[ReferenceTable]) -> bool:
+    """Whether a catalogue of the archive has the stars of a file, each with the same values."""
     there = session.execute(
         select(*ReferenceSource.__table__.columns)
         .where(ReferenceSource.product_id == catalogue)
         .order_by(ReferenceSource.source_number)
+        .execution_options(yield_per=_PIECE)
     ).mappings()
     return all(
         all(value == now.get(name) for name, value in before.items())
-        for before, now in zip(there, _star_rows(catalogue, table), strict=True)
+        for before, now in zip(there, _star_rows(catalogue, parts), strict=True)
     )
 
 
@@ -154,7 +168,15 @@ def _register_catalogue(
     return session.scalars(statement).one_or_none()
 
 
-def _star_rows(catalogue: int, table: ReferenceTable) -> Iterator[dict[str, Any]]:
+def _star_rows(catalogue: int, parts: Iterable[ReferenceTable]) -> Iterator[dict[str, Any]]:
+    """Rows of a catalogue's stars, numbered from 0 through all parts."""
+    first = 0
+    for part in parts:
+        yield from _rows_of_part(catalogue, part, first)
+        first += len(part.ra)
+
+
+def _rows_of_part(catalogue: int, table: ReferenceTable, first: int) -> Iterator[dict[str, Any]]:
     def known(values: Mapping[str, NDArray[np.float64]], star: int) -> dict[str, float]:
         """Values of one star, by band, where there are any."""
         return {
@@ -171,7 +193,7 @@ def _star_rows(catalogue: int, table: ReferenceTable) -> Iterator[dict[str, Any]
     for star, (ra, dec) in enumerate(zip(table.ra.tolist(), table.dec.tolist(), strict=True)):
         yield {
             "product_id": catalogue,
-            "source_number": star,
+            "source_number": first + star,
             "name": str(table.name[star]),
             "ra": ra,
             "dec": dec,

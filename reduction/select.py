@@ -18,6 +18,7 @@ __all__ = [
     "field_target",
     "frames_of_field",
     "frames_of_night",
+    "in_box",
     "left_out_raws",
     "made_alike",
     "place_of",
@@ -30,15 +31,15 @@ __all__ = [
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, not_, select, text, tuple_
+from sqlalchemy import func, literal_column, not_, or_, select, text, tuple_
 
-from schemas.sphere import Cap, ra_ranges, zones
+from schemas.sphere import Cap, ra_ranges, zone_expression, zones
 from schemas.tables import Product, Target
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from sqlalchemy import Select
+    from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import Session
 
     from reduction.depends import Slot
@@ -79,6 +80,17 @@ def angle(ra1: Any, dec1: Any, ra2: Any, dec2: Any) -> Any:  # noqa: ANN401  # c
     half: Any = func.power(func.sind((dec1 - dec2) / 2), 2)
     half += func.cosd(dec1) * func.cosd(dec2) * func.power(func.sind((ra1 - ra2) / 2), 2)
     return 2 * func.asind(func.least(1, func.sqrt(half)))
+
+
+def in_box(cap: Cap) -> list[ColumnElement[bool]]:
+    """Conditions for targets in the box around a circle, as the index of places can use them."""
+    first, last = zones(cap)
+    conditions: list[ColumnElement[bool]] = [
+        literal_column(zone_expression("dec")).in_(range(first, last + 1))
+    ]
+    if ranges := ra_ranges(cap):
+        conditions.append(or_(*(Target.ra.between(low, high) for low, high in ranges)))
+    return conditions
 
 
 def calibrations_of_day(
@@ -183,7 +195,7 @@ def frames_of_field(
     slot: Slot,
     spec: FieldSpec,
     *,
-    per_field: bool,
+    reach: float | None,
     filters: Sequence[tuple[str, str]] | None,
 ) -> Sequence[Target]:
     """Targets of a class made per frame whose frames reach into a field, oldest first.
@@ -194,13 +206,14 @@ def frames_of_field(
         A target of the field.
     spec
         The field.
-    per_field
-        Whether the class is made per frame *and field*.
+    reach
+        Degrees from a frame's pointing that none of the field's cameras reaches beyond; None for
+        a class that is made per frame *and field*.
     filters
         Instruments and filters that count; None for all.
     """
     query = select(Target).where(Target.class_name.in_(slot.classes))
-    if per_field:
+    if reach is None:
         query = query.where(Target.field_id == target.field_id)
     else:
         query = query.where(
@@ -208,6 +221,7 @@ def frames_of_field(
             Target.raw_id.is_not(None),
             Target.moment.between(spec.start, spec.end),
             angle(Target.ra, Target.dec, spec.ra, spec.dec) <= spec.radius + Target.radius,
+            *in_box(Cap(spec.ra, spec.dec, min(spec.radius + reach, 180.0))),
         )
     if filters is not None:
         query = query.where(tuple_(Target.instrument, Target.filter).in_(filters))

@@ -7,12 +7,13 @@ __all__ = ["note_reasons", "settle", "settle_fresh"]
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, Text, cast, column, delete, insert, select, text, update, values
+from sqlalchemy import BigInteger, Text, cast, column, select, text, update, values
 from sqlalchemy.dialects.postgresql import JSONB
 
+from reduction.dependencies import note_dependencies
 from reduction.moments import stamp
 from reduction.publish import Superseded, confirm, end_publications
-from schemas.tables import Confirmation, Dependency, Lineage, Target, TargetState
+from schemas.tables import Confirmation, Lineage, Target, TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +49,7 @@ def settle(session: Session, verdicts: Sequence[Verdict]) -> None:
         .values(state=TargetState.FAILED, reasons=cast(said.c.reasons, JSONB), product_id=None)
         .execution_options(synchronize_session=False)
     )
-    _depend_all(session, failed)
+    note_dependencies(session, {v.target.target_id: v.considered for v in failed})
     if published:
         end_publications(session, published, stamp(session))
 
@@ -91,19 +92,6 @@ def _reasons_of(verdicts: Sequence[Verdict]) -> Values:
     )
 
 
-def _depend_all(session: Session, verdicts: Sequence[Verdict]) -> None:
-    """Note which targets some verdicts rested on."""
-    numbers = [verdict.target.target_id for verdict in verdicts]
-    session.execute(delete(Dependency).where(Dependency.target_id.in_(numbers)))
-    rows = [
-        {"target_id": verdict.target.target_id, "progenitor_target_id": number}
-        for verdict in verdicts
-        for number in sorted(verdict.considered)
-    ]
-    if rows:
-        session.execute(insert(Dependency), rows)
-
-
 def settle_fresh(session: Session, verdicts: Sequence[Verdict]) -> None:
     """Write down many verdicts of FRESH in a few statements.
 
@@ -116,9 +104,6 @@ def settle_fresh(session: Session, verdicts: Sequence[Verdict]) -> None:
     settled = [v for v in verdicts if held[v.target.target_id].state != TargetState.FRESH]
     if not settled:
         return
-    for verdict in _with_other_progenitors(session, settled):
-        if verdict.reuse is not None:
-            confirm(session, verdict.reuse, verdict)
     numbers = [verdict.target.target_id for verdict in settled]
     session.execute(
         update(Target)
@@ -126,7 +111,10 @@ def settle_fresh(session: Session, verdicts: Sequence[Verdict]) -> None:
         .values(state=TargetState.FRESH, reasons=[])
         .execution_options(synchronize_session=False)
     )
-    _depend_all(session, settled)
+    note_dependencies(session, {v.target.target_id: v.considered for v in settled})
+    for verdict in _with_other_progenitors(session, settled):
+        if verdict.reuse is not None:
+            confirm(session, verdict.reuse, verdict)
 
 
 def _hold_all(session: Session, verdicts: Sequence[Verdict]) -> dict[int, Target]:

@@ -6,12 +6,13 @@ __all__ = ["Storage", "StoredFile"]
 
 import hashlib
 import os
+import re
 import shutil
 import time
 import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from reduction.scratch import Scratch
 from schemas.errors import IngestError, StorageError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BLOCK = 1 << 20
+#: How files are named that a removal has taken aside; without their kind, that of a product.
+_ASIDE: Final = re.compile(r"(?:(?P<kind>[a-z]+)-)?[0-9a-f]{32}-(?P<name>[0-9a-f]{64}\..*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Storage:
             path.unlink(missing_ok=True)
 
     def clear_leftovers(self, *, older_than_s: float = 86400.0) -> int:
-        """Remove scratch files of processes that were killed.
+        """Remove scratch files of processes that were killed; what was taken aside stays.
 
         Parameters
         ----------
@@ -90,11 +93,62 @@ class Storage:
         limit = time.time() - older_than_s
         removed = 0
         for path in (self.root / "incoming").glob("*"):
+            if _ASIDE.fullmatch(path.name):
+                continue
             with suppress(FileNotFoundError):  # another process removes its own, or the same
                 if path.stat().st_mtime < limit:
                     path.unlink()
                     removed += 1
         return removed
+
+    def remove(self, path: Path, kind: str, *, before: float) -> bool:
+        """Remove a stored file that was written before a moment; whether it was.
+
+        The same content may have been kept and published anew since it was looked at. The file is
+        taken aside first, so that what is judged is what is removed. Where this process is killed
+        between, :meth:`put_back` mends it.
+
+        Parameters
+        ----------
+        path
+            As the storage names it.
+        kind
+            Its first folder.
+        before
+            Seconds since 1970.
+        """
+        aside = self.path("incoming") / f"{kind}-{uuid.uuid4().hex}-{path.name}"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # another process removes it, too, or puts it back
+            path.rename(aside)
+            if aside.stat().st_mtime < before:
+                aside.unlink()
+                return True
+            aside.replace(path)
+        return False
+
+    def put_back(self) -> int:
+        """Put files back that removals had taken aside when they were killed.
+
+        Of a removal that is at work the file comes back, too: it finds it gone, and leaves it for
+        the next one. What comes back is of today, so that no removal takes it from somebody who
+        is about to publish the same content.
+
+        Returns
+        -------
+        int
+            How many there were.
+        """
+        found = 0
+        for path in self.path("incoming").glob("*-*"):
+            if (parts := _ASIDE.fullmatch(path.name)) is None:
+                continue
+            name, kind = parts["name"], parts["kind"] or "product"
+            with suppress(FileNotFoundError):  # its removal came to its end
+                os.utime(path)
+                path.replace(self.path(f"{kind}/{name[:2]}/{name}"))
+                found += 1
+        return found
 
     def copy_in(self, source: Path, kind: str, suffix: str, *, expected: str = "") -> StoredFile:
         """Copy a file of somebody else's into the storage.

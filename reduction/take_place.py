@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, select
 
-from reduction.declare import (
-    Frame,
-    declare_in_field,
-    declare_target,
-    hold_fields,
-    target_values,
-)
+from reduction.declare import declare_in_field, declare_target, hold_fields, target_values
 from reduction.edits import held, set_standing
 from reduction.events import mark_users_of_calibration, mark_users_of_raw
 from reduction.fields import field_spec, joined_fields
 from reduction.ingest import raw_attributes
 from reduction.keys import canonical_json, hash_of
+from reduction.reach import Frame
 from reduction.recorded import enter_edit
 from reduction.redeclare import see_declared
 from reduction.superseded import DESCRIBED, SUPERSEDED, successor
@@ -33,6 +28,9 @@ if TYPE_CHECKING:
     from reduction.archive import Archive
     from reduction.instruments.base import FrameDescription
     from reduction.raw_quality import RawQuality
+
+#: Why products hold for another time.
+_FOLLOWS: Final = "its night's frames were described again"
 
 #: Columns of a frame's target that follow its raw frame.
 _FOLLOW: Final = ("raw_id", "filter", "night", "moment", "ra", "dec", "radius")
@@ -88,13 +86,16 @@ def take_place(
     mark_users_of_raw(session, registry, old)
     frame = Frame.of(registry, new, sha256)
     _follow(archive, session, old_id, frame)
-    for cls in registry.targets():
-        if new.class_name in cls.ANCHOR_CLASSES and not cls.ANCHOR.per_field:
-            declare_target(archive, session, cls, frame)
+    moved = [
+        declare_target(archive, session, cls, frame)
+        for cls in registry.targets()
+        if new.class_name in cls.ANCHOR_CLASSES and not cls.ANCHOR.per_field
+    ]
     for number, spec in joined_fields(session, frame):
         declare_in_field(archive, session, number, spec, [new])
     mark_users_of_raw(session, registry, new)
     who, why = said
+    say_validity(session, [number for number in moved if number is not None], why=_FOLLOWS)
     values = str(old_id), str(new.product_id)
     enter_edit(session, old.class_name, DESCRIBED, values, who=who, why=why, product_id=old_id)
     set_standing(archive, session, old, 0, who, why)
@@ -187,5 +188,4 @@ def follow_night(archive: Archive, session: Session, camera: str, night: dt.date
         session.flush()
         ranges.append((target.validity_start or 0.0, target.validity_end or 0.0))
         mark_users_of_calibration(session, archive.registry, target, *ranges)
-    why = "its night's frames were described again"
-    say_validity(session, [target.target_id for target in moved], why=why)
+    say_validity(session, [target.target_id for target in moved], why=_FOLLOWS)

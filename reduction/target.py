@@ -233,7 +233,9 @@ class ProcessTarget(DBObject):
     ANCHOR, ANCHOR_CLASSES
         What one target stands for, and the raw classes whose frames bring it into being.
     PUBLISHED
-        Whether its products are datasets with an ObsCore row.
+        Whether its products are datasets: those whose ``compute`` says what ObsCore has of them
+        are found by searches, from the next start on also those of before. Where it is taken back
+        they are found no more; their identifiers hold.
     ROWS
         Table that ``Made.rows`` goes to: ``product_id``, a running number, and the rows' columns.
     COST_S

@@ -271,6 +271,7 @@ _GRANTS: Final = (
     "GRANT UPDATE (allowed) ON vo.script TO {service}",
     "GRANT UPDATE (published_to) ON vo.publication TO {service}",
     "GRANT UPDATE (valid_to) ON vo.confirmation TO {service}",
+    "GRANT UPDATE (unlisted_to) ON vo.unlisted TO {service}",
     "GRANT DELETE ON vo.dependency TO {service}",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tap_schema TO {service}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA vo TO {service}",
@@ -280,7 +281,7 @@ _GRANTS: Final = (
     "REVOKE ALL ON SCHEMA public FROM PUBLIC",
     "REVOKE EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) FROM PUBLIC",
     "GRANT EXECUTE ON FUNCTION vo.mark_suspect(bigint[]) TO {service}",
-    "GRANT SELECT ON vo.published, vo.current_lineage, vo.dataset TO {reader}",
+    "GRANT SELECT ON vo.published, vo.current_lineage, vo.dataset, vo.described TO {reader}",
     (
         "GRANT SELECT (target_id, class_name, instrument, chip, filter, moment, ra, dec, "
         "radius, dataset_id, state, raw_id, field_id) ON vo.target TO {reader}"

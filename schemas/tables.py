@@ -24,6 +24,7 @@ __all__ = [
     "Source",
     "Target",
     "TargetState",
+    "Unlisted",
 ]
 
 import datetime as dt
@@ -390,6 +391,19 @@ class ObsCore(Base):
     em_max: Mapped[float | None]
     facility_name: Mapped[str]
     instrument_name: Mapped[str]
+
+
+class Unlisted(Base):
+    """A class whose images are not in ObsCore, from when to when; open ended while they are not.
+
+    Those that have an identifier keep it: who knows one is given the image and its links.
+    """
+
+    __tablename__ = "unlisted"
+
+    class_name: Mapped[str] = mapped_column(primary_key=True)
+    unlisted_from: Mapped[dt.datetime] = mapped_column(primary_key=True)
+    unlisted_to: Mapped[dt.datetime] = mapped_column(server_default="infinity")
 
 
 class ServiceFact(Base):

@@ -11,6 +11,7 @@ __all__ = [
     "DATASET",
     "FUNCTIONS",
     "HALF_LIGHT_RADIUS",
+    "OBSCORE",
     "PUBLISHED",
     "SCRIPTS",
     "SUBJECT_INDEX",
@@ -264,6 +265,7 @@ CREATE OR REPLACE VIEW archive.sources AS
     ON coalesce(i.raw_id::text, i.field_id::text || ' ' || i.filter)
       = coalesce(t.raw_id::text, t.field_id::text || ' ' || t.filter)
     AND i.dataset_id IS NOT NULL
+    AND i.class_name IN ('CalibratedScienceFrame', 'CoaddedRegriddedFrame')
 """,
     """
 CREATE OR REPLACE VIEW archive.reference_stars AS
@@ -273,8 +275,11 @@ CREATE OR REPLACE VIEW archive.reference_stars AS
   FROM vo.reference_source r JOIN vo.product p USING (product_id)
   WHERE p.is_valid >= 1
 """,
+)
+
+OBSCORE: Final = (
     """
-CREATE OR REPLACE VIEW ivoa.obscore AS
+CREATE OR REPLACE VIEW vo.described AS
   SELECT 'image'::text AS dataproduct_type, o.dataproduct_subtype,
     o.calib_level::integer AS calib_level,
     vo.fact('collection') AS obs_collection, o.obs_id, o.obs_title,
@@ -292,7 +297,21 @@ CREATE OR REPLACE VIEW ivoa.obscore AS
   JOIN vo.published u USING (product_id)
   JOIN vo.target t ON t.target_id = u.target_id
 """,
+    """
+CREATE OR REPLACE VIEW ivoa.obscore AS
+  SELECT d.dataproduct_type, d.dataproduct_subtype, d.calib_level, d.obs_collection, d.obs_id,
+    d.obs_title, d.obs_publisher_did, d.obs_creator_did, d.access_url, d.access_format,
+    d.access_estsize, d.target_name, d.target_class, d.s_ra, d.s_dec, d.s_fov, d.s_region,
+    d.s_resolution, d.t_min, d.t_max, d.t_exptime, d.t_resolution, d.em_min, d.em_max,
+    d.em_res_power, d.o_ucd, d.pol_states, d.facility_name, d.instrument_name, d.s_xel1,
+    d.s_xel2, d.t_xel, d.em_xel, d.pol_xel, d.s_pixel_scale, d.em_ucd, d.preview, d.source_table
+  FROM vo.described d
+  WHERE NOT EXISTS (
+    SELECT FROM vo.unlisted n
+    WHERE n.class_name = d.dataproduct_subtype AND vo.holds(n.unlisted_from, n.unlisted_to))
+""",
 )
+"""All images, for whoever knows an identifier; and those of published classes."""
 
 SCRIPTS: Final = """
 CREATE OR REPLACE VIEW archive.scripts AS

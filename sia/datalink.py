@@ -121,7 +121,7 @@ def run(params: Params, archive: Archive) -> TableResult:
     rows: list[tuple[Any, ...]] = []
     infos: tuple[Info, ...] = (Info("standardID", STANDARD_ID),)
     descriptors = []
-    with snapshot(archive, scope_of(known.values()), params) as answering:
+    with snapshot(archive, scope_of(archive, known.values()), params) as answering:
         infos += answering.report.infos()
         for number, (text, dataset_id) in enumerate(known.items(), start=1):
             try:

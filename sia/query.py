@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 from sqlalchemy.dialects.postgresql import ARRAY, psycopg2
 
+from reduction.published import dataset_classes
 from reduction.scope import Circle as ScopeCircle
 from reduction.scope import Scope
 from schemas import footprints, sphere
@@ -106,8 +107,9 @@ def run(params: Params, archive: Archive) -> TableResult:
     limit = row_limit(params["MAXREC"], limits)
     prefix = archive.dataset_id("")
     text, values = statement(params, limit=limit + 1, prefix=prefix)
+    scope = scope_of(params, prefix, dataset_classes(archive.registry))
     with ExitStack() as stack:
-        answering = stack.enter_context(snapshot(archive, scope_of(params, prefix), params))
+        answering = stack.enter_context(snapshot(archive, scope, params))
         rows = Rows(answering.connection, text, values, limit=limit)
         return TableResult(
             OBSCORE_COLUMNS,
@@ -120,7 +122,7 @@ def run(params: Params, archive: Archive) -> TableResult:
         )
 
 
-def scope_of(params: Params, prefix: str) -> Scope:
+def scope_of(params: Params, prefix: str, classes: frozenset[str]) -> Scope:
     """Targets that could contribute to the answer of a search.
 
     Parameters
@@ -129,6 +131,8 @@ def scope_of(params: Params, prefix: str) -> Scope:
         Values of :data:`sia.protocol.PARAMS`.
     prefix
         What identifiers of the archive's datasets begin with.
+    classes
+        Those whose images are datasets.
 
     Returns
     -------
@@ -138,7 +142,7 @@ def scope_of(params: Params, prefix: str) -> Scope:
     time = params["TIME"]
     finite = len(time) == 1 and math.isfinite(time[0].lower) and math.isfinite(time[0].upper)
     return Scope(
-        classes=frozenset(OBSCORE.freshness),
+        classes=classes,
         instruments=frozenset(params["INSTRUMENT"]) or None,
         region=_one_region(params["POS"]),
         time=(time[0].lower, time[0].upper) if finite else None,

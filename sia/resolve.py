@@ -7,9 +7,9 @@ __all__ = ["Coverage", "canonical", "coverage", "find", "scope_of"]
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from reduction.published import dataset_classes
 from reduction.scope import Scope
 from schemas.errors import NotFoundError, ReductionError
-from schemas.obscore import OBSCORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _QUERY: Final = (
     "SELECT obs_publisher_did, obs_title, s_region, "
-    "em_min, em_max, t_min, t_max FROM ivoa.obscore WHERE obs_publisher_did = %s"
+    "em_min, em_max, t_min, t_max FROM vo.described WHERE obs_publisher_did = %s"
 )
 _FAILED: Final = (
     "SELECT string_agg(r ->> 'text', '; ') FROM archive.targets t "
@@ -60,9 +60,9 @@ def canonical(text: str, prefix: str) -> str:
     return prefix + text[len(prefix) :] if text.lower().startswith(prefix.lower()) else text
 
 
-def scope_of(datasets: Iterable[str]) -> Scope:
+def scope_of(archive: Archive, datasets: Iterable[str]) -> Scope:
     """Targets that must be fresh for these datasets to be so."""
-    return Scope(classes=frozenset(OBSCORE.freshness), datasets=frozenset(datasets))
+    return Scope(classes=dataset_classes(archive.registry), datasets=frozenset(datasets))
 
 
 def find(archive: Archive, answering: Answering, dataset_id: str) -> tuple[Dataset, Coverage]:

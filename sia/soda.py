@@ -144,7 +144,7 @@ def run(params: Params, archive: Archive) -> FileResult:
     """
     region = _region(params)
     dataset_id = canonical(params["ID"], archive.dataset_id(""))
-    with snapshot(archive, scope_of([dataset_id]), params) as answering:
+    with snapshot(archive, scope_of(archive, [dataset_id]), params) as answering:
         dataset, covered = find(archive, answering, dataset_id)
         infos = answering.report.infos()
     if not _overlaps(params, covered):

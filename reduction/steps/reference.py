@@ -106,7 +106,9 @@ def columns_of(kind: ReferenceKind) -> frozenset[str]:
     return _NEEDED[kind]
 
 
-def parse_reference(columns: Columns, kind: ReferenceKind | None = None) -> ReferenceTable:
+def parse_reference(
+    columns: Columns, kind: ReferenceKind | None = None, *, first: int = 0
+) -> ReferenceTable:
     """Reference stars from a catalogue's columns as text.
 
     Parameters
@@ -115,6 +117,8 @@ def parse_reference(columns: Columns, kind: ReferenceKind | None = None) -> Refe
         Texts by column name, all of the same length; an empty text is "no value".
     kind
         The catalogue's form; recognised from the columns where not given.
+    first
+        Rows of the catalogue before these, where they are a part of it.
 
     Raises
     ------
@@ -137,29 +141,30 @@ def parse_reference(columns: Columns, kind: ReferenceKind | None = None) -> Refe
     if missing:
         raise IngestError("", f"found no column {', '.join(sorted(missing))} (a {kind} catalogue)")
     if kind is ReferenceKind.LANDOLT:
-        ra, dec = _degrees(columns["RA"], "RA") * 15.0, _degrees(columns["DEC"], "DEC")
+        ra, dec = _degrees(columns, "RA", first) * 15.0, _degrees(columns, "DEC", first)
     else:
-        ra, dec = _numbers(columns, "ra"), _numbers(columns, "dec")
+        ra, dec = _numbers(columns, "ra", first), _numbers(columns, "dec", first)
     wrong = np.flatnonzero(~((ra >= 0.0) & (ra < 360.0) & (np.abs(dec) <= 90.0)))
     if len(wrong):
         row = int(wrong[0])
-        found = f"ra {ra[row]:g}, dec {dec[row]:g} in row {row + 1}"
+        found = f"ra {ra[row]:g}, dec {dec[row]:g} in row {first + row + 1}"
         raise IngestError("", f"found {found}, expected 0 <= ra < 360 and -90 <= dec <= 90")
-    name, mag, err = _PARSERS[kind](columns)
-    _refuse_nul(name, mag)
-    return ReferenceTable(np.asarray(name, dtype=np.str_), ra, dec, mag, err, _motion(columns))
+    name, mag, err = _PARSERS[kind](columns, first)
+    _refuse_nul(name, mag, first)
+    motion = _motion(columns, first)
+    return ReferenceTable(np.asarray(name, dtype=np.str_), ra, dec, mag, err, motion)
 
 
-def _refuse_nul(names: Sequence[str], bands: Mapping[str, Array]) -> None:
+def _refuse_nul(names: Sequence[str], bands: Mapping[str, Array], first: int) -> None:
     """Refuse what no database can hold as text."""
     row = next((row for row, name in enumerate(names, start=1) if "\0" in name), 0)
     band = next((band for band in bands if "\0" in band), "")
     if row or band:
-        found = f"name {names[row - 1]!r} in row {row}" if row else f"column {band!r}"
+        found = f"name {names[row - 1]!r} in row {first + row}" if row else f"column {band!r}"
         raise IngestError("", f"found {found}, expected a text without NUL")
 
 
-def _motion(columns: Columns) -> dict[str, Array]:
+def _motion(columns: Columns, first: int) -> dict[str, Array]:
     """Proper motions and epoch, where a catalogue has them."""
     if "pmra" not in columns and "pmdec" not in columns:
         return {}
@@ -169,7 +174,7 @@ def _motion(columns: Columns) -> dict[str, Array]:
         found = f"found proper motions, and no column {', '.join(sorted(missing))}"
         raise IngestError("", f"{found}: {_MOTION}")
     motion = {"pm_ra": "pmra", "pm_dec": "pmdec", "epoch": epoch}
-    return {name: _numbers(columns, column) for name, column in motion.items()}
+    return {name: _numbers(columns, column, first) for name, column in motion.items()}
 
 
 _NOTHING: Final = frozenset(("", "nan", "null", "none", "-", "--"))
@@ -177,11 +182,11 @@ _NOTHING: Final = frozenset(("", "nan", "null", "none", "-", "--"))
 _Parsed = tuple["Sequence[str]", "dict[str, Array]", "dict[str, Array]"]
 
 
-def _sdss(columns: Columns) -> _Parsed:
+def _sdss(columns: Columns, first: int) -> _Parsed:
     suffix = "Error" if "gError" in columns else "Err"
     mag, err = {}, {}
     for band in "ugriz":
-        values, errors = _numbers(columns, band), _numbers(columns, band + suffix)
+        values, errors = _numbers(columns, band, first), _numbers(columns, band + suffix, first)
         valid = (values > _VALID_MAG[0]) & (values < _VALID_MAG[1])
         mag[band] = np.where(valid, values, np.nan)
         err[band] = np.where(valid, errors, np.nan)
@@ -189,9 +194,9 @@ def _sdss(columns: Columns) -> _Parsed:
     return columns["DAOPHOTID"], mag, err
 
 
-def _landolt(columns: Columns) -> _Parsed:
-    value = {name: _numbers(columns, name) for name in _COLOURS}
-    error = {name: _numbers(columns, "e_" + name) for name in _COLOURS}
+def _landolt(columns: Columns, first: int) -> _Parsed:
+    value = {name: _numbers(columns, name, first) for name in _COLOURS}
+    error = {name: _numbers(columns, "e_" + name, first) for name in _COLOURS}
     mag, err = {"V": value["V"]}, {"V": error["V"]}
     mag["B"], err["B"] = value["V"] + value["B-V"], np.hypot(error["V"], error["B-V"])
     mag["U"], err["U"] = mag["B"] + value["U-B"], np.hypot(err["B"], error["U-B"])
@@ -200,27 +205,28 @@ def _landolt(columns: Columns) -> _Parsed:
     return columns["Name"], mag, err
 
 
-def _tycho2(columns: Columns) -> _Parsed:
-    magnitude = _numbers(columns, "vt")
-    name = [f"{field}-{row + 1}" for row, field in enumerate(columns["field"])]
+def _tycho2(columns: Columns, first: int) -> _Parsed:
+    magnitude = _numbers(columns, "vt", first)
+    name = [f"{field}-{row}" for row, field in enumerate(columns["field"], start=first + 1)]
     return name, {"VT": magnitude}, {"VT": np.full(len(magnitude), np.nan)}
 
 
-def _native(columns: Columns) -> _Parsed:
+def _native(columns: Columns, first: int) -> _Parsed:
     bands = [name for name in columns if f"e_{name}" in columns and name not in _PLACE]
     colours = [name for name in bands if name.count("-") == 1 and set(name.split("-")) & {*bands}]
     bands = [name for name in bands if name not in colours]
-    mag = {band: _numbers(columns, band) for band in bands}
-    return columns["name"], mag, {band: _numbers(columns, f"e_{band}") for band in bands}
+    mag = {band: _numbers(columns, band, first) for band in bands}
+    err = {band: _numbers(columns, f"e_{band}", first) for band in bands}
+    return columns["name"], mag, err
 
 
-def _numbers(columns: Columns, name: str) -> Array:
+def _numbers(columns: Columns, name: str, first: int) -> Array:
     """Numbers of a column, NaN where it is empty; anything else is refused with its row."""
     values = np.array([_number(text) for text in columns[name]], dtype=np.float64)
     for row in map(int, np.flatnonzero(~np.isfinite(values))):
         text = columns[name][row].strip()
         if text.lower() not in _NOTHING:
-            found = f"column {name}, row {row + 1}: found {text!r}"
+            found = f"column {name}, row {first + row + 1}: found {text!r}"
             raise IngestError("", f"{found}, expected a number or nothing")
     return values
 
@@ -232,13 +238,13 @@ def _number(text: str) -> float:
         return float("nan")
 
 
-def _degrees(texts: Sequence[str], column: str) -> Array:
+def _degrees(columns: Columns, column: str, first: int) -> Array:
     """Sexagesimal texts in units of their first field."""
     values = []
-    for row, text in enumerate(texts):
+    for row, text in enumerate(columns[column]):
         parts = [_number(part) for part in text.strip().lstrip("+-").split(":")]
         if len(parts) != 3 or not np.isfinite(parts).all():  # d:m:s
-            found = f"{column} {text!r} in row {row + 1}"
+            found = f"{column} {text!r} in row {first + row + 1}"
             raise IngestError("", f"found {found}, expected a text like -08:49:19.12")
         value = parts[0] + parts[1] / 60.0 + parts[2] / 3600.0
         values.append(-value if text.strip().startswith("-") else value)
@@ -253,7 +259,7 @@ _NEEDED: Final[Mapping[ReferenceKind, frozenset[str]]] = {
     ReferenceKind.TYCHO2: frozenset(("field", "ra", "dec", "vt")),
     ReferenceKind.NATIVE: frozenset(("name", "ra", "dec")),
 }
-_PARSERS: Final[Mapping[ReferenceKind, Callable[[Columns], _Parsed]]] = {
+_PARSERS: Final[Mapping[ReferenceKind, Callable[[Columns, int], _Parsed]]] = {
     ReferenceKind.SDSS_DAOPHOT: _sdss,
     ReferenceKind.LANDOLT: _landolt,
     ReferenceKind.TYCHO2: _tycho2,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg2
 import pytest
+from sqlalchemy import text
 
 from reduction.archive import Archive
 from reduction.operate import initialise, status, sync_recipes
@@ -143,3 +145,21 @@ def test_a_question_is_begun_again_where_the_idle_connection_is_gone(archive: Ar
         assert cursor.fetchone() == (True,)
     other.close()
     assert backend() != before
+
+
+def test_a_start_waits_for_no_query_of_the_views_that_it_would_make_as_they_are(
+    archive: Archive,
+) -> None:
+    def starts() -> None:
+        initialise(archive.settings, archive.registry)
+
+    initialise(archive.settings, archive.registry)
+    with ThreadPoolExecutor(1) as pool, archive.transaction() as session:
+        session.execute(text("SELECT * FROM archive.bias_frame")).all()  # and goes on
+        pool.submit(starts).result(timeout=60)
+    with psycopg2.connect(archive.settings.database.owner_url) as owner:
+        owner.cursor().execute("DROP VIEW archive.bias_frame")
+    owner.close()
+    starts()
+    with archive.transaction() as session:
+        assert session.execute(text("SELECT * FROM archive.bias_frame")).all() == []

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from astropy.io import fits
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 import reduction.make
 import reduction.publish
 from reduction.archive import Archive
 from reduction.instruments.base import FrameKind
 from reduction.operate import bump, edit, find_target, sync_recipes, targets_matching
-from reduction.publish import Superseded, publish_again
+from reduction.publish import Superseded, confirm, publish_again
+from reduction.verdicts import Verdict, VerdictKind
 from schemas.errors import BusyError, ReductionError, StorageError, UnreadableError
+from schemas.tables import Product
 from tests.reduction.test_chain import add_second_night
 from tests.support.toy import ToyBias, ToyFlat, ToyImage, ToyNorm, work_done, write_frame
 
@@ -145,6 +147,37 @@ def test_a_shared_product_that_is_accepted_again_is_right_for_all_that_share_it(
     edit(archive, shared[0], "is_valid", 1, why="y")
     for date in ("2020-01-01", "2020-01-03"):
         assert ToyNorm.get(date=date).object_id == shared[0]
+
+
+def test_two_that_confirm_a_shared_product_at_once_do_it_one_after_the_other(
+    archive: Archive, night: Path, work_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    norm, target = ToyNorm.get(), find_target(archive, "ToyNorm")
+    with archive.transaction() as session:
+        product = session.get_one(Product, norm.object_id)
+        others = session.scalars(select(Product).where(Product.class_name == "RawBiasFrame")).all()
+    verdicts = [
+        Verdict(target, VerdictKind.FRESH, inputs={"flat": [other]}) for other in others[:2]
+    ]
+    taken, asked = reduction.publish.stamp, threading.Event()
+
+    def confirmed() -> None:
+        with archive.transaction() as session:
+            confirm(session, product, verdicts[1])
+
+    def asks(session: Any) -> Any:
+        asked.set()
+        return taken(session)
+
+    with ThreadPoolExecutor(1) as pool:
+        with archive.transaction() as session:
+            confirm(session, product, verdicts[0])
+            monkeypatch.setattr(reduction.publish, "stamp", asks)
+            second = pool.submit(confirmed)
+            assert asked.wait(60)  # it has looked at what stands
+        second.result(60)
+    query = "SELECT progenitor_id FROM vo.confirmation WHERE valid_to = 'infinity'"
+    assert rows(archive, query) == [(others[1].product_id,)]
 
 
 def test_a_product_that_is_rejected_after_the_verdict_is_not_published_again(

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
 import pytest
 from sqlalchemy import text
 
+import reduction.publish
+import reduction.validity
+from reduction.batches import batched
 from reduction.edits import edit_validity
 from reduction.instruments.base import FrameKind
+from reduction.moments import stamp
 from reduction.operate import find_target, forget_parameter, set_parameter, sync_recipes
 from schemas.database import migrate
 from schemas.errors import ParameterError, ReductionError
+from schemas.tables import Product
+from tests.reduction.test_chain import add_second_night
 from tests.support.toy import ToyBias, ToyFlat, ToyImage, write_frame
 
 if TYPE_CHECKING:
@@ -152,3 +161,121 @@ def test_an_archive_of_before_knows_which_validities_a_person_set(
     migrate(archive.settings.database.owner_url)
     edited = {n: find_target(archive, n).validity_edited for n in ("ToyBias", "ToyFlat")}
     assert edited == {"ToyBias": False, "ToyFlat": True}
+
+
+@pytest.mark.parametrize("level", [102, 2**30])
+def test_a_frame_that_begins_the_night_earlier_moves_what_its_product_says_as_well(
+    archive: Archive, night: Path, work_log: Path, level: int
+) -> None:
+    ToyFlat.get()
+    bias, before = ToyBias.get(), now(archive)
+    was = (bias.timestamp_start, bias.timestamp_end)
+    for name, day, hour in (("dawn", "2019-12-31", 9.3), ("dusk", "2020-01-01", 14.3)):
+        path = write_frame(night, name, FrameKind.SCIENCE, 302, night=day, hour=hour)
+        assert archive.ingest([path]).refused == []
+    with pytest.raises(ReductionError, match="ToyBias"):
+        ToyImage.get(raw="dawn.fits")
+    # flagged and not used, or used: it is a frame of the night
+    archive.ingest([write_frame(night, "early", FrameKind.BIAS, level, hour=-1.0)])
+    assert said(archive) == [holds(archive, "ToyBias")]
+    assert said(archive)[0] == pytest.approx((was[0] - 1 / 24, was[1] - 1 / 24))
+    assert said(archive, before) == [was]
+    flagged = level != 102
+    assert ToyImage.get(raw="dawn.fits").bias.object_id == ToyBias.get().object_id
+    assert (ToyBias.get().object_id == bias.object_id) is flagged
+    assert said(archive) == [holds(archive, "ToyBias")]
+    with pytest.raises(ReductionError, match="ToyBias"):
+        ToyImage.get(raw="dusk.fits")
+
+
+def test_a_night_that_begins_earlier_while_its_bias_is_published_moves_that_one(
+    archive: Archive, night: Path, work_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early = write_frame(night, "early", FrameKind.BIAS, 2**30, hour=-1.0)
+    inside, go = stopped(monkeypatch)
+    with ThreadPoolExecutor(2) as pool:
+        making = pool.submit(archive.get, "ToyBias")
+        assert inside.wait(60)
+        coming = pool.submit(archive.ingest, [early])
+        with pytest.raises(TimeoutError):
+            coming.result(timeout=0.5)
+        go.set()
+        assert coming.result(60).refused == []
+        making.result(60)
+    assert said(archive) == [holds(archive, "ToyBias")]
+
+
+def test_a_calibration_that_is_superseded_while_its_time_is_edited_is_refused(
+    archive: Archive, night: Path, work_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = ToyBias.get()
+    set_parameter(archive, "ToyBias", "OFFSET", 5.0, instrument="toy", why="a try")
+    inside, go = stopped(monkeypatch)
+    with ThreadPoolExecutor(2) as pool:
+        making = pool.submit(archive.get, "ToyBias")
+        assert inside.wait(60)
+        number = first.object_id
+        editing = pool.submit(edit_validity, archive, number, 58000.0, 59000.0, why="longer")
+        with pytest.raises(TimeoutError):
+            editing.result(timeout=0.5)
+        go.set()
+        with pytest.raises(ParameterError, match="which is not what the archive answers with"):
+            editing.result(60)
+        making.result(60)
+    assert said(archive) == [holds(archive, "ToyBias")]
+    assert said(archive) == [(first.timestamp_start, first.timestamp_end)]
+
+
+def stopped(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Let publications wait before they are stamped: they say so, and go on when they are told."""
+    depend = reduction.publish.depend
+    inside, go = threading.Event(), threading.Event()
+
+    def held(session: Any, verdict: Any) -> None:
+        depend(session, verdict)
+        session.flush()
+        inside.set()
+        go.wait(60)
+
+    monkeypatch.setattr(reduction.publish, "depend", held)
+    return inside, go
+
+
+def test_no_stamp_is_held_while_a_product_is_waited_for(
+    archive: Archive, night: Path, work_log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_second_night(archive, tmp_path)
+    dates = ("2020-01-01", "2020-01-03")
+    numbers = [ToyBias.get(date=date).object_id for date in dates]
+    monkeypatch.setattr(reduction.validity, "batched", partial(batched, size=1))
+    with ThreadPoolExecutor(1) as pool:
+        with archive.transaction() as other:
+            other.get_one(Product, numbers[1], with_for_update=True)
+            following = pool.submit(let_hold, archive, ToyBias=9.0)
+            with pytest.raises(TimeoutError):
+                following.result(timeout=1.0)
+            other.execute(text("SET LOCAL lock_timeout = '5s'"))
+            assert stamp(other) == stamp(other)
+        following.result(60)
+    query = "SELECT count(*), count(DISTINCT at), min(who) FROM vo.edit WHERE field ~ 'timestamp'"
+    with archive.transaction() as session:
+        assert tuple(session.execute(text(query)).one()) == (4, 1, "module of toy")
+
+
+def test_calibrations_follow_their_camera_some_at_a_time(
+    archive: Archive, night: Path, work_log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_second_night(archive, tmp_path)
+    monkeypatch.setattr(reduction.validity, "_PIECE", 1)
+    let_hold(archive, ToyBias=9.0)
+    query = "SELECT DISTINCT validity_end - validity_start FROM vo.target WHERE class_name = :name"
+    with archive.transaction() as session:
+        assert session.scalars(text(query), {"name": "ToyBias"}).all() == [18.0]
+
+
+@pytest.mark.parametrize("end", [float("nan"), 57000.0])
+def test_a_range_that_is_none_is_refused(
+    archive: Archive, night: Path, work_log: Path, end: float
+) -> None:
+    with pytest.raises(ParameterError, match="begins before it ends"):
+        edit_validity(archive, ToyBias.get().object_id, None, end, why="longer")

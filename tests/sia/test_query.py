@@ -240,8 +240,8 @@ def test_the_answer_describes_the_services_for_its_rows(archive, images) -> None
     ],
 )
 def test_the_scope_is_what_the_parameters_surely_restrict(values, scope) -> None:
-    found = scope_of(ask(PARAMS, **values), "ivo://x.example/archive?")
-    assert found.classes == {"CalibratedScienceFrame", "CoaddedRegriddedFrame"}
+    found = scope_of(ask(PARAMS, **values), "ivo://x.example/archive?", frozenset(("A", "B")))
+    assert found.classes == {"A", "B"}
     assert found.time == scope.get("time")
     assert found.datasets == scope.get("datasets")
     assert found.instruments == scope.get("instruments")

@@ -195,6 +195,19 @@ def test_a_plan_expects_what_the_class_took(night, run):
     assert f"BiasFrame/simulated/ccd50/2025-03-01  (about {max(took, 0.05):.1f} s)" in said
 
 
+def test_an_operator_sets_a_parameter_and_takes_it_back(night, run):
+    of_it = ("BiasFrame", "SIGMA_CLIP")
+    why = ("--instrument", "simulated", "--why", "a try")
+    said = run("set-parameter", *of_it, "4", *why)
+    assert said.startswith("BiasFrame.SIGMA_CLIP is 4: ")
+    assert "0 targets" not in said
+    assert "BiasFrame.SIGMA_CLIP is 4.0: 0 targets" in run("set-parameter", *of_it, "4.0", *why)
+    assert "operator" in run("pars", "BiasFrame", "--instrument", "simulated")
+    assert "expected a number above 0" in run("set-parameter", *of_it, "-5", *why)
+    assert "BiasFrame.SIGMA_CLIP is forgotten: " in run("forget-parameter", *of_it, *why)
+    assert "operator" not in run("pars", "BiasFrame", "--instrument", "simulated")
+
+
 def test_what_cannot_be_had_is_answered_with_what_there_is(night, run):
     for words, said in (
         (("why", "DomeFlatFrame", "--filter", "B"), "of filter V"),

@@ -169,10 +169,11 @@ def simulate(
 @click.option("--verify", is_flag=True, help="Read all files, and tell which are damaged.")
 @click.pass_context
 def storage(context: click.Context, *, remove: bool, verify: bool) -> None:
-    """Look for product files that nothing names, and with `--remove` remove them.
+    """Look for files of products that nothing names, and with `--remove` remove them.
 
-    Makings that were overtaken by a change, or killed, leave such; nothing asks for them. Files of
-    the last day are left alone, and raw frames always.
+    Makings that were overtaken by a change, or killed, leave such, and so do catalogues whose
+    reading was; nothing asks for them. Files of the last day are left alone, and raw frames
+    always. What a removal that was killed had taken aside is put back.
 
     With `--verify` each file is read and compared with its checksum, too. Ends with status 1 if
     one is lost or damaged: `vo-service restore` brings it back.
@@ -184,9 +185,7 @@ def storage(context: click.Context, *, remove: bool, verify: bool) -> None:
     with opened(context) as archive:
         found = clear_orphans(archive, remove=remove)
         done = "removed" if remove and found.files else "found"
-        CONSOLE.print(
-            f"{found.files} product files that nothing names, {found.size} bytes: {done}"
-        )
+        CONSOLE.print(f"{found.files} files that nothing names, {found.size} bytes: {done}")
         for damage in damaged_files(archive) if verify else ():
             damaged += 1
             numbers = ", ".join(map(str, damage.object_ids)) or "none"

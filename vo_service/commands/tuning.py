@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vo_service.commands.common import CONSOLE, opened
-from vo_service.commands.words import parameters
+from vo_service.commands.common import CONSOLE, are_suspect, opened
+from vo_service.commands.words import WHO, WHY, parameters, value_of
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -79,6 +79,62 @@ def _said(setting: Setting) -> str:
     return f"{escape(setting.said)}{meaning}"
 
 
+_INSTRUMENT = click.option(
+    "--instrument",
+    required=True,
+    help="Whose frames it is for. Several, of classes made of a whole field, are joined by '+'.",
+)
+
+
+@click.command(
+    "set-parameter",
+    short_help="Set a process parameter of a class for an instrument.",
+    context_settings={"ignore_unknown_options": True},  # numbers below 0
+)
+@click.argument("class_name", metavar="CLASS")
+@click.argument("name", metavar="NAME")
+@click.argument("value", metavar="VALUE")
+@_INSTRUMENT
+@WHY
+@WHO
+@click.pass_context
+def set_parameter(
+    context: click.Context, /, class_name: str, name: str, value: str, **words: str
+) -> None:
+    """Set a process parameter of a class for an instrument, until it is set again.
+
+    What it changes is outdated. VALUE is a number, true, false or null, else a text; `vo-service
+    pars CLASS` says what there is. `forget-parameter` takes it back.
+    """
+    from reduction.operate import set_parameter  # noqa: PLC0415  # --help stays fast
+
+    with opened(context) as archive:
+        number = set_parameter(archive, class_name, name, value_of(value), **words)
+    CONSOLE.print(f"{class_name}.{name} is {value}: {are_suspect(number)}", markup=False)
+
+
+@click.command(
+    "forget-parameter", short_help="Take back what was set of a process parameter of a class."
+)
+@click.argument("class_name", metavar="CLASS")
+@click.argument("name", metavar="NAME")
+@_INSTRUMENT
+@WHY
+@WHO
+@click.pass_context
+def forget_parameter(context: click.Context, /, class_name: str, name: str, **words: str) -> None:
+    """Take back what was set of a process parameter of a class for an instrument.
+
+    The settings, the instrument's module and the class say again what it is; the class need not
+    know it any longer.
+    """
+    from reduction.operate import forget_parameter  # noqa: PLC0415  # --help stays fast
+
+    with opened(context) as archive:
+        number = forget_parameter(archive, class_name, name, **words)
+    CONSOLE.print(f"{class_name}.{name} is forgotten: {are_suspect(number)}", markup=False)
+
+
 @click.command(short_help="Draw a raw frame or a product into a file.")
 @click.argument("object_id", type=int)
 @click.option(
@@ -122,4 +178,4 @@ def remake(context: click.Context, object_id: int) -> None:
         context.exit(1)
 
 
-COMMANDS = (pars, inspect, remake)
+COMMANDS = (pars, set_parameter, forget_parameter, inspect, remake)

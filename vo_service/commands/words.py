@@ -11,6 +11,7 @@ __all__ = [
     "narrowing",
     "night",
     "parameters",
+    "value_of",
 ]
 
 import datetime as dt
@@ -114,11 +115,16 @@ def _settings(
         if key.strip() in found:
             message = f"{key.strip()} is set twice, expected one value of it"
             raise click.BadParameter(message, context, param)
-        try:
-            found[key.strip()] = json.loads(value)
-        except (ValueError, RecursionError):
-            found[key.strip()] = value.strip()
+        found[key.strip()] = value_of(value)
     return found
+
+
+def value_of(text: str) -> Any:  # noqa: ANN401  # any JSON value
+    """Value that a text says; what is no number, true, false or null is text."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text.strip()
 
 
 parameters: Final = click.option(

@@ -8,7 +8,16 @@ from schemas.sphere import FUNCTIONS as SPHERE_FUNCTIONS
 from schemas.sphere_range import FUNCTIONS as RANGE_FUNCTIONS
 from schemas.tables import Base
 from schemas.tap_schema import METADATA as TAP_METADATA
-from schemas.views import CURRENT_LINEAGE, DATASET, FUNCTIONS, PUBLISHED, SCRIPTS, TIME, VIEWS
+from schemas.views import (
+    CURRENT_LINEAGE,
+    DATASET,
+    FUNCTIONS,
+    OBSCORE,
+    PUBLISHED,
+    SCRIPTS,
+    TIME,
+    VIEWS,
+)
 
 revision = "0001"
 down_revision = None
@@ -31,6 +40,7 @@ def upgrade() -> None:
         PUBLISHED,
         DATASET,
         *VIEWS,
+        *OBSCORE,
         SCRIPTS,
     )
     for statement in statements:
