@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
+from reduction.duplicates import see_alone
 from reduction.events import (
     mark_users_of_calibration,
     mark_users_of_catalogue,
@@ -55,7 +56,8 @@ def edit(
     NotFoundError
         If there is no such object.
     ParameterError
-        If the field may not be changed, the value is out of range or the reason is blank.
+        If the field may not be changed, the value is out of range or the reason is blank; or if
+        two raw frames of one exposure would be used.
     """
     why = reason(why)
     if field not in EDITABLE:
@@ -69,7 +71,10 @@ def edit(
 
     def work(session: Session) -> int:
         """Change the judgement in one transaction, and mark what hangs on it."""
-        return set_standing(archive, session, held(session, object_id), int(value), who, why)
+        product = held(session, object_id)
+        if "exptime" in product.attributes and product.target_id is None:
+            see_alone(session, product, int(value))
+        return set_standing(archive, session, product, int(value), who, why)
 
     return archive.transact(work)
 

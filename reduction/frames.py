@@ -18,7 +18,6 @@ __all__ = [
     "write_images",
 ]
 
-import re
 import warnings
 from collections.abc import Mapping
 from contextlib import closing, contextmanager
@@ -27,14 +26,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reduction.damage import reading, see_whole
 from reduction.large_images import append_hdu, append_image, read_image, strip_rows
 from reduction.pixel_cache import PIXELS
 from reduction.scratch import Scratch
 from reduction.steps.blocks import release
 from reduction.steps.tile_noise import tile_noise
-from reduction.storage import checksum
 from schemas.deferred import deferred
-from schemas.errors import UnreadableError, VOError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,8 +51,6 @@ _QUIET = 10.0
 _WHOLE = 32_000_000
 #: Bytes of the largest integers that FITS compresses.
 _PACKED = 4
-#: How the storage names a file: by the checksum of its bytes.
-_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def read_headers(path: Path) -> list[fits.Header]:
@@ -89,7 +85,7 @@ def read_raw(path: Path, hdu: int) -> Array:
     UnreadableError
         If the pixels cannot be read.
     """
-    with _reading(f"{path.name}: the pixels of HDU {hdu}"):
+    with reading(f"{path.name}: the pixels of HDU {hdu}"):
         return _raw_pixels(path, hdu)
 
 
@@ -102,25 +98,6 @@ def _raw_pixels(path: Path, hdu: int) -> Array:
                 message = f"HDU {hdu} holds no image"
                 raise ValueError(message)
             return np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("="))
-
-
-@contextmanager
-def _reading(what: str) -> Iterator[None]:
-    """Say that something cannot be read, whatever its reader raises: of a damaged file, anything.
-
-    Raises
-    ------
-    UnreadableError
-        Of what, and why.
-    """
-    try:
-        yield
-    except (VOError, MemoryError):
-        raise
-    except Exception as error:
-        why = str(error) if isinstance(error, (OSError, ValueError)) else repr(error)
-        message = f"{what} cannot be read ({why})"
-        raise UnreadableError(message) from error
 
 
 def write_images(
@@ -253,7 +230,7 @@ def read_images(path: Path, scratch: Scratch | None = None) -> dict[str, Array]:
     UnreadableError
         If the file is not there or cannot be read.
     """
-    with _reading(f"{path.name}: the product"), fits.open(path, memmap=False) as hdus:
+    with reading(f"{path.name}: the product"), fits.open(path, memmap=False) as hdus:
         room = scratch or Scratch()
         return {hdu.name: _pixels(hdu, room) for hdu in hdus[1:] if hdu.is_image}
 
@@ -294,7 +271,7 @@ class _Stored(Mapping[str, Array]):
     def __getitem__(self, name: str) -> Array:
         if name not in self._read:
             if name not in list(iter(self)):
-                self._see_whole()
+                see_whole(self._path, self._said)
                 raise KeyError(name)
             self._read[name] = self._fetch(name)
         return self._read[name]
@@ -307,21 +284,11 @@ class _Stored(Mapping[str, Array]):
         with self._opened(plain=True) as hdus:
             return tuple(hdu.name for hdu in hdus[1:] if self._is_mine(hdu))
 
-    def _see_whole(self) -> None:
-        """See that a file that lacks something is as it was written; a cut off one may not be."""
-        written = self._path.name.partition(".")[0]
-        if _DIGEST.fullmatch(written) is None:  # a file beside the storage
-            return
-        with _reading(self._said):
-            if checksum(self._path) != written:
-                message = f"{self._said} cannot be read (it is not as it was written)"
-                raise UnreadableError(message)
-
     @contextmanager
     def _opened(self, *, plain: bool = False) -> Iterator[fits.HDUList]:
         """The file; with compressed images as the tables that they are where ``plain``."""
         with (
-            _reading(self._said),
+            reading(self._said),
             fits.open(self._path, memmap=False, disable_image_compression=plain) as hdus,
         ):
             yield hdus
@@ -371,7 +338,7 @@ class StoredImages(_Stored):
 
     def sections(self) -> Sections:
         """The same from a product's file that is opened once for many rectangles."""
-        with _reading(self._said):
+        with reading(self._said):
             return Sections(fits.open(self._path, memmap=False), self._said)
 
     def _is_mine(self, hdu: Any) -> bool:  # noqa: ANN401  # an HDU of any kind
@@ -379,7 +346,7 @@ class StoredImages(_Stored):
 
     def _fetch(self, name: str) -> Array:
         if self._hdu is not None:
-            with _reading(self._said):
+            with reading(self._said):
                 return _raw_pixels(self._path, self._hdu)
         known = PIXELS.get(self._path, name)
         if known is not None:
@@ -409,7 +376,7 @@ class Sections:
 
     def read(self, name: str, slices: tuple[slice, slice]) -> Array:
         """Pixels of a rectangle; nothing else is decompressed, and nothing is kept."""
-        with _reading(self._said):
+        with reading(self._said):
             return _native(self._hdus[name].section[slices])
 
     def close(self) -> None:

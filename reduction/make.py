@@ -209,7 +209,9 @@ def run_recipe(
         if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
             message = f"{type(recipe).__name__} cannot be made now: {error}"
             raise StorageError(message) from error
-        raise RecipeFailedError(repr(error)) from error
+        of_file = isinstance(error, OSError)  # whose name is in no repr
+        said = f"{type(error).__name__}: {error}" if of_file else repr(error)
+        raise RecipeFailedError(said) from error
     return made, flags, compared
 
 
