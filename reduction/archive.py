@@ -22,7 +22,7 @@ from reduction.datasets import Dataset, find_dataset
 from reduction.described import described
 from reduction.engine import open_engine
 from reduction.examine import examine
-from reduction.frames import StoredImages, read_tables
+from reduction.frames import StoredImages, StoredTables
 from reduction.freshness import Answering, Fresh, FreshnessReport
 from reduction.ingest import IngestReport, ingest_files, raw_files
 from reduction.make import is_conflict
@@ -348,13 +348,16 @@ class Archive:
         if file is None or row.class_name == "ReferenceCatalogue":
             return {}
         path = self.storage.path(file.location)
-        return dict(StoredImages(path, row.hdu, self.storage.planes))
+        owner = objects.called(row)
+        return dict(StoredImages(path, row.hdu, self.storage.planes, owner=owner))
 
     def tables(self, object_id: int) -> dict[str, np.ndarray[Any, Any]]:
         """Tables of a product's file by extension name; empty if it has none."""
         with self.transaction() as session:
-            _row, file = objects.with_file(session, object_id)
-        return {} if file is None else read_tables(self.storage.path(file.location))
+            row, file = objects.with_file(session, object_id)
+        if file is None:
+            return {}
+        return dict(StoredTables(self.storage.path(file.location), objects.called(row)))
 
     def close(self) -> None:
         """Close the connections and leave the engine."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
+from reduction.duplicates import see_alone
 from reduction.events import (
     mark_users_of_calibration,
     mark_users_of_catalogue,
@@ -58,8 +59,8 @@ def edit(
     NotFoundError
         If there is no such object.
     ParameterError
-        If the field may not be changed, the value is out of range, the reason is blank, or a raw
-        frame that was described again since is to be used.
+        If the field may not be changed, the value is out of range or the reason is blank; if two
+        raw frames of one exposure would be used, or one that was described again since.
     """
     why = reason(why)
     if field not in EDITABLE:
@@ -77,6 +78,8 @@ def edit(
         if value > 0 and (later := successor(session, object_id)) is not None:
             expected = f"0: the frame was described again as object {later}, which is used"
             raise ParameterError("is_valid", value, expected)
+        if "exptime" in product.attributes and product.target_id is None:
+            see_alone(session, product, int(value))
         return set_standing(archive, session, product, int(value), who, why)
 
     return archive.transact(work)

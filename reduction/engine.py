@@ -12,6 +12,8 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sqlalchemy.exc import DBAPIError
+
 from reduction.make import give_up, make_target
 from reduction.outcomes import Outcome, OutcomeKind, flattened
 from schemas import errors
@@ -22,7 +24,6 @@ from schemas.errors import (
     NotMadeYetError,
     StorageError,
     TransientError,
-    UnreadableError,
     VOError,
 )
 
@@ -96,21 +97,28 @@ class InlineEngine:
     def run(
         self, plan: Plan, *, budget_s: float, progress: Callable[[Outcome], None] | None = None
     ) -> list[Outcome]:
-        """Run a plan step by step; see :class:`Engine`."""
+        """Run a plan step by step; see :class:`Engine`.
+
+        A step that ends in an error, as where a file is damaged or the disk is full, does not end
+        the others: the first error is raised when all have been tried.
+        """
 
         def work() -> list[Outcome]:
             """Make step after step."""
-            outcomes, unreadable = [], []
+            outcomes, failures = [], list[Exception]()
             for step in plan.steps:
                 try:
                     outcomes.append(make_target(self._archive, step.target_id))
-                except UnreadableError as error:  # the rest of the night goes on
-                    unreadable.append(error)
+                except (BusyError, DBAPIError):  # without its database nothing goes on
+                    raise
+                except Exception as error:  # noqa: BLE001  # the rest of the night goes on
+                    _LOG.warning("step ended: %r", error, extra={"target": step.target_id})
+                    failures.append(error)
                     continue
                 if progress is not None:
                     progress(outcomes[-1])
-            if unreadable:
-                raise unreadable[0]
+            if failures:
+                raise failures[0]
             return outcomes
 
         future = self._pool.submit(work)

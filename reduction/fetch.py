@@ -17,6 +17,7 @@ from reduction.depends import SlotKind
 from reduction.fields import field_of
 from reduction.frames import StoredImages, StoredTables
 from reduction.instruments.base import Section
+from reduction.objects import called
 from reduction.progenitor import Progenitor, ReferenceStars
 from reduction.rows import read_rows
 from reduction.target import Inputs, ProcessTarget
@@ -109,8 +110,9 @@ def _progenitor(archive: Archive, beside: _Beside, product: Product) -> Progenit
     tables: Mapping[str, np.ndarray[Any, Any]] = {}
     if product.file_id is not None:
         path = archive.storage.path(beside.locations[product.file_id])
-        images = StoredImages(path, product.hdu, archive.storage.planes)
-        tables = StoredTables(path) if product.hdu is None else {}
+        owner = called(product)
+        images = StoredImages(path, product.hdu, archive.storage.planes, owner=owner)
+        tables = StoredTables(path, owner) if product.hdu is None else {}
     raw = None if product.target_id is None else beside.raws.get(product.target_id)
     return Progenitor(
         product.product_id,

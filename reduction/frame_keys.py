@@ -11,6 +11,7 @@ __all__ = [
     "SUFFIX",
     "ExposureKey",
     "FrameKey",
+    "by_frame",
     "exposure_key",
     "file_stem",
     "frame_key",
@@ -22,7 +23,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from schemas.errors import UnprocessableError
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from reduction.progenitor import Progenitor
@@ -55,6 +60,28 @@ def frame_key(product: Progenitor) -> FrameKey:
         str(raw.get("name", "")),
         0.0 if moment is None else float(moment),
     )
+
+
+def by_frame(products: Sequence[Progenitor]) -> dict[FrameKey, Progenitor]:
+    """Products made per frame by the key of their frame, which is one product's alone.
+
+    Raises
+    ------
+    UnprocessableError
+        If two are of one frame: an exposure that came twice, in files of other bytes.
+    """
+    found: dict[FrameKey, Progenitor] = {}
+    for product in products:
+        other = found.setdefault(frame_key(product), product)
+        if other is not product:
+            _, chip, name, _ = frame_key(product)
+            message = (
+                f"objects {other.object_id} and {product.object_id}, of {product.class_name}, are "
+                f"both of the exposure {name} of chip {chip}, which came in two files: reject one "
+                "of its raw frames"
+            )
+            raise UnprocessableError(message)
+    return found
 
 
 def exposure_key(product: Progenitor) -> ExposureKey:

@@ -20,19 +20,19 @@ __all__ = [
 
 import warnings
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reduction.damage import reading, see_whole
 from reduction.large_images import append_hdu, append_image, read_image, strip_rows
 from reduction.pixel_cache import PIXELS
 from reduction.scratch import Scratch
 from reduction.steps.blocks import release
 from reduction.steps.tile_noise import tile_noise
 from schemas.deferred import deferred
-from schemas.errors import UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,18 +85,19 @@ def read_raw(path: Path, hdu: int) -> Array:
     UnreadableError
         If the pixels cannot be read.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with fits.open(path, memmap=False, ignore_blank=True) as hdus:
-                data = hdus[hdu].data
-                if data is None or data.ndim != 2:  # an image has two axes
-                    message = f"{path.name}: HDU {hdu} holds no image"
-                    raise UnreadableError(message)
-                return np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("="))
-    except (OSError, ValueError, TypeError, IndexError) as error:
-        message = f"{path.name}: the pixels of HDU {hdu} cannot be read ({error})"
-        raise UnreadableError(message) from error
+    with reading(f"{path.name}: the pixels of HDU {hdu}"):
+        return _raw_pixels(path, hdu)
+
+
+def _raw_pixels(path: Path, hdu: int) -> Array:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with fits.open(path, memmap=False, ignore_blank=True) as hdus:
+            data = hdus[hdu].data
+            if data is None or data.ndim != 2:  # an image has two axes
+                message = f"HDU {hdu} holds no image"
+                raise ValueError(message)
+            return np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("="))
 
 
 def write_images(
@@ -229,13 +230,9 @@ def read_images(path: Path, scratch: Scratch | None = None) -> dict[str, Array]:
     UnreadableError
         If the file is not there or cannot be read.
     """
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            room = scratch or Scratch()
-            return {hdu.name: _pixels(hdu, room) for hdu in hdus[1:] if hdu.is_image}
-    except OSError as error:
-        message = f"{path.name}: the product cannot be read ({error})"
-        raise UnreadableError(message) from error
+    with reading(f"{path.name}: the product"), fits.open(path, memmap=False) as hdus:
+        room = scratch or Scratch()
+        return {hdu.name: _pixels(hdu, room) for hdu in hdus[1:] if hdu.is_image}
 
 
 def read_tables(path: Path) -> dict[str, Array]:
@@ -250,10 +247,16 @@ def read_tables(path: Path) -> dict[str, Array]:
 
 
 class _Stored(Mapping[str, Array]):
-    """Extensions of a product file by name: read when they are asked for, then kept."""
+    """Extensions of a product file by name: read when they are asked for, then kept.
 
-    def __init__(self, path: Path) -> None:
+    Whatever is asked for, a file that is gone or damaged raises
+    :class:`schemas.errors.UnreadableError`, which names the object and the file.
+    """
+
+    def __init__(self, path: Path, owner: str = "") -> None:
         self._path = path
+        file = f"its file {'/'.join(path.parts[-3:])}"  # as the storage places it
+        self._said = f"{owner}: {file}" if owner else f"{path.name}: the product"
         self._names: tuple[str, ...] | None = None
         self._read: dict[str, Array] = {}
 
@@ -268,6 +271,7 @@ class _Stored(Mapping[str, Array]):
     def __getitem__(self, name: str) -> Array:
         if name not in self._read:
             if name not in list(iter(self)):
+                see_whole(self._path, self._said)
                 raise KeyError(name)
             self._read[name] = self._fetch(name)
         return self._read[name]
@@ -280,13 +284,14 @@ class _Stored(Mapping[str, Array]):
         with self._opened(plain=True) as hdus:
             return tuple(hdu.name for hdu in hdus[1:] if self._is_mine(hdu))
 
-    def _opened(self, *, plain: bool = False) -> fits.HDUList:
+    @contextmanager
+    def _opened(self, *, plain: bool = False) -> Iterator[fits.HDUList]:
         """The file; with compressed images as the tables that they are where ``plain``."""
-        try:
-            return fits.open(self._path, memmap=False, disable_image_compression=plain)
-        except OSError as error:
-            message = f"{self._path.name}: the product cannot be read ({error})"
-            raise UnreadableError(message) from error
+        with (
+            reading(self._said),
+            fits.open(self._path, memmap=False, disable_image_compression=plain) as hdus,
+        ):
+            yield hdus
 
     def _is_mine(self, hdu: Any) -> bool:  # noqa: ANN401  # an HDU of any kind
         raise NotImplementedError
@@ -306,10 +311,19 @@ class StoredImages(_Stored):
         Index of a raw frame's HDU; None for a product.
     scratch
         Room for what is large.
+    owner
+        What to call the object in a sentence; the file's name where not given.
     """
 
-    def __init__(self, path: Path, hdu: int | None = None, scratch: Scratch | None = None) -> None:
-        super().__init__(path)
+    def __init__(
+        self,
+        path: Path,
+        hdu: int | None = None,
+        scratch: Scratch | None = None,
+        *,
+        owner: str = "",
+    ) -> None:
+        super().__init__(path, owner)
         self._hdu = hdu
         self._scratch = scratch or Scratch()
         if hdu is not None:
@@ -324,14 +338,16 @@ class StoredImages(_Stored):
 
     def sections(self) -> Sections:
         """The same from a product's file that is opened once for many rectangles."""
-        return Sections(self._opened())
+        with reading(self._said):
+            return Sections(fits.open(self._path, memmap=False), self._said)
 
     def _is_mine(self, hdu: Any) -> bool:  # noqa: ANN401  # an HDU of any kind
         return bool(hdu.is_image)
 
     def _fetch(self, name: str) -> Array:
         if self._hdu is not None:
-            return read_raw(self._path, self._hdu)
+            with reading(self._said):
+                return _raw_pixels(self._path, self._hdu)
         known = PIXELS.get(self._path, name)
         if known is not None:
             return known
@@ -351,14 +367,17 @@ class Sections:
     ----------
     hdus
         The file.
+    said
+        What to call it in a sentence.
     """
 
-    def __init__(self, hdus: fits.HDUList) -> None:
-        self._hdus = hdus
+    def __init__(self, hdus: fits.HDUList, said: str) -> None:
+        self._hdus, self._said = hdus, said
 
     def read(self, name: str, slices: tuple[slice, slice]) -> Array:
         """Pixels of a rectangle; nothing else is decompressed, and nothing is kept."""
-        return _native(self._hdus[name].section[slices])
+        with reading(self._said):
+            return _native(self._hdus[name].section[slices])
 
     def close(self) -> None:
         """Close the file."""

@@ -1,7 +1,8 @@
 """Raw frames into the archive: recognised, classified, checksummed, stored, registered.
 
 One transaction a file. A file that cannot be taken is refused with a sentence and the rest goes
-on; a file that is there already is left as it is.
+on; a file that is there already is left as it is. An exposure that is there already, in a file of
+other bytes, is taken with a flag, and not used.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.declare import EARLIER, declare_in_field, declare_target, hold_fields
+from reduction.duplicates import flag_duplicate
 from reduction.events import mark_users_of_raw
 from reduction.fields import joined_fields
 from reduction.keys import hash_of
@@ -33,6 +35,7 @@ from reduction.raw_quality import judge
 from reduction.reach import Frame
 from reduction.redeclare import see_declared
 from reduction.storage import checksum
+from reduction.targets.raw import RawFrame
 from reduction.validity import say_validity
 from schemas.deferred import deferred
 from schemas.errors import BusyError, IngestError, VOError
@@ -302,6 +305,8 @@ def _register_frame(
         file_id=file_number,
         hdu=description.hdu,
     )
+    if issubclass(archive.registry.classes[raw.class_name], RawFrame):
+        flag_duplicate(session, raw)
     session.add(raw)
     session.flush()
     frame = Frame.of(archive.registry, raw, stored.sha256)

@@ -12,6 +12,7 @@ __all__ = [
     "run_recipe",
 ]
 
+import errno
 import logging
 import math
 import time
@@ -62,6 +63,14 @@ _LOG = logging.getLogger(__name__)
 _ROUNDS = 16
 #: What the writer of files says of arrays and cards that FITS has no form for.
 _NO_FORM = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+#: Errors of the system that are not a recipe's: another day the same recipe makes it.
+_OF_THE_MACHINE = frozenset(
+    (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO),  # disks
+        *(errno.EMFILE, errno.ENFILE, errno.EAGAIN),  # files and processes
+    )
+)
 
 
 def make_target(archive: Archive, target_id: int) -> Outcome:
@@ -182,18 +191,33 @@ def run_recipe(
     Raises
     ------
     RecipeFailedError
-        If the recipe ends in an error that is not one of the archive's.
+        If the recipe ends in an error that is not one of the archive's, or takes more memory than
+        there is.
+    StorageError
+        If the machine's disks or its open files are at an end.
     """
     try:
         values = recipe.Parameters(**parameters)
         made = recipe.compute(inputs, values)
         flags = int(recipe.verify(made, values))
         compared = 0 if previous is None else int(recipe.compare(made, previous, values))
-    except (VOError, OSError, MemoryError):
+    except VOError:
         raise
+    except MemoryError as error:
+        raise RecipeFailedError(_too_much(error)) from error
     except Exception as error:
-        raise RecipeFailedError(repr(error)) from error
+        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+            message = f"{type(recipe).__name__} cannot be made now: {error}"
+            raise StorageError(message) from error
+        of_file = isinstance(error, OSError)  # whose name is in no repr
+        said = f"{type(error).__name__}: {error}" if of_file else repr(error)
+        raise RecipeFailedError(said) from error
     return made, flags, compared
+
+
+def _too_much(error: MemoryError) -> str:
+    """Why a target cannot be made that takes more memory than there is."""
+    return f"it takes more memory than there is ({error!r})"
 
 
 def compute_bundle(
@@ -287,6 +311,8 @@ def _store(
         except OSError as error:
             message = f"a product cannot be written: {error.strerror or error}"
             raise StorageError(message) from error
+        except MemoryError as error:
+            raise RecipeFailedError(_too_much(error)) from error
         except (*_NO_FORM, fits.verify.VerifyError) as error:
             message = f"what it made cannot be stored as FITS: {error!r}"
             raise RecipeFailedError(message) from error

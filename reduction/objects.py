@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "inputs_of", "product", "progenitors", "search", "with_file"]
+__all__ = ["called", "count", "inputs_of", "product", "progenitors", "search", "with_file"]
 
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,15 @@ def product(session: Session, object_id: int) -> Product:
     if row is None:
         raise NotFoundError(f"there is no object {object_id}; see archive.products")
     return row
+
+
+def called(product: Product) -> str:
+    """What to call a product or raw frame in a sentence: its class, number, and what it is of."""
+    night = "" if product.night is None else product.night.isoformat()
+    of = [product.attributes.get("name") if product.target_id is None else None]
+    of += [product.instrument, product.chip, product.filter, night]
+    words = ", ".join(str(word) for word in of if word)
+    return f"{product.class_name} object {product.product_id} ({words})"
 
 
 def with_file(session: Session, object_id: int) -> tuple[Product, File | None]:

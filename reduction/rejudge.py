@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select, text
 
+from reduction.duplicates import used_twin
 from reduction.edits import held, set_standing
 from reduction.frames import read_headers
 from reduction.quality import QualityFlags, said_flags
@@ -149,6 +150,7 @@ def _judged(
         if (description := by_hdu.get(frame.hdu)) is not None:
             try:
                 said = _flags(archive, instrument, description, path, frame.class_name)
+                said = said or _repeated(archive, frame)
             except Exception as error:  # noqa: BLE001  # and so do its chip's constants
                 name = f"{frame.attributes.get('name')} (object {frame.product_id})"
                 report.unreadable.append((name, _sentence(error)))
@@ -165,6 +167,15 @@ def _flags(
     """Flags of a frame by today's limits, in words."""
     flags = judge(archive, instrument, description, path).flags
     return said_flags(getattr(archive.registry.classes[class_name], "Flags", QualityFlags), flags)
+
+
+def _repeated(archive: Archive, frame: Product) -> str:
+    """Why a frame is not needed whose exposure came before, in words; empty for others."""
+    with archive.transaction() as session:
+        other = used_twin(session, frame)
+    if other is None or other.product_id > frame.product_id:
+        return ""
+    return f"DUPLICATE (object {other.product_id} is the same exposure, and came before)"
 
 
 def _sentence(error: Exception) -> str:

@@ -12,6 +12,7 @@ of ingest, remakes and questions. Whether the product is good enough (``is_valid
 from __future__ import annotations
 
 __all__ = [
+    "VOUCHED",
     "angle",
     "calibrations_of_day",
     "eligible",
@@ -50,8 +51,8 @@ if TYPE_CHECKING:
     Place = tuple[float, float, float]
 
 
-#: ``is_valid`` of a raw frame that is used in spite of its quality flags.
-_VOUCHED: Final = 2
+VOUCHED: Final = 2
+"""``is_valid`` of a raw frame that is used in spite of its quality flags."""
 
 #: Right ascensions of a circle with a pole in it, degrees.
 _ALL_AROUND: Final = (0.0, 360.0)
@@ -61,7 +62,7 @@ _DARK: Final = frozenset(("RawBiasFrame", "RawDarkFrame"))
 
 #: :func:`usable`, of raw frames, as SQL.
 _FIT: Final = (Product.is_valid >= 1) & (
-    (Product.quality_flags == 0) | (Product.is_valid == _VOUCHED)
+    (Product.quality_flags == 0) | (Product.is_valid == VOUCHED)
 )
 
 
@@ -71,7 +72,7 @@ def usable(product: Product) -> bool:
     A raw frame cannot be made better: one with flags is used where a person has looked at it and
     vouches for it with ``is_valid`` 2.
     """
-    vouched = product.target_id is None and product.is_valid == _VOUCHED
+    vouched = product.target_id is None and product.is_valid == VOUCHED
     return product.is_valid >= 1 and (product.quality_flags == 0 or vouched)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import func, select
 
 from reduction.declare import declare_in_field, declare_target, hold_fields, target_values
+from reduction.duplicates import flag_duplicate
 from reduction.edits import held, set_standing
 from reduction.events import mark_users_of_calibration, mark_users_of_raw
 from reduction.fields import field_spec, joined_fields
@@ -120,6 +121,7 @@ def _entered(
         hdu=old.hdu,
         **{**now, "attributes": {**now["attributes"], **quality.attributes}},
     )
+    flag_duplicate(session, new)
     session.add(new)
     session.flush()
     return new

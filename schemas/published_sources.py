@@ -53,6 +53,7 @@ RAW_FRAMES: Final = Table(
             "meta.number;arith.ratio;instr.saturation",
             "part of the pixels that is saturated",
         ),
+        number("duplicate_of", "long", "", "meta.id", "object_id of the exposure's first frame"),
     ),
     "Raw CCD frames as the telescopes wrote them",
     kind="view",

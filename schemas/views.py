@@ -243,7 +243,8 @@ CREATE OR REPLACE VIEW archive.raw_frames AS
     p.quality_flags, (p.attributes->>'level')::float8 AS level,
     (p.attributes->>'scatter')::float8 AS scatter,
     (p.attributes->>'flatness')::float8 AS flatness,
-    (p.attributes->>'saturated')::float8 AS saturated
+    (p.attributes->>'saturated')::float8 AS saturated,
+    (p.attributes->>'duplicate_of')::bigint AS duplicate_of
   FROM vo.product p JOIN vo.file f USING (file_id)
   WHERE p.class_name IN ('RawBiasFrame', 'RawDarkFrame', 'RawDomeFlatFrame',
                          'RawTwilightFlatFrame', 'RawScienceFrame')

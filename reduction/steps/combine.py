@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Rows", "combine", "combine_biases"]
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -41,6 +42,7 @@ def combine(
     *,
     sigma_clip: float,
     photon: Sequence[float] | None = None,
+    weights: Sequence[float] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
     """Mean of the values that lie near the median of their pixel.
 
@@ -55,18 +57,29 @@ def combine(
     photon
         Variance per unit of signal, one number a frame: a value's variance is
         ``sigma**2 + photon * median``. None for no signal-dependent noise.
+    weights
+        Of the frames in the mean, positive. None for equal ones.
 
     Returns
     -------
     tuple of ndarray
         Mean, shape (ny, nx), float32, NaN where no frame had a value, and the number of values
-        it is of, uint16. Where all values were rejected (two that disagree) the median stands and
-        the number is 0.
+        it is of, uint16, 0 there alone.
 
     Raises
     ------
     UnprocessableError
         If there is no frame or the shapes differ.
+
+    Notes
+    -----
+    The median of an even number lies between two values, and where these disagree, as of two
+    frames of which one was hit, it is near to none. What is too much is light (cosmic rays,
+    stars), so there the lower of the two is what the others are compared with.
+
+    A frame's noise is taken to be at least that of the median, pi / 2 times the variance of the
+    plain mean of all: where noisy frames make the median, it would otherwise be the best frame
+    that is left out. Of two frames both are as far from the median, and have the larger noise.
     """
     shapes = {frame.shape for frame in frames}
     if len(shapes) != 1:
@@ -75,38 +88,97 @@ def combine(
     ny, nx = shapes.pop()
     mean = np.empty((ny, nx), dtype=np.float32)
     count = np.empty((ny, nx), dtype=np.uint16)  # nights have more than 255 biases
-    noise = np.asarray(sigma, dtype=np.float32)
-    per_signal = np.zeros_like(noise) if photon is None else np.asarray(photon, dtype=np.float32)
+    noise = _Noise.of(sigma, photon, weights)
     step = max(_VALUES // (len(frames) * nx), 1)
     held = max(_HELD // (step * len(frames) * nx), 1)
     for start in range(0, ny, step):
         rows = slice(start, start + step)
         block = [frame[rows] for frame in frames]
-        mean[rows], count[rows] = _combine_block(block, noise, per_signal, sigma_clip)
+        mean[rows], count[rows] = _combine_block(block, noise, sigma_clip)
         if (start // step) % held == held - 1:
             release(*frames)
     release(*frames)
     return mean, count
 
 
+@dataclass(frozen=True, slots=True)
+class _Noise:
+    """What frames' values may deviate by, and count, one number a frame, float32.
+
+    Attributes
+    ----------
+    constant, per_signal
+        Variance without signal, and per unit of it.
+    weight
+        Of the frame in the mean, the largest 1.
+    """
+
+    constant: NDArray[np.float32]
+    per_signal: NDArray[np.float32]
+    weight: NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls,
+        sigma: NDArray[np.float32] | Sequence[float],
+        photon: Sequence[float] | None,
+        weights: Sequence[float] | None,
+    ) -> _Noise:
+        """The noise of frames as :func:`combine` is told it."""
+        noise = np.asarray(sigma, dtype=np.float32)
+        per_signal = np.zeros_like(noise) if photon is None else np.asarray(photon, dtype="f4")
+        weight = np.ones_like(noise) if weights is None else np.asarray(weights, dtype=np.float64)
+        return cls(
+            _at_least_the_centre(noise * noise),
+            _at_least_the_centre(per_signal),
+            np.asarray(weight / weight.max(), dtype=np.float32),
+        )
+
+
+def _at_least_the_centre(variance: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Variances of frames, none smaller than that of their median; of two frames the larger."""
+    count = len(variance)
+    centre = variance.sum() * np.float32(np.pi / 2 / count**2)
+    return np.asarray(np.maximum(variance, variance.max() if count <= 2 else centre))
+
+
 def _combine_block(
-    frames: list[NDArray[np.float32]],
-    sigma: NDArray[np.float32],
-    photon: NDArray[np.float32],
-    sigma_clip: float,
+    frames: list[NDArray[np.float32]], noise: _Noise, sigma_clip: float
 ) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
     centre = _median(np.stack(frames))
-    signal = np.maximum(centre, np.float32(0.0)) if photon.any() else np.float32(0.0)
+    mean, count = _mean_about(centre, frames, noise, sigma_clip)
+    if not count.all():
+        split = (count == 0) & np.isfinite(centre)
+        few = [frame[split] for frame in frames]
+        lower, _ = _middle(np.stack(few))
+        mean[split], count[split] = _mean_about(lower, few, noise, sigma_clip)
+    return mean, count
+
+
+def _mean_about(
+    centre: NDArray[np.float32],
+    frames: list[NDArray[np.float32]],
+    noise: _Noise,
+    sigma_clip: float,
+) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
+    """Mean of the values near a centre, and their number; the centre where there is none."""
+    signal = np.maximum(centre, np.float32(0.0)) if noise.per_signal.any() else np.float32(0.0)
     total = np.zeros_like(centre)
     count = np.zeros(centre.shape, dtype=np.uint16)
-    for frame, constant, per_signal in zip(frames, sigma, photon, strict=True):
-        limit = np.sqrt(signal * per_signal + constant * constant) * np.float32(sigma_clip)
+    weighted = (noise.weight < 1.0).any()
+    share = np.zeros_like(centre) if weighted else count
+    each = zip(frames, noise.constant, noise.per_signal, noise.weight, strict=True)
+    for frame, constant, per_signal, weight in each:
+        limit = np.sqrt(signal * per_signal + constant) * np.float32(sigma_clip)
         deviation = frame - centre
         keep = np.abs(deviation) <= limit  # not where either is NaN or infinite
         count += keep.view(np.uint8)
         np.copyto(deviation, np.float32(0.0), where=~keep)
+        if weighted:
+            share += keep * weight
+            deviation *= weight
         total += deviation
-    np.divide(total, count, out=total, where=count > 0)
+    np.divide(total, share, out=total, where=count > 0)
     total += centre
     return total, count
 
@@ -117,14 +189,24 @@ def _median(stack: NDArray[np.float32]) -> NDArray[np.float32]:
     if not invalid.any():
         return median_of_planes(stack)
     holes = invalid.any(axis=0)
-    ordered = np.sort(np.where(invalid[:, holes], np.float32(np.inf), stack[:, holes]), axis=0)
-    n = len(stack) - invalid[:, holes].sum(axis=0)
-    low = np.take_along_axis(ordered, np.maximum((n - 1) // 2, 0)[None], axis=0)[0]
-    high = np.take_along_axis(ordered, np.minimum(n // 2, len(stack) - 1)[None], axis=0)[0]
+    low, high = _middle(stack[:, holes])
     stack[invalid] = 0.0
     centre = median_of_planes(stack)
-    centre[holes] = np.where(n > 0, (low + high) * np.float32(0.5), np.float32(np.nan))
+    centre[holes] = (low + high) * np.float32(0.5)
     return centre
+
+
+def _middle(stack: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The two values about the middle along the first axis; NaN where none is valid.
+
+    Of an odd number of valid values both are the one in the middle.
+    """
+    valid = np.isfinite(stack)
+    ordered = np.sort(np.where(valid, stack, np.float32(np.nan)), axis=0)  # NaN last
+    number = valid.sum(axis=0)[None]
+    low = np.take_along_axis(ordered, np.maximum(number - 1, 0) // 2, axis=0)[0]
+    high = np.take_along_axis(ordered, np.minimum(number // 2, len(stack) - 1), axis=0)[0]
+    return low, high
 
 
 def combine_biases(

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["DarkField", "dark_current"]
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -166,28 +167,50 @@ def _slopes(
     read_noise: float,
     sigma_clip: float,
 ) -> tuple[NDArray[np.float32], int]:
-    """Weighted mean current of each pixel without outliers, and their number."""
+    """Weighted mean current of each pixel without outliers, and their number.
+
+    Where of an even number of darks the two in the middle disagree, what is too much is light: a
+    cosmic ray.
+    """
     valid = np.isfinite(currents)
-    t = times[:, None, None]
     long = times >= times.max() / 2.0  # short darks hardly say anything of a pixel
-    middle = _median(currents[long], valid[long])
-    variance = read_noise**2 + np.maximum(np.nan_to_num(middle), 0.0) * t / gain
-    limit = (sigma_clip * np.sqrt(variance) / t).astype(np.float32)
-    keep = valid & ~(np.abs(currents - middle) > limit)
+    low, high = _middle(currents[long], valid[long])
+    near = partial(_near, times=times, gain=gain, read_noise=read_noise, sigma_clip=sigma_clip)
+    keep = valid & near(currents, (low + high) * np.float32(0.5))
+    split = np.isfinite(low) & ~keep[long].any(axis=0)  # two that disagree: the lower is not hit
+    if split.any():
+        keep[:, split] = valid[:, split] & near(currents[:, split], low[split])
+    t = times[:, None, None]
     weight = np.where(keep, t * t, np.float32(0.0))
     total = weight.sum(axis=0)
     mean = (weight * np.where(keep, currents, np.float32(0.0))).sum(axis=0)
     rate = np.full(total.shape, np.nan, dtype=np.float32)
     np.divide(mean, total, out=rate, where=total > 0.0)
-    none = (total == 0.0) & np.isfinite(middle)  # two that disagree
-    rate[none] = middle[none]
     return rate, int(valid.sum() - keep.sum())
 
 
-def _median(stack: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Median along the first axis over valid values; NaN where there is none."""
+def _near(
+    currents: NDArray[np.float32],
+    middle: NDArray[np.float32],
+    *,
+    times: NDArray[np.float32],
+    gain: float,
+    read_noise: float,
+    sigma_clip: float,
+) -> NDArray[np.bool_]:
+    """Whether currents are within their noise of the middle; all are where there is none."""
+    t = times.reshape(-1, *(1,) * middle.ndim)
+    variance = read_noise**2 + np.maximum(np.nan_to_num(middle), 0.0) * t / gain
+    limit = (sigma_clip * np.sqrt(variance) / t).astype(np.float32)
+    return np.asarray(~(np.abs(currents - middle) > limit))
+
+
+def _middle(
+    stack: NDArray[np.float32], valid: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The two values about the middle along the first axis; NaN where none is valid."""
     ordered = np.sort(np.where(valid, stack, np.float32(np.nan)), axis=0)  # NaN last
     number = valid.sum(axis=0)
     low = np.take_along_axis(ordered, np.maximum(number - 1, 0)[None] // 2, axis=0)[0]
     high = np.take_along_axis(ordered, np.minimum(number // 2, len(stack) - 1)[None], axis=0)[0]
-    return np.asarray((low + high) / 2, dtype=np.float32)
+    return low, high

@@ -129,7 +129,10 @@ def combine_flats(
     Notes
     -----
     Astro-WISE ``DomeFlatFrame`` and ``TwilightFlatFrame``: debias, divide each by its median,
-    clip with photon noise scaled by the gain, mean, divide by the median.
+    clip with photon noise scaled by the gain, mean, divide by the median. The mean is weighted by
+    what each frame's noise is at its level, which is nearly by the level, as of photons: a plain
+    mean of twilight flats of 1000 and twice 30 000 adu is 2.7 times as noisy as without the faint
+    one. Weights are one number a frame: such of each pixel's own value would favour low ones.
     """
     if any(frame.shape != bias.shape for frame in frames):
         shapes = sorted({frame.shape for frame in frames})
@@ -140,11 +143,14 @@ def combine_flats(
     for frame in frames:
         levels.append(_level(np.subtract(frame, bias, dtype=np.float32), measured))
         release(frame)
+    sigma = [read_noise / level for level in levels]
+    photon = [1.0 / (gain * level) for level in levels]
     image, count = combine(
         [_Normalised(frame, bias, level) for frame, level in zip(frames, levels, strict=True)],
-        [read_noise / level for level in levels],
+        sigma,
         sigma_clip=sigma_clip,
-        photon=[1.0 / (gain * level) for level in levels],
+        photon=photon,
+        weights=[1.0 / (own**2 + light) for own, light in zip(sigma, photon, strict=True)],
     )
     valid = np.isfinite(image)
     outliers = len(frames) * int(valid.sum()) - int(count[valid].sum(dtype=np.int64))

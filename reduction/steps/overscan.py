@@ -91,10 +91,11 @@ def correct_overscan(
         The pixels that see light.
     overscan
         The overscan strip, where the instrument knows one. Methods whose side it is not on take
-        all the pixels between the science section and the edge of the frame.
+        all the pixels between the science section and the edge of the frame. Lines of the science
+        section that it does not reach have the level of the nearest one that it does.
     method
         One of :class:`OverscanMethod`. Methods "per row" and "per column" take the clipped mean
-        of each line of the strip, "median" one number for the frame.
+        of each line of the strip, "median" that of all its pixels.
 
     Returns
     -------
@@ -108,8 +109,10 @@ def correct_overscan(
 
     Notes
     -----
-    Astro-WISE ``OverscanCorrection``; 6, per row, is its default since 2006. A line's mean, not
-    its median, because raw values are integers: the median of 32 of them is quantised.
+    Astro-WISE ``OverscanCorrection``; 6, per row, is its default since 2006. A mean without far
+    outliers, not a median, for the methods that are called so too, because raw values are
+    integers: the median of however many is a whole number or a half. Pixels that are no numbers
+    do not count.
     """
     image = trim(raw, science)
     image -= overscan_level(raw, science, overscan=overscan, method=method)
@@ -134,7 +137,7 @@ def overscan_level(
     -------
     ndarray
         adu, shape (ny, 1) for methods per row, (1, nx) per column, else (1, 1), of the science
-        section's ny and nx; 0 for method 0.
+        section's ny and nx; 0 for method 0. NaN where no pixel looked at is a number.
 
     Raises
     ------
@@ -152,10 +155,17 @@ def overscan_level(
     strip = _strip(chosen, raw.shape, science, overscan)
     pixels = raw[strip.slices].astype(np.float32)
     if chosen not in _PER_LINE:
-        return np.full((1, 1), np.median(pixels), dtype=np.float32)
+        return _clipped_means(pixels.reshape(1, -1))[:, np.newaxis]
     if _is_x(chosen):
-        return _clipped_means(pixels)[:, np.newaxis]
-    return _clipped_means(np.ascontiguousarray(pixels.T))[np.newaxis, :]
+        rows = _clipped_means(pixels)
+        return rows[_nearest(science.y0, science.y1, strip.y0, strip.y1), np.newaxis]
+    columns = _clipped_means(np.ascontiguousarray(pixels.T))
+    return columns[np.newaxis, _nearest(science.x0, science.x1, strip.x0, strip.x1)]
+
+
+def _nearest(first: int, last: int, begin: int, end: int) -> NDArray[np.intp]:
+    """Which line from begin to end is nearest to each from first to last, counted from begin."""
+    return np.clip(np.arange(first, last), begin, end - 1) - begin
 
 
 def _is_x(method: OverscanMethod) -> bool:
@@ -186,9 +196,7 @@ def _strip(
             max(strip.x0, overscan.x0),
             min(strip.x1, overscan.x1),
         )
-        covers = common.shape[0] > 0 and common.shape[1] > 0
-        lines, wanted = (0, y1 - y0) if _is_x(method) else (1, x1 - x0)
-        if covers and common.shape[lines] == wanted:
+        if common.shape[0] > 0 and common.shape[1] > 0:
             strip = common
     if strip.shape[0] <= 0 or strip.shape[1] <= 0:
         message = (
@@ -200,15 +208,25 @@ def _strip(
 
 
 def _clipped_means(lines: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean of each row without far outliers; NaN where a row has no value."""
-    count = lines.shape[1]
-    ordered = np.sort(lines, axis=1)
-    centre = (ordered[:, (count - 1) // 2] + ordered[:, count // 2]) * np.float32(0.5)
-    deviation = np.abs(lines - centre[:, np.newaxis])
-    sigma = np.float32(np.nanmedian(deviation) / _MAD_OF_UNIT_NORMAL)
+    """Mean of each row without far outliers; NaN where a row has no number."""
+    known = np.isfinite(lines)
+    if not known.all():
+        lines = np.where(known, lines, np.float32(np.nan))
+    centre = _medians(lines, known.sum(axis=1)[:, np.newaxis])
+    deviation = np.abs(lines - centre)
+    typical = float(np.median(deviation[known])) if known.any() else 0.0
+    sigma = np.float32(typical / _MAD_OF_UNIT_NORMAL)
     keep = deviation <= _CLIP * np.maximum(sigma, np.float32(1.0))
     total = np.where(keep, lines, np.float32(0.0)).sum(axis=1, dtype=np.float64)
     mean = np.full(len(lines), np.nan)
     number = keep.sum(axis=1)
     np.divide(total, number, out=mean, where=number > 0)
     return mean.astype(np.float32)
+
+
+def _medians(lines: NDArray[np.float32], count: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Median of each row over its numbers, shape (rows, 1); ``count`` says how many there are."""
+    ordered = np.sort(lines, axis=1)  # NaN last
+    low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis=1)
+    high = np.take_along_axis(ordered, np.minimum(count // 2, lines.shape[1] - 1), axis=1)
+    return np.asarray((low + high) * np.float32(0.5))

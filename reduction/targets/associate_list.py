@@ -12,7 +12,7 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import frames_of_field
 from reduction.field_grids import own_field
-from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key, keys_of
+from reduction.frame_keys import FRAME_KEY_FIELDS, by_frame, keys_of
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.associate import AssociationType, associate
@@ -114,6 +114,7 @@ class AssociateList(FieldTarget):
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Take the sources within the field together, associate, and name the lists."""
         lists: Sequence[Progenitor] = inputs.source_lists
+        frames = by_frame(lists)
         field = own_field(inputs)
         parts = [
             _in_field(one.rows, field, parameters.FLAG_MASK) if one["n_ref"] else _NONE
@@ -149,7 +150,7 @@ class AssociateList(FieldTarget):
                 "rms_distance": _rms(found["distance"][repeated]),
             },
             rows=_members(found, of_list, rows),
-            tables={"FRAMES": np.array([frame_key(one) for one in lists], _FRAME)},
+            tables={"FRAMES": np.array(list(frames), _FRAME)},
         )
 
     def verify(self, made: Made, parameters: Parameters) -> int:

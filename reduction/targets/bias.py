@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class BiasFrame(CalibrationTarget):
     """Mean of a night's raw biases, outliers left out by the measured read noise."""
 
-    VERSION = 2
+    VERSION = 3
     COST_S = 0.04
     ANCHOR_CLASSES = ("RawBiasFrame",)
 

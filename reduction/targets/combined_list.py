@@ -13,7 +13,7 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.comparison import changed, fell
 from reduction.depends import frames_of_field, in_field
-from reduction.frame_keys import frame_key
+from reduction.frame_keys import by_frame, frame_key
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.solutions import pos_err_of, wcs_of
@@ -137,6 +137,7 @@ class CombinedList(FieldTarget):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Gather the members of each association and combine them."""
+        by_frame(inputs.source_lists)  # what is of one exposure would be of another's stars
         members, numbers = inputs.associations.rows, list_numbers(inputs.associations)
         bands = sorted({source_list.band for source_list in inputs.source_lists})
         scales = {scale.filter: scale for scale in inputs.gphotometric}
@@ -238,7 +239,7 @@ def _place(parts: Sequence[NDArray[Any]], inputs: Inputs) -> int:
 
     Returns how many lists are placed so.
     """
-    known = {frame_key(one): one for one in inputs.astrometric}
+    known = by_frame(inputs.astrometric)
     numbers, placed = dict[str, int](), 0
     for seen, one in zip(parts, inputs.source_lists, strict=True):
         own = known.get(frame_key(one))

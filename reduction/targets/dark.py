@@ -37,7 +37,7 @@ class DarkCurrent(CalibrationTarget):
     that ask for the correction "dark".
     """
 
-    VERSION = 2
+    VERSION = 3
     ANCHOR_CLASSES = ("RawDarkFrame",)
 
     raw_dark_frames = raw_frames("RawDarkFrame", at_least=1)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class DomeFlatFrame(CombinedFlat):
     """Mean of a night's dome flats of one filter, of median 1."""
 
-    VERSION = 2
+    VERSION = 3
     COST_S = 0.15
     ANCHOR_CLASSES = ("RawDomeFlatFrame",)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 __all__ = ["GainLinearity"]
 
-from dataclasses import dataclass
-from itertools import groupby, pairwise
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from reduction.corrected import corrected, dark_signal
 from reduction.depends import calibration, raw_frames
 from reduction.parameters import from_chip, parameter
 from reduction.quality import QualityFlags
-from reduction.steps.gain import linearity, mean_gain, pair_gain
+from reduction.steps.gain import PairGain, linearity, mean_gain, pair_gain
 from reduction.steps.isr import saturated_pixels
 from reduction.target import CalibrationTarget, Inputs, Made, Progenitor
 from schemas.errors import ProgenitorMissingError
@@ -27,13 +27,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
-    _Flat = tuple[Progenitor, NDArray[np.float32], float]
-
 
 class GainLinearity(CalibrationTarget):
     """Gain from pairs of flats: dome flats of equal exposure time, else twilight flats."""
 
-    VERSION = 3
+    VERSION = 4
     COST_S = 0.2
     ANCHOR_CLASSES = ("RawDomeFlatFrame", "RawTwilightFlatFrame")
 
@@ -104,28 +102,20 @@ class GainLinearity(CalibrationTarget):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Pair the flats, measure each pair, average."""
-        dome = _exposed(inputs, inputs.raw_dome_flats, parameters)
-        twilight = _exposed(inputs, inputs.raw_twilight_flats, parameters)
-        chosen = _pairs(dome, same_time=True) or _pairs(twilight, same_time=False)
-        if not chosen:
+        dome = _flats(inputs, inputs.raw_dome_flats, parameters, same_time=True)
+        found, twilight = dome, _Flats()
+        if not dome.pairs:
+            twilight = _flats(inputs, inputs.raw_twilight_flats, parameters, same_time=False)
+            found = twilight
+        measured = found.pairs
+        if not measured:
             message = (
                 "GainLinearity needs two dome flats of equal filter and exposure time, or two "
                 f"twilight flats of equal filter, between {parameters.MIN_FLAT_MEAN:g} and "
-                f"{parameters.MAX_FLAT_MEAN:g} adu: found {len(dome)} dome and {len(twilight)} "
-                "twilight flats"
+                f"{parameters.MAX_FLAT_MEAN:g} adu: found {len(dome.levels)} dome and "
+                f"{len(twilight.levels)} twilight flats"
             )
             raise ProgenitorMissingError(message)
-        measured = [
-            pair_gain(
-                first[1],
-                second[1],
-                read_noise=inputs.read_noise["read_noise"],
-                threshold=parameters.REJECTION_THRESHOLD,
-                iterations=parameters.MAXIMUM_ITERATIONS,
-                bad=inputs.hot.images["MAP"] == 0,
-            )
-            for first, second in chosen
-        ]
         gain, error = mean_gain(measured)
         return Made(
             attributes={
@@ -134,7 +124,7 @@ class GainLinearity(CalibrationTarget):
                 "pairs": len(measured),
                 "median_sum": float(np.mean([pair.median_sum for pair in measured])),
                 "rms_diff": float(np.mean([pair.rms_diff for pair in measured])),
-                "nonlinearity": _nonlinearity(dome),
+                "nonlinearity": _nonlinearity(dome.levels),
             }
         )
 
@@ -168,40 +158,78 @@ class GainLinearity(CalibrationTarget):
         plot_trend(trend, self, "gain", error="gain_error", unit="e-/adu")
 
 
-def _exposed(
-    inputs: Inputs, frames: Sequence[Progenitor], parameters: GainLinearity.Parameters
-) -> list[_Flat]:
-    """Debiased flats of a usable level, with that level, by filter and time of exposure."""
-    bias = inputs.bias
-    usable = []
-    for raw in frames:
-        full = saturated_pixels(
-            raw.images["RAW"], raw["science"], saturation=parameters.SATURATION
-        )
-        flat = corrected(raw, method=bias["overscan_correction"]) - bias.images["BIAS"]
-        signal = dark_signal(inputs.dark, raw)
-        flat = flat if signal is None else flat - signal
-        level = float(np.nanmedian(flat))
-        if parameters.MIN_FLAT_MEAN <= level <= parameters.MAX_FLAT_MEAN:
-            flat[full] = np.nan
-            usable.append((raw, flat, level))
-    return sorted(usable, key=lambda flat: flat[0].filter)  # stable: keeps the order of time
+@dataclass(frozen=True, slots=True)
+class _Flats:
+    """What flats of one kind say.
+
+    Attributes
+    ----------
+    levels
+        Those of a usable level, with that level (adu), by filter and time of exposure.
+    pairs
+        Of neighbours among them of the same filter (and exposure time).
+    """
+
+    levels: list[tuple[Progenitor, float]] = field(default_factory=list)
+    pairs: list[PairGain] = field(default_factory=list)
 
 
-def _pairs(flats: Sequence[_Flat], *, same_time: bool) -> list[tuple[_Flat, _Flat]]:
-    """Neighbours of the same filter (and exposure time)."""
-    return [
-        (first, second)
-        for first, second in pairwise(flats)
-        if first[0].filter == second[0].filter
-        and (not same_time or first[0]["exptime"] == second[0]["exptime"])
-    ]
+def _flats(
+    inputs: Inputs,
+    frames: Sequence[Progenitor],
+    parameters: GainLinearity.Parameters,
+    *,
+    same_time: bool,
+) -> _Flats:
+    """Measure flats, two of them at a time in memory: a night has any number, of all filters."""
+    found, before = _Flats(), None
+    bad = inputs.hot.images["MAP"] == 0
+    for raw in sorted(frames, key=lambda frame: frame.filter):  # stable: keeps the order of time
+        flat, level = _debiased(inputs, raw, parameters)
+        if not parameters.MIN_FLAT_MEAN <= level <= parameters.MAX_FLAT_MEAN:
+            continue
+        other = found.levels[-1][0] if found.levels else None
+        found.levels.append((raw, level))
+        if before is not None and other is not None and _alike(other, raw, same_time=same_time):
+            pair = pair_gain(
+                before,
+                flat,
+                read_noise=inputs.read_noise["read_noise"],
+                threshold=parameters.REJECTION_THRESHOLD,
+                iterations=parameters.MAXIMUM_ITERATIONS,
+                bad=bad,
+            )
+            found.pairs.append(pair)
+        before = flat
+    return found
 
 
-def _nonlinearity(dome: Sequence[_Flat]) -> float:
+def _debiased(
+    inputs: Inputs, raw: Progenitor, parameters: GainLinearity.Parameters
+) -> tuple[NDArray[np.float32], float]:
+    """A flat without bias and dark current, NaN where it is saturated, and its level, adu."""
+    full = saturated_pixels(raw.images["RAW"], raw["science"], saturation=parameters.SATURATION)
+    flat = corrected(raw, method=inputs.bias["overscan_correction"])
+    flat -= inputs.bias.images["BIAS"]
+    signal = dark_signal(inputs.dark, raw)
+    if signal is not None:
+        flat -= signal
+    level = float(np.nanmedian(flat))
+    flat[full] = np.nan
+    return flat, level
+
+
+def _alike(first: Progenitor, second: Progenitor, *, same_time: bool) -> bool:
+    """Whether two flats are of one filter (and exposure time)."""
+    if same_time and first["exptime"] != second["exptime"]:
+        return False
+    return first.filter == second.filter
+
+
+def _nonlinearity(dome: Sequence[tuple[Progenitor, float]]) -> float:
     """Of the filter with most dome flats; NaN where exposure times do not differ."""
     groups = [list(group) for _, group in groupby(dome, key=lambda flat: flat[0].filter)]
     if not groups:
         return float("nan")
     flats = max(groups, key=len)
-    return linearity([level for _, _, level in flats], [raw["exptime"] for raw, _, _ in flats])
+    return linearity([level for _, level in flats], [raw["exptime"] for raw, _ in flats])

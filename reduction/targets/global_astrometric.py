@@ -13,7 +13,7 @@ import numpy as np
 from reduction.attributes import attribute
 from reduction.depends import frames_of_field, references
 from reduction.detection import is_clean, signal_to_noise
-from reduction.frame_keys import frame_key
+from reduction.frame_keys import by_frame, frame_key
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.solutions import SOLUTION_DTYPE, solution_row
@@ -209,7 +209,7 @@ class GAstrometric(FieldTarget):
 
 def _pairs(inputs: Inputs) -> list[tuple[Progenitor, Progenitor]]:
     """Catalogs and own solutions of the frames that have both, with recognised stars."""
-    own = {frame_key(found): found for found in inputs.astrometric}
+    own = by_frame(inputs.astrometric)
     pairs = [(c, own[frame_key(c)]) for c in inputs.catalogs if frame_key(c) in own]
     return [(c, a) for c, a in pairs if a["model"] != SolutionModel.NOMINAL.value]
 

@@ -20,7 +20,7 @@ from reduction.field_photometry import (
     standards_of,
     stars_of,
 )
-from reduction.frame_keys import frame_key
+from reduction.frame_keys import by_frame, frame_key
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.global_photometry import solve_zero_points
@@ -155,7 +155,7 @@ class GPhotometric(FieldTarget):
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Link the stars, solve, and say how each frame stands."""
         lists = inputs.source_lists
-        known = {frame_key(f): f for f in inputs.source_catalogues}
+        known = by_frame(inputs.source_catalogues)
         found = measurements_of(
             lists,
             known,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "DUPLICATE",
     "EMPTY",
     "NO_NUMBERS",
     "OTHER_SHAPE",
@@ -37,6 +38,10 @@ OTHER_SHAPE: Final = (64, "the pixels that see light are not SHAPE (ny, nx), as 
 """Bit and sentence that all raw calibrations have: one that does not fit would stop the others."""
 
 
+DUPLICATE: Final = (128, "the exposure came in another file before (duplicate_of), which is used")
+"""Bit and sentence that all raw frames have."""
+
+
 class RawFrame(DBObject):
     """One CCD of one exposure, as the telescope wrote it.
 
@@ -65,6 +70,9 @@ class RawFrame(DBObject):
     saturated = attribute(
         float, "part of the pixels that is saturated", ucd="instr.saturation;arith.ratio"
     )
+    duplicate_of = attribute(
+        int, "object_id of the frame that was used for this exposure when it came", ucd="meta.id"
+    )
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
@@ -92,6 +100,7 @@ class RawFrame(DBObject):
         NO_NUMBERS = NO_NUMBERS
         EMPTY = EMPTY
         SATURATED = SATURATED
+        DUPLICATE = DUPLICATE
 
     @classmethod
     def verify(cls, measured: RawStatistics, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
@@ -133,6 +142,7 @@ class RawCalibration(RawFrame):
         NO_NUMBERS = NO_NUMBERS
         EMPTY = EMPTY
         SATURATED = SATURATED
+        DUPLICATE = DUPLICATE
         OTHER_SHAPE = OTHER_SHAPE
 
     @classmethod

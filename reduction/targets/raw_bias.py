@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
-from reduction.targets.raw import EMPTY, NO_NUMBERS, OTHER_SHAPE, SATURATED, RawCalibration
+from reduction.targets.raw import (
+    DUPLICATE,
+    EMPTY,
+    NO_NUMBERS,
+    OTHER_SHAPE,
+    SATURATED,
+    RawCalibration,
+)
 
 if TYPE_CHECKING:
     from reduction.steps.raw_statistics import RawStatistics
@@ -34,6 +41,7 @@ class RawBiasFrame(RawCalibration):
         NO_NUMBERS = NO_NUMBERS
         EMPTY = EMPTY
         SATURATED = SATURATED
+        DUPLICATE = DUPLICATE
         OTHER_SHAPE = OTHER_SHAPE
         LEVEL_TOO_HIGH = 8, "the median is above MAX_BIAS_LEVEL: light got in"
         STDEV_TOO_LARGE = 16, "the scatter is above MAX_BIAS_STDEV"

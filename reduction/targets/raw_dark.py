@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
-from reduction.targets.raw import EMPTY, NO_NUMBERS, OTHER_SHAPE, SATURATED, RawCalibration
+from reduction.targets.raw import (
+    DUPLICATE,
+    EMPTY,
+    NO_NUMBERS,
+    OTHER_SHAPE,
+    SATURATED,
+    RawCalibration,
+)
 
 if TYPE_CHECKING:
     from reduction.steps.raw_statistics import RawStatistics
@@ -33,6 +40,7 @@ class RawDarkFrame(RawCalibration):
         NO_NUMBERS = NO_NUMBERS
         EMPTY = EMPTY
         SATURATED = SATURATED
+        DUPLICATE = DUPLICATE
         OTHER_SHAPE = OTHER_SHAPE
         LEVEL_TOO_HIGH = 8, "the median is above MAX_DARK_LEVEL: light got in"
         NOT_FLAT = 16, "the medians of 32 sub-windows spread by more than MAX_DARK_FLATNESS"

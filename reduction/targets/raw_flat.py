@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
-from reduction.targets.raw import EMPTY, NO_NUMBERS, OTHER_SHAPE, SATURATED, RawCalibration
+from reduction.targets.raw import (
+    DUPLICATE,
+    EMPTY,
+    NO_NUMBERS,
+    OTHER_SHAPE,
+    SATURATED,
+    RawCalibration,
+)
 
 if TYPE_CHECKING:
     from reduction.steps.raw_statistics import RawStatistics
@@ -32,6 +39,7 @@ class RawFlatFrame(RawCalibration):
         NO_NUMBERS = NO_NUMBERS
         EMPTY = EMPTY
         SATURATED = SATURATED
+        DUPLICATE = DUPLICATE
         OTHER_SHAPE = OTHER_SHAPE
         TOO_FAINT = 8, "the mean is below MIN_FLAT_MEAN"
         TOO_BRIGHT = 16, "the mean is above MAX_FLAT_MEAN"

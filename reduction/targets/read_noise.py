@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class ReadNoise(CalibrationTarget):
     """Noise of the amplifier, from the differences of a night's raw biases."""
 
-    VERSION = 2
+    VERSION = 3
     COST_S = 0.05
     ANCHOR_CLASSES = ("RawBiasFrame",)
 

@@ -102,6 +102,27 @@ def test_cosmic_rays_are_left_out_and_counted():
     assert np.abs(found.rate[10:16, 20:60] - 0.02).max() < 0.2
 
 
+@pytest.mark.parametrize("times", [(180.0, 180.0), (1.0, 180.0, 180.0), (60.0, 180.0, 240.0)])
+def test_a_cosmic_ray_in_one_of_two_long_darks_is_no_current(times):
+    rng = np.random.default_rng(5)
+    frames = [rng.normal(0.02 * time, NOISE, SHAPE).astype("f4") for time in times]
+    for number in (-1, -2):
+        frames[number][20 - number, 20:120] += 900.0
+    found = dark_current(frames, times, gain=GAIN, read_noise=NOISE)
+    # the current of the other alone: an error of 6 adu in 180 s, of 200 pixels none beyond 4
+    assert np.abs(found.rate[21:23, 20:120] - 0.02).max() < 4 * NOISE / 180.0
+    assert found.outliers == 200
+
+
+def test_noise_alone_does_not_lower_the_current_of_two_darks():
+    rng = np.random.default_rng(6)
+    frames = [rng.normal(3.6, NOISE, (1000, 1000)).astype("f4") for _ in range(2)]
+    found = dark_current(frames, (180.0, 180.0), gain=GAIN, read_noise=NOISE)
+    # the mean of 1e6 pixels, and the median that the level is taken from
+    assert found.rate.mean(dtype="f8") * 180.0 == pytest.approx(3.6, abs=4 * 1.6 * 4.24e-3)
+    assert found.rate.std(dtype="f8") * 180.0 == pytest.approx(NOISE / 2**0.5, rel=0.003)
+
+
 def test_a_pixel_without_values_has_no_current():
     frames = darks(truth())
     for frame in frames:
