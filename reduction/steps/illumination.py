@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from reduction.steps.repeats import repeats_of
+from reduction.steps.grouped import Grouped, eliminate
+from reduction.steps.repeats import freedom, repeats_of
 from reduction.steps.surface import Surface, powers
 from schemas.deferred import deferred
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from scipy import stats
+
+    from reduction.steps.grouped import Fit, Reduced
+    from reduction.steps.repeats import Repeats
 
     Array = NDArray[np.float64]
 else:
@@ -118,30 +122,51 @@ def fit_illumination(  # noqa: PLR0913  # the stars, the chips, and how they are
     has it wrong by; where they do not, twenty exposures tell hardly more than one.
     """
     medians, used = _about_medians(zero_points, group, clip)
-    corners = np.stack([np.stack(places) for places in chips.values()])
-    low, high = corners.min(axis=(0, 2)), corners.max(axis=(0, 2))
-    box = (*((low + high) / 2.0), *np.maximum((high - low) / 2.0, 1e-12))
-    groups = np.zeros((len(u), int(group.max()) + 1))
-    groups[np.arange(len(u)), group] = 1.0
-    number = groups.shape[1]
+    plane = _Plane.of(chips)
     own, shared = (np.zeros(len(u)) if e is None else e for e in (errors, star_errors))
     stars = np.arange(len(u)) if star is None else np.asarray(star, np.intp)
-    design = np.hstack((groups, _design(u, v, box, degree)[:, 1:]))
+    design = Grouped(np.asarray(group, np.intp), plane.terms(u, v, degree))
     sample = _Sample(design, zero_points, own, shared, stars)
-    fit = _clipped(sample, number, used, clip)
-    while degree and not _is_significant(fit, number, degree):
+    fit = _clipped(sample, used, clip)
+    while degree and not _is_significant(fit, degree):
         degree -= 1
-        sample = replace(sample, design=sample.design[:, : number + len(powers(degree)) - 1])
-        fit = _clipped(sample, number, fit.used, clip)
-    before = zero_points - medians[group]
-    return _illumination(sample, fit, before, _grids(corners, box, degree), box)
+        sample = replace(sample, design=sample.design.first(len(powers(degree)) - 1))
+        fit = _clipped(sample, fit.used, clip)
+    return _illumination(sample, fit, zero_points - medians[group], plane)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plane:
+    """Chips on the focal plane: their corners, shape (chips, 2, 4), and the box about them all."""
+
+    corners: Array
+    box: tuple[float, float, float, float]
+
+    @classmethod
+    def of(cls, chips: Mapping[str, tuple[Array, Array]]) -> _Plane:
+        """Of the places of corners."""
+        corners = np.stack([np.stack(places) for places in chips.values()])
+        low, high = corners.min(axis=(0, 2)), corners.max(axis=(0, 2))
+        (x, y), (half_x, half_y) = (low + high) / 2.0, np.maximum((high - low) / 2.0, 1e-12)
+        return cls(corners, (float(x), float(y), float(half_x), float(half_y)))
+
+    def terms(self, u: Array, v: Array, degree: int) -> Array:
+        """Terms of the polynomial but the constant, as the last axis."""
+        return Surface((0.0,) * len(powers(degree)), *self.box).design(u, v)[..., 1:]
+
+    def grids(self, degree: int) -> Array:
+        """The same on a grid over each chip, shape (chips, places, terms)."""
+        s, t = np.meshgrid(np.linspace(0, 1, _GRID), np.linspace(0, 1, _GRID))
+        weights = np.stack([(1 - s) * (1 - t), s * (1 - t), s * t, (1 - s) * t]).reshape(4, -1)
+        u, v = (self.corners[:, axis] @ weights for axis in (0, 1))
+        return self.terms(u, v, degree)
 
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """A design of groups and terms, what it shall give, its errors, and whose each row is."""
+    """A design, what it shall give, its errors, and whose each row is."""
 
-    design: Array
+    design: Grouped
     values: Array
     errors: Array
     star_errors: Array
@@ -155,7 +180,7 @@ class _Sample:
     def of(self, used: NDArray[np.bool_]) -> _Sample:
         """Some of its rows."""
         return _Sample(
-            self.design[used],
+            self.design.of(used),
             self.values[used],
             self.errors[used],
             self.star_errors[used],
@@ -164,81 +189,70 @@ class _Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fit:
-    """What was found, with which rows, and these rows made independent and of unit variance."""
+class _Clipped:
+    """What was found, with which rows; these, their variances, and what is left to fit."""
 
-    best: Array
+    best: Fit
     used: NDArray[np.bool_]
-    columns: Array
-    wanted: Array
-    free: float
+    design: Grouped
+    repeats: Repeats
+    reduced: Reduced
 
 
-def _illumination(
-    sample: _Sample,
-    fit: _Fit,
-    before: Array,
-    grids: Array,
-    box: tuple[float, float, float, float],
-) -> Illumination:
+def _illumination(sample: _Sample, fit: _Clipped, before: Array, plane: _Plane) -> Illumination:
     """Say what a fit is; ``before`` are the zero points about their groups' medians."""
-    best, used = fit.best, fit.used
-    number = len(best) - grids.shape[-1]
-    slopes, mean = best[number:], float((grids @ best[number:]).mean())
-    offsets = best[:number] + mean
-    offsets[~sample.design[used, :number].any(axis=0)] = np.nan
-    miss = (sample.values - sample.design @ best)[used]
-    rank = int(np.linalg.matrix_rank(sample.design[used], tol=_RANK))
+    best, used, slopes = fit.best, fit.used, fit.best.slopes
+    grids = plane.grids(_degree(slopes))
+    mean = float((grids @ slopes).mean())
+    offsets = np.full(int(sample.design.group.max()) + 1, np.nan)
+    offsets[: len(best.constants)] = best.constants + mean
+    miss = sample.values[used] - fit.design.at(best)
     return Illumination(
-        Surface((-mean, *map(float, slopes)), *map(float, box)),
+        Surface((-mean, *map(float, slopes)), *plane.box),
         offsets,
-        math.sqrt(float((miss**2).sum()) / max(int(used.sum()) - rank, 1)),
+        math.sqrt(float((miss**2).sum()) / max(int(used.sum()) - best.rank, 1)),
         float(np.sqrt((before[used] ** 2).mean())),
-        _formal_error(fit.columns, grids),
+        _formal_error(best.covariance, grids),
         len(np.unique(sample.star[used])),
         used,
     )
 
 
-def _squares(design: Array, values: Array) -> tuple[float, int]:
-    """Sum of squares that least squares leave, and the rank of the design."""
-    best, _, rank, _ = np.linalg.lstsq(design, values, rcond=1e-10)
-    return float(((values - design @ best) ** 2).sum()), int(rank)
+def _degree(slopes: Array) -> int:
+    """Of a polynomial with these coefficients and a constant."""
+    return Surface((0.0, *map(float, slopes)), 0.0, 0.0, 1.0, 1.0).degree
 
 
-def _is_significant(fit: _Fit, groups: int, degree: int) -> bool:
+def _is_significant(fit: _Clipped, degree: int) -> bool:
     """Whether the terms of the highest degree fit better than chance lets them (F test).
 
     The variance is that of the richer fit; it is known as well as that of its stars.
     """
-    few = groups + len(powers(degree - 1)) - 1
-    plain, plain_rank = _squares(fit.columns[:, :few], fit.wanted)
-    richer, rank = _squares(fit.columns, fit.wanted)
-    more = rank - plain_rank
-    if more == 0 or len(fit.wanted) <= rank:
+    plain = fit.reduced.fit(len(powers(degree - 1)) - 1)
+    more = fit.best.rank - plain.rank
+    if more == 0 or len(fit.repeats.star) <= fit.best.rank:
         return False
-    return bool(stats.f.sf((plain - richer) / more, more, fit.free) < _FALSE_ALARM)
+    ratio = (plain.squares - fit.best.squares) / more
+    return bool(stats.f.sf(ratio, more, freedom(fit.design, fit.repeats)) < _FALSE_ALARM)
 
 
-def _formal_error(design: Array, grids: Array) -> float:
-    """Error of the surface's shape over the worst chip, rms, of a design of unit variance.
+def _formal_error(covariance: Array, grids: Array) -> float:
+    """Error of the surface's shape over the worst chip, rms, by the covariance of its terms.
 
     The mean over the chip does not count: it is in the chip's zero points.
     """
-    terms = grids.shape[-1]
-    if terms == 0:
+    if len(covariance) == 0:
         return 0.0
-    covariance = np.linalg.pinv(design.T @ design, hermitian=True)[-terms:, -terms:]
     shape = grids - grids.mean(axis=1, keepdims=True)
     variance = np.einsum("cgi,ij,cgj->cg", shape, covariance, shape)
     return math.sqrt(max(float(variance.mean(axis=1).max()), 0.0))
 
 
-def _clipped(sample: _Sample, groups: int, used: NDArray[np.bool_], clip: float) -> _Fit:
+def _clipped(sample: _Sample, used: NDArray[np.bool_], clip: float) -> _Clipped:
     """Least squares of a design of groups and terms, far ones left out."""
-    terms = sample.design.shape[1] - groups
+    terms = sample.design.terms.shape[1]
     for _ in range(_ROUNDS):
-        offsets = int(sample.design[used, :groups].any(axis=0).sum())
+        offsets = len(np.unique(sample.design.group[used]))
         if used.sum() <= terms + offsets:
             message = (
                 f"found {int(used.sum())} stars, expected more than the unknowns: "
@@ -247,13 +261,12 @@ def _clipped(sample: _Sample, groups: int, used: NDArray[np.bool_], clip: float)
             raise ValueError(message)
         mine = sample.of(used)
         scatter = repeats_of(mine.design, mine.values, mine.errors, mine.star, mine.star_errors)
-        columns, wanted = scatter.whitened(mine.design), scatter.whitened(mine.values)
-        best = np.asarray(np.linalg.lstsq(columns, wanted, rcond=1e-10)[0], np.float64)
-        fit = _Fit(best, used, columns, wanted, scatter.free)
+        reduced = eliminate(mine.design, mine.values, scatter)
+        fit = _Clipped(reduced.fit(), used, mine.design, scatter, reduced)
         # the error that all have beyond their own, for those that were left out as well
         beyond = float(np.median(scatter.error**2 - mine.variance))
         error = np.sqrt(sample.variance + max(beyond, 1e-12))
-        miss = np.abs(sample.values - sample.design @ best)
+        miss = np.abs(sample.values - sample.design.at(fit.best))
         usual = 1.4826 * float(np.median((miss / error)[used]))
         again = miss <= clip * np.maximum(usual * error, 1e-6)
         if (again == used).all():
@@ -308,15 +321,3 @@ def _about_medians(
     # the illumination itself must survive: twice the limit of the fit
     limit = 2.0 * clip * max(1.4826 * float(np.median(miss)), 1e-6)
     return medians, miss <= limit
-
-
-def _design(u: Array, v: Array, box: tuple[float, float, float, float], degree: int) -> Array:
-    return Surface((0.0,) * len(powers(degree)), *box).design(u, v)
-
-
-def _grids(corners: Array, box: tuple[float, float, float, float], degree: int) -> Array:
-    """Terms but the constant on a grid over each chip, shape (chips, places, terms)."""
-    s, t = np.meshgrid(np.linspace(0, 1, _GRID), np.linspace(0, 1, _GRID))
-    weights = np.stack([(1 - s) * (1 - t), s * (1 - t), s * t, (1 - s) * t]).reshape(4, -1)
-    u, v = (corners[:, axis] @ weights for axis in (0, 1))
-    return _design(u, v, box, degree)[..., 1:]
