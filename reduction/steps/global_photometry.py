@@ -164,20 +164,18 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
     for step in range(_SOFT + _ROUNDS):
         tie = np.where(held, 1.0 / (own**2 + extra**2), 0.0)
         anchor = (tie * trust, value)
-        solution = _solve(frame, star, magnitude, weight * share, anchor, n_frames)
-        zero, mags = solution[0], solution[1]
+        zero, mags, _ = _solve(frame, star, magnitude, weight * share, anchor, n_frames)
         miss = np.abs(mags[star] - zero[frame] - magnitude) * np.sqrt(weight)
         off = np.abs(mags - value) * np.sqrt(tie)
-        before = share, trust
-        if step < _SOFT:
+        before, soft = (share, trust), step < _SOFT
+        if soft:
             share, trust = _soft(miss, usable), _soft(off, held)
         else:
             limit = clip * _scale(miss, usable) if step == _SOFT else limit
             share, trust = _hard(miss, share, limit), _hard(off, trust, clip)
-            if step > _SOFT and (share == before[0]).all() and (trust == before[1]).all():
+            if step > _SOFT and _is_same(before, (share, trust)):
                 break
         sums = _photometric(star, zero[frame] + magnitude, weight * share, n_stars)
-        soft = step < _SOFT
         extra = _extra(sums, value, own, held & ((trust > 0) | soft), robust=soft)
     used, trusted = usable & (share > 0), held & (trust > 0)
     off = np.where(trusted & np.isfinite(off), off, np.nan)
@@ -185,6 +183,11 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
     errors = _solve(frame, star, magnitude, shown, anchor, n_frames)[2]
     solution = (zero, mags, errors)
     return _summary(frame, star, magnitude, weight, solution, used, trusted, off, extra)
+
+
+def _is_same(before: tuple[Array, Array], after: tuple[Array, Array]) -> bool:
+    """Whether no measurement and no standard came or went."""
+    return all((old == new).all() for old, new in zip(before, after, strict=True))
 
 
 def _chi2(frame: Index, star: Index, miss: Array, used: NDArray[np.bool_]) -> float:

@@ -50,6 +50,8 @@ class Illumination:
         Of the same about their groups' medians, mag.
     error
         Formal error of the surface, rms over the pixels of the chip that it is largest on, mag.
+    covariance
+        Of the surface's coefficients but the constant, mag^2.
     n_stars
         Stars used, each once.
     used
@@ -61,6 +63,7 @@ class Illumination:
     scatter: float
     rms_before: float
     error: float
+    covariance: Array
     n_stars: int
     used: NDArray[np.bool_]
 
@@ -154,12 +157,17 @@ class _Plane:
         """Terms of the polynomial but the constant, as the last axis."""
         return Surface((0.0,) * len(powers(degree)), *self.box).design(u, v)[..., 1:]
 
-    def grids(self, degree: int) -> Array:
-        """The same on a grid over each chip, shape (chips, places, terms)."""
-        s, t = np.meshgrid(np.linspace(0, 1, _GRID), np.linspace(0, 1, _GRID))
+    def means(self, degree: int) -> tuple[Array, Array]:
+        """Means of terms over each chip, shape (chips, k), and of their products, (chips, k, k).
+
+        Gauss's quadrature: exact for squares of polynomials up to degree 8.
+        """
+        nodes, share = np.polynomial.legendre.leggauss(_GRID)
+        s, t = np.meshgrid((nodes + 1.0) / 2.0, (nodes + 1.0) / 2.0)
         weights = np.stack([(1 - s) * (1 - t), s * (1 - t), s * t, (1 - s) * t]).reshape(4, -1)
         u, v = (self.corners[:, axis] @ weights for axis in (0, 1))
-        return self.terms(u, v, degree)
+        terms, part = self.terms(u, v, degree), np.outer(share, share).ravel() / 4.0
+        return np.einsum("g,cgi->ci", part, terms), np.einsum("g,cgi,cgj->cij", part, terms, terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +210,8 @@ class _Clipped:
 def _illumination(sample: _Sample, fit: _Clipped, before: Array, plane: _Plane) -> Illumination:
     """Say what a fit is; ``before`` are the zero points about their groups' medians."""
     best, used, slopes = fit.best, fit.used, fit.best.slopes
-    grids = plane.grids(_degree(slopes))
-    mean = float((grids @ slopes).mean())
+    means, products = plane.means(_degree(slopes))
+    mean = float((means @ slopes).mean())
     offsets = np.full(int(sample.design.group.max()) + 1, np.nan)
     offsets[: len(best.constants)] = best.constants + mean
     miss = sample.values[used] - fit.design.at(best)
@@ -212,7 +220,8 @@ def _illumination(sample: _Sample, fit: _Clipped, before: Array, plane: _Plane) 
         offsets,
         math.sqrt(float((miss**2).sum()) / max(int(used.sum()) - best.rank, 1)),
         float(np.sqrt((before[used] ** 2).mean())),
-        _formal_error(best.covariance, grids),
+        _formal_error(best.covariance, means, products),
+        best.covariance,
         len(np.unique(sample.star[used])),
         used,
     )
@@ -236,16 +245,14 @@ def _is_significant(fit: _Clipped, degree: int) -> bool:
     return bool(stats.f.sf(ratio, more, freedom(fit.design, fit.repeats)) < _FALSE_ALARM)
 
 
-def _formal_error(covariance: Array, grids: Array) -> float:
+def _formal_error(covariance: Array, means: Array, products: Array) -> float:
     """Error of the surface's shape over the worst chip, rms, by the covariance of its terms.
 
     The mean over the chip does not count: it is in the chip's zero points.
     """
-    if len(covariance) == 0:
-        return 0.0
-    shape = grids - grids.mean(axis=1, keepdims=True)
-    variance = np.einsum("cgi,ij,cgj->cg", shape, covariance, shape)
-    return math.sqrt(max(float(variance.mean(axis=1).max()), 0.0))
+    shape = products - means[:, :, None] * means[:, None, :]
+    variance = np.einsum("cij,ij->c", shape, covariance)
+    return math.sqrt(max(float(variance.max()), 0.0))
 
 
 def _clipped(sample: _Sample, used: NDArray[np.bool_], clip: float) -> _Clipped:

@@ -181,16 +181,8 @@ class GPhotometric(FieldTarget):
         return Made(
             tables={ZERO_POINT_TABLE: table},
             attributes={
-                "n_frames": len(lists),
-                "n_tied": int(np.isfinite(table["zero_point"]).sum()),
-                "n_stars": int(np.isfinite(solution.magnitudes).sum()),
+                **_summary(table, solution, parameters.MIN_STANDARD_COUNT),
                 "n_standards": int((np.isfinite(standard) & _seen(solution, star[kept])).sum()),
-                "n_measurements": int(solution.used.sum()),
-                "scatter": _median(table["scatter"]),
-                "standard_scatter": solution.standard_scatter,
-                "zero_point_err": _median(table["zero_point_err"]),
-                "max_offset": _largest_offset(table, solution, parameters.MIN_STANDARD_COUNT),
-                "chi2": solution.chi2,
                 "band": inputs.filter,
                 "flux_type": parameters.FLUX_TYPE,
             },
@@ -268,6 +260,23 @@ def _solved(  # what is solved for
     excess = first.magnitudes[star] - first.zero_points[frame] - magnitude
     sane = np.abs(excess) < _SANE
     return solve(np.where(sane, expected_errors(error, np.where(sane, excess, 0.0)), error))
+
+
+def _summary(
+    table: NDArray[np.void], solution: GlobalZeroPoints, fewest: int
+) -> dict[str, float | None]:
+    """Attributes of a solution; ``fewest`` standards make a frame's own zero point."""
+    return {
+        "n_frames": len(table),
+        "n_tied": int(np.isfinite(table["zero_point"]).sum()),
+        "n_stars": int(np.isfinite(solution.magnitudes).sum()),
+        "n_measurements": int(solution.used.sum()),
+        "scatter": _median(table["scatter"]),
+        "standard_scatter": solution.standard_scatter,
+        "zero_point_err": _median(table["zero_point_err"]),
+        "max_offset": _largest_offset(table, solution, fewest),
+        "chi2": solution.chi2,
+    }
 
 
 def _seen(solution: GlobalZeroPoints, star: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -52,7 +52,7 @@ class IlluminationCorrection(CalibrationTarget):
     many stars it has, each once, and their ranges).
     """
 
-    VERSION = 4
+    VERSION = 5
     ANCHOR = Anchor.MOSAIC_NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
@@ -110,14 +110,7 @@ class IlluminationCorrection(CalibrationTarget):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Place the chips, fit the stars' zero points."""
-        maps = chip_maps(
-            {
-                (exposure_key(frame), frame.chip): wcs_from_attributes(frame.attributes)
-                for frame in inputs.astrometric
-                if frame["n_ref"]
-            },
-            {name: chip.shape for name, chip in inputs.instrument.chips.items()},
-        )
+        maps = _maps(inputs)
         frames = [frame for frame in inputs.source_catalogues if frame.chip in maps]
         stars = [frame.tables["STANDARDS"] for frame in frames]
         stars = [table[table["used"] > 0] for table in stars]
@@ -273,6 +266,18 @@ class IlluminationCorrectionFrame(CalibrationTarget):
         from reduction.layouts import plot_calibration
 
         plot_calibration(figure, self.images["IMAGE"], title="illumination", unit="factor")
+
+
+def _maps(inputs: Inputs) -> dict[str, ChipMap]:
+    """Places of the chips on the focal plane, by frames on which stars were recognised."""
+    return chip_maps(
+        {
+            (exposure_key(frame), frame.chip): wcs_from_attributes(frame.attributes)
+            for frame in inputs.astrometric
+            if frame["n_ref"]
+        },
+        {name: chip.shape for name, chip in inputs.instrument.chips.items()},
+    )
 
 
 def _own_errors(stars: NDArray[np.void]) -> NDArray[np.float64]:
