@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from reduction.steps.friends import friends, unit_vectors
 from reduction.steps.photometry import intrinsic_scatter
 from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from scipy import sparse, spatial
+    from scipy import sparse
     from scipy.sparse import csgraph, linalg
 
     Array = NDArray[np.float64]
@@ -24,7 +25,6 @@ else:
     sparse = deferred("scipy.sparse")
     csgraph = deferred("scipy.sparse.csgraph")
     linalg = deferred("scipy.sparse.linalg")
-    spatial = deferred("scipy.spatial")
 
 #: Rounds with weights that fall off softly, then rounds with outliers left out.
 _SOFT: Final = 12
@@ -90,20 +90,11 @@ def link_stars(ra: Array, dec: Array, frame: Index, *, radius: float) -> Index:
         and for all of a chain that has two sources of one frame: what is one star there is not
         clear.
     """
-    count = len(ra)
-    alpha, delta = np.radians(ra), np.radians(dec)
-    points = np.stack(
-        (np.cos(delta) * np.cos(alpha), np.cos(delta) * np.sin(alpha), np.sin(delta)), axis=1
-    )
     chord = 2.0 * math.sin(math.radians(radius / 3600.0) / 2.0)
-    pairs = spatial.cKDTree(points).query_pairs(chord, output_type="ndarray")
-    graph = sparse.coo_array(
-        (np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count)
-    )
-    groups, label = csgraph.connected_components(graph, directed=False)
-    size = np.bincount(label, minlength=groups)
+    label = friends(unit_vectors(ra, dec), chord)
+    size = np.bincount(label)
     order = np.lexsort((frame, label))
-    twice = np.zeros(groups, np.bool_)
+    twice = np.zeros(len(size), np.bool_)
     same = (label[order][1:] == label[order][:-1]) & (frame[order][1:] == frame[order][:-1])
     twice[label[order][1:][same]] = True
     good = (size > 1) & ~twice

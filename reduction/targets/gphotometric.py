@@ -288,9 +288,12 @@ def _table(
     lists: list[Progenitor], found: Measurements, solution: GlobalZeroPoints
 ) -> NDArray[np.void]:
     table = np.zeros(len(lists), ZERO_POINT_DTYPE)
+    held = np.isfinite(found.standard)
+    alone_each = (found.standard - found.magnitude)[held]
+    ends = np.searchsorted(found.frame[held], np.arange(len(lists) + 1))  # in order of frames
     for number, frame in enumerate(lists):
-        mine = (found.frame == number) & np.isfinite(found.standard)
-        alone = np.median((found.standard - found.magnitude)[mine]) if mine.any() else np.nan
+        mine = alone_each[ends[number] : ends[number + 1]]
+        alone = np.median(mine) if len(mine) else np.nan
         row = table[number]
         row["instrument"], row["chip"], row["name"], row["mjd_obs"] = frame_key(frame)
         row["zero_point"] = solution.zero_points[number]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -166,6 +168,21 @@ def test_stars_are_linked_over_frames_and_pole() -> None:
     )
     assert (star[:200] == star[200:]).all()
     assert len(np.unique(star)) == 200
+
+
+def test_stars_on_very_many_frames_are_linked_without_all_their_pairs() -> None:
+    # 40 stars on 1000 frames: 20 million pairs, 320 MB of them alone
+    rng = np.random.default_rng(5)
+    ra, dec = rng.uniform(150.0, 150.2, 40), rng.uniform(2.0, 2.2, 40)
+    frame, star = (which.ravel() for which in np.mgrid[:1000, :40])
+    shift = rng.normal(0.0, 0.05 / 3600.0, (2, len(star)))
+    tracemalloc.start()
+    found = link_stars(ra[star] + shift[0], dec[star] + shift[1], frame, radius=1.0)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(np.unique(found)) == 40
+    assert (found.reshape(1000, 40) == found[:40]).all()
+    assert most < 64e6
 
 
 def test_two_sources_of_one_frame_are_never_one_star() -> None:
