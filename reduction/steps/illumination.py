@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from reduction.steps.focal_terms import FocalTerms
 from reduction.steps.grouped import Grouped, eliminate
 from reduction.steps.repeats import freedom, repeats_of
-from reduction.steps.surface import Surface, powers
+from reduction.steps.surface import Surface
 from schemas.deferred import deferred
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def fit_illumination(  # noqa: PLR0913  # the stars, the chips, and how they are
     star: NDArray[np.integer] | None = None,
     chips: Mapping[str, tuple[Array, Array]],
     degree: int = 3,
+    round_degree: int = 0,
     clip: float = 3.0,
 ) -> Illumination:
     """Fit a polynomial over the focal plane to the stars' zero points, all chips together.
@@ -108,6 +110,10 @@ def fit_illumination(  # noqa: PLR0913  # the stars, the chips, and how they are
         Highest total degree of the polynomial. It is lowered until the terms of the highest
         degree fit better than chance lets them (F test, a false alarm in a thousand nights
         without illumination); where none does, dm is 0.
+    round_degree
+        Highest even power of the distance from the middle of the focal plane that is fitted beside
+        the polynomial, each one term: light that a camera scatters, or that its edges keep out, is
+        round. Each goes as the polynomial's degrees do, before these.
     clip
         Rejection limit about the median of the group, then about the fit, units of 1.4826 times
         the median deviation.
@@ -125,49 +131,17 @@ def fit_illumination(  # noqa: PLR0913  # the stars, the chips, and how they are
     has it wrong by; where they do not, twenty exposures tell hardly more than one.
     """
     medians, used = _about_medians(zero_points, group, clip)
-    plane = _Plane.of(chips)
     own, shared = (np.zeros(len(u)) if e is None else e for e in (errors, star_errors))
     stars = np.arange(len(u)) if star is None else np.asarray(star, np.intp)
-    design = Grouped(np.asarray(group, np.intp), plane.terms(u, v, degree))
+    model = FocalTerms.of(chips, degree, round_degree)
+    design = Grouped(np.asarray(group, np.intp), model.terms(u, v))
     sample = _Sample(design, zero_points, own, shared, stars)
     fit = _clipped(sample, used, clip)
-    while degree and not _is_significant(fit, degree):
-        degree -= 1
-        sample = replace(sample, design=sample.design.first(len(powers(degree)) - 1))
+    while model.steps[-1] and not _is_significant(fit, model.steps[-2]):
+        model = model.first(model.steps[-2])
+        sample = replace(sample, design=sample.design.first(model.steps[-1]))
         fit = _clipped(sample, fit.used, clip)
-    return _illumination(sample, fit, zero_points - medians[group], plane)
-
-
-@dataclass(frozen=True, slots=True)
-class _Plane:
-    """Chips on the focal plane: their corners, shape (chips, 2, 4), and the box about them all."""
-
-    corners: Array
-    box: tuple[float, float, float, float]
-
-    @classmethod
-    def of(cls, chips: Mapping[str, tuple[Array, Array]]) -> _Plane:
-        """Of the places of corners."""
-        corners = np.stack([np.stack(places) for places in chips.values()])
-        low, high = corners.min(axis=(0, 2)), corners.max(axis=(0, 2))
-        (x, y), (half_x, half_y) = (low + high) / 2.0, np.maximum((high - low) / 2.0, 1e-12)
-        return cls(corners, (float(x), float(y), float(half_x), float(half_y)))
-
-    def terms(self, u: Array, v: Array, degree: int) -> Array:
-        """Terms of the polynomial but the constant, as the last axis."""
-        return Surface((0.0,) * len(powers(degree)), *self.box).design(u, v)[..., 1:]
-
-    def means(self, degree: int) -> tuple[Array, Array]:
-        """Means of terms over each chip, shape (chips, k), and of their products, (chips, k, k).
-
-        Gauss's quadrature: exact for squares of polynomials up to degree 8.
-        """
-        nodes, share = np.polynomial.legendre.leggauss(_GRID)
-        s, t = np.meshgrid((nodes + 1.0) / 2.0, (nodes + 1.0) / 2.0)
-        weights = np.stack([(1 - s) * (1 - t), s * (1 - t), s * t, (1 - s) * t]).reshape(4, -1)
-        u, v = (self.corners[:, axis] @ weights for axis in (0, 1))
-        terms, part = self.terms(u, v, degree), np.outer(share, share).ravel() / 4.0
-        return np.einsum("g,cgi->ci", part, terms), np.einsum("g,cgi,cgj->cij", part, terms, terms)
+    return _illumination(sample, fit, zero_points - medians[group], model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,37 +181,33 @@ class _Clipped:
     reduced: Reduced
 
 
-def _illumination(sample: _Sample, fit: _Clipped, before: Array, plane: _Plane) -> Illumination:
+def _illumination(
+    sample: _Sample, fit: _Clipped, before: Array, model: FocalTerms
+) -> Illumination:
     """Say what a fit is; ``before`` are the zero points about their groups' medians."""
-    best, used, slopes = fit.best, fit.used, fit.best.slopes
-    means, products = plane.means(_degree(slopes))
-    mean = float((means @ slopes).mean())
+    best, used = fit.best, fit.used
+    surface = model.surface(best.slopes)
     offsets = np.full(int(sample.design.group.max()) + 1, np.nan)
-    offsets[: len(best.constants)] = best.constants + mean
+    offsets[: len(best.constants)] = best.constants - surface.middle
     miss = sample.values[used] - fit.design.at(best)
     return Illumination(
-        Surface((-mean, *map(float, slopes)), *plane.box),
+        surface,
         offsets,
         math.sqrt(float((miss**2).sum()) / max(int(used.sum()) - best.rank, 1)),
         float(np.sqrt((before[used] ** 2).mean())),
-        _formal_error(best.covariance, means, products),
-        best.covariance,
+        _formal_error(best.covariance, *model.means()),
+        model.columns @ best.covariance @ model.columns.T,
         len(np.unique(sample.star[used])),
         used,
     )
 
 
-def _degree(slopes: Array) -> int:
-    """Of a polynomial with these coefficients and a constant."""
-    return Surface((0.0, *map(float, slopes)), 0.0, 0.0, 1.0, 1.0).degree
-
-
-def _is_significant(fit: _Clipped, degree: int) -> bool:
-    """Whether the terms of the highest degree fit better than chance lets them (F test).
+def _is_significant(fit: _Clipped, fewer: int) -> bool:
+    """Whether the terms fit better than the first of them do by more than chance (F test).
 
     The variance is that of the richer fit; it is known as well as that of its stars.
     """
-    plain = fit.reduced.fit(len(powers(degree - 1)) - 1)
+    plain = fit.reduced.fit(fewer)
     more = fit.best.rank - plain.rank
     if more == 0 or len(fit.repeats.star) <= fit.best.rank:
         return False

@@ -82,6 +82,12 @@ class IlluminationCorrection(CalibrationTarget):
         """The polynomial, clipping and limits."""
 
         DEGREE: int = parameter(3, "highest degree of the polynomial", at_least=1, at_most=8)
+        ROUND_DEGREE: int = parameter(
+            0,
+            "highest even power of the distance from the middle, beside the polynomial's",
+            at_least=0,
+            at_most=8,
+        )
         SIGMA_CLIPPING_LEVEL: float = parameter(
             3.0, "stars further than this from the fit are left out", unit="sigma", above=0.0
         )
@@ -138,6 +144,7 @@ class IlluminationCorrection(CalibrationTarget):
                 star=np.unique(together["name"], return_inverse=True)[1],
                 chips={name: maps[name].corners for name in sorted(seen)},
                 degree=parameters.DEGREE,
+                round_degree=parameters.ROUND_DEGREE,
                 clip=parameters.SIGMA_CLIPPING_LEVEL,
             )
         except ValueError as error:

@@ -191,6 +191,47 @@ def test_coefficients_of_the_surface_are_off_by_their_errors(dither: float) -> N
     assert np.mean(sums) == pytest.approx(5.0 * 1.02, abs=3.0 * 0.32)
 
 
+def flattening(rng: np.random.Generator, flatter: float) -> dict:
+    """A bowl over one chip that may get flatter towards the edges: 190 stars on 4 exposures."""
+    given = repeated(rng, 190, 4)
+    (x0, x1), (y0, y1) = ((side.min(), side.max()) for side in corners("ccd50"))
+    r2 = ((given["u"] - (x0 + x1) / 2) ** 2 + (given["v"] - (y0 + y1) / 2) ** 2) / 500.0**2
+    given["zero_points"] = given["zero_points"] + 0.15 * r2 - flatter * r2**2
+    return given
+
+
+def test_a_bowl_that_gets_flatter_needs_one_round_term_and_not_nine() -> None:
+    rng = np.random.default_rng(11)
+    errors, degrees, squares = [], [], []
+    (left, right), (low, high) = ((side.min(), side.max()) for side in corners("ccd50"))
+    u, v = middles(left, right, low, high)
+    r2 = ((u - (left + right) / 2) ** 2 + (v - (low + high) / 2) ** 2) / 500.0**2
+    truth = 0.15 * r2 - 0.15 * r2**2
+    for _ in range(15):
+        given = flattening(rng, 0.15)
+        fits = [
+            fit_illumination(**given, degree=degree, round_degree=beyond)
+            for degree, beyond in ((2, 0), (2, 4), (4, 0))
+        ]
+        degrees.append([one.surface.degree for one in fits])
+        errors.append([one.error for one in fits])
+        squares.append([np.var(one.surface.at(u, v) - truth) for one in fits])
+    assert np.mean([row[1] == 4 for row in degrees]) > 0.9
+    made, claimed = np.sqrt(np.mean(squares, axis=0)), np.mean(errors, axis=0)
+    # a bowl alone is wrong by more than it says; with one term more it is not, for little more
+    # error, while all terms of the fourth degree make twice that
+    assert made[0] > 1.2 * claimed[0]
+    assert made[1] == pytest.approx(claimed[1], rel=0.25)
+    assert made[1] < 0.9 * made[0]
+    assert claimed[1] < 0.75 * claimed[2]
+
+
+def test_a_round_term_that_is_not_there_is_not_found() -> None:
+    rng = np.random.default_rng(12)
+    found = [fit_illumination(**flattening(rng, 0.0), degree=2, round_degree=4) for _ in range(20)]
+    assert all(one.surface.degree == 2 for one in found)
+
+
 def test_the_correction_is_0_in_the_mean_over_all_pixels() -> None:
     rng = np.random.default_rng(10)
     found = fit_illumination(**repeated(rng, 300, 1, bowl=0.3), degree=2)
