@@ -27,6 +27,9 @@ FEW: Final = 6
 _WRONG: Final = 0.05
 _RANGE: Final = 1.0
 
+#: Probability of being wrong above which a star is left out.
+_SURE: Final = 0.9
+
 #: Scatters that stand for all that are likely.
 _NODES: Final = 24
 
@@ -50,6 +53,11 @@ class FewStandards:
     def wrong(self) -> Array:
         """Probability that each star is wrong, shape (n,)."""
         return np.asarray(1.0 - self.chance @ self.good, np.float64)
+
+    @property
+    def likely(self) -> NDArray[np.bool_]:
+        """Which are not wrong in nine of ten cases, shape (n,): at least one."""
+        return self.wrong <= _SURE
 
     def doubt(self, used: NDArray[np.bool_]) -> float:
         """Probability that one of some stars is wrong, shape (n,)."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from reduction.steps.few_standards import FEW, right_standards
 from reduction.steps.friends import friends, unit_vectors
 from reduction.steps.photometry import intrinsic_scatter
 from schemas.deferred import deferred
@@ -113,6 +114,7 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
     standard_error: Array,
     floor: float = 0.005,
     clip: float = 4.0,
+    usual: float = 0.05,
 ) -> GlobalZeroPoints:
     """Least squares for all frames' zero points and all stars' magnitudes together.
 
@@ -132,6 +134,9 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
         Measurements and standards further off, in units of their error, or of what most
         measurements show where that is more, are left out, from the solution with Cauchy's
         weights on.
+    usual
+        What good standards scatter beyond their errors, mag: of three to six standards, whose own
+        scatter does not tell, those are left out that are wrong by that, in nine of ten cases.
 
     Notes
     -----
@@ -146,12 +151,11 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
     smallest errors, would be the level of all, and the others outliers.
     """
     n_stars = len(standard)
-    usable = np.isfinite(magnitude) & (error > 0)
-    weight = np.where(usable, 1.0 / (np.where(usable, error, 1.0) ** 2 + floor**2), 0.0)
-    held = np.isfinite(standard)
+    usable, weight = _weights(magnitude, error, floor)
+    held, value = np.isfinite(standard), np.nan_to_num(standard)
     own = np.hypot(np.nan_to_num(standard_error), floor)
-    value = np.where(held, standard, 0.0)
     share, trust, extra, limit = np.ones(len(weight)), np.ones(n_stars), 0.0, clip
+    few: Array | None = None
     for step in range(_SOFT + _ROUNDS):
         tie = np.where(held, 1.0 / (own**2 + extra**2), 0.0)
         anchor = (tie * trust, value)
@@ -163,17 +167,44 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
             share, trust = _soft(miss, usable), _soft(off, held)
         else:
             limit = clip * _scale(miss, usable) if step == _SOFT else limit
-            share, trust = _hard(miss, share, limit), _hard(off, trust, clip)
+            share = _hard(miss, share, limit)
+            trust = _hard(off, trust, clip) if few is None else few
             if step > _SOFT and _is_same(before, (share, trust)):
                 break
         sums = _photometric(star, zero[frame] + magnitude, weight * share, n_stars)
         extra = _extra(sums, value, own, held & ((trust > 0) | soft), robust=soft)
+        few = _right(sums, value, own, held, usual) if soft else few
     used, trusted = usable & (share > 0), held & (trust > 0)
     off = np.where(trusted & np.isfinite(off), off, np.nan)
     shown = weight * share / max(_chi2(frame, star, miss, used), 1.0)
     errors = _solve(frame, star, magnitude, shown, anchor, n_frames)[2]
     solution = (zero, mags, errors)
     return _summary(frame, star, magnitude, weight, solution, used, trusted, off, extra)
+
+
+def _weights(magnitude: Array, error: Array, floor: float) -> tuple[NDArray[np.bool_], Array]:
+    """Which measurements can be used, and their inverse variances."""
+    usable = np.isfinite(magnitude) & (error > 0)
+    variance = np.where(usable, error, 1.0) ** 2 + floor**2
+    return usable, np.where(usable, 1.0 / variance, 0.0)
+
+
+def _right(
+    sums: tuple[Array, Array],
+    value: Array,
+    own: Array,
+    held: NDArray[np.bool_],
+    usual: float,
+) -> Array | None:
+    """1 for the right ones of a few standards, 0 for others; None where they are not few."""
+    mags, errors = sums
+    known = held & np.isfinite(mags)
+    if not 2 < known.sum() <= FEW:
+        return None
+    found = right_standards((mags - value)[known], np.hypot(own, errors)[known], usual)
+    right = np.zeros(len(held))
+    right[known] = found.likely
+    return right
 
 
 def _is_same(before: tuple[Array, Array], after: tuple[Array, Array]) -> bool:

@@ -39,9 +39,6 @@ _ROUNDS = 20
 _BISECTIONS = 30
 _EXACT = 10
 
-#: Of few stars one is left out that is wrong with a greater probability.
-_SURE = 0.9
-
 
 @dataclass(frozen=True, slots=True)
 class ZeroPoint:
@@ -153,7 +150,7 @@ def zero_point(
     likely, doubt, few = known.copy(), 0.0, None
     if 2 < known.sum() <= FEW:
         few = right_standards(z[known], own[known], usual)
-        likely[known] = few.wrong <= _SURE
+        likely[known] = few.likely
     used = _clipped(z, own, likely, sigma_clip)
     count = int(used.sum())
     if few is not None:

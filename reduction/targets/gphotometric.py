@@ -63,7 +63,7 @@ class GPhotometric(FieldTarget):
     ties have a NaN.
     """
 
-    VERSION = 4
+    VERSION = 5
     ANCHOR = Anchor.FIELD_AND_FILTER
 
     source_lists = frames_of_field("SourceList")
@@ -139,6 +139,12 @@ class GPhotometric(FieldTarget):
             "largest offset of a frame that scatter does not explain",
             unit="mag",
             at_least=0.0,
+        )
+        USUAL_SCATTER: float = parameter(
+            0.05,
+            "what good standards scatter beyond their errors: tells which of a few is wrong",
+            unit="mag",
+            above=0.0,
         )
         MIN_STANDARD_COUNT: int = parameter(3, "fewest standard stars", at_least=1)
 
@@ -254,6 +260,7 @@ def _solved(  # what is solved for
             standard_error=standards[1],
             floor=parameters.ERROR_FLOOR,
             clip=parameters.SIGMA_CLIPPING_LEVEL,
+            usual=parameters.USUAL_SCATTER,
         )
 
     first = solve(error)

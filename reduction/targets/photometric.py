@@ -112,7 +112,10 @@ class PhotometricParameters(FrameTarget):
             3.0, "stars further than this from the fit are left out", unit="sigma", above=0.0
         )
         USUAL_SCATTER: float = parameter(
-            0.05, "what good standards scatter beyond their errors", unit="mag", above=0.0
+            0.05,
+            "what good standards scatter beyond their errors: tells which of a few is wrong",
+            unit="mag",
+            above=0.0,
         )
         MIN_SOURCE_COUNT: int = parameter(3, "fewest standard stars", at_least=1)
         MAX_ERROR: float = parameter(

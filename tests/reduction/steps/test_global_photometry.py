@@ -240,3 +240,28 @@ def test_errors_of_frames_in_many_unconnected_pairs_are_those_that_are_made() ->
     assert np.std(pulls) == pytest.approx(0.92, abs=0.12)
     # mean of two frames 0.02 sqrt(3 / 4), half of their difference 0.02 / 2: together 0.02
     assert np.median(errors) == pytest.approx(0.02, rel=0.2)
+
+
+@pytest.mark.parametrize("number", [3, 4, 5])
+def test_one_of_a_fields_few_standards_that_is_far_off_is_left_out(number: int) -> None:
+    misses, errors = [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        zero, mag = 25.0 + rng.normal(0.0, 0.3, 6), rng.uniform(15.0, 18.0, 60)
+        frame, star = np.nonzero(rng.random((6, 60)) < 0.8)
+        held, some = np.full(60, np.nan), rng.choice(60, number, replace=False)
+        held[some] = mag[some] + rng.normal(0.0, 0.02, number)
+        held[some[0]] += 0.5
+        found = solve_zero_points(
+            *(frame, star, mag[star] - zero[frame] + rng.normal(0.0, 0.01, len(star))),
+            np.full(len(star), 0.01),
+            n_frames=6,
+            standard=held,
+            standard_error=np.full(60, 0.02),
+        )
+        misses.append(float(np.mean(found.zero_points - zero)))
+        errors.append(float(np.mean(found.errors)))
+    # 0.02 mag of two to four standards; by clipping alone 3 of 12 fields had no zero point at all
+    assert np.abs(misses).max() < 0.05
+    assert np.max(errors) < 0.03
+    assert np.std(misses) == pytest.approx(np.mean(errors), rel=0.5)
