@@ -128,10 +128,10 @@ def _settled(  # a line, its data, and which count
     """
     share = used.astype(np.float64)
     for step in range(_SOFT + _ROUNDS):
-        line = _line(design, which, z, np.sqrt(share) / sigma)
-        if line is None:
+        found = _line(design, which, z, np.sqrt(share) / sigma)
+        if found is None:
             return None
-        there, best, _ = line
+        line, (there, best, _) = found, found
         miss = np.full(len(z), np.inf)
         known = used & np.isin(which, there)
         miss[known] = np.abs(z[known] - design[np.ix_(known, there)] @ best) / sigma[known]
