@@ -14,7 +14,7 @@ from schemas.deferred import deferred
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
-    from scipy.sparse import csgraph
+    from scipy.sparse import csgraph, linalg
 
     from reduction.steps.repeats import Repeats
 
@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 else:
     sparse = deferred("scipy.sparse")
     csgraph = deferred("scipy.sparse.csgraph")
+    linalg = deferred("scipy.sparse.linalg")
 
 #: Part of a term below which what groups and stars leave of it is rounding.
 _RANK: Final = 1e-9
+
+#: Part of a matrix that is not 0 from which on it is solved as a full one.
+_DENSE: Final = 0.2
 
 #: Rows that are brought to a triangle at once.
 _PART: Final = 1024
@@ -207,12 +211,18 @@ def _ties(group: NDArray[np.intp], repeats: Repeats) -> tuple[sparse.csr_array, 
 
 
 def _solved(ties: sparse.csr_array, rank: int, right: Array) -> Array:
-    """Constants by their normal matrix; of a part that nothing holds their mean is 0."""
+    """Constants by their normal matrix; of a part that nothing holds the first's is 0."""
     if ties.nnz == ties.shape[0] == rank:
         return np.asarray(right / ties.diagonal()[:, None])
-    matrix = ties.toarray()
-    if rank < len(matrix):
+    held = np.ones(len(right), np.bool_)
+    if rank < len(right):
         _, part = csgraph.connected_components(ties, directed=False)
-        # nothing speaks against it, so that it holds however much it weighs
-        matrix += (part[:, None] == part) * (ties.diagonal().max() / np.bincount(part)[part])
-    return np.asarray(np.linalg.solve(matrix, right))
+        held[np.unique(part, return_index=True)[1]] = False
+    found = np.zeros_like(right)
+    if held.any():
+        matrix = ties[held][:, held]
+        if matrix.nnz > _DENSE * matrix.shape[0] ** 2:
+            found[held] = np.linalg.solve(matrix.toarray(), right[held])
+        else:
+            found[held] = linalg.splu(matrix.tocsc()).solve(right[held])
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Illumination", "fit_illumination", "illumination_frame"]
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -290,10 +291,11 @@ def _about_medians(
 ) -> tuple[Array, NDArray[np.bool_]]:
     """Medians of groups, and what lies near them; the scatter is common to all."""
     medians = np.full(int(group.max()) + 1, np.nan)
-    for index in range(len(medians)):
-        inside = values[group == index]
-        if len(inside):
-            medians[index] = np.median(inside)
+    order = np.argsort(group, kind="stable")
+    ends = np.searchsorted(group[order], np.arange(len(medians) + 1))
+    for index, (begin, end) in enumerate(itertools.pairwise(ends.tolist())):
+        if end > begin:
+            medians[index] = np.median(values[order[begin:end]])
     miss = np.abs(values - medians[group])
     # the illumination itself must survive: twice the limit of the fit
     limit = 2.0 * clip * max(1.4826 * float(np.median(miss)), 1e-6)

@@ -28,6 +28,9 @@ _BISECTIONS: Final = 30
 _LEAST: Final = 1e-4
 _SETTLED: Final = 0.02
 
+#: Frames beyond which the matrix of all pairs of them is not made.
+_MANY: Final = 3000
+
 #: Degrees of freedom within stars from which on the scatter of repeats is known.
 _ENOUGH: Final = 10
 
@@ -131,11 +134,14 @@ def freedom(design: Grouped, repeats: Repeats) -> float:
     """Degrees of freedom that the variance of stars is known from, at least 1.
 
     For tests of what differs from star to star: about the number of stars, less what was fitted
-    to them. Satterthwaite's, from the information that the fit leaves on the stars' variance.
+    to them. Satterthwaite's, from the information that the fit leaves on the stars' variance; that
+    number itself where frames are thousands, and their stars many more.
     """
     each = np.bincount(repeats.star, 1.0 / repeats.own) * repeats.loss
     share = repeats.loss[repeats.star] / repeats.own
     reduced = eliminate(design, np.zeros(len(share)), repeats)
+    if reduced.rank > _MANY:
+        return max(float(len(each) - reduced.fit().rank), 1.0)
     links = sparse.csr_array(sparse.coo_array((share, (repeats.star, reduced.group))))
     terms = reduced.orthonormal(sums(repeats.star, reduced.terms, share))
     groups, mixed = (links.T @ links).toarray(), links.T @ terms

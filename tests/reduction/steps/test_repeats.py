@@ -15,6 +15,7 @@ ROUNDS, LEAST, SETTLED, ENOUGH = 4, 1e-4, 0.02, 10
 #: Stars, exposures, chips, terms, dithers in units of the focal plane, part of stars seen on each.
 CASES = {
     "dithered mosaic": (40, 6, 2, 9, 0.3, 0.8),
+    "chips that share no star": (120, 4, 12, 5, 0.3, 0.9),
     "seen once": (40, 1, 2, 5, 0.3, 1.0),
     "few repeats": (60, 3, 4, 9, 0.3, 0.5),
     "zero points alone": (40, 6, 2, 0, 0.3, 0.8),
