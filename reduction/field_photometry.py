@@ -85,41 +85,42 @@ def measurements_of(
     terms = {(one.instrument, one.filter): float(one["color_term"]) for one in known.values()}
     measured = terms_of(lists, photometric)
     for number, frame in enumerate(lists):
-        rows = frame.rows
+        rows, own = frame.rows, measured[number]
         flux, error = rows[flux_type], rows[flux_type + "_err"]
-        standard, standard_error = np.full((2, len(rows)), np.nan)
-        color = np.full(len(rows), np.nan)
-        term = terms.get((frame.instrument, frame.filter), frame["color_term"] or 0.0)
         catalogue = known.get(frame_key(frame))
+        term = terms.get((frame.instrument, frame.filter), frame["color_term"] or 0.0)
         if catalogue is not None:
-            stars = catalogue.tables["STANDARDS"]
-            stars = stars[(stars["used"] > 0) & (stars["source"] < len(rows))]
-            added = what_colors_add(stars, measured[number])
-            standard[stars["source"]] = stars["mag"] - added
-            standard_error[stars["source"]] = stars["mag_err"]
-            color[stars["source"]] = stars["color"]
             term = float(catalogue["color_term"])
-        own = measured[number]
-        term = term if own is None else own
         safe = np.where(flux > 0, flux, np.nan)
         good = (rows["flags"] & ~int(SourceFlag.MERGED)) == 0
         good &= safe > _FAINTEST * signal_to_noise * error
         good &= np.isfinite(rows["ra"]) & np.isfinite(rows["dec"]) & bool(frame["n_ref"])
-        parts.append(
-            (
-                np.full(int(good.sum()), number),
-                rows["ra"][good],
-                rows["dec"][good],
-                -2.5 * np.log10(safe[good]),
-                1.0857362 * (error / safe)[good],
-                standard[good],
-                standard_error[good],
-                color[good],
-                np.full(int(good.sum()), term),
-            )
+        columns = (
+            np.full(len(rows), number),
+            *(rows["ra"], rows["dec"]),
+            *(-2.5 * np.log10(safe), 1.0857362 * (error / safe)),
+            *_standards(catalogue, len(rows), own),
+            np.full(len(rows), term if own is None else own),
         )
-    numbers, *columns = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Measurements(numbers.astype(np.intp), *columns)
+        parts.append(tuple(column[good] for column in columns))
+    numbers, *rest = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Measurements(numbers.astype(np.intp), *rest)
+
+
+def _standards(
+    catalogue: Progenitor | None, sources: int, term: float | None
+) -> NDArray[np.float64]:
+    """Magnitudes, errors and colours of a frame's sources in a catalogue, NaN of others.
+
+    Shape (3, sources). ``term`` is the colour term that was measured, None for none.
+    """
+    found = np.full((3, sources), np.nan)
+    if catalogue is not None:
+        stars = catalogue.tables["STANDARDS"]
+        stars = stars[(stars["used"] > 0) & (stars["source"] < sources)]
+        own = stars["mag"] - what_colors_add(stars, term)
+        found[:, stars["source"]] = own, stars["mag_err"], stars["color"]
+    return found
 
 
 def check_standards(found: Measurements, frames: int, band: str) -> None:

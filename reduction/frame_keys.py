@@ -16,9 +16,11 @@ __all__ = [
     "file_stem",
     "frame_key",
     "keys_of",
+    "rows_of",
 ]
 
 import re
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -26,7 +28,7 @@ import numpy as np
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -45,6 +47,9 @@ FRAME_KEY_FIELDS: Final = (
     ("name", "U255"),
     ("mjd_obs", "f8"),
 )
+
+#: Rows by key of tables that are looked into, by the tables' identity, as long as they are there.
+_ROWS: Final[dict[int, tuple[weakref.ref[NDArray[Any]], Mapping[FrameKey, int]]]] = {}
 
 #: Regular expression of the end of a raw file's name, whatever the case of its letters.
 SUFFIX: Final = r"\.(fits|fit|fts)(\.(gz|fz))?$"
@@ -94,6 +99,23 @@ def keys_of(table: NDArray[Any]) -> list[FrameKey]:
     """Keys of the rows of a table that has the key's columns; FITS pads texts with blanks."""
     texts = [np.char.rstrip(table[name]) for name, _ in FRAME_KEY_FIELDS[:-1]]
     return list(zip(*(text.tolist() for text in texts), table["mjd_obs"].tolist(), strict=True))
+
+
+def rows_of(table: NDArray[Any]) -> Mapping[FrameKey, int]:
+    """Row of each frame in a table that has the key's columns; of two with one key the first.
+
+    Found once for each table, which is not changed any more: each frame of a field asks for its
+    own row.
+    """
+    known = _ROWS.get(id(table))
+    if known is not None and known[0]() is table:
+        return known[1]
+    number = id(table)
+    rows: dict[FrameKey, int] = {}
+    for row, key in enumerate(keys_of(table)):
+        rows.setdefault(key, row)
+    _ROWS[number] = weakref.ref(table, lambda _: _ROWS.pop(number, None)), rows
+    return rows
 
 
 def file_stem(name: str) -> str:

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key, keys_of
+from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key, rows_of
 from reduction.steps.distortion import Distortion
 from reduction.steps.wcs import TanWcs
 
@@ -95,5 +95,5 @@ def _row(gastrometric: Progenitor | None, frame: Progenitor) -> np.void | None:
     if gastrometric is None:
         return None
     table: NDArray[np.void] = gastrometric.tables["SOLUTIONS"]
-    keys, key = keys_of(table), frame_key(frame)
-    return table[keys.index(key)] if key in keys else None
+    number = rows_of(table).get(frame_key(frame))
+    return None if number is None else table[number]

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key, keys_of
+from reduction.frame_keys import FRAME_KEY_FIELDS, frame_key, rows_of
 from reduction.steps.photometry import magnitudes
 
 if TYPE_CHECKING:
@@ -101,14 +101,14 @@ def zero_point_of(
     """
     if global_photometric is not None:
         table = global_photometric.tables[ZERO_POINT_TABLE]
-        key = frame_key(frame)
-        rows = table[[one == key for one in keys_of(table)]]
-        if len(rows) and math.isfinite(rows[0]["zero_point"]):
+        number = rows_of(table).get(frame_key(frame))
+        if number is not None and math.isfinite(table[number]["zero_point"]):
+            row = table[number]
             return FrameZeroPoint(
-                float(rows[0]["zero_point"]),
-                float(rows[0]["zero_point_err"]),
+                float(row["zero_point"]),
+                float(row["zero_point_err"]),
                 "GPhotometric",
-                float(rows[0]["aperture_radius"]),
+                float(row["aperture_radius"]),
             )
     if photometric is None:
         return None

@@ -174,7 +174,8 @@ INSTRUMENT: Final = Instrument(
         {
             **NO_OVERSCAN,
             "Catalog": MappingProxyType({"APERTURE_RADIUS": 8.0}),
-            "IlluminationCorrection": MappingProxyType({"DEGREE": 2}),
+            # a bowl that gets flatter towards the edges, the same in both filters
+            "IlluminationCorrection": MappingProxyType({"DEGREE": 2, "ROUND_DEGREE": 4}),
             "AtmosphericExtinctionCurve": MappingProxyType({"ALTITUDE": 2168.0}),
         }
     ),

@@ -99,12 +99,39 @@ def extinction_from_frames(
     kinds, which = np.unique(of_group, return_inverse=True)
     design = np.hstack((np.eye(len(kinds))[which], -np.where(used, airmass, 0.0)[:, None]))
     sigma, z = np.where(used, errors, 1.0), np.where(used, zero_points, 0.0)
+    found = _settled(design, which, z, sigma, used, clip)
+    if found is None:
+        return Extinction(math.nan, math.nan, math.nan, math.nan, used)
+    line, share, miss = found
+    there, best, covariance = line
+    kept, chi2, scatter = share > 0, 1.0, math.nan
+    free = int(kept.sum()) - len(there)
+    if free:
+        chi2 = float((miss[kept] ** 2).sum()) / free
+        scatter = math.sqrt(float(((miss * sigma)[kept] ** 2).sum()) / free)
+    chi2 *= student_limit(1.0, free) ** 2 if free else 1.0
+    error = math.sqrt(covariance[-1, -1] * max(chi2, 1.0))
+    return Extinction(float(best[-1]), error, float(best[:-1].mean()), scatter, kept)
+
+
+def _settled(  # a line, its data, and which count
+    design: Array,
+    which: NDArray[np.intp],
+    z: Array,
+    sigma: Array,
+    used: NDArray[np.bool_],
+    clip: float,
+) -> tuple[tuple[NDArray[np.intp], Array, Array], Array, Array] | None:
+    """A line that far frames do not draw: it, the weights left and the misses in errors.
+
+    None where frames cannot tell the line from their zero points.
+    """
     share = used.astype(np.float64)
     for step in range(_SOFT + _ROUNDS):
-        line = _line(design, which, z, np.sqrt(share) / sigma)
-        if line is None:
-            return Extinction(math.nan, math.nan, math.nan, math.nan, used)
-        there, best, covariance = line
+        found = _line(design, which, z, np.sqrt(share) / sigma)
+        if found is None:
+            return None
+        line, (there, best, _) = found, found
         miss = np.full(len(z), np.inf)
         known = used & np.isin(which, there)
         miss[known] = np.abs(z[known] - design[np.ix_(known, there)] @ best) / sigma[known]
@@ -113,23 +140,14 @@ def extinction_from_frames(
         if free < 2:
             break
         spread = math.sqrt(int(kept.sum()) / free) * 1.4826 * float(np.median(miss[kept]))
-        scale = max(spread, 1.0)
+        scale, before = max(spread, 1.0), share
         if step < _SOFT:
             share = np.where(used, 1.0 / (1.0 + (miss / scale) ** 2), 0.0)
-        else:
-            before, share = (
-                share,
-                np.where(used & (miss <= student_limit(clip, free) * scale), 1.0, 0.0),
-            )
-            if (share == before).all():
-                break
-    kept, chi2, scatter = share > 0, 1.0, math.nan
-    if free:
-        chi2 = float((miss[kept] ** 2).sum()) / free
-        scatter = math.sqrt(float(((miss * sigma)[kept] ** 2).sum()) / free)
-    chi2 *= student_limit(1.0, free) ** 2 if free else 1.0
-    error = math.sqrt(covariance[-1, -1] * max(chi2, 1.0))
-    return Extinction(float(best[-1]), error, float(best[:-1].mean()), scatter, kept)
+            continue
+        share = np.where(used & (miss <= student_limit(clip, free) * scale), 1.0, 0.0)
+        if (share == before).all():
+            break
+    return line, share, miss
 
 
 def _line(

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from reduction.steps.few_standards import FEW, right_standards
+from reduction.steps.friends import friends, unit_vectors
 from reduction.steps.photometry import intrinsic_scatter
 from schemas.deferred import deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from scipy import sparse, spatial
+    from scipy import sparse
     from scipy.sparse import csgraph, linalg
 
     Array = NDArray[np.float64]
@@ -24,7 +26,6 @@ else:
     sparse = deferred("scipy.sparse")
     csgraph = deferred("scipy.sparse.csgraph")
     linalg = deferred("scipy.sparse.linalg")
-    spatial = deferred("scipy.spatial")
 
 #: Rounds with weights that fall off softly, then rounds with outliers left out.
 _SOFT: Final = 12
@@ -90,20 +91,11 @@ def link_stars(ra: Array, dec: Array, frame: Index, *, radius: float) -> Index:
         and for all of a chain that has two sources of one frame: what is one star there is not
         clear.
     """
-    count = len(ra)
-    alpha, delta = np.radians(ra), np.radians(dec)
-    points = np.stack(
-        (np.cos(delta) * np.cos(alpha), np.cos(delta) * np.sin(alpha), np.sin(delta)), axis=1
-    )
     chord = 2.0 * math.sin(math.radians(radius / 3600.0) / 2.0)
-    pairs = spatial.cKDTree(points).query_pairs(chord, output_type="ndarray")
-    graph = sparse.coo_array(
-        (np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count)
-    )
-    groups, label = csgraph.connected_components(graph, directed=False)
-    size = np.bincount(label, minlength=groups)
+    label = friends(unit_vectors(ra, dec), chord)
+    size = np.bincount(label)
     order = np.lexsort((frame, label))
-    twice = np.zeros(groups, np.bool_)
+    twice = np.zeros(len(size), np.bool_)
     same = (label[order][1:] == label[order][:-1]) & (frame[order][1:] == frame[order][:-1])
     twice[label[order][1:][same]] = True
     good = (size > 1) & ~twice
@@ -122,6 +114,7 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
     standard_error: Array,
     floor: float = 0.005,
     clip: float = 4.0,
+    usual: float = 0.05,
 ) -> GlobalZeroPoints:
     """Least squares for all frames' zero points and all stars' magnitudes together.
 
@@ -141,6 +134,9 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
         Measurements and standards further off, in units of their error, or of what most
         measurements show where that is more, are left out, from the solution with Cauchy's
         weights on.
+    usual
+        What good standards scatter beyond their errors, mag: of three to six standards, whose own
+        scatter does not tell, those are left out that are wrong by that, in nine of ten cases.
 
     Notes
     -----
@@ -155,36 +151,65 @@ def solve_zero_points(  # noqa: PLR0913  # measurements, standards, settings
     smallest errors, would be the level of all, and the others outliers.
     """
     n_stars = len(standard)
-    usable = np.isfinite(magnitude) & (error > 0)
-    weight = np.where(usable, 1.0 / (np.where(usable, error, 1.0) ** 2 + floor**2), 0.0)
-    held = np.isfinite(standard)
+    usable, weight = _weights(magnitude, error, floor)
+    held, value = np.isfinite(standard), np.nan_to_num(standard)
     own = np.hypot(np.nan_to_num(standard_error), floor)
-    value = np.where(held, standard, 0.0)
     share, trust, extra, limit = np.ones(len(weight)), np.ones(n_stars), 0.0, clip
+    few: Array | None = None
     for step in range(_SOFT + _ROUNDS):
         tie = np.where(held, 1.0 / (own**2 + extra**2), 0.0)
         anchor = (tie * trust, value)
-        solution = _solve(frame, star, magnitude, weight * share, anchor, n_frames)
-        zero, mags = solution[0], solution[1]
+        zero, mags, _ = _solve(frame, star, magnitude, weight * share, anchor, n_frames)
         miss = np.abs(mags[star] - zero[frame] - magnitude) * np.sqrt(weight)
         off = np.abs(mags - value) * np.sqrt(tie)
-        before = share, trust
-        if step < _SOFT:
+        before, soft = (share, trust), step < _SOFT
+        if soft:
             share, trust = _soft(miss, usable), _soft(off, held)
         else:
             limit = clip * _scale(miss, usable) if step == _SOFT else limit
-            share, trust = _hard(miss, share, limit), _hard(off, trust, clip)
-            if step > _SOFT and (share == before[0]).all() and (trust == before[1]).all():
+            share = _hard(miss, share, limit)
+            trust = _hard(off, trust, clip) if few is None else few
+            if step > _SOFT and _is_same(before, (share, trust)):
                 break
         sums = _photometric(star, zero[frame] + magnitude, weight * share, n_stars)
-        soft = step < _SOFT
         extra = _extra(sums, value, own, held & ((trust > 0) | soft), robust=soft)
+        few = _right(sums, value, own, held, usual) if soft else few
     used, trusted = usable & (share > 0), held & (trust > 0)
     off = np.where(trusted & np.isfinite(off), off, np.nan)
     shown = weight * share / max(_chi2(frame, star, miss, used), 1.0)
     errors = _solve(frame, star, magnitude, shown, anchor, n_frames)[2]
     solution = (zero, mags, errors)
     return _summary(frame, star, magnitude, weight, solution, used, trusted, off, extra)
+
+
+def _weights(magnitude: Array, error: Array, floor: float) -> tuple[NDArray[np.bool_], Array]:
+    """Which measurements can be used, and their inverse variances."""
+    usable = np.isfinite(magnitude) & (error > 0)
+    variance = np.where(usable, error, 1.0) ** 2 + floor**2
+    return usable, np.where(usable, 1.0 / variance, 0.0)
+
+
+def _right(
+    sums: tuple[Array, Array],
+    value: Array,
+    own: Array,
+    held: NDArray[np.bool_],
+    usual: float,
+) -> Array | None:
+    """1 for the right ones of a few standards, 0 for others; None where they are not few."""
+    mags, errors = sums
+    known = held & np.isfinite(mags)
+    if not 2 < known.sum() <= FEW:
+        return None
+    found = right_standards((mags - value)[known], np.hypot(own, errors)[known], usual)
+    right = np.zeros(len(held))
+    right[known] = found.likely
+    return right
+
+
+def _is_same(before: tuple[Array, Array], after: tuple[Array, Array]) -> bool:
+    """Whether no measurement and no standard came or went."""
+    return all((old == new).all() for old, new in zip(before, after, strict=True))
 
 
 def _chi2(frame: Index, star: Index, miss: Array, used: NDArray[np.bool_]) -> float:

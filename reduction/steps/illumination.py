@@ -4,14 +4,17 @@ from __future__ import annotations
 
 __all__ = ["Illumination", "fit_illumination", "illumination_frame"]
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from reduction.steps.repeats import repeats_of
-from reduction.steps.surface import Surface, powers
+from reduction.steps.focal_terms import FocalTerms
+from reduction.steps.grouped import Grouped, eliminate
+from reduction.steps.repeats import freedom, repeats_of
+from reduction.steps.surface import Surface
 from schemas.deferred import deferred
 
 if TYPE_CHECKING:
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from scipy import stats
+
+    from reduction.steps.grouped import Fit, Reduced
+    from reduction.steps.repeats import Repeats
 
     Array = NDArray[np.float64]
 else:
@@ -46,6 +52,8 @@ class Illumination:
         Of the same about their groups' medians, mag.
     error
         Formal error of the surface, rms over the pixels of the chip that it is largest on, mag.
+    covariance
+        Of the surface's coefficients but the constant, mag^2.
     n_stars
         Stars used, each once.
     used
@@ -57,6 +65,7 @@ class Illumination:
     scatter: float
     rms_before: float
     error: float
+    covariance: Array
     n_stars: int
     used: NDArray[np.bool_]
 
@@ -72,6 +81,7 @@ def fit_illumination(  # noqa: PLR0913  # the stars, the chips, and how they are
     star: NDArray[np.integer] | None = None,
     chips: Mapping[str, tuple[Array, Array]],
     degree: int = 3,
+    round_degree: int = 0,
     clip: float = 3.0,
 ) -> Illumination:
     """Fit a polynomial over the focal plane to the stars' zero points, all chips together.
@@ -101,6 +111,10 @@ def fit_illumination(  # noqa: PLR0913  # the stars, the chips, and how they are
         Highest total degree of the polynomial. It is lowered until the terms of the highest
         degree fit better than chance lets them (F test, a false alarm in a thousand nights
         without illumination); where none does, dm is 0.
+    round_degree
+        Highest even power of the distance from the middle of the focal plane that is fitted beside
+        the polynomial, each one term: light that a camera scatters, or that its edges keep out, is
+        round. Each goes as the polynomial's degrees do, before these.
     clip
         Rejection limit about the median of the group, then about the fit, units of 1.4826 times
         the median deviation.
@@ -118,30 +132,24 @@ def fit_illumination(  # noqa: PLR0913  # the stars, the chips, and how they are
     has it wrong by; where they do not, twenty exposures tell hardly more than one.
     """
     medians, used = _about_medians(zero_points, group, clip)
-    corners = np.stack([np.stack(places) for places in chips.values()])
-    low, high = corners.min(axis=(0, 2)), corners.max(axis=(0, 2))
-    box = (*((low + high) / 2.0), *np.maximum((high - low) / 2.0, 1e-12))
-    groups = np.zeros((len(u), int(group.max()) + 1))
-    groups[np.arange(len(u)), group] = 1.0
-    number = groups.shape[1]
     own, shared = (np.zeros(len(u)) if e is None else e for e in (errors, star_errors))
     stars = np.arange(len(u)) if star is None else np.asarray(star, np.intp)
-    design = np.hstack((groups, _design(u, v, box, degree)[:, 1:]))
+    model = FocalTerms.of(chips, degree, round_degree)
+    design = Grouped(np.asarray(group, np.intp), model.terms(u, v))
     sample = _Sample(design, zero_points, own, shared, stars)
-    fit = _clipped(sample, number, used, clip)
-    while degree and not _is_significant(fit, number, degree):
-        degree -= 1
-        sample = replace(sample, design=sample.design[:, : number + len(powers(degree)) - 1])
-        fit = _clipped(sample, number, fit.used, clip)
-    before = zero_points - medians[group]
-    return _illumination(sample, fit, before, _grids(corners, box, degree), box)
+    fit = _clipped(sample, used, clip)
+    while model.steps[-1] and not _is_significant(fit, model.steps[-2]):
+        model = model.first(model.steps[-2])
+        sample = replace(sample, design=sample.design.first(model.steps[-1]))
+        fit = _clipped(sample, fit.used, clip)
+    return _illumination(sample, fit, zero_points - medians[group], model)
 
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """A design of groups and terms, what it shall give, its errors, and whose each row is."""
+    """A design, what it shall give, its errors, and whose each row is."""
 
-    design: Array
+    design: Grouped
     values: Array
     errors: Array
     star_errors: Array
@@ -155,7 +163,7 @@ class _Sample:
     def of(self, used: NDArray[np.bool_]) -> _Sample:
         """Some of its rows."""
         return _Sample(
-            self.design[used],
+            self.design.of(used),
             self.values[used],
             self.errors[used],
             self.star_errors[used],
@@ -164,81 +172,65 @@ class _Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fit:
-    """What was found, with which rows, and these rows made independent and of unit variance."""
+class _Clipped:
+    """What was found, with which rows; these, their variances, and what is left to fit."""
 
-    best: Array
+    best: Fit
     used: NDArray[np.bool_]
-    columns: Array
-    wanted: Array
-    free: float
+    design: Grouped
+    repeats: Repeats
+    reduced: Reduced
 
 
 def _illumination(
-    sample: _Sample,
-    fit: _Fit,
-    before: Array,
-    grids: Array,
-    box: tuple[float, float, float, float],
+    sample: _Sample, fit: _Clipped, before: Array, model: FocalTerms
 ) -> Illumination:
     """Say what a fit is; ``before`` are the zero points about their groups' medians."""
     best, used = fit.best, fit.used
-    number = len(best) - grids.shape[-1]
-    slopes, mean = best[number:], float((grids @ best[number:]).mean())
-    offsets = best[:number] + mean
-    offsets[~sample.design[used, :number].any(axis=0)] = np.nan
-    miss = (sample.values - sample.design @ best)[used]
-    rank = int(np.linalg.matrix_rank(sample.design[used], tol=_RANK))
+    surface = model.surface(best.slopes)
+    offsets = np.full(int(sample.design.group.max()) + 1, np.nan)
+    offsets[: len(best.constants)] = best.constants - surface.middle
+    miss = sample.values[used] - fit.design.at(best)
     return Illumination(
-        Surface((-mean, *map(float, slopes)), *map(float, box)),
+        surface,
         offsets,
-        math.sqrt(float((miss**2).sum()) / max(int(used.sum()) - rank, 1)),
+        math.sqrt(float((miss**2).sum()) / max(int(used.sum()) - best.rank, 1)),
         float(np.sqrt((before[used] ** 2).mean())),
-        _formal_error(fit.columns, grids),
+        _formal_error(best.covariance, *model.means()),
+        model.columns @ best.covariance @ model.columns.T,
         len(np.unique(sample.star[used])),
         used,
     )
 
 
-def _squares(design: Array, values: Array) -> tuple[float, int]:
-    """Sum of squares that least squares leave, and the rank of the design."""
-    best, _, rank, _ = np.linalg.lstsq(design, values, rcond=1e-10)
-    return float(((values - design @ best) ** 2).sum()), int(rank)
-
-
-def _is_significant(fit: _Fit, groups: int, degree: int) -> bool:
-    """Whether the terms of the highest degree fit better than chance lets them (F test).
+def _is_significant(fit: _Clipped, fewer: int) -> bool:
+    """Whether the terms fit better than the first of them do by more than chance (F test).
 
     The variance is that of the richer fit; it is known as well as that of its stars.
     """
-    few = groups + len(powers(degree - 1)) - 1
-    plain, plain_rank = _squares(fit.columns[:, :few], fit.wanted)
-    richer, rank = _squares(fit.columns, fit.wanted)
-    more = rank - plain_rank
-    if more == 0 or len(fit.wanted) <= rank:
+    plain = fit.reduced.fit(fewer)
+    more = fit.best.rank - plain.rank
+    if more == 0 or len(fit.repeats.star) <= fit.best.rank:
         return False
-    return bool(stats.f.sf((plain - richer) / more, more, fit.free) < _FALSE_ALARM)
+    ratio = (plain.squares - fit.best.squares) / more
+    return bool(stats.f.sf(ratio, more, freedom(fit.design, fit.repeats)) < _FALSE_ALARM)
 
 
-def _formal_error(design: Array, grids: Array) -> float:
-    """Error of the surface's shape over the worst chip, rms, of a design of unit variance.
+def _formal_error(covariance: Array, means: Array, products: Array) -> float:
+    """Error of the surface's shape over the worst chip, rms, by the covariance of its terms.
 
     The mean over the chip does not count: it is in the chip's zero points.
     """
-    terms = grids.shape[-1]
-    if terms == 0:
-        return 0.0
-    covariance = np.linalg.pinv(design.T @ design, hermitian=True)[-terms:, -terms:]
-    shape = grids - grids.mean(axis=1, keepdims=True)
-    variance = np.einsum("cgi,ij,cgj->cg", shape, covariance, shape)
-    return math.sqrt(max(float(variance.mean(axis=1).max()), 0.0))
+    shape = products - means[:, :, None] * means[:, None, :]
+    variance = np.einsum("cij,ij->c", shape, covariance)
+    return math.sqrt(max(float(variance.max()), 0.0))
 
 
-def _clipped(sample: _Sample, groups: int, used: NDArray[np.bool_], clip: float) -> _Fit:
+def _clipped(sample: _Sample, used: NDArray[np.bool_], clip: float) -> _Clipped:
     """Least squares of a design of groups and terms, far ones left out."""
-    terms = sample.design.shape[1] - groups
+    terms = sample.design.terms.shape[1]
     for _ in range(_ROUNDS):
-        offsets = int(sample.design[used, :groups].any(axis=0).sum())
+        offsets = len(np.unique(sample.design.group[used]))
         if used.sum() <= terms + offsets:
             message = (
                 f"found {int(used.sum())} stars, expected more than the unknowns: "
@@ -247,13 +239,12 @@ def _clipped(sample: _Sample, groups: int, used: NDArray[np.bool_], clip: float)
             raise ValueError(message)
         mine = sample.of(used)
         scatter = repeats_of(mine.design, mine.values, mine.errors, mine.star, mine.star_errors)
-        columns, wanted = scatter.whitened(mine.design), scatter.whitened(mine.values)
-        best = np.asarray(np.linalg.lstsq(columns, wanted, rcond=1e-10)[0], np.float64)
-        fit = _Fit(best, used, columns, wanted, scatter.free)
+        reduced = eliminate(mine.design, mine.values, scatter)
+        fit = _Clipped(reduced.fit(), used, mine.design, scatter, reduced)
         # the error that all have beyond their own, for those that were left out as well
         beyond = float(np.median(scatter.error**2 - mine.variance))
         error = np.sqrt(sample.variance + max(beyond, 1e-12))
-        miss = np.abs(sample.values - sample.design @ best)
+        miss = np.abs(sample.values - sample.design.at(fit.best))
         usual = 1.4826 * float(np.median((miss / error)[used]))
         again = miss <= clip * np.maximum(usual * error, 1e-6)
         if (again == used).all():
@@ -300,23 +291,12 @@ def _about_medians(
 ) -> tuple[Array, NDArray[np.bool_]]:
     """Medians of groups, and what lies near them; the scatter is common to all."""
     medians = np.full(int(group.max()) + 1, np.nan)
-    for index in range(len(medians)):
-        inside = values[group == index]
-        if len(inside):
-            medians[index] = np.median(inside)
+    order = np.argsort(group, kind="stable")
+    ends = np.searchsorted(group[order], np.arange(len(medians) + 1))
+    for index, (begin, end) in enumerate(itertools.pairwise(ends.tolist())):
+        if end > begin:
+            medians[index] = np.median(values[order[begin:end]])
     miss = np.abs(values - medians[group])
     # the illumination itself must survive: twice the limit of the fit
     limit = 2.0 * clip * max(1.4826 * float(np.median(miss)), 1e-6)
     return medians, miss <= limit
-
-
-def _design(u: Array, v: Array, box: tuple[float, float, float, float], degree: int) -> Array:
-    return Surface((0.0,) * len(powers(degree)), *box).design(u, v)
-
-
-def _grids(corners: Array, box: tuple[float, float, float, float], degree: int) -> Array:
-    """Terms but the constant on a grid over each chip, shape (chips, places, terms)."""
-    s, t = np.meshgrid(np.linspace(0, 1, _GRID), np.linspace(0, 1, _GRID))
-    weights = np.stack([(1 - s) * (1 - t), s * (1 - t), s * t, (1 - s) * t]).reshape(4, -1)
-    u, v = (corners[:, axis] @ weights for axis in (0, 1))
-    return _design(u, v, box, degree)[..., 1:]

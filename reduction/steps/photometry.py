@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reduction.steps.few_standards import FEW, right_standards
 from reduction.steps.student import student_limit
 from schemas.deferred import deferred
 
@@ -55,6 +56,8 @@ class ZeroPoint:
         Stars used.
     used
         Which of the stars given were used, shape (n,).
+    doubt
+        Of few stars, the probability that one of those used is wrong; else 0.
     """
 
     value: float
@@ -63,6 +66,7 @@ class ZeroPoint:
     excess: float
     n_stars: int
     used: NDArray[np.bool_]
+    doubt: float = 0.0
 
 
 def star_zero_points(
@@ -110,6 +114,7 @@ def zero_point(
     airmass: float = 1.0,
     extinction: float = 0.0,
     sigma_clip: float = 3.0,
+    usual: float = 0.05,
 ) -> ZeroPoint:
     """Clipped mean of the stars' own zero points, plus k X.
 
@@ -123,7 +128,12 @@ def zero_point(
     sigma_clip
         Rejection limit, units of a star's own error and of the scatter beyond it together, wider
         for few stars (Student's: as rare); about the median at first, then about the mean, until
-        nothing changes. Of three stars none is left out, one that is far off is in the error.
+        nothing changes. Of three stars it leaves out none.
+    usual
+        What good standards scatter beyond their errors, mag: of three to six stars those are
+        left out that are wrong in nine of ten cases by that
+        (:func:`reduction.steps.few_standards.right_standards`). One of which it is not so clear is
+        in the error.
 
     Notes
     -----
@@ -137,6 +147,29 @@ def zero_point(
     if not known.any():
         return ZeroPoint(math.nan, math.nan, math.nan, math.nan, 0, known)
     z, own = np.where(known, zero_points, np.nan), np.where(known, errors, 0.0)
+    likely, doubt, few = known.copy(), 0.0, None
+    if 2 < known.sum() <= FEW:
+        few = right_standards(z[known], own[known], usual)
+        likely[known] = few.likely
+    used = _clipped(z, own, likely, sigma_clip)
+    count = int(used.sum())
+    if few is not None:
+        doubt = few.doubt(used[known])
+    extra = intrinsic_scatter(z[used], own[used], robust=False)
+    weight = 1.0 / np.maximum(np.hypot(own[used], extra), 1e-6) ** 2
+    value = float((weight * z[used]).sum() / weight.sum()) + extinction * airmass
+    if count == 1:
+        return ZeroPoint(value, float(own[used][0]), math.nan, math.nan, 1, used, doubt)
+    miss = z[used] + extinction * airmass - value
+    chi2 = float((weight * miss**2).sum()) / (count - 1)
+    scatter = math.sqrt(chi2 * count / float(weight.sum()))
+    formal = float((np.maximum(own[used], 1e-6) ** -2.0).sum()) ** -0.5
+    stated = max(student_limit(1.0, count - 1) * scatter / math.sqrt(count), formal)
+    return ZeroPoint(value, stated, scatter, extra, count, used, doubt)
+
+
+def _clipped(z: Array, own: Array, known: NDArray[np.bool_], clip: float) -> NDArray[np.bool_]:
+    """Which of some stars are near their mean: see :func:`zero_point`."""
     used = known
     for step in range(_ROUNDS):
         extra = intrinsic_scatter(z[used], own[used], robust=step == 0)
@@ -144,23 +177,12 @@ def zero_point(
         middle = float(np.median(z[used]))
         if step:
             middle = float((z[used] / error[used] ** 2).sum() / (error[used] ** -2.0).sum())
-        far = student_limit(sigma_clip, max(int(used.sum()) - 1, 1))
+        far = student_limit(clip, max(int(used.sum()) - 1, 1))
         keep = known & (np.abs(z - middle) <= np.maximum(far * error, 1e-3))
         if keep.sum() < 2 or (step and (keep == used).all()):  # a scatter needs two
             break
         used = keep
-    count = int(used.sum())
-    extra = intrinsic_scatter(z[used], own[used], robust=False)
-    weight = 1.0 / np.maximum(np.hypot(own[used], extra), 1e-6) ** 2
-    value = float((weight * z[used]).sum() / weight.sum()) + extinction * airmass
-    if count == 1:
-        return ZeroPoint(value, float(own[used][0]), math.nan, math.nan, 1, used)
-    miss = z[used] + extinction * airmass - value
-    chi2 = float((weight * miss**2).sum()) / (count - 1)
-    scatter = math.sqrt(chi2 * count / float(weight.sum()))
-    formal = float((np.maximum(own[used], 1e-6) ** -2.0).sum()) ** -0.5
-    stated = max(student_limit(1.0, count - 1) * scatter / math.sqrt(count), formal)
-    return ZeroPoint(value, stated, scatter, extra, count, used)
+    return used
 
 
 def intrinsic_scatter(z: Array, own: Array, *, robust: bool) -> float:

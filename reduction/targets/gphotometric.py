@@ -63,7 +63,7 @@ class GPhotometric(FieldTarget):
     ties have a NaN.
     """
 
-    VERSION = 4
+    VERSION = 5
     ANCHOR = Anchor.FIELD_AND_FILTER
 
     source_lists = frames_of_field("SourceList")
@@ -140,6 +140,12 @@ class GPhotometric(FieldTarget):
             unit="mag",
             at_least=0.0,
         )
+        USUAL_SCATTER: float = parameter(
+            0.05,
+            "what good standards scatter beyond their errors: tells which of a few is wrong",
+            unit="mag",
+            above=0.0,
+        )
         MIN_STANDARD_COUNT: int = parameter(3, "fewest standard stars", at_least=1)
 
     class Flags(QualityFlags):
@@ -181,16 +187,8 @@ class GPhotometric(FieldTarget):
         return Made(
             tables={ZERO_POINT_TABLE: table},
             attributes={
-                "n_frames": len(lists),
-                "n_tied": int(np.isfinite(table["zero_point"]).sum()),
-                "n_stars": int(np.isfinite(solution.magnitudes).sum()),
+                **_summary(table, solution, parameters.MIN_STANDARD_COUNT),
                 "n_standards": int((np.isfinite(standard) & _seen(solution, star[kept])).sum()),
-                "n_measurements": int(solution.used.sum()),
-                "scatter": _median(table["scatter"]),
-                "standard_scatter": solution.standard_scatter,
-                "zero_point_err": _median(table["zero_point_err"]),
-                "max_offset": _largest_offset(table, solution, parameters.MIN_STANDARD_COUNT),
-                "chi2": solution.chi2,
                 "band": inputs.filter,
                 "flux_type": parameters.FLUX_TYPE,
             },
@@ -262,12 +260,30 @@ def _solved(  # what is solved for
             standard_error=standards[1],
             floor=parameters.ERROR_FLOOR,
             clip=parameters.SIGMA_CLIPPING_LEVEL,
+            usual=parameters.USUAL_SCATTER,
         )
 
     first = solve(error)
     excess = first.magnitudes[star] - first.zero_points[frame] - magnitude
     sane = np.abs(excess) < _SANE
     return solve(np.where(sane, expected_errors(error, np.where(sane, excess, 0.0)), error))
+
+
+def _summary(
+    table: NDArray[np.void], solution: GlobalZeroPoints, fewest: int
+) -> dict[str, float | None]:
+    """Attributes of a solution; ``fewest`` standards make a frame's own zero point."""
+    return {
+        "n_frames": len(table),
+        "n_tied": int(np.isfinite(table["zero_point"]).sum()),
+        "n_stars": int(np.isfinite(solution.magnitudes).sum()),
+        "n_measurements": int(solution.used.sum()),
+        "scatter": _median(table["scatter"]),
+        "standard_scatter": solution.standard_scatter,
+        "zero_point_err": _median(table["zero_point_err"]),
+        "max_offset": _largest_offset(table, solution, fewest),
+        "chi2": solution.chi2,
+    }
 
 
 def _seen(solution: GlobalZeroPoints, star: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -279,9 +295,12 @@ def _table(
     lists: list[Progenitor], found: Measurements, solution: GlobalZeroPoints
 ) -> NDArray[np.void]:
     table = np.zeros(len(lists), ZERO_POINT_DTYPE)
+    held = np.isfinite(found.standard)
+    alone_each = (found.standard - found.magnitude)[held]
+    ends = np.searchsorted(found.frame[held], np.arange(len(lists) + 1))  # in order of frames
     for number, frame in enumerate(lists):
-        mine = (found.frame == number) & np.isfinite(found.standard)
-        alone = np.median((found.standard - found.magnitude)[mine]) if mine.any() else np.nan
+        mine = alone_each[ends[number] : ends[number + 1]]
+        alone = np.median(mine) if len(mine) else np.nan
         row = table[number]
         row["instrument"], row["chip"], row["name"], row["mjd_obs"] = frame_key(frame)
         row["zero_point"] = solution.zero_points[number]

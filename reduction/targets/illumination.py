@@ -52,7 +52,7 @@ class IlluminationCorrection(CalibrationTarget):
     many stars it has, each once, and their ranges).
     """
 
-    VERSION = 4
+    VERSION = 5
     ANCHOR = Anchor.MOSAIC_NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
@@ -82,6 +82,12 @@ class IlluminationCorrection(CalibrationTarget):
         """The polynomial, clipping and limits."""
 
         DEGREE: int = parameter(3, "highest degree of the polynomial", at_least=1, at_most=8)
+        ROUND_DEGREE: int = parameter(
+            0,
+            "highest even power of the distance from the middle, beside the polynomial's",
+            at_least=0,
+            at_most=8,
+        )
         SIGMA_CLIPPING_LEVEL: float = parameter(
             3.0, "stars further than this from the fit are left out", unit="sigma", above=0.0
         )
@@ -110,14 +116,7 @@ class IlluminationCorrection(CalibrationTarget):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Place the chips, fit the stars' zero points."""
-        maps = chip_maps(
-            {
-                (exposure_key(frame), frame.chip): wcs_from_attributes(frame.attributes)
-                for frame in inputs.astrometric
-                if frame["n_ref"]
-            },
-            {name: chip.shape for name, chip in inputs.instrument.chips.items()},
-        )
+        maps = _maps(inputs)
         frames = [frame for frame in inputs.source_catalogues if frame.chip in maps]
         stars = [frame.tables["STANDARDS"] for frame in frames]
         stars = [table[table["used"] > 0] for table in stars]
@@ -145,6 +144,7 @@ class IlluminationCorrection(CalibrationTarget):
                 star=np.unique(together["name"], return_inverse=True)[1],
                 chips={name: maps[name].corners for name in sorted(seen)},
                 degree=parameters.DEGREE,
+                round_degree=parameters.ROUND_DEGREE,
                 clip=parameters.SIGMA_CLIPPING_LEVEL,
             )
         except ValueError as error:
@@ -273,6 +273,18 @@ class IlluminationCorrectionFrame(CalibrationTarget):
         from reduction.layouts import plot_calibration
 
         plot_calibration(figure, self.images["IMAGE"], title="illumination", unit="factor")
+
+
+def _maps(inputs: Inputs) -> dict[str, ChipMap]:
+    """Places of the chips on the focal plane, by frames on which stars were recognised."""
+    return chip_maps(
+        {
+            (exposure_key(frame), frame.chip): wcs_from_attributes(frame.attributes)
+            for frame in inputs.astrometric
+            if frame["n_ref"]
+        },
+        {name: chip.shape for name, chip in inputs.instrument.chips.items()},
+    )
 
 
 def _own_errors(stars: NDArray[np.void]) -> NDArray[np.float64]:

@@ -26,12 +26,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
+    from reduction.steps.photometry import ZeroPoint
     from reduction.target import Progenitor
 
     Array = NDArray[np.float64]
 
 _CHANGED_SIGMA: Final = 5.0
 _CHANGED_MAG: Final = 0.01
+
+#: Probability that a standard which was used is wrong above which they are said to disagree.
+_DOUBT: Final = 0.5
 
 
 class PhotometricParameters(FrameTarget):
@@ -42,7 +46,7 @@ class PhotometricParameters(FrameTarget):
     the night's standards give; of several kinds the first of Astro-WISE's that can be had.
     """
 
-    VERSION = 6
+    VERSION = 7
     COST_S = 0.003
 
     raw = raw_frame("RawScienceFrame")
@@ -77,6 +81,11 @@ class PhotometricParameters(FrameTarget):
         ucd="stat.stdev",
     )
     n_stars = attribute(int, "standard stars used", ucd="meta.number")
+    doubt = attribute(
+        float,
+        "of three to six stars, the probability that one of those used is wrong; else 0",
+        ucd="stat.probability",
+    )
     extinction = attribute(
         float, "extinction taken off, mag per airmass", unit="mag", ucd="obs.atmos.extinction"
     )
@@ -93,10 +102,20 @@ class PhotometricParameters(FrameTarget):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """Clipping, and Astro-WISE's limits."""
+        """Clipping, and Astro-WISE's limits.
+
+        Of three to six stars one that is far off by USUAL_SCATTER and its error is left out; of
+        MIN_SOURCE_COUNT that were recognised one may be.
+        """
 
         SIGMA_CLIPPING_LEVEL: float = parameter(
             3.0, "stars further than this from the fit are left out", unit="sigma", above=0.0
+        )
+        USUAL_SCATTER: float = parameter(
+            0.05,
+            "what good standards scatter beyond their errors: tells which of a few is wrong",
+            unit="mag",
+            above=0.0,
         )
         MIN_SOURCE_COUNT: int = parameter(3, "fewest standard stars", at_least=1)
         MAX_ERROR: float = parameter(
@@ -112,6 +131,10 @@ class PhotometricParameters(FrameTarget):
         ERROR_TOO_LARGE = 1, "the error of the zero point is above MAX_ERROR"
         SCATTER_TOO_LARGE = 2, "the stars' zero points scatter by more than MAX_SCATTER"
         CHANGED = 4, "it differs from that before by more than five errors and 0.01 mag"
+        STANDARDS_DISAGREE = (
+            8,
+            "few standards contradict each other by more than errors and USUAL_SCATTER let them",
+        )
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Take off colour and illumination; clip; average; add the extinction."""
@@ -125,8 +148,10 @@ class PhotometricParameters(FrameTarget):
             airmass=airmass,
             extinction=extinction,
             sigma_clip=parameters.SIGMA_CLIPPING_LEVEL,
+            usual=parameters.USUAL_SCATTER,
         )
-        if found.n_stars < parameters.MIN_SOURCE_COUNT:
+        recognised = len(catalog.tables["STANDARDS"])
+        if not _are_enough(found.n_stars, recognised, parameters.MIN_SOURCE_COUNT):
             message = (
                 f"{raw['name']}: found {found.n_stars} usable standard stars in "
                 f"{catalog['band']}, expected at least {parameters.MIN_SOURCE_COUNT}"
@@ -134,11 +159,7 @@ class PhotometricParameters(FrameTarget):
             raise UnprocessableError(message)
         return Made(
             attributes={
-                "zero_point": found.value,
-                "zero_point_err": found.error,
-                "scatter": found.scatter,
-                "excess_scatter": found.excess,
-                "n_stars": found.n_stars,
+                **_found(found),
                 "extinction": extinction,
                 "extinction_err": error,
                 "extinction_kind": "" if air is None else air.class_name,
@@ -161,6 +182,8 @@ class PhotometricParameters(FrameTarget):
             flags |= self.Flags.ERROR_TOO_LARGE
         if made.attributes["scatter"] > parameters.MAX_SCATTER:
             flags |= self.Flags.SCATTER_TOO_LARGE
+        if made.attributes["doubt"] > _DOUBT:
+            flags |= self.Flags.STANDARDS_DISAGREE
         return int(flags)
 
     def compare(self, made: Made, previous: Mapping[str, Any], parameters: Parameters) -> int:
@@ -196,6 +219,23 @@ def _standards(inputs: Inputs) -> tuple[NDArray[np.float64], NDArray[np.float64]
     z = stars["zero_point"] - what_colors_add(stars, measured)
     z += 2.5 * np.log10(factors_at(inputs.illumination, stars["x"], stars["y"]))
     return z, stars["zero_point_err"], term
+
+
+def _found(zero: ZeroPoint) -> dict[str, float | int]:
+    """What the stars say, as attributes."""
+    return {
+        "zero_point": zero.value,
+        "zero_point_err": zero.error,
+        "scatter": zero.scatter,
+        "excess_scatter": zero.excess,
+        "n_stars": zero.n_stars,
+        "doubt": zero.doubt,
+    }
+
+
+def _are_enough(used: int, recognised: int, fewest: int) -> bool:
+    """Whether there are as many stars as asked for; of just as many one may be wrong."""
+    return used >= fewest or used == recognised - 1 == fewest - 1 >= 2
 
 
 def _extinction(air: Progenitor | None) -> tuple[float, float | None]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from reduction.frame_keys import FRAME_KEY_FIELDS, file_stem, frame_key, keys_of
+from reduction.frame_keys import FRAME_KEY_FIELDS, file_stem, frame_key, keys_of, rows_of
 from reduction.instruments.base import FrameKind
 from reduction.lookup import targets_matching
 from reduction.progenitor import Progenitor
@@ -70,3 +70,20 @@ def test_a_target_is_named_and_found_without_the_suffix_whatever_its_case(
     for asked in ("a_1", "a_1.FITS", "a_1.fits", "a_1.fits.fz"):
         (found,) = targets_matching(archive, "ToyImage", raw=asked)
         assert found.identity.split("/")[-1].startswith("a_1-")
+
+
+def test_rows_are_found_by_key_once_for_each_table() -> None:
+    table = np.zeros(3, [*FRAME_KEY_FIELDS])
+    table["instrument"], table["chip"] = "cam", "a"
+    table["name"], table["mjd_obs"] = ["x.fits", "y.fits  ", "x.fits"], [1.0, 2.0, 1.0]
+    rows = rows_of(table)
+    # blanks of FITS do not count, of two rows with one key the first does
+    assert rows == {("cam", "a", "x.fits", 1.0): 0, ("cam", "a", "y.fits", 2.0): 1}
+    assert rows_of(table) is rows
+    # another table is another, also in the place of one that is gone
+    for number in range(20):
+        other = np.zeros(1, [*FRAME_KEY_FIELDS])
+        other["name"] = f"{number}.fits"
+        assert list(rows_of(other)) == [("", "", f"{number}.fits", 0.0)]
+        del other
+    assert rows_of(table) is rows

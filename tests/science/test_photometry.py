@@ -54,9 +54,8 @@ def test_zero_points_of_cafos_scatter_by_a_twentieth_of_a_magnitude(archive: Arc
     assert len(bright) == 8
     assert np.sqrt(np.mean([p.scatter**2 for p in bright])) <= 0.045
     assert np.median([p.scatter for p in bright]) <= 0.04
-    # the scatter of n stars is known to 1 / sqrt(2 n) of itself, 0.003 mag of 119, and 3 s in V
-    # have 0.043 of photons. An illumination that counts each standard once no longer follows the
-    # standards' own errors, which it did by a cubic: one frame has 0.05000
+    # the scatter of n stars is known to 1 / sqrt(2 n) of itself, 0.0035 mag of 109, and 3 s in V
+    # have 0.043 of photons: one frame has 0.052, the other 0.045
     assert all(p.scatter <= 0.05 * (1.0 + 1.0 / np.sqrt(2.0 * p.n_stars)) for p in bright)
 
 
@@ -75,9 +74,10 @@ def test_illumination_of_cafos_is_the_same_bowl_in_both_filters(archive: Archive
     for dm in images:
         edges = np.mean([dm[0, 512], dm[-1, 512], dm[512, 0], dm[512, -1]])
         assert 0.05 < edges - dm[512, 512] < 0.2
-    # one camera, one lamp: the two agree within some hundredths but in the corners
+    # one camera, one lamp: by 169 and 191 standards they are known to 0.007 and 0.009 mag over the
+    # chip, of which the corners have most
     difference = (images[0] - images[1])[100:-100, 100:-100]
-    assert np.std(difference) < 0.02
+    assert np.std(difference) < 0.012
 
 
 @pytest.fixture

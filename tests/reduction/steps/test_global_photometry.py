@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -168,6 +170,21 @@ def test_stars_are_linked_over_frames_and_pole() -> None:
     assert len(np.unique(star)) == 200
 
 
+def test_stars_on_very_many_frames_are_linked_without_all_their_pairs() -> None:
+    # 40 stars on 1000 frames: 20 million pairs, 320 MB of them alone
+    rng = np.random.default_rng(5)
+    ra, dec = rng.uniform(150.0, 150.2, 40), rng.uniform(2.0, 2.2, 40)
+    frame, star = (which.ravel() for which in np.mgrid[:1000, :40])
+    shift = rng.normal(0.0, 0.05 / 3600.0, (2, len(star)))
+    tracemalloc.start()
+    found = link_stars(ra[star] + shift[0], dec[star] + shift[1], frame, radius=1.0)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(np.unique(found)) == 40
+    assert (found.reshape(1000, 40) == found[:40]).all()
+    assert most < 64e6
+
+
 def test_two_sources_of_one_frame_are_never_one_star() -> None:
     ra = np.array([10.0, 10.0, 10.0 + 0.5 / 3600, 20.0])
     star = link_stars(ra, np.zeros(4), np.array([0, 1, 1, 0]), radius=1.0)
@@ -223,3 +240,28 @@ def test_errors_of_frames_in_many_unconnected_pairs_are_those_that_are_made() ->
     assert np.std(pulls) == pytest.approx(0.92, abs=0.12)
     # mean of two frames 0.02 sqrt(3 / 4), half of their difference 0.02 / 2: together 0.02
     assert np.median(errors) == pytest.approx(0.02, rel=0.2)
+
+
+@pytest.mark.parametrize("number", [3, 4, 5])
+def test_one_of_a_fields_few_standards_that_is_far_off_is_left_out(number: int) -> None:
+    misses, errors = [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        zero, mag = 25.0 + rng.normal(0.0, 0.3, 6), rng.uniform(15.0, 18.0, 60)
+        frame, star = np.nonzero(rng.random((6, 60)) < 0.8)
+        held, some = np.full(60, np.nan), rng.choice(60, number, replace=False)
+        held[some] = mag[some] + rng.normal(0.0, 0.02, number)
+        held[some[0]] += 0.5
+        found = solve_zero_points(
+            *(frame, star, mag[star] - zero[frame] + rng.normal(0.0, 0.01, len(star))),
+            np.full(len(star), 0.01),
+            n_frames=6,
+            standard=held,
+            standard_error=np.full(60, 0.02),
+        )
+        misses.append(float(np.mean(found.zero_points - zero)))
+        errors.append(float(np.mean(found.errors)))
+    # 0.02 mag of two to four standards; by clipping alone 3 of 12 fields had no zero point at all
+    assert np.abs(misses).max() < 0.05
+    assert np.max(errors) < 0.03
+    assert np.std(misses) == pytest.approx(np.mean(errors), rel=0.5)

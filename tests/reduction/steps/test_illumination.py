@@ -42,6 +42,12 @@ def standards(
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
+def middles(left: float, right: float, low: float, high: float) -> list[np.ndarray]:
+    """Middles of 20 x 20 parts of a chip."""
+    part = (np.arange(20) + 0.5) / 20
+    return np.meshgrid(left + part * (right - left), low + part * (high - low))
+
+
 def mean_truth() -> float:
     places = [
         np.meshgrid(np.linspace(*u[:2], 99), np.linspace(*v[1:3], 99))
@@ -102,14 +108,20 @@ def test_scatter_alone_is_no_illumination(number: int, *, crowded: bool) -> None
 
 
 def repeated(
-    rng: np.random.Generator, stars: int, frames: int, *, dither: float = 0.0, bowl: float = 0.0
+    rng: np.random.Generator,
+    stars: int,
+    frames: int,
+    *,
+    dither: float = 0.0,
+    bowl: float = 0.0,
+    left_out: float = 0.0,
 ) -> dict:
     """Standards of 0.03 mag in the catalogue, 0.005 a measurement, on exposures of one chip."""
     (left, right), (low, high) = ((side.min(), side.max()) for side in corners("ccd50"))
     frame, star = (which.ravel() for which in np.mgrid[:frames, :stars])
     u, v = rng.uniform((left, low), (right, high), (stars, 2))[star].T
     u, v = np.stack((u, v)) + rng.uniform(-dither, dither, (frames, 2))[frame].T
-    seen = (u > left) & (u < right) & (v > low) & (v < high)
+    seen = (u > left) & (u < right) & (v > low) & (v < high) & (rng.random(len(u)) >= left_out)
     z = 25.0 + rng.normal(0.0, 0.03, stars)[star] + rng.normal(0.0, 0.005, len(star))
     z += bowl * (((u - left) / (right - left) - 0.5) ** 2 + ((v - low) / (high - low) - 0.5) ** 2)
     return {
@@ -140,7 +152,7 @@ def test_errors_are_by_stars_and_dithers_tell_more_than_the_catalogue(
 ) -> None:
     rng = np.random.default_rng(7)
     (left, right), (low, high) = ((side.min(), side.max()) for side in corners("ccd50"))
-    grid = np.meshgrid(np.linspace(left, right, 20), np.linspace(low, high, 20))
+    grid = middles(left, right, low, high)
     made, claimed = [], []
     for _ in range(20):
         found = fit_illumination(**repeated(rng, 200, 6, dither=dither, bowl=0.3), degree=2)
@@ -153,6 +165,80 @@ def test_errors_are_by_stars_and_dithers_tell_more_than_the_catalogue(
     assert np.mean(claimed) == pytest.approx(np.sqrt(np.mean(made)), rel=0.2)
     # five terms of 200 stars of 0.03 mag: 0.03 sqrt(5 / 200) = 0.0047
     assert np.mean(claimed) == pytest.approx(0.0047 * better, rel=0.25)
+
+
+@pytest.mark.parametrize("dither", [0.0, 12.0, 250.0])
+def test_coefficients_of_the_surface_are_off_by_their_errors(dither: float) -> None:
+    rng = np.random.default_rng(9)
+    (left, right), (low, high) = ((side.min(), side.max()) for side in corners("ccd50"))
+    # of the bowl in units of the box, from -1 to 1: 0.3 (u / 2)^2 is 0.075 u^2
+    true, pulls, sums = np.array([0.0, 0.0, 0.075, 0.0, 0.075]), [], []
+    for _ in range(100):
+        found = fit_illumination(
+            **repeated(rng, 200, 4, dither=dither, bowl=0.3, left_out=0.1), degree=2
+        )
+        box = found.surface
+        assert (box.x0, box.half_x) == ((left + right) / 2, (right - left) / 2)
+        assert (box.y0, box.half_y) == ((low + high) / 2, (high - low) / 2)
+        miss = np.array(box.coefficients[1:]) - true
+        pulls.append(miss / np.sqrt(np.diag(found.covariance)))
+        sums.append(miss @ np.linalg.solve(found.covariance, miss))
+    # 500 pulls, nearly independent: their mean is known to 0.045, their scatter to 3.2 %. Stars
+    # left out beyond 3 sigma make the scatter found 1 % too small
+    assert np.abs(np.mean(pulls)) < 3.0 * 0.045
+    assert np.std(pulls) == pytest.approx(1.01, abs=3.0 * 0.032)
+    # with what they have in common chi squared of five, whose mean is known to sqrt(10 / 100)
+    assert np.mean(sums) == pytest.approx(5.0 * 1.02, abs=3.0 * 0.32)
+
+
+def flattening(rng: np.random.Generator, flatter: float) -> dict:
+    """A bowl over one chip that may get flatter towards the edges: 190 stars on 4 exposures."""
+    given = repeated(rng, 190, 4)
+    (x0, x1), (y0, y1) = ((side.min(), side.max()) for side in corners("ccd50"))
+    r2 = ((given["u"] - (x0 + x1) / 2) ** 2 + (given["v"] - (y0 + y1) / 2) ** 2) / 500.0**2
+    given["zero_points"] = given["zero_points"] + 0.15 * r2 - flatter * r2**2
+    return given
+
+
+def test_a_bowl_that_gets_flatter_needs_one_round_term_and_not_nine() -> None:
+    rng = np.random.default_rng(11)
+    errors, degrees, squares = [], [], []
+    (left, right), (low, high) = ((side.min(), side.max()) for side in corners("ccd50"))
+    u, v = middles(left, right, low, high)
+    r2 = ((u - (left + right) / 2) ** 2 + (v - (low + high) / 2) ** 2) / 500.0**2
+    truth = 0.15 * r2 - 0.15 * r2**2
+    for _ in range(15):
+        given = flattening(rng, 0.15)
+        fits = [
+            fit_illumination(**given, degree=degree, round_degree=beyond)
+            for degree, beyond in ((2, 0), (2, 4), (4, 0))
+        ]
+        degrees.append([one.surface.degree for one in fits])
+        errors.append([one.error for one in fits])
+        squares.append([np.var(one.surface.at(u, v) - truth) for one in fits])
+    assert np.mean([row[1] == 4 for row in degrees]) > 0.9
+    made, claimed = np.sqrt(np.mean(squares, axis=0)), np.mean(errors, axis=0)
+    # a bowl alone is wrong by more than it says; with one term more it is not, for little more
+    # error, while all terms of the fourth degree make twice that
+    assert made[0] > 1.2 * claimed[0]
+    assert made[1] == pytest.approx(claimed[1], rel=0.25)
+    assert made[1] < 0.9 * made[0]
+    assert claimed[1] < 0.75 * claimed[2]
+
+
+def test_a_round_term_that_is_not_there_is_not_found() -> None:
+    rng = np.random.default_rng(12)
+    found = [fit_illumination(**flattening(rng, 0.0), degree=2, round_degree=4) for _ in range(20)]
+    assert all(one.surface.degree == 2 for one in found)
+
+
+def test_the_correction_is_0_in_the_mean_over_all_pixels() -> None:
+    rng = np.random.default_rng(10)
+    found = fit_illumination(**repeated(rng, 300, 1, bowl=0.3), degree=2)
+    x0, y0 = CHIPS["ccd50"]
+    # pixels whose middles are half a pixel inside of the corners
+    factor = illumination_frame(found.surface, SHAPE, ((x0 + 0.5, 1.0, 0.0), (y0 + 0.5, 0.0, 1.0)))
+    assert np.mean(-2.5 * np.log10(factor), dtype=np.float64) == pytest.approx(0.0, abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["errors", "star_errors"])
@@ -173,7 +259,7 @@ def test_the_formal_error_is_that_of_the_shape_over_a_chip() -> None:
     rng = np.random.default_rng(5)
     chip = {"ccd50": corners("ccd50")}
     (left, right), (low, high) = ((side.min(), side.max()) for side in chip["ccd50"])
-    grid = np.meshgrid(np.linspace(left, right, 20), np.linspace(low, high, 20))
+    grid = middles(left, right, low, high)
 
     def bowl(u: np.ndarray, v: np.ndarray) -> np.ndarray:
         return 0.1 * (((u - left) / (right - left)) ** 2 + ((v - low) / (high - low)) ** 2)
