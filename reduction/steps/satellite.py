@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from reduction.steps.hough import HoughTransform, Line
+from reduction.steps.clear_lines import clear_lines
+from reduction.steps.line import Line
 from reduction.steps.lookalikes import is_no_trail
-from reduction.steps.points import Frame, standing_out
+from reduction.steps.points import Frame, heights
 from reduction.steps.run import is_long, run_of
 from reduction.steps.sight import Sight, ridge
 from reduction.steps.strip import REACH, Strip
@@ -26,11 +27,16 @@ if TYPE_CHECKING:
 #: Pixels a side of the image that lines are looked for in, at least, and how many pixels of the
 #: frame make one of it, at most.
 _SMALLEST: Final = 256
+_LEAST_BINNING: Final = 3
 _BINNING: Final = 8
 
 #: Points of a line above chance, in standard deviations, that are worth a look; lines looked at.
-_WORTH: Final = 6.0
+_WORTH: Final = 5.5
 _LOOKS: Final = 10
+_PASSES: Final = 3
+
+#: Height of pixels that a line is drawn through.
+_POINT: Final = 1.0
 
 #: Steps along a line that are looked at, about: of longer lines not every pixel.
 _STEPS: Final = 1200
@@ -88,21 +94,14 @@ def find_satellites(
     search = _Search(Frame(image, bad, saturated), hough_threshold)
     if min(image.shape) < 2 * REACH or not search.noise > 0.0:
         return search.found, search.trails
-    binning = int(np.clip(min(image.shape) // _SMALLEST, 1, _BINNING))
-    x, y, shape = standing_out(search.frame, binning, detection_threshold)
-    hough = HoughTransform(x, y, shape)
-    for _ in range(_LOOKS):
-        line, excess = hough.best()
-        if excess < _WORTH:
+    binning = int(np.clip(min(image.shape) // _SMALLEST, _LEAST_BINNING, _BINNING))
+    image = heights(search.frame, binning, detection_threshold)
+    looks = _LOOKS
+    for _ in range(_PASSES):
+        before, left = looks, len(search.trails)
+        looks = _look_at_lines(search, image, binning, looks)
+        if looks == 0 or len(search.trails) == left:
             break
-        line, reach = _through(line, x, y), 4.0
-        trail = search.look(line.scaled(binning))
-        if trail is not None:
-            line = trail.line.scaled(1 / binning)
-            reach = max(trail.half_width / binning, 1.0) + 1.0
-        near = np.abs(line.offset(x, y)) < reach
-        hough.take_out(x[near], y[near])
-        x, y = x[~near], y[~near]
     search.look_again()
     return search.found, search.trails
 
@@ -123,13 +122,13 @@ class _Search:
         self.noise = frame.noise() if frame.image.size else math.nan
         self.found = np.zeros(frame.image.shape, dtype=np.bool_)
         self.trails: list[Trail] = []
-        self._shortest = shortest
+        self.shortest = shortest
         self._rest = frame
         self._refused: list[Line] = []
 
     def look(self, line: Line) -> Trail | None:
         """The trail on a line, if there is one; it is drawn, and looked over from then on."""
-        trail = _look(self._rest, line, self.noise, self._shortest)
+        trail = _look(self._rest, line, self.noise, self.shortest)
         if trail is None:
             self._refused.append(line)
             return None
@@ -144,6 +143,24 @@ class _Search:
         for line in refused:
             if any(_is_beside(line, trail.line) for trail in self.trails):
                 self.look(line)
+
+
+def _look_at_lines(search: _Search, image: Image, binning: int, looks: int) -> int:
+    """Look at the clear lines of a binned image, and take them out of it; looks that are left."""
+    lines = clear_lines(image, search.shortest / binning, _WORTH)
+    y, x = (at.astype(np.float32) for at in np.nonzero(image > _POINT))
+    while looks and (best := lines.best()) is not None:
+        looks -= 1
+        line, reach = _through(best[0], x, y), 4.0
+        trail = search.look(line.scaled(binning))
+        if trail is not None:
+            line = trail.line.scaled(1 / binning)
+            reach = max(trail.half_width / binning, 1.0) + 1.0
+        lines.take_out(line, reach, _WORTH)
+        near = np.abs(line.offset(x, y)) < reach
+        image[y[near].astype(np.intp), x[near].astype(np.intp)] = 0
+        x, y = x[~near], y[~near]
+    return looks
 
 
 def _is_beside(line: Line, other: Line) -> bool:

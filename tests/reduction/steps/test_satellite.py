@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from reduction.steps.hough import HoughTransform, Line
+from reduction.steps.line import Line
 from reduction.steps.satellite import find_satellites
 
 NOISE = 10.0
@@ -220,19 +220,6 @@ def test_bad_pixels_do_not_hide_a_trail_and_the_image_is_left_alone():
     assert len(trails) == 1
     assert found[np.abs(offset) < 1.5].mean() > 0.98
     assert np.array_equal(before, image, equal_nan=True)
-
-
-def test_the_line_with_most_points_is_found_and_can_be_taken_out():
-    rng = np.random.default_rng(2)
-    x, y = (rng.uniform(0, n, 400).astype(np.float32) for n in (300, 200))
-    along = np.arange(0, 200, 2, dtype=np.float32)
-    on_x, on_y = 40.0 + 0.5 * along, along
-    hough = HoughTransform(np.concatenate([x, on_x]), np.concatenate([y, on_y]), (200, 300))
-    line, excess = hough.best()
-    assert excess > 10.0
-    assert np.abs(line.offset(on_x, on_y)).max() < 2.5
-    hough.take_out(on_x, on_y)
-    assert hough.best()[1] < 5.5
 
 
 def test_a_line_in_a_binned_image_is_the_same_in_the_frame():
