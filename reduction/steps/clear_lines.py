@@ -139,8 +139,9 @@ def _ends(t: NDArray[np.intp], at: NDArray[np.intp], shape: tuple[int, ...]) -> 
     ny, nx = shape
     height = padded_height(ny)
     x, lean = (at - height).astype(np.float64), 2.0 * t / (height - 1)
-    begin = np.maximum(np.ceil(-x / np.maximum(lean, 1e-9)), 0.0)
-    end = np.minimum(np.floor((nx - 1 - x) / np.maximum(lean, 1e-9)), ny - 1.0)
+    lean = np.maximum(lean, 1e-9)
+    begin = np.maximum(np.ceil((-0.5 - x) / lean), 0.0)
+    end = np.minimum(np.floor((nx - 0.5 - x) / lean), ny - 1.0)
     return np.asarray([[x + lean * y, y] for y in (begin, end)], dtype=np.float32)
 
 

@@ -55,6 +55,10 @@ _AXIS: Final = 0.05
 _UPRIGHT: Final = 6.0
 _COLUMN: Final = 0.8
 
+#: Part of its light by which a trail falls towards an edge so near that no sky is seen there: an
+#: edge glows towards itself.
+_FALLEN: Final = 0.5
+
 
 def is_no_trail(frame: Frame, sight: Sight, run: tuple[int, int]) -> bool:
     """Whether what shows on a line is something else.
@@ -88,11 +92,12 @@ def _is_column(frame: Frame, sight: Sight, run: tuple[int, int]) -> bool:
     part = slice(*run)
     if lean * (run[1] - run[0]) * sight.piece > _UPRIGHT:
         return False
-    if 2 * sight.both[part].sum() < sight.known[part].sum():
-        return True
     light = _upright_profile(frame, sight, run)
     peak = 2 + int(light[2:-2].argmax())  # beyond that an edge may glow
     height = light[peak] - max(light[:peak].min(), light[peak + 1 :].min())
+    beside_edge = 2 * sight.both[part].sum() < sight.known[part].sum()
+    if beside_edge and height < _FALLEN * light[peak]:
+        return True
     return bool(np.abs(np.diff(light[1:-1])).max() > _COLUMN * height)
 
 
