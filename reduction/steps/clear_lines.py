@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from reduction.steps.line import Line
-from reduction.steps.radon import line_sums, padded_height
+from reduction.steps.radon import STEP, line_sums, padded_height
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,15 +24,21 @@ if TYPE_CHECKING:
 _APART: Final = 5
 _EDGE: Final = _APART + 2
 
+#: What the brighter side counts for: of wide light there has to be a rim.
+_BRIGHTER: Final = np.float32(0.6)
+
 #: Part of a side's pixels that have to be in the image for it to count.
 _KNOWN: Final = 0.4
 
 #: Leans that are looked at together.
-_CHUNK: Final = 32
+_CHUNK: Final = 16
 
 #: Of how many lines one counts for the scatter of all, and fewest that tell it.
 _SAMPLE: Final = 101
 _FEWEST: Final = 50
+
+#: Part of a line that lies on another which is the same.
+_SAME: Final = 0.5
 
 #: Lines that are kept, at most: the clearest.
 _MOST: Final = 20_000
@@ -81,6 +87,12 @@ class ClearLines:
         clear = self.clear - (share * light).astype(np.float32)
         keep = clear > least
         self.clear, self.ends = clear[keep], self.ends[:, :, keep]
+
+
+    def leave_out(self, line: Line, reach: float) -> None:
+        """Forget lines that are within reach of another over most of their length."""
+        keep = _shared(*(line.offset(x, y) for x, y in self.ends), reach) < _SAME
+        self.clear, self.ends = self.clear[keep], self.ends[:, :, keep]
 
 
 def _shared(begin: Array, end: Array, reach: float) -> NDArray[np.float64]:
@@ -138,7 +150,7 @@ def _ends(t: NDArray[np.intp], at: NDArray[np.intp], shape: tuple[int, ...]) -> 
     """Where lines of the sums enter and leave an image, shape (2, 2, n)."""
     ny, nx = shape
     height = padded_height(ny)
-    x, lean = (at - height).astype(np.float64), 2.0 * t / (height - 1)
+    x, lean = (at - height).astype(np.float64), float(STEP) * t / (height - 1)
     lean = np.maximum(lean, 1e-9)
     begin = np.maximum(np.ceil((-0.5 - x) / lean), 0.0)
     end = np.minimum(np.floor((nx - 0.5 - x) / lean), ny - 1.0)
@@ -160,7 +172,9 @@ def _contrast(image: Array, shortest: float) -> Array:
         lines, beside = _boxes(sums[rows, first:])
         lines *= middle[here]
         beside *= side[rows, first + 2 : -2]
-        lines -= np.fmax(beside[:, : -2 * _APART], beside[:, 2 * _APART :])
+        left, right = beside[:, : -2 * _APART], beside[:, 2 * _APART :]
+        lines -= _BRIGHTER * np.fmax(left, right)
+        lines -= (1 - _BRIGHTER) * np.fmin(left, right)
         np.multiply(lines, root[here], out=sums[here])
         sums[rows, : first + _EDGE] = np.nan
     sums[:, -_EDGE:] = np.nan
@@ -177,7 +191,7 @@ def _leans(sums: Array, shape: tuple[int, ...]) -> Iterator[tuple[slice, int]]:
     left = sums.shape[1] - shape[1] - _EDGE
     for start in range(0, len(sums), _CHUNK):
         rows = slice(start, start + _CHUNK)
-        yield rows, max(left - 2 * (start + _CHUNK) - _EDGE, 0)
+        yield rows, max(left - STEP * (start + _CHUNK) - _EDGE, 0)
 
 
 def _boxes(sums: Array) -> tuple[Array, Array]:
@@ -197,7 +211,7 @@ def _weights(shape: tuple[int, int], shortest: float) -> tuple[Array, Array, Arr
     pixels = _sums(np.ones(shape, np.float32))
     number, beside = np.zeros_like(pixels), np.zeros_like(pixels)
     number[:, _EDGE:-_EDGE], beside[:, 2:-2] = _boxes(pixels)
-    lean = 2.0 * np.arange(len(pixels)) / (padded_height(shape[0]) - 1)
+    lean = float(STEP) * np.arange(len(pixels)) / (padded_height(shape[0]) - 1)
     length = pixels * np.hypot(1.0, lean)[:, None].astype(np.float32)
     number[(length < shortest) | (lean > 1.0)[:, None]] = np.nan
     least = np.zeros_like(pixels)

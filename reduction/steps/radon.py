@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["line_sums", "padded_height"]
+__all__ = ["STEP", "line_sums", "padded_height"]
 
 import math
 from typing import TYPE_CHECKING, Final
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float32]
+
+#: Pixels by which a line leans more than the one before.
+STEP: Final = 4
 
 #: Blocks of rows that are put together at last, at most, and pairs of them before, at least.
 _BLOCKS: Final = 8
@@ -43,15 +46,16 @@ def line_sums(image: Array) -> Array:
     Returns
     -------
     ndarray
-        Shape (height / 2, height + nx), with the padded height: at [t, height + x] the sum of
-        the pixels, one of each row, from x in row 0 to x + 2 t in row height - 1.
+        Shape (height / STEP, height + nx), with the padded height: at [t, height + x] the sum of
+        the pixels, one of each row, from x in row 0 to x + STEP t in row height - 1.
 
     Notes
     -----
     Brady 1998, SIAM J. Comput. 27, 107; for trails, Nir, Zackay & Ofek 2018, AJ 156, 229. Lines
     through two blocks of rows are sums of lines through each, so that log2(ny) additions make one
     instead of ny. A line is a pixel or two off a straight one at most. The last blocks, whose
-    number need not be a power of two, are put together at once, of every second lean.
+    number need not be a power of two, are put together at once, and of every ``STEP``-th lean:
+    its neighbours are a pixel or two off it at their ends.
     """
     ny, nx = image.shape
     depth = _depth(ny)
@@ -101,21 +105,19 @@ def _paired(
 
 
 def _together(flat: Array, shape: tuple[int, int, int], nx: int) -> Array:
-    """Sums through all blocks, of every second lean: as :func:`line_sums`."""
+    """Sums through all blocks, of every ``STEP``-th lean: as :func:`line_sums`."""
     blocks, leans, width = shape
     height = blocks * leans
     row = height + nx
-    sums = np.zeros((height // 2, row), np.float32)
-    for rest in range(blocks):  # t = blocks j + rest, a block leans by 2 j and what is left
-        number = len(range(rest, height // 2, blocks))
-        lean = 2 * rest // blocks
+    sums = np.zeros((height // STEP, row), np.float32)
+    flat_sums = sums.reshape(-1)
+    for rest in range(blocks):  # t = blocks j + rest: a block leans by STEP j and what is left
+        number = len(range(rest, len(sums), blocks))
+        lean = STEP * rest // blocks
         for block in range(blocks):
-            part = _view(
-                flat, (block * leans + lean) * width, (number, width), (2 * width, 1)
-            )
-            at = nx + height - width - (4 * rest * block + blocks) // (2 * blocks)
-            there = _view(
-                sums.reshape(-1), rest * row + at, part.shape, (blocks * row - 2 * block, 1)
-            )
-            there += part
+            first = (block * leans + lean) * width
+            part = _view(flat, first, (number, width), (STEP * width, 1))
+            before = (2 * STEP * rest * block + blocks) // (2 * blocks)
+            at = rest * row + row - width - before
+            _view(flat_sums, at, part.shape, (blocks * row - STEP * block, 1))[...] += part
     return sums

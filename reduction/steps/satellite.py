@@ -35,6 +35,9 @@ _WORTH: Final = 5.5
 _LOOKS: Final = 10
 _PASSES: Final = 3
 
+#: Half the width of a line on which no trail was seen, pixels of the binned image.
+_REFUSED: Final = 4.0
+
 #: Height of pixels that a line is drawn through.
 _POINT: Final = 1.0
 
@@ -124,13 +127,13 @@ class _Search:
         self.trails: list[Trail] = []
         self.shortest = shortest
         self._rest = frame
-        self._refused: list[Line] = []
+        self.refused: list[Line] = []
 
     def look(self, line: Line) -> Trail | None:
         """The trail on a line, if there is one; it is drawn, and looked over from then on."""
         trail = _look(self._rest, line, self.noise, self.shortest)
         if trail is None:
-            self._refused.append(line)
+            self.refused.append(line)
             return None
         self.trails.append(trail)
         draw(self.found, trail)
@@ -139,7 +142,7 @@ class _Search:
 
     def look_again(self) -> None:
         """Look at lines beside those of trails: a brighter one hid the sky beside them."""
-        refused, self._refused = self._refused, []
+        refused, self.refused = self.refused, []
         for line in refused:
             if any(_is_beside(line, trail.line) for trail in self.trails):
                 self.look(line)
@@ -148,10 +151,12 @@ class _Search:
 def _look_at_lines(search: _Search, image: Image, binning: int, looks: int) -> int:
     """Look at the clear lines of a binned image, and take them out of it; looks that are left."""
     lines = clear_lines(image, search.shortest / binning, _WORTH)
+    for line in search.refused:
+        lines.leave_out(line.scaled(1 / binning), _REFUSED)
     y, x = (at.astype(np.float32) for at in np.nonzero(image > _POINT))
     while looks and (best := lines.best()) is not None:
         looks -= 1
-        line, reach = _through(best[0], x, y), 4.0
+        line, reach = _through(best[0], x, y), _REFUSED
         trail = search.look(line.scaled(binning))
         if trail is not None:
             line = trail.line.scaled(1 / binning)
@@ -190,7 +195,7 @@ def _look(frame: Frame, line: Line, noise: float, shortest: float) -> Trail | No
     strip = Strip.along(line, shape, most_steps=_STEPS)
     if strip is None or strip.length < shortest:
         return None
-    sight = Sight.of(frame, strip, noise, half=_FIRST)
+    sight = Sight.of(frame, strip, noise)
     seen, shift, part = ridge(sight, shortest)
     if seen < _HARDLY:
         return None

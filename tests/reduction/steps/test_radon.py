@@ -11,14 +11,14 @@ import pytest
 
 from reduction.steps.clear_lines import clear_lines
 from reduction.steps.line import Line
-from reduction.steps.radon import line_sums, padded_height
+from reduction.steps.radon import STEP, line_sums, padded_height
 
 
 @pytest.mark.parametrize("shape", [(48, 100), (77, 300), (262, 525), (333, 300), (525, 262)])
 def test_of_each_lean_the_lines_hold_every_pixel_once(shape):
     image = np.random.default_rng(1).normal(size=shape).astype(np.float32)
     sums = line_sums(image)
-    assert sums.shape == (padded_height(shape[0]) // 2, padded_height(shape[0]) + shape[1])
+    assert sums.shape == (padded_height(shape[0]) // STEP, padded_height(shape[0]) + shape[1])
     assert padded_height(shape[0]) >= shape[0]
     assert sums.sum(axis=1, dtype=float) == pytest.approx(image.sum(dtype=float), abs=0.01)
 
@@ -28,9 +28,9 @@ def test_of_each_lean_the_lines_hold_every_pixel_once(shape):
 def test_a_line_of_the_sums_is_straight_to_a_pixel(shape, part):
     ny, nx = shape
     height = padded_height(ny)
-    t, x = int(part * (height // 2 - 1)), nx // 5
+    t, x = int(part * (height // STEP - 1)), nx // 5
     y = np.arange(ny)
-    at = x + 2.0 * t / (height - 1) * y
+    at = x + STEP * t / (height - 1) * y
     image = np.zeros(shape, dtype=np.float32)
     inside = at < nx - 1.5
     for beside in (-1, 0, 1):
