@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["ClearLines", "clear_lines"]
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ from reduction.steps.line import Line
 from reduction.steps.radon import STEP, line_sums, padded_height
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -29,6 +30,12 @@ _BRIGHTER: Final = np.float32(0.6)
 
 #: Part of a side's pixels that have to be in the image for it to count.
 _KNOWN: Final = 0.4
+
+#: Whether x and y of an image are exchanged, and its columns mirrored, so that lines lean to the
+#: right whose normal is in each eighth of a turn. Those that differ by so little, radians, run
+#: side by side.
+_TURNS: Final = ((False, True), (True, True), (True, False), (False, False))
+_LITTLE: Final = 0.02
 
 #: Leans that are looked at together.
 _CHUNK: Final = 16
@@ -103,7 +110,9 @@ def _shared(begin: Array, end: Array, reach: float) -> NDArray[np.float64]:
     return np.asarray(np.clip(leave, 0.0, 1.0) - np.clip(enter, 0.0, 1.0))
 
 
-def clear_lines(image: Array, shortest: float, least: float) -> ClearLines:
+def clear_lines(
+    image: Array, shortest: float, least: float, *, beside: Iterable[Line] | None = None
+) -> ClearLines:
     """The lines of an image that are brighter than both their sides.
 
     Parameters
@@ -115,8 +124,10 @@ def clear_lines(image: Array, shortest: float, least: float) -> ClearLines:
     least
         By how much they are brighter, in units of what the lines of this image scatter by: among
         stars by more than the noise.
+    beside
+        Only those that run about as these do; without it at all angles.
     """
-    turns = [(turned, mirrored) for turned in (False, True) for mirrored in (False, True)]
+    turns = _TURNS if beside is None else sorted({_turn(line, by) for line in beside for by in (-1, 1)})
     tables = [_contrast(_seen_from(image, *turn), shortest) for turn in turns]
     values = np.concatenate([table.reshape(-1)[::_SAMPLE] for table in tables])
     values = values[np.isfinite(values)]
@@ -138,6 +149,11 @@ def clear_lines(image: Array, shortest: float, least: float) -> ClearLines:
         most = np.argpartition(clear, -_MOST)[-_MOST:]
         clear, ends = clear[most], ends[:, :, most]
     return ClearLines(clear, ends)
+
+
+def _turn(line: Line, by: float) -> tuple[bool, bool]:
+    """How an image is turned where a line, turned by a little, leans to the right."""
+    return _TURNS[int((line.angle + by * _LITTLE) % math.pi / (math.pi / 4.0)) % 4]
 
 
 def _seen_from(image: Array, turned: bool, mirrored: bool) -> Array:  # noqa: FBT001

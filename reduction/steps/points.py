@@ -86,9 +86,12 @@ def heights(frame: Frame, binning: int, most: float) -> Image:
         y = y * binning + row
         out = frame.rejected((y, x))
         total.ravel()[at[out]] -= frame.image[y[out], x[out]]
-    binned, bad = (_columns(image, binning) for image in (total, wrong.astype(np.float32)))
-    count = np.float32(len(rows) * binning) - bad
-    empty = (2 * count < len(rows) * binning) | ~np.isfinite(binned)
+    binned, most_of_it = _columns(total, binning), len(rows) * binning
+    y, x = np.divmod(at, nx)
+    place = y * binned.shape[1] + x // binning
+    bad = np.bincount(place, wrong.reshape(-1)[at], binned.size).reshape(binned.shape)
+    count = (most_of_it - bad).astype(np.float32)
+    empty = (2 * count < most_of_it) | ~np.isfinite(binned)
     binned /= np.maximum(count, 1)
     binned[empty] = 0
     sky = sep.Background(binned, mask=empty, bw=_MESH, bh=_MESH, fw=3, fh=3)

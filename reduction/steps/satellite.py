@@ -31,7 +31,7 @@ _LEAST_BINNING: Final = 3
 _BINNING: Final = 8
 
 #: Points of a line above chance, in standard deviations, that are worth a look; lines looked at.
-_WORTH: Final = 5.5
+_WORTH: Final = 6.0
 _LOOKS: Final = 10
 _PASSES: Final = 3
 
@@ -99,11 +99,12 @@ def find_satellites(
         return search.found, search.trails
     binning = int(np.clip(min(image.shape) // _SMALLEST, _LEAST_BINNING, _BINNING))
     image = heights(search.frame, binning, detection_threshold)
-    looks = _LOOKS
+    looks, beside = _LOOKS, None
     for _ in range(_PASSES):
-        before, left = looks, len(search.trails)
-        looks = _look_at_lines(search, image, binning, looks)
-        if looks == 0 or len(search.trails) == left:
+        before = len(search.trails)
+        looks = _look_at_lines(search, image, binning, looks, beside)
+        beside = [trail.line for trail in search.trails[before:]]
+        if not beside or looks == 0:
             break
     search.look_again()
     return search.found, search.trails
@@ -148,9 +149,17 @@ class _Search:
                 self.look(line)
 
 
-def _look_at_lines(search: _Search, image: Image, binning: int, looks: int) -> int:
-    """Look at the clear lines of a binned image, and take them out of it; looks that are left."""
-    lines = clear_lines(image, search.shortest / binning, _WORTH)
+def _look_at_lines(
+    search: _Search, image: Image, binning: int, looks: int, beside: list[Line] | None
+) -> int:
+    """Look at the clear lines of a binned image, and take them out of it.
+
+    Returns
+    -------
+    int
+        Looks that are left.
+    """
+    lines = clear_lines(image, search.shortest / binning, _WORTH, beside=beside)
     for line in search.refused:
         lines.leave_out(line.scaled(1 / binning), _REFUSED)
     y, x = (at.astype(np.float32) for at in np.nonzero(image > _POINT))
