@@ -138,9 +138,14 @@ def _stars(frame: Frame, sight: Sight, run: tuple[int, int]) -> list[int]:
 
 
 def _fades(sight: Sight, run: tuple[int, int], star: int) -> bool:
-    """Whether light falls with the distance from a star, as a diffraction spike's does."""
+    """Whether light falls with the distance from a star, as a diffraction spike's does.
+
+    Of what goes through the frame all is looked at: the ends, which are darkest, may be too dark
+    to be of the run.
+    """
+    first, last = (0, len(sight.signal)) if crosses(sight, run) else run
     places = np.flatnonzero(sight.known)
-    places = places[(np.abs(places - star) > 1) & (places >= run[0]) & (places < run[1])]
+    places = places[(np.abs(places - star) > 1) & (places >= first) & (places < last)]
     if places.size < 3:
         return True
     order = places[np.argsort(np.abs(places - star), kind="stable")]
@@ -178,7 +183,9 @@ def _swells(sight: Sight, run: tuple[int, int]) -> bool:
             or high > _OUTSIDE * max(middle, low)
             or (high > max(_FALLS * middle, _OUTSIDE * low) and middle > _FALLS * low)
         )
-        return steep and _falls_from(light, None)
+        # a star on the line makes what is even elsewhere look steep
+        uneven = known_median(light) > _FADES * float(np.quantile(light, 0.25))
+        return steep and uneven and _falls_from(light, None)
     doubt = 1.25 * known_median(error) / math.sqrt(third)
     return max(begin, middle, end) > _UNEVEN * (min(begin, end) + doubt)
 
