@@ -88,26 +88,25 @@ class ClearLines:
         """
         length = np.hypot(*(self.ends[1] - self.ends[0]))
         best = int(self.clear.argmax())
-        share = _shared(*(line.offset(x, y) for x, y in self.ends), reach)
+        share = self._shared(line, reach)
         share[best] = 1.0
         light = float(self.clear[best]) * np.sqrt(length / length[best])
         clear = self.clear - (share * light).astype(np.float32)
         keep = clear > least
         self.clear, self.ends = clear[keep], self.ends[:, :, keep]
 
-
     def leave_out(self, line: Line, reach: float) -> None:
         """Forget lines that are within reach of another over most of their length."""
-        keep = _shared(*(line.offset(x, y) for x, y in self.ends), reach) < _SAME
+        keep = self._shared(line, reach) < _SAME
         self.clear, self.ends = self.clear[keep], self.ends[:, :, keep]
 
-
-def _shared(begin: Array, end: Array, reach: float) -> NDArray[np.float64]:
-    """Part of lines that lies so near another, by the distances of their ends from it."""
-    step = (end - begin).astype(np.float64)
-    step[np.abs(step) < 1e-6] = 1e-6
-    enter, leave = np.sort([(-reach - begin) / step, (reach - begin) / step], axis=0)
-    return np.asarray(np.clip(leave, 0.0, 1.0) - np.clip(enter, 0.0, 1.0))
+    def _shared(self, line: Line, reach: float) -> NDArray[np.float64]:
+        """Part of each that is within reach of a line."""
+        begin, end = (line.offset(x, y) for x, y in self.ends)
+        step = (end - begin).astype(np.float64)
+        step[np.abs(step) < 1e-6] = 1e-6
+        enter, leave = np.sort([(-reach - begin) / step, (reach - begin) / step], axis=0)
+        return np.asarray(np.clip(leave, 0.0, 1.0) - np.clip(enter, 0.0, 1.0))
 
 
 def clear_lines(
@@ -127,7 +126,11 @@ def clear_lines(
     beside
         Only those that run about as these do; without it at all angles.
     """
-    turns = _TURNS if beside is None else sorted({_turn(line, by) for line in beside for by in (-1, 1)})
+    turns = (
+        _TURNS
+        if beside is None
+        else sorted({_turn(line, by) for line in beside for by in (-1, 1)})
+    )
     tables = [_contrast(_seen_from(image, *turn), shortest) for turn in turns]
     values = np.concatenate([table.reshape(-1)[::_SAMPLE] for table in tables])
     values = values[np.isfinite(values)]
@@ -198,7 +201,7 @@ def _contrast(image: Array, shortest: float) -> Array:
 
 
 def _sums(image: Array) -> Array:
-    """Sums along the lines of an image with dark columns on its right, for sides that lie there."""
+    """Sums along lines of an image with some dark columns on its right: sides may lie there."""
     return line_sums(np.pad(image, ((0, 0), (0, _EDGE))))
 
 

@@ -85,9 +85,7 @@ def _view(flat: Array, first: int, shape: tuple[int, ...], steps: tuple[int, ...
     )
 
 
-def _paired(
-    flat: Array, shape: tuple[int, int, int], made: Array
-) -> tuple[int, int, int]:
+def _paired(flat: Array, shape: tuple[int, int, int], made: Array) -> tuple[int, int, int]:
     """Sums through pairs of blocks: leans j and j make 2 j, and 2 j + 1 with one pixel between.
 
     Two places for each lean are on the left of the image, the farther half of them dark.

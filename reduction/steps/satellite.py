@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 #: Pixels a side of the image that lines are looked for in, at least, and how many pixels of the
-#: frame make one of it, at most.
+#: frame make one of it, from and to: wide trails are narrow there, if they are in a small frame.
 _SMALLEST: Final = 256
-_LEAST_BINNING: Final = 3
-_BINNING: Final = 8
+_BINNING: Final = (3, 8)
 
-#: Points of a line above chance, in standard deviations, that are worth a look; lines looked at.
+#: By how much more than others a line is brighter than its sides that is worth a look, in standard
+#: deviations: the clearest of stars reach 5, of galaxies 6. Lines looked at; how often all are
+#: added up.
 _WORTH: Final = 6.0
 _LOOKS: Final = 10
 _PASSES: Final = 3
@@ -44,9 +45,7 @@ _POINT: Final = 1.0
 #: Steps along a line that are looked at, about: of longer lines not every pixel.
 _STEPS: Final = 1200
 
-#: Half the width that a line is first looked at in, pixels, and standard deviations that it, or
-#: one near it, must show there.
-_FIRST: Final = 2.0
+#: Standard deviations that a line, or one near it, must show at first.
 _HARDLY: Final = 6.0
 
 #: Cosine of the angle between lines that run side by side.
@@ -76,7 +75,7 @@ def find_satellites(
     saturated
         Saturated pixels, same shape: looked over, and what shines out from them is no trail.
     detection_threshold
-        Signal of a point of a trail in standard deviations of the binned image's noise.
+        What a pixel of the binned image counts for at most, in standard deviations of its noise.
     hough_threshold
         Shortest trail that is looked for, pixels.
 
@@ -87,17 +86,18 @@ def find_satellites(
 
     Notes
     -----
-    Astro-WISE ``SatelliteMap``: DetectionThreshold, HoughThreshold. Points of the binned image
-    that stand out and are no compact source vote for lines. A line is a trail if pieces of the
-    frame along it show narrow light between the stars: in low levels of their columns, above both
-    sides, by more than the crowd beside it scatters, over most of its way; or without a gap over
-    ``hough_threshold`` pixels, with ends as bright as the rest, which a galaxy and a spike do not
-    have.
+    Astro-WISE ``SatelliteMap``: DetectionThreshold, HoughThreshold. The binned image is
+    added up along all lines, no pixel counting for much, and lines that are brighter than what
+    lies beside them are looked at. A line is a trail if pieces of the frame along it show narrow
+    light between the stars: in low levels of their columns, above both sides, by more than the
+    crowd beside it scatters, over most of its way; or without a gap over ``hough_threshold``
+    pixels, with ends as bright as the rest, which a galaxy and a spike do not have. Once a trail
+    is out of the image, lines that run as it does are added up again: it was beside them.
     """
     search = _Search(Frame(image, bad, saturated), hough_threshold)
     if min(image.shape) < 2 * REACH or not search.noise > 0.0:
         return search.found, search.trails
-    binning = int(np.clip(min(image.shape) // _SMALLEST, _LEAST_BINNING, _BINNING))
+    binning = int(np.clip(min(image.shape) // _SMALLEST, *_BINNING))
     image = heights(search.frame, binning, detection_threshold)
     looks, beside = _LOOKS, None
     for _ in range(_PASSES):

@@ -452,9 +452,9 @@ def _galaxy_stamp(frame: _Frame, scale: float, ratio: float, peak: float) -> Non
     """A small galaxy, drawn where it is only."""
     y0, x0 = frame.place()
     reach = int(10 * scale)
-    rows = slice(max(int(y0) - reach, 0), int(y0) + reach)
-    columns = slice(max(int(x0) - reach, 0), int(x0) + reach)
-    y, x = np.mgrid[rows.start : min(rows.stop, SHAPE[0]), columns.start : min(columns.stop, SHAPE[1])]
+    rows = slice(max(int(y0) - reach, 0), min(int(y0) + reach, SHAPE[0]))
+    columns = slice(max(int(x0) - reach, 0), min(int(x0) + reach, SHAPE[1]))
+    y, x = np.mgrid[rows, columns]
     turn = frame.rng.uniform(0.0, math.pi)
     u = (x - x0) * math.cos(turn) + (y - y0) * math.sin(turn)
     v = (y - y0) * math.cos(turn) - (x - x0) * math.sin(turn)
