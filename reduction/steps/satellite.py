@@ -48,8 +48,11 @@ _STEPS: Final = 1200
 #: Standard deviations that a line, or one near it, must show at first.
 _HARDLY: Final = 6.0
 
-#: Cosine of the angle between lines that run side by side.
+#: Cosine of the angle between lines that run side by side; how near one is seen along the other,
+#: pixels, and up to where it is the same.
 _SIDE_BY_SIDE: Final = 0.999
+_NEAR: Final = 2.0 * REACH
+_SAME: Final = 3.0
 
 #: How often a line is moved onto its light at most, and pixels by which it does not matter.
 _TURNS: Final = 3
@@ -142,11 +145,31 @@ class _Search:
         return trail
 
     def look_again(self) -> None:
-        """Look at lines beside those of trails: a brighter one hid the sky beside them."""
+        """Look at lines beside those of trails, and at trails: another hid the sky beside them."""
         refused, self.refused = self.refused, []
         for line in refused:
-            if any(_is_beside(line, trail.line) for trail in self.trails):
+            if any(_apart(line, trail.line) < _NEAR for trail in self.trails):
                 self.look(line)
+        for number, trail in enumerate(self.trails):
+            beside = [
+                other
+                for other in self.trails
+                if other is not trail and _apart(trail.line, other.line) < _NEAR
+            ]
+            if beside:
+                self.trails[number] = self._without(beside, trail)
+        if len(self.trails) > 1:
+            self.found[:] = False
+            for trail in self.trails:
+                draw(self.found, trail)
+
+    def _without(self, others: list[Trail], trail: Trail) -> Trail:
+        """A trail as it is seen where others beside it are looked over."""
+        hidden = np.zeros_like(self.found)
+        for other in others:
+            draw(hidden, other)
+        again = _look(self.frame.without(hidden), trail.line, self.noise, self.shortest)
+        return trail if again is None or _apart(again.line, trail.line) > _SAME else again
 
 
 def _look_at_lines(
@@ -177,11 +200,11 @@ def _look_at_lines(
     return looks
 
 
-def _is_beside(line: Line, other: Line) -> bool:
-    """Whether lines run side by side, one in what is seen along the other."""
+def _apart(line: Line, other: Line) -> float:
+    """Distance of lines that run side by side, pixels; infinite for others."""
     turn = math.cos(line.angle - other.angle)
     apart = abs(line.distance - math.copysign(other.distance, other.distance * turn))
-    return abs(turn) > _SIDE_BY_SIDE and apart < 2.0 * REACH
+    return apart if abs(turn) > _SIDE_BY_SIDE else math.inf
 
 
 def _through(line: Line, x: Image, y: Image) -> Line:
