@@ -39,7 +39,7 @@ class ReducedScienceFrame(FrameTarget):
     ``corrections`` says what was done.
     """
 
-    VERSION = 4
+    VERSION = 5
     COST_S = 0.15
 
     raw = raw_frame("RawScienceFrame")

@@ -59,6 +59,19 @@ def test_the_fainter_of_two_trails_side_by_side_is_found_once_the_brighter_is():
     assert found[np.abs(offset_from(line, image.shape) - 20.0) < 4.0].all()
 
 
+def test_two_trails_side_by_side_are_each_as_wide_as_they_are():
+    image = empty((800, 800), seed=17)
+    line, harm = Line(math.radians(44.0), 600.0), np.zeros((800, 800), dtype=bool)
+    for distance, peak in ((600.0, 50.0), (617.0, 30.0)):
+        offset = offset_from(Line(line.angle, distance), image.shape)
+        light = peak * NOISE * np.exp(-0.5 * (offset / 2.2) ** 2)
+        image += light.astype(np.float32)
+        harm |= light > NOISE
+    found, trails = find_satellites(image)
+    assert len(trails) == 2
+    assert found[harm].mean() > 0.99
+
+
 def partial(image: np.ndarray, line: Line, start: float, end: float, peak: float) -> np.ndarray:
     """Add a trail from one x to another; where its light is."""
     offset = offset_from(line, image.shape)
@@ -159,6 +172,32 @@ def test_an_upright_trail_beside_an_edge_is_told_from_the_edge(away, turned):
     assert len(trails) == 1
     assert found[:, np.abs(off[0] - away) < 1.5].all()
     assert not found[:, -41:-37].any()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_wide_trail_that_runs_along_an_edge_is_told_from_a_bright_band(turned):
+    image = empty((700, 800), seed=18)
+    image[:, -14:] += 6.0 * NOISE
+    assert find_satellites(image.T.copy() if turned else image)[1] == []
+    image = empty((700, 800), seed=18)
+    offset = offset_from(Line(0.0065, 786.0), image.shape)
+    image += (9.0 * NOISE * np.exp(-0.5 * (offset / 3.0) ** 2)).astype(np.float32)
+    found, trails = find_satellites(image.T.copy() if turned else image)
+    assert len(trails) == 1
+    assert (found.T if turned else found)[np.abs(offset) < 5.0].mean() > 0.98
+
+
+def test_an_even_trail_beside_a_bright_star_is_no_spike():
+    image = empty((800, 800), seed=19)
+    line = Line(math.radians(54.0), 560.0)
+    offset = offset_from(line, image.shape)
+    y, x = np.mgrid[:800, :800].astype(np.float32)
+    y0, x0 = (560.0 * f(line.angle) + 9.0 for f in (math.sin, math.cos))
+    image += 3000.0 * NOISE / (1 + ((y - y0) ** 2 + (x - x0) ** 2) / 5.0**2) ** 2
+    image += (4.0 * NOISE * np.exp(-0.5 * (offset / 3.0) ** 2)).astype(np.float32)
+    found, trails = find_satellites(image, saturated=image > 100.0 * NOISE * 6.0)
+    assert len(trails) == 1
+    assert found[np.abs(offset) < 3.0].mean() > 0.95
 
 
 def test_two_columns_side_by_side_are_no_trail():
