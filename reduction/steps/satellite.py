@@ -241,6 +241,6 @@ def _look(frame: Frame, line: Line, noise: float, shortest: float) -> Trail | No
     if not is_long(sight, run, shortest) or is_no_trail(frame, sight, run):
         return None
     trail = measured(noise, sight, run)
-    if trail is None or (trail.ends and trail.length < shortest):
+    if trail is None or (trail.length if trail.ends else sight.strip.length) < shortest:
         return None
     return trail
