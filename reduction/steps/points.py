@@ -1,8 +1,8 @@
-"""Points of a frame that stand out of the sky, and not with a compact source: to find lines in."""
+"""A frame that trails are looked for on, and what of it stands out of the sky."""
 
 from __future__ import annotations
 
-__all__ = ["Frame", "standing_out"]
+__all__ = ["Frame", "heights"]
 
 import math
 from dataclasses import dataclass
@@ -15,28 +15,17 @@ from schemas.deferred import deferred
 if TYPE_CHECKING:
     import sep
     from numpy.typing import NDArray
-    from scipy import ndimage
 
     Image = NDArray[np.float32]
     Mask = NDArray[np.bool_]
 else:
     sep = deferred("sep")
-    ndimage = deferred("scipy.ndimage")
 
 #: From more binning than this on two rows of those that make one will do.
 _SMALL_BINNING: Final = 4
 
-#: Points that touch make a compact source where they are so many, so little elongated, and fill
-#: so much of the ellipse of their second moments.
-_SOURCE_AREA: Final = 9
-_ELONGATED: Final = 2.5
-_FILLED: Final = 0.5
-
-#: Points of a group from which on something thin may cross it.
-_LARGE: Final = 150
-
-#: Points that lines are looked for among, at most: the brightest.
-_POINTS: Final = 4000
+#: Pixels of the binned image a side of the meshes that its sky is taken from.
+_MESH: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +67,10 @@ class Frame:
         return np.asarray(self.saturated[y, x])
 
 
-def standing_out(
-    frame: Frame, binning: int, threshold: float
-) -> tuple[Image, Image, tuple[int, int]]:
-    """Pixels of the binned image that stand out and belong to no compact source: x, y, shape.
+def heights(frame: Frame, binning: int, most: float) -> Image:
+    """Heights of the binned image above its sky, in units of their scatter, -most to most.
 
-    Of frames that are binned much two rows in each are looked at.
+    Of frames that are binned much two rows in each are looked at. 0 where nothing is known.
     """
     ny, nx = (n // binning * binning for n in frame.image.shape)
     rows = range(0, binning, binning // 2 if binning > _SMALL_BINNING else 1)
@@ -93,31 +80,25 @@ def standing_out(
         part = np.s_[row:ny:binning, :nx]
         total += frame.image[part]
         wrong += frame.rejected(part)
-    at = np.flatnonzero(wrong)
+    at = np.flatnonzero(wrong != 0)
     for row in rows:
         y, x = np.divmod(at, nx)
         y = y * binning + row
         out = frame.rejected((y, x))
         total.ravel()[at[out]] -= frame.image[y[out], x[out]]
-    binned, bad = (_columns(image, binning) for image in (total, wrong.astype(np.float32)))
-    count = np.float32(len(rows) * binning) - bad
-    empty = (2 * count < len(rows) * binning) | ~np.isfinite(binned)
+    binned, most_of_it = _columns(total, binning), len(rows) * binning
+    y, x = np.divmod(at, nx)
+    place = y * binned.shape[1] + x // binning
+    bad = np.bincount(place, wrong.reshape(-1)[at], binned.size).reshape(binned.shape)
+    count = (most_of_it - bad).astype(np.float32)
+    empty = (2 * count < most_of_it) | ~np.isfinite(binned)
     binned /= np.maximum(count, 1)
     binned[empty] = 0
-    sky = sep.Background(binned, mask=empty, bw=32, bh=32, fw=3, fh=3)
+    sky = sep.Background(binned, mask=empty, bw=_MESH, bh=_MESH, fw=3, fh=3)
     binned -= sky.back(dtype=np.float32)
+    binned /= max(float(sky.globalrms), 1e-6)
     binned[empty] = 0
-    height = binned / max(float(sky.globalrms), 1e-6)
-    limit = threshold
-    if np.count_nonzero(height > limit) > 4 * _POINTS:
-        limit = float(np.partition(height, -4 * _POINTS, axis=None)[-4 * _POINTS])
-    points = (height > limit) & ~_compact(height > limit)
-    y, x = np.nonzero(points)
-    if y.size > _POINTS:
-        most = np.argpartition(height[y, x], -_POINTS)[-_POINTS:]
-        y, x = y[most], x[most]
-    shape = (ny // binning, nx // binning)
-    return x.astype(np.float32), y.astype(np.float32), shape
+    return np.clip(binned, -most, most, out=binned)
 
 
 def _columns(image: Image, binning: int) -> Image:
@@ -126,31 +107,3 @@ def _columns(image: Image, binning: int) -> Image:
     for column in range(1, binning):
         blocks += image[:, column::binning]
     return blocks
-
-
-def _compact(points: Mask) -> Mask:
-    """Points of groups that are large and about as wide as long; a trail on a galaxy is none."""
-    labels, number = ndimage.label(points, np.ones((3, 3)))
-    y, x = np.nonzero(points)
-    group = labels[y, x]
-    area = np.maximum(np.bincount(group, minlength=number + 1), 1)
-
-    def mean(values: NDArray[Any]) -> NDArray[np.float64]:
-        """Of each group, by its number."""
-        return np.asarray(np.bincount(group, values, number + 1) / area)
-
-    mx, my = mean(x), mean(y)
-    dx, dy = x - mx[group], y - my[group]
-    xx, yy, xy = mean(dx * dx) + 1 / 12, mean(dy * dy) + 1 / 12, mean(dx * dy)
-    root = np.sqrt((xx - yy) ** 2 / 4 + xy**2)
-    long, short = (xx + yy) / 2 + root, np.maximum((xx + yy) / 2 - root, 1 / 24)
-    round_ = (area >= _SOURCE_AREA) & (long < _ELONGATED**2 * short)
-    round_ &= area > _FILLED * 4.0 * math.pi * np.sqrt(long * short)  # trails that cross are not
-    round_[0] = False
-    compact = np.asarray(round_[labels])
-    large = round_ & (area > _LARGE)
-    if large.any():
-        part = large[labels]
-        thick = ndimage.binary_opening(part, np.ones((5, 5)))
-        compact &= ~part | ndimage.binary_dilation(thick, np.ones((3, 3)), iterations=2)
-    return compact

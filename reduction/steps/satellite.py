@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from reduction.steps.hough import HoughTransform, Line
+from reduction.steps.clear_lines import clear_lines
+from reduction.steps.line import Line
 from reduction.steps.lookalikes import is_no_trail
-from reduction.steps.points import Frame, standing_out
+from reduction.steps.points import Frame, heights
 from reduction.steps.run import is_long, run_of
 from reduction.steps.sight import Sight, ridge
 from reduction.steps.strip import REACH, Strip
@@ -24,24 +25,34 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 #: Pixels a side of the image that lines are looked for in, at least, and how many pixels of the
-#: frame make one of it, at most.
+#: frame make one of it, from and to: wide trails are narrow there, if they are in a small frame.
 _SMALLEST: Final = 256
-_BINNING: Final = 8
+_BINNING: Final = (3, 8)
 
-#: Points of a line above chance, in standard deviations, that are worth a look; lines looked at.
+#: By how much more than others a line is brighter than its sides that is worth a look, in standard
+#: deviations: the clearest of stars reach 5, of galaxies 6. Lines looked at; how often all are
+#: added up.
 _WORTH: Final = 6.0
 _LOOKS: Final = 10
+_PASSES: Final = 3
+
+#: Half the width of a line on which no trail was seen, pixels of the binned image.
+_REFUSED: Final = 4.0
+
+#: Height of pixels that a line is drawn through.
+_POINT: Final = 1.0
 
 #: Steps along a line that are looked at, about: of longer lines not every pixel.
 _STEPS: Final = 1200
 
-#: Half the width that a line is first looked at in, pixels, and standard deviations that it, or
-#: one near it, must show there.
-_FIRST: Final = 2.0
+#: Standard deviations that a line, or one near it, must show at first.
 _HARDLY: Final = 6.0
 
-#: Cosine of the angle between lines that run side by side.
+#: Cosine of the angle between lines that run side by side; how near one is seen along the other,
+#: pixels, and up to where it is the same.
 _SIDE_BY_SIDE: Final = 0.999
+_NEAR: Final = 2.0 * REACH
+_SAME: Final = 3.0
 
 #: How often a line is moved onto its light at most, and pixels by which it does not matter.
 _TURNS: Final = 3
@@ -67,7 +78,7 @@ def find_satellites(
     saturated
         Saturated pixels, same shape: looked over, and what shines out from them is no trail.
     detection_threshold
-        Signal of a point of a trail in standard deviations of the binned image's noise.
+        What a pixel of the binned image counts for at most, in standard deviations of its noise.
     hough_threshold
         Shortest trail that is looked for, pixels.
 
@@ -78,31 +89,26 @@ def find_satellites(
 
     Notes
     -----
-    Astro-WISE ``SatelliteMap``: DetectionThreshold, HoughThreshold. Points of the binned image
-    that stand out and are no compact source vote for lines. A line is a trail if pieces of the
-    frame along it show narrow light between the stars: in low levels of their columns, above both
-    sides, by more than the crowd beside it scatters, over most of its way; or without a gap over
-    ``hough_threshold`` pixels, with ends as bright as the rest, which a galaxy and a spike do not
-    have.
+    Astro-WISE ``SatelliteMap``: DetectionThreshold, HoughThreshold. The binned image is
+    added up along all lines, no pixel counting for much, and lines that are brighter than what
+    lies beside them are looked at. A line is a trail if pieces of the frame along it show narrow
+    light between the stars: in low levels of their columns, above both sides, by more than the
+    crowd beside it scatters, over most of its way; or without a gap over ``hough_threshold``
+    pixels, with ends as bright as the rest, which a galaxy and a spike do not have. Once a trail
+    is out of the image, lines that run as it does are added up again: it was beside them.
     """
     search = _Search(Frame(image, bad, saturated), hough_threshold)
     if min(image.shape) < 2 * REACH or not search.noise > 0.0:
         return search.found, search.trails
-    binning = int(np.clip(min(image.shape) // _SMALLEST, 1, _BINNING))
-    x, y, shape = standing_out(search.frame, binning, detection_threshold)
-    hough = HoughTransform(x, y, shape)
-    for _ in range(_LOOKS):
-        line, excess = hough.best()
-        if excess < _WORTH:
+    binning = int(np.clip(min(image.shape) // _SMALLEST, *_BINNING))
+    image = heights(search.frame, binning, detection_threshold)
+    looks, beside = _LOOKS, None
+    for _ in range(_PASSES):
+        before = len(search.trails)
+        looks = _look_at_lines(search, image, binning, looks, beside)
+        beside = [trail.line for trail in search.trails[before:]]
+        if not beside or looks == 0:
             break
-        line, reach = _through(line, x, y), 4.0
-        trail = search.look(line.scaled(binning))
-        if trail is not None:
-            line = trail.line.scaled(1 / binning)
-            reach = max(trail.half_width / binning, 1.0) + 1.0
-        near = np.abs(line.offset(x, y)) < reach
-        hough.take_out(x[near], y[near])
-        x, y = x[~near], y[~near]
     search.look_again()
     return search.found, search.trails
 
@@ -123,15 +129,15 @@ class _Search:
         self.noise = frame.noise() if frame.image.size else math.nan
         self.found = np.zeros(frame.image.shape, dtype=np.bool_)
         self.trails: list[Trail] = []
-        self._shortest = shortest
+        self.shortest = shortest
         self._rest = frame
-        self._refused: list[Line] = []
+        self.refused: list[Line] = []
 
     def look(self, line: Line) -> Trail | None:
         """The trail on a line, if there is one; it is drawn, and looked over from then on."""
-        trail = _look(self._rest, line, self.noise, self._shortest)
+        trail = _look(self._rest, line, self.noise, self.shortest)
         if trail is None:
-            self._refused.append(line)
+            self.refused.append(line)
             return None
         self.trails.append(trail)
         draw(self.found, trail)
@@ -139,18 +145,66 @@ class _Search:
         return trail
 
     def look_again(self) -> None:
-        """Look at lines beside those of trails: a brighter one hid the sky beside them."""
-        refused, self._refused = self._refused, []
+        """Look at lines beside those of trails, and at trails: another hid the sky beside them."""
+        refused, self.refused = self.refused, []
         for line in refused:
-            if any(_is_beside(line, trail.line) for trail in self.trails):
+            if any(_apart(line, trail.line) < _NEAR for trail in self.trails):
                 self.look(line)
+        for number, trail in enumerate(self.trails):
+            beside = [
+                other
+                for other in self.trails
+                if other is not trail and _apart(trail.line, other.line) < _NEAR
+            ]
+            if beside:
+                self.trails[number] = self._without(beside, trail)
+        if len(self.trails) > 1:
+            self.found[:] = False
+            for trail in self.trails:
+                draw(self.found, trail)
+
+    def _without(self, others: list[Trail], trail: Trail) -> Trail:
+        """A trail as it is seen where others beside it are looked over."""
+        hidden = np.zeros_like(self.found)
+        for other in others:
+            draw(hidden, other)
+        again = _look(self.frame.without(hidden), trail.line, self.noise, self.shortest)
+        return trail if again is None or _apart(again.line, trail.line) > _SAME else again
 
 
-def _is_beside(line: Line, other: Line) -> bool:
-    """Whether lines run side by side, one in what is seen along the other."""
+def _look_at_lines(
+    search: _Search, image: Image, binning: int, looks: int, beside: list[Line] | None
+) -> int:
+    """Look at the clear lines of a binned image, and take them out of it.
+
+    Returns
+    -------
+    int
+        Looks that are left.
+    """
+    lines = clear_lines(image, search.shortest / binning, _WORTH, beside=beside)
+    for line in search.refused:
+        lines.leave_out(line.scaled(1 / binning), _REFUSED)
+    y, x = (at.astype(np.float32) for at in np.nonzero(image > _POINT))
+    while looks and (best := lines.best()) is not None:
+        looks -= 1
+        line, reach = _through(best[0], x, y), _REFUSED
+        trail = search.look(line.scaled(binning))
+        if trail is not None:
+            line = trail.line.scaled(1 / binning)
+            reach = max(trail.half_width / binning, 1.0) + 1.0
+        lines.take_out(line, reach, _WORTH)
+        near = np.abs(line.offset(x, y)) < reach
+        image[y[near].astype(np.intp), x[near].astype(np.intp)] = 0
+        x, y = x[~near], y[~near]
+    return looks
+
+
+def _apart(line: Line, other: Line) -> float:
+    """Distance of lines that run side by side, pixels; infinite for others."""
     turn = math.cos(line.angle - other.angle)
     apart = abs(line.distance - math.copysign(other.distance, other.distance * turn))
-    return abs(turn) > _SIDE_BY_SIDE and apart < 2.0 * REACH
+    return apart if abs(turn) > _SIDE_BY_SIDE else math.inf
 
 
 def _through(line: Line, x: Image, y: Image) -> Line:
@@ -173,7 +227,7 @@ def _look(frame: Frame, line: Line, noise: float, shortest: float) -> Trail | No
     strip = Strip.along(line, shape, most_steps=_STEPS)
     if strip is None or strip.length < shortest:
         return None
-    sight = Sight.of(frame, strip, noise, half=_FIRST)
+    sight = Sight.of(frame, strip, noise)
     seen, shift, part = ridge(sight, shortest)
     if seen < _HARDLY:
         return None
@@ -187,6 +241,6 @@ def _look(frame: Frame, line: Line, noise: float, shortest: float) -> Trail | No
     if not is_long(sight, run, shortest) or is_no_trail(frame, sight, run):
         return None
     trail = measured(noise, sight, run)
-    if trail is None or (trail.ends and trail.length < shortest):
+    if trail is None or (trail.length if trail.ends else sight.strip.length) < shortest:
         return None
     return trail

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
-from reduction.steps.hough import Line
+from reduction.steps.line import Line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

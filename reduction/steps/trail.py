@@ -15,7 +15,7 @@ from reduction.steps.strip import REACH, Strip, row_medians
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from reduction.steps.hough import Line
+    from reduction.steps.line import Line
     from reduction.steps.sight import Sight
 
     Image = NDArray[np.float32]

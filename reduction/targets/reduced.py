@@ -112,7 +112,7 @@ class ReducedScienceFrame(FrameTarget):
         )
         DETECTION_THRESHOLD: float = parameter(
             2.5,
-            "satellites' trails stand out by this; 0 looks for none",
+            "a pixel counts for so much at most where trails are looked for; 0 looks for none",
             unit="sigma",
             at_least=0.0,
         )

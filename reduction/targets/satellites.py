@@ -28,7 +28,7 @@ class SatelliteMap(FrameTarget):
     parameters DETECTION_THRESHOLD and HOUGH_THRESHOLD.
     """
 
-    VERSION = 1
+    VERSION = 2
 
     reduced = of_frame("ReducedScienceFrame")
     count = attribute(int, "number of pixels", ucd="meta.number;instr.pixel")

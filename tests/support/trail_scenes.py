@@ -11,6 +11,7 @@ __all__ = ["EMPTY", "KINDS", "SHAPE", "Scene", "scene"]
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -88,6 +89,12 @@ class _Frame:
         return Scene(np.minimum(image, 65535.0).astype(np.float32), full, self.noise, self.trails)
 
 
+@lru_cache(maxsize=1)
+def _pixels() -> Array:
+    """Row and column of each pixel, shape (2, ny, nx); not to be changed."""
+    return np.mgrid[: SHAPE[0], : SHAPE[1]].astype(float)
+
+
 def _frame(rng: np.random.Generator) -> _Frame:
     """An empty sky, dark or bright, of a slope, under any seeing."""
     frame = _Frame(
@@ -99,7 +106,7 @@ def _frame(rng: np.random.Generator) -> _Frame:
     )
     ny, nx = SHAPE
     slope = rng.normal(0.0, 0.03, 2)
-    y, x = np.mgrid[:ny, :nx]
+    y, x = _pixels()
     frame.light += frame.level * (slope[0] * (y / ny - 0.5) + slope[1] * (x / nx - 0.5))
     return frame
 
@@ -123,7 +130,8 @@ def _stars(frame: _Frame, number: int) -> None:
         light = shape * flux[part, None, None]
         columns, rows = np.broadcast_arrays(columns, rows)
         inside = (columns >= 0) & (columns < nx) & (rows >= 0) & (rows < ny)
-        np.add.at(frame.light, (rows[inside], columns[inside]), light[inside])
+        places = rows[inside] * nx + columns[inside]
+        np.add.at(frame.light.reshape(-1), places, light[inside])  # far faster than of two axes
 
 
 def _galaxy(
@@ -131,7 +139,7 @@ def _galaxy(
 ) -> None:
     """An exponential disc, by its scale length and axis ratio, and its peak in units of noise."""
     turn = frame.rng.uniform(0.0, math.pi)
-    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    y, x = _pixels()
     u = (x - at[1]) * math.cos(turn) + (y - at[0]) * math.sin(turn)
     v = (y - at[0]) * math.cos(turn) - (x - at[1]) * math.sin(turn)
     core = frame.fwhm / 2.0
@@ -143,7 +151,7 @@ def _bright_star(frame: _Frame, at: tuple[float, float] | None = None) -> None:
     """A star with a halo, diffraction spikes (four or six) and a column that bleeds."""
     rng = frame.rng
     y0, x0 = frame.place(50.0) if at is None else at
-    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    y, x = _pixels()
     radius2 = (x - x0) ** 2 + (y - y0) ** 2
     frame.light += 10 ** rng.uniform(5.5, 7.0) * (1 + radius2 / frame.fwhm**2) ** -2.2
     frame.light += 10 ** rng.uniform(1.0, 2.5) * np.exp(-np.sqrt(radius2) / rng.uniform(20, 80))
@@ -214,7 +222,7 @@ def _draw(
     if sigma is None:  # focused, or nearer than infinity
         sigma = math.hypot(own, float(rng.choice([0.0, rng.uniform(0.0, 3.5)])))
     peak = frame.noise * math.exp(rng.uniform(*np.log(bright)))
-    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    y, x = _pixels()
     u = (x - track.x) * math.cos(track.angle) + (y - track.y) * math.sin(track.angle)
     v = (y - track.y) * math.cos(track.angle) - (x - track.x) * math.sin(track.angle)
     light = peak * np.exp(-0.5 * (v / sigma) ** 2)
@@ -322,7 +330,7 @@ def _aeroplane(frame: _Frame) -> None:
     low, high = _chord(track)
     step = rng.uniform(100.0, 300.0)
     for at in np.arange(low + rng.uniform(0, step), high, step):
-        y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+        y, x = _pixels()
         x0, y0 = track.x + at * math.cos(track.angle), track.y + at * math.sin(track.angle)
         flash = np.exp(-0.5 * ((x - x0) ** 2 + (y - y0) ** 2) / sigma**2)
         frame.light += 20.0 * frame.noise * flash
@@ -391,7 +399,7 @@ def _columns(frame: _Frame) -> None:
 def _edges(frame: _Frame) -> None:
     """What edges of a detector do: they glow, or are dark, or end in a brighter band."""
     rng = frame.rng
-    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    y, x = _pixels()
     for off in (x, SHAPE[1] - 1 - x, y, SHAPE[0] - 1 - y):
         reach, value = math.exp(rng.uniform(0.0, 4.0)), frame.noise * rng.uniform(-5.0, 20.0)
         if rng.random() < 0.7:
@@ -444,9 +452,9 @@ def _galaxy_stamp(frame: _Frame, scale: float, ratio: float, peak: float) -> Non
     """A small galaxy, drawn where it is only."""
     y0, x0 = frame.place()
     reach = int(10 * scale)
-    rows = slice(max(int(y0) - reach, 0), int(y0) + reach)
-    columns = slice(max(int(x0) - reach, 0), int(x0) + reach)
-    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]][:, rows, columns]
+    rows = slice(max(int(y0) - reach, 0), min(int(y0) + reach, SHAPE[0]))
+    columns = slice(max(int(x0) - reach, 0), min(int(x0) + reach, SHAPE[1]))
+    y, x = np.mgrid[rows, columns]
     turn = frame.rng.uniform(0.0, math.pi)
     u = (x - x0) * math.cos(turn) + (y - y0) * math.sin(turn)
     v = (y - y0) * math.cos(turn) - (x - x0) * math.sin(turn)

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from reduction.steps.hough import HoughTransform, Line
+from reduction.steps.line import Line
 from reduction.steps.satellite import find_satellites
 
 NOISE = 10.0
@@ -57,6 +57,19 @@ def test_the_fainter_of_two_trails_side_by_side_is_found_once_the_brighter_is():
     found, trails = find_satellites(image)
     assert len(trails) == 2
     assert found[np.abs(offset_from(line, image.shape) - 20.0) < 4.0].all()
+
+
+def test_two_trails_side_by_side_are_each_as_wide_as_they_are():
+    image = empty((800, 800), seed=17)
+    line, harm = Line(math.radians(44.0), 600.0), np.zeros((800, 800), dtype=bool)
+    for distance, peak in ((600.0, 50.0), (617.0, 30.0)):
+        offset = offset_from(Line(line.angle, distance), image.shape)
+        light = peak * NOISE * np.exp(-0.5 * (offset / 2.2) ** 2)
+        image += light.astype(np.float32)
+        harm |= light > NOISE
+    found, trails = find_satellites(image)
+    assert len(trails) == 2
+    assert found[harm].mean() > 0.99
 
 
 def partial(image: np.ndarray, line: Line, start: float, end: float, peak: float) -> np.ndarray:
@@ -161,6 +174,32 @@ def test_an_upright_trail_beside_an_edge_is_told_from_the_edge(away, turned):
     assert not found[:, -41:-37].any()
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_wide_trail_that_runs_along_an_edge_is_told_from_a_bright_band(turned):
+    image = empty((700, 800), seed=18)
+    image[:, -14:] += 6.0 * NOISE
+    assert find_satellites(image.T.copy() if turned else image)[1] == []
+    image = empty((700, 800), seed=18)
+    offset = offset_from(Line(0.0065, 786.0), image.shape)
+    image += (9.0 * NOISE * np.exp(-0.5 * (offset / 3.0) ** 2)).astype(np.float32)
+    found, trails = find_satellites(image.T.copy() if turned else image)
+    assert len(trails) == 1
+    assert (found.T if turned else found)[np.abs(offset) < 5.0].mean() > 0.98
+
+
+def test_an_even_trail_beside_a_bright_star_is_no_spike():
+    image = empty((800, 800), seed=19)
+    line = Line(math.radians(54.0), 560.0)
+    offset = offset_from(line, image.shape)
+    y, x = np.mgrid[:800, :800].astype(np.float32)
+    y0, x0 = (560.0 * f(line.angle) + 9.0 for f in (math.sin, math.cos))
+    image += 3000.0 * NOISE / (1 + ((y - y0) ** 2 + (x - x0) ** 2) / 5.0**2) ** 2
+    image += (4.0 * NOISE * np.exp(-0.5 * (offset / 3.0) ** 2)).astype(np.float32)
+    found, trails = find_satellites(image, saturated=image > 100.0 * NOISE * 6.0)
+    assert len(trails) == 1
+    assert found[np.abs(offset) < 3.0].mean() > 0.95
+
+
 def test_two_columns_side_by_side_are_no_trail():
     image = empty((700, 800), seed=14)
     image[:, 300:302] += 5.0 * NOISE
@@ -220,19 +259,6 @@ def test_bad_pixels_do_not_hide_a_trail_and_the_image_is_left_alone():
     assert len(trails) == 1
     assert found[np.abs(offset) < 1.5].mean() > 0.98
     assert np.array_equal(before, image, equal_nan=True)
-
-
-def test_the_line_with_most_points_is_found_and_can_be_taken_out():
-    rng = np.random.default_rng(2)
-    x, y = (rng.uniform(0, n, 400).astype(np.float32) for n in (300, 200))
-    along = np.arange(0, 200, 2, dtype=np.float32)
-    on_x, on_y = 40.0 + 0.5 * along, along
-    hough = HoughTransform(np.concatenate([x, on_x]), np.concatenate([y, on_y]), (200, 300))
-    line, excess = hough.best()
-    assert excess > 10.0
-    assert np.abs(line.offset(on_x, on_y)).max() < 2.5
-    hough.take_out(on_x, on_y)
-    assert hough.best()[1] < 5.5
 
 
 def test_a_line_in_a_binned_image_is_the_same_in_the_frame():
