@@ -14,7 +14,8 @@ from reduction.keys import canonical_json
 from reduction.parameters import check_parameters, stored_values
 from reduction.recorded import enter_edit
 from schemas.errors import ParameterError
-from schemas.tables import Recipe, Target
+from schemas.recipe_tables import Recipe
+from schemas.tables import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

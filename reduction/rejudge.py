@@ -22,7 +22,8 @@ from reduction.quality import QualityFlags, said_flags
 from reduction.raw_quality import judge
 from reduction.targets.raw import RawFrame
 from schemas.errors import IngestError, VOError
-from schemas.tables import Edit, File, Product
+from schemas.recipe_tables import Edit
+from schemas.tables import File, Product
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from reduction.target import Inputs, Made, ProcessTarget
+    from schemas.recipe_tables import Script
     from schemas.settings import ReductionSettings
-    from schemas.tables import Script
 
 _LOG = logging.getLogger(__name__)
 _SAID: Final = 2000

@@ -24,7 +24,8 @@ from reduction.script_run import run_apart, script_label
 from reduction.scripts import find_script, load_script
 from reduction.verdicts import Reason, ReasonKind, Verdict, VerdictKind
 from schemas.errors import BusyError, ParameterError, ReductionError
-from schemas.tables import Product, Recipe, Target
+from schemas.recipe_tables import Recipe
+from schemas.tables import Product, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
