@@ -164,7 +164,8 @@ def owner_of(registry: Registry, class_name: str, instrument: str) -> str:
 
 def _recipe(session: Session, class_name: str, owner: str) -> Recipe:
     """Recipe of a class, held; of several cameras as of any, where nothing was said of them."""
-    row = _held(session, class_name, owner)
+    key = class_name, owner
+    row = session.get(Recipe, key, with_for_update=True, populate_existing=True)
     if row is None:
         common = session.get_one(
             Recipe, (class_name, ""), with_for_update={"read": True}, populate_existing=True
@@ -179,13 +180,9 @@ def _recipe(session: Session, class_name: str, owner: str) -> Recipe:
             "overrides": {},
         }
         session.execute(upsert(Recipe).values(values).on_conflict_do_nothing())
-        row = _held(session, class_name, owner)
-        assert row is not None  # noqa: S101  # it was entered, here or by who was faster
+        # it is there now, entered here or by who was faster
+        row = session.get_one(Recipe, key, with_for_update=True, populate_existing=True)
     return row
-
-
-def _held(session: Session, class_name: str, owner: str) -> Recipe | None:
-    return session.get(Recipe, (class_name, owner), with_for_update=True, populate_existing=True)
 
 
 def mark_class(session: Session, class_name: str, instrument: str | None) -> int:

@@ -65,12 +65,12 @@ def _code(plugins: Collection[str]) -> Iterator[tuple[Any, str, Any]]:
                         yield value, below, method
 
 
-def _now(known: tuple[Any, str, Any]) -> Any:  # noqa: ANN401  # whatever is there
+def _now(known: tuple[Any, str, Any]) -> object:
     owner, name, _ = known
     return vars(owner).get(name)
 
 
-def _path(owner: Any, name: str) -> str:  # noqa: ANN401  # a module or a class
+def _path(owner: ModuleType | type, name: str) -> str:
     if isinstance(owner, ModuleType):
         return f"{owner.__name__}.{name}"
     return f"{owner.__module__}.{owner.__qualname__}.{name}"

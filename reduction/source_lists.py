@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import FigureBase
 
+    from reduction.declared import ClassParameters
+
 BLEMISHED: Final = (
     SourceFlag.TRUNCATED | SourceFlag.SATURATED | SourceFlag.MASKED | SourceFlag.NO_FLUX
 )
@@ -101,14 +103,14 @@ class SourcesTarget(ProcessTarget):
         SEEING_CHANGED = SEEING_CHANGED
         DEPTH_CHANGED = DEPTH_CHANGED
 
-    def verify(self, made: Made, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
+    def verify(self, made: Made, parameters: ClassParameters) -> int:
         """Look whether the depth can be; without magnitudes, or sources, there is none."""
         depth = made.attributes["limiting_mag"]
         low, high = parameters.MINIMUM_LIMITING_MAG, parameters.MAXIMUM_LIMITING_MAG
         impossible = math.isfinite(depth) and not low <= depth <= high
         return int(self.Flags.DEPTH_IMPOSSIBLE) if impossible else 0
 
-    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Any) -> int:  # noqa: ANN401  # as verify
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: ClassParameters) -> int:
         """See whether sources went missing, or seeing or depth are others."""
         found, flags = made.attributes, self.Flags(0)
         if fell(previous, "n_sources", found["n_sources"], parameters.MINIMUM_KEPT):

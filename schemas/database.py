@@ -6,7 +6,15 @@ neither write nor see what is not published.
 
 from __future__ import annotations
 
-__all__ = ["Database", "database_there", "grant", "is_gone", "migrate", "sqlalchemy_url"]
+__all__ = [
+    "Connection",
+    "Database",
+    "database_there",
+    "grant",
+    "is_gone",
+    "migrate",
+    "sqlalchemy_url",
+]
 
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +36,8 @@ if TYPE_CHECKING:
 
     from schemas.settings import DatabaseSettings
 
-    Connection = psycopg2.extensions.connection
+#: The driver's own connection, for those above this layer who speak of it and do not import it.
+Connection = psycopg2.extensions.connection
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _GONE = "the database went away; ask again"
@@ -184,7 +193,7 @@ class Database:
         self._snapshots.dispose()
 
 
-def _begin(raw: Any, asof: str, timeout_s: float) -> None:  # noqa: ANN401  # psycopg2's connection
+def _begin(raw: Connection, asof: str, timeout_s: float) -> None:
     raw.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
     with raw.cursor() as cursor:
         cursor.execute(

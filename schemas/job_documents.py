@@ -12,7 +12,7 @@ __all__ = [
 ]
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lxml import etree
 from pydantic_xml import BaseXmlModel, element
@@ -32,6 +32,8 @@ from schemas.uws import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from lxml.etree import _Element
 
     from schemas.jobs import Job
 
@@ -106,7 +108,7 @@ def job_document(job: Job, url: str, *, quote: dt.datetime | None) -> bytes:
         results=_results(job, url),
         error_summary=_error(job),
     )
-    root: Any = model.to_xml_tree(exclude_none=False)
+    root: _Element = model.to_xml_tree(exclude_none=False)
     _prune(root)
     info = etree.SubElement(root, etree.QName(NSMAP["uws"], "jobInfo"))
     for name in _FACTS:
@@ -154,7 +156,7 @@ def _error(job: Job) -> ErrorSummary | None:
     return ErrorSummary(message=job.error_message, type=kind, has_detail=True)
 
 
-def _prune(root: Any) -> None:  # noqa: ANN401  # lxml's element
+def _prune(root: _Element) -> None:
     """Take out the optional elements that are empty, but not those that say "nil"."""
     nil = "{http://www.w3.org/2001/XMLSchema-instance}nil"
     for name in ("runId", "errorSummary", "jobInfo"):
@@ -166,5 +168,5 @@ def _prune(root: Any) -> None:  # noqa: ANN401  # lxml's element
             del found.attrib[nil]
 
 
-def _xml(root: Any) -> bytes:  # noqa: ANN401  # lxml's element
+def _xml(root: _Element) -> bytes:
     return etree.tostring(root, encoding="UTF-8", xml_declaration=True)

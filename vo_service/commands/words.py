@@ -161,8 +161,8 @@ def chosen(archive: Archive, class_name: str, words: dict[str, str | None]) -> S
     NotFoundError
         If there is none; says what was asked, and what there is.
     """
-    from reduction.instead import said_instead  # noqa: PLC0415  # --help stays fast
-    from reduction.lookup import targets_matching  # noqa: PLC0415
+    from reduction.instead import said_instead
+    from reduction.lookup import targets_matching
 
     asked = {name: value for name, value in words.items() if value is not None}
     wanted = asked.pop("night", None)
