@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["FLATNESS_DIFFERS", "NOT_FLAT", "FlatTarget", "Flatness"]
+__all__ = ["FLATNESS", "FLATNESS_DIFFERS", "NOT_FLAT", "FlatTarget", "Flatness"]
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from reduction.attributes import Attribute
 from reduction.comparison import differs
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 
     from reduction.declared import ClassParameters
     from reduction.target import Made
+
+FLATNESS: Final = Attribute(
+    float,
+    ucd="phot.count;arith.diff;stat.max",
+    description="largest minus smallest median of 32 sub-windows",
+)
+"""See :func:`reduction.steps.statistics.sub_window_statistics`; of a flat, which has no unit."""
 
 NOT_FLAT: Final = "the medians of 32 sub-windows spread more than MAXIMUM_SUBWIN_FLATNESS"
 """Sentence of the flag NOT_FLAT, whatever its bit."""

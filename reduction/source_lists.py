@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reduction.attributes import attribute
 from reduction.comparison import changed, differs_in_part, fell
+from reduction.detection import N_CLEAN, N_SOURCES
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.seeing import SEEING
@@ -60,8 +61,8 @@ DEPTH_CHANGED: Final = (
 class SourcesTarget(ProcessTarget):
     """A list of sources: how many, how deep, how wide stars are."""
 
-    n_sources = attribute(int, "number of sources", ucd="meta.number")
-    n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
+    n_sources = N_SOURCES
+    n_clean = N_CLEAN
     limiting_mag = attribute(
         float, "5 sigma in the aperture at the median noise of the sky", unit="mag", ucd="phot.mag"
     )
