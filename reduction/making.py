@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reduction.fields import FieldSpec
-    from reduction.instruments.base import Band, Instrument
+    from reduction.instruments.base import Instrument
 
 Array = np.ndarray[Any, Any]
 
@@ -48,7 +48,7 @@ class Inputs:
         self.scratch = scratch or Scratch()
 
     @property
-    def band(self) -> Band | None:
+    def band(self) -> Any:  # noqa: ANN401  # Band; None, which a class for each filter never meets
         """The filter as the instrument describes it (:class:`Band`), or None for none."""
         return self.instrument.bands.get(self.filter)
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 from schemas.errors import FatalError, ReductionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from sqlalchemy import Column
@@ -247,8 +247,9 @@ def _packed(columns: Sequence[Column[Any]], values: dict[str, NDArray[Any]]) -> 
     if not missing:
         return rows.tobytes()
     kept = np.ones((len(rows), wire.itemsize), np.bool_)
+    places: Mapping[str, tuple[Any, ...]] = wire.fields or {}
     for name, none in missing:
-        offset = (wire.fields or {})[name][1]
+        offset = places[name][1]
         kept[none, offset : offset + wire[name].itemsize] = False
     return rows.view(np.uint8).reshape(len(rows), wire.itemsize)[kept].tobytes()
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from reduction.registry import Registry
     from reduction.scripts import LoadedScript
     from reduction.target import ProcessTarget
-    from schemas.tables import Script
+    from schemas.recipe_tables import Script
 
 _ROUNDS: Final = 200
 

@@ -141,7 +141,7 @@ class Database:
             If a statement takes too long.
         """
         pooled = self._opened(asof, timeout_s)
-        raw: Any = pooled.driver_connection
+        raw = _driver(pooled)
         try:
             if prepare is not None:
                 raw.rollback()
@@ -167,13 +167,13 @@ class Database:
         """
         pooled = self._connected()
         try:
-            _begin(pooled.driver_connection, asof, timeout_s)
+            _begin(_driver(pooled), asof, timeout_s)
         except (psycopg2.OperationalError, psycopg2.InterfaceError):
             pooled.invalidate()
             self._snapshots.dispose()
             pooled = self._connected()
             try:
-                _begin(pooled.driver_connection, asof, timeout_s)
+                _begin(_driver(pooled), asof, timeout_s)
             except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
                 pooled.invalidate()
                 raise BusyError(_GONE, retry_after_s=5) from error
@@ -191,6 +191,13 @@ class Database:
         self.service.dispose()
         self.reader.dispose()
         self._snapshots.dispose()
+
+
+def _driver(pooled: PoolProxiedConnection) -> Connection:
+    """The driver's own connection, which one that is taken from the pool has."""
+    raw: Any = pooled.driver_connection
+    connection: Connection = raw
+    return connection
 
 
 def _begin(raw: Connection, asof: str, timeout_s: float) -> None:

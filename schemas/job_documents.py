@@ -12,7 +12,7 @@ __all__ = [
 ]
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lxml import etree
 from pydantic_xml import BaseXmlModel, element
@@ -75,7 +75,7 @@ def jobs_document(jobs: Sequence[Job], url: Callable[[Job], str]) -> bytes:
         )
         for job in jobs
     ]
-    return _xml(Jobs(jobref=listed).to_xml_tree(skip_empty=True, exclude_none=True))
+    return _xml(_tree(Jobs(jobref=listed)))
 
 
 def job_document(job: Job, url: str, *, quote: dt.datetime | None) -> bytes:
@@ -108,7 +108,7 @@ def job_document(job: Job, url: str, *, quote: dt.datetime | None) -> bytes:
         results=_results(job, url),
         error_summary=_error(job),
     )
-    root: _Element = model.to_xml_tree(exclude_none=False)
+    root = _tree(model, whole=True)
     _prune(root)
     info = etree.SubElement(root, etree.QName(NSMAP["uws"], "jobInfo"))
     for name in _FACTS:
@@ -119,12 +119,12 @@ def job_document(job: Job, url: str, *, quote: dt.datetime | None) -> bytes:
 
 def results_document(job: Job, url: str) -> bytes:
     """List the results of a job (UWS-1.1 2.2.2.3)."""
-    return _xml(_results(job, url).to_xml_tree(skip_empty=True, exclude_none=True))
+    return _xml(_tree(_results(job, url)))
 
 
 def parameters_document(job: Job) -> bytes:
     """List the parameters of a job (UWS-1.1 2.2.2.4)."""
-    return _xml(_parameters(job).to_xml_tree(skip_empty=True, exclude_none=True))
+    return _xml(_tree(_parameters(job)))
 
 
 def owner_name(job: Job) -> str:
@@ -154,6 +154,13 @@ def _error(job: Job) -> ErrorSummary | None:
         return None
     kind = ErrorType.TRANSIENT if job.error_transient else ErrorType.FATAL
     return ErrorSummary(message=job.error_message, type=kind, has_detail=True)
+
+
+def _tree(model: BaseXmlModel, *, whole: bool = False) -> _Element:
+    """Elements of a document, as lxml has them; those that are empty only of a ``whole`` one."""
+    made: Any = model.to_xml_tree(skip_empty=not whole, exclude_none=not whole)
+    root: _Element = made
+    return root
 
 
 def _prune(root: _Element) -> None:

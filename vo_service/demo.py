@@ -160,8 +160,9 @@ def _service(home: Home, port: int) -> Iterator[tuple[subprocess.Popen[str], str
         start_new_session=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
+    said = cast("TextIO", process.stdout)  # it was asked for
     try:
-        line = cast("TextIO", process.stdout).readline()
+        line = said.readline()
         if not line.startswith(_READY):
             message = f"the service did not start; {home.logs} tells more"
             raise FatalError(message)
@@ -170,7 +171,7 @@ def _service(home: Home, port: int) -> Iterator[tuple[subprocess.Popen[str], str
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         process.wait()
-        process.stdout.close()
+        said.close()
 
 
 # -- the story ---------------------------------------------------------------------------------

@@ -199,7 +199,8 @@ class _Numpy:
             return -operand if isinstance(node.op, ast.USub) else operand
         if isinstance(node, ast.BoolOp):
             join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
-            return join.reduce(np.broadcast_arrays(*map(self._value, node.values)))
+            joined: NDArray[Any] = join.reduce(np.broadcast_arrays(*map(self._value, node.values)))
+            return joined
         if isinstance(node, ast.Compare):
             return self._compared(node)
         if isinstance(node, ast.Call):
@@ -225,7 +226,7 @@ class _Numpy:
             true &= (
                 getattr(np, _COMPARED[type(operator)])(left, right) & known(left) & known(right)
             )
-        return true
+        return np.asarray(true)
 
 
 class _Sql:
