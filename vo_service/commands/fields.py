@@ -79,11 +79,15 @@ def add(
 @click.pass_context
 def close(context: click.Context, name: str, why: str, who: str) -> None:
     """Close a field: what was made of it stays, and is not answered with any longer."""
-    from reduction.fields import close_field
+    from reduction.fields import all_fields, close_field
 
     with opened(context) as archive:
+        shut = any(spec.name == name and not spec.is_open for spec in all_fields(archive))
         number = close_field(archive, name, why=why, who=who)
-    CONSOLE.print(f"field {name} is closed; {are_suspect(number)}")
+    if shut:
+        CONSOLE.print(f"field {name} is closed already; nothing is recorded")
+    else:
+        CONSOLE.print(f"field {name} is closed; {are_suspect(number)}")
 
 
 @field.command("list")

@@ -104,6 +104,20 @@ def test_of_two_sources_of_a_list_the_nearer_one_is_singled_out() -> None:
     assert contested.all()
 
 
+def test_pieces_are_put_together_again_closest_first() -> None:
+    # no step parts the ends and keeps the middle with the nearer one: 0.7 keeps all, 0.49 none
+    points = np.array([[0.0, 0, 0], [0.5, 0, 0], [1.1, 0, 0]])
+    labels, _ = single_out(points, np.array([0, 1, 0]), np.zeros(3, np.intp), 1.0)
+    assert groups_of(labels) == {frozenset({0, 1}), frozenset({2})}
+
+
+def test_pieces_of_two_groups_are_not_put_together_however_near() -> None:
+    points = np.array([[0.0, 0, 0], [0.2, 0, 0], [0.1, 0, 0], [0.3, 0, 0]])
+    labels, contested = single_out(points, np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]), 1.0)
+    assert len(set(labels.tolist())) == 4
+    assert contested.all()
+
+
 def test_sources_of_one_list_at_one_place_stand_alone() -> None:
     labels, _ = single_out(np.zeros((3, 3)), np.array([4, 4, 4]), np.zeros(3, np.intp), 1.0)
     assert len(set(labels.tolist())) == 3

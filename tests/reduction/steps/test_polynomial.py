@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy import stats
 
 from reduction.steps.distortion import DEGREE
 from reduction.steps.polynomial import PixelPlane, is_significant, polynomial_wcs
@@ -136,6 +137,16 @@ def test_chance_is_taken_for_a_bend_about_once_in_a_thousand_frames() -> None:
         alarms += is_significant(40, *fits, per_term=3)
     # 3 expected: more than 10 come once in 4000 such tries
     assert alarms <= 10
+
+
+@pytest.mark.parametrize("degrees", [(1, 2), (1, 3), (2, 3)])
+def test_significance_is_that_of_an_f_test_of_both_coordinates(degrees: tuple[int, int]) -> None:
+    few, many = (TERMS[degree] for degree in degrees)
+    more, free = 2 * (many - few), 2 * (50 - many)
+    limit = 1.0 + more / free * stats.f.isf(1e-3, more, free)
+    for part, expected in ((0.999, False), (1.001, True)):
+        fits = (degrees[0], limit * part), (degrees[1], 1.0)
+        assert is_significant(50, *fits, per_term=3) is expected
 
 
 @pytest.mark.parametrize(("stars", "expected"), [(17, False), (18, True)])
