@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from reduction.instruments.base import FrameKind
 from reduction.lookup import find_target, targets_matching
+from reduction.mjd import utc_of
 from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Target
 from tests.support.toy import write_frame
@@ -48,7 +49,7 @@ def test_targets_of_a_night_are_those_alone_oldest_first(nights: Archive) -> Non
 
 def test_a_date_is_the_day_on_which_something_was_observed(nights: Archive) -> None:
     third = of_night(nights, "2020-01-03")
-    day = "2020-01-03" if third.moment % 1 > 0.5 else "2020-01-04"
+    day = utc_of(third.moment).date().isoformat()
     assert find_target(nights, "ToyBias", date=day).target_id == third.target_id
     with pytest.raises(ParameterError, match="expected YYYY-MM-DD or YYYY-MM-DDThh:mm:ss"):
         find_target(nights, "ToyBias", date="yesterday")
@@ -61,9 +62,7 @@ def test_where_nothing_was_observed_the_newest_that_holds_then_is_found(nights: 
             session.execute(
                 update(Target)
                 .where(Target.target_id == target.target_id)
-                .values(
-                    validity_start=start, validity_end=end, created=f"2020-02-0{target.night.day}"
-                )
+                .values(validity_start=start, validity_end=end, created=target.night)
             )
     # 2030 is MJD 62502: the fifth's ended long before, the third is newer than the first
     assert find_target(nights, "ToyBias", date="2030-01-01").target_id == third.target_id
@@ -94,7 +93,7 @@ def test_a_validity_holds_on_its_first_and_last_moment(nights: Archive) -> None:
 
 
 def test_several_are_listed_and_none_is_chosen(nights: Archive) -> None:
-    with pytest.raises(NotFoundError, match="^3 ToyBias for no restriction: there are ToyBias"):
+    with pytest.raises(NotFoundError, match=r"^3 ToyBias for no restriction: there are ToyBias"):
         find_target(nights, "ToyBias")
     with pytest.raises(NotFoundError, match="no target class 'ToyBiass'"):
         targets_matching(nights, "ToyBiass")

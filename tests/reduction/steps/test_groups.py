@@ -101,6 +101,13 @@ def test_a_median_of_very_many_ordered_values_is_exact() -> None:
         assert median(np.ascontiguousarray(ordered)) == np.median(values) == 499.5
 
 
+def test_a_median_is_exact_where_the_regular_sample_misleads() -> None:
+    # every 11th of 600 000 is what the sample takes: none of them says where the median is
+    values = np.random.default_rng(1).random(600_000, np.float32)
+    values[::11] = -1.0
+    assert median(values) == np.median(values)
+
+
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(VALUES, st.floats(2.0, 6.0), st.integers(0, 8))
 def test_clipping_keeps_some_of_the_values_and_their_own_statistics(values, threshold, rounds):

@@ -103,6 +103,14 @@ def test_where_nothing_repeats_all_scatter_is_the_stars() -> None:
     assert found.common.mean() == pytest.approx(0.02**2, rel=0.25)
 
 
+def test_too_few_repeats_do_not_tell_how_much_repeats_scatter() -> None:
+    # 10 stars twice: 20 values less 10 stars less the slope are 9 degrees of freedom, one too few
+    for stars, known in ((10, False), (12, True)):
+        design, values, star = measured(stars=stars, frames=2, own=0.05, common=0.0, seed=7)
+        found = repeats_of(design, values, np.full(2 * stars, 1e-5), star, np.zeros(2 * stars))
+        assert (found.own.max() > 1e-4) == known
+
+
 def test_stars_may_have_any_numbers() -> None:
     design, values, star = measured(stars=30, frames=6, own=0.01, common=0.02, seed=6)
     names = np.random.default_rng(1).permutation(1000)[:30]

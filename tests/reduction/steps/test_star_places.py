@@ -97,9 +97,24 @@ def test_of_two_that_contradict_each_other_none_is_to_be_used() -> None:
     assert (number[1], kept[2:].all()) == (2, True)
 
 
-def test_what_is_within_the_limit_stays_and_what_was_out_stays_out() -> None:
-    found = places([0, 0, 0], [0.0, 1.0, 50.0], wanted=[np.nan])
-    begun = np.array([True, True, False])
-    kept, _ = found.without_discrepant(begun, told(found), 4.0)
-    assert kept.tolist() == [True, True, False]
-    assert begun.tolist() == [True, True, False], "what was given is not changed"
+def test_what_was_out_stays_out_and_what_was_given_is_not_changed() -> None:
+    found = places([0] * 5, [0.0, 1.0, 0.5, -30.0, 50.0], wanted=[0.0])
+    begun, catalogue = np.array([True, True, True, True, False]), told(found)
+    kept, _ = found.without_discrepant(begun, catalogue, 4.0)
+    assert kept.tolist() == [True, True, True, False, False]
+    assert begun.tolist() == [True, True, True, True, False]
+    assert catalogue.tolist() == [True]
+
+
+@pytest.mark.parametrize(("apart", "stays"), [(7.9, True), (8.1, False)])
+def test_the_limit_is_in_standard_deviations(apart: float, stays) -> None:
+    # of the difference of two places of variance 1, the mean of x and y: apart / 2
+    found = places([0, 0], [0.0, apart], wanted=[np.nan], loose=1e12)
+    kept, _ = found.without_discrepant(np.ones(2, bool), told(found), 4.0)
+    assert kept.all() == stays
+
+
+def test_against_one_detection_alone_the_catalogue_stays() -> None:
+    found = places([0], [40.0], wanted=[0.0])
+    kept, catalogue = found.without_discrepant(np.ones(1, bool), told(found), 4.0)
+    assert (kept.tolist(), catalogue.tolist()) == ([False], [True])
