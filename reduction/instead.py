@@ -8,7 +8,7 @@ import datetime as dt
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import func, literal, or_, select
 
 from reduction.frame_keys import SUFFIX, file_stem
 from schemas.tables import Field, Product, Target
@@ -45,7 +45,7 @@ _COLUMNS: Final[dict[str, ColumnElement[str]]] = {
 def is_named(raw: str) -> ColumnElement[bool]:
     """Whether a raw frame's file has a name, with or without its suffix, as SQL on Product."""
     stem = func.regexp_replace(_NAME, SUFFIX, "", "i")
-    return (raw == _NAME) | (stem == file_stem(raw))
+    return or_(raw == _NAME, stem == file_stem(raw))
 
 
 def said_instead(archive: Archive, class_name: str, asked: Mapping[str, str]) -> str:
@@ -77,7 +77,7 @@ def said_instead(archive: Archive, class_name: str, asked: Mapping[str, str]) ->
     return f"there are {number}" + (f", of {'; '.join(said)}" if said else "")
 
 
-def _of(class_name: str, what: ColumnElement[_T], words: Mapping[str, str]) -> Select[tuple[_T]]:
+def _of(class_name: str, what: ColumnElement[_T], words: Mapping[str, str]) -> Select[_T]:
     """Something of the targets of a class that words describe."""
     query = (
         select(what)

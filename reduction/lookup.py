@@ -65,7 +65,7 @@ def find_target(
     raise NotFoundError(f"{number} {class_name} for {said}: there are {known}{more}")
 
 
-def _of_day(session: Session, query: Select[tuple[Target]], date: str) -> Select[tuple[Target]]:
+def _of_day(session: Session, query: Select[Target], date: str) -> Select[Target]:
     """Those observed on a day or at a moment; else the newest whose validity covers it."""
     start, end = _day(date)
     observed = query.where(Target.moment >= start, Target.moment < end)
@@ -111,7 +111,7 @@ def targets_matching(
 
 def _matching(
     archive: Archive, session: Session, class_name: str, names: Mapping[str, str | None]
-) -> Select[tuple[Target]]:
+) -> Select[Target]:
     """The query for the targets of a class that names describe, oldest observation first."""
     archive.registry.target(class_name)
     query = select(Target).where(Target.class_name == class_name)
