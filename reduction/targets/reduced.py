@@ -88,7 +88,7 @@ class ReducedScienceFrame(FrameTarget):
         SATURATION is Astro-WISE's ThresholdHigh and DEAD its ThresholdLow. The fringes' strength
         is measured in pixels below FRINGE_THRESHOLD_LOW and above FRINGE_THRESHOLD_HIGH. There is
         no ImageThreshold: that strength is the median over windows, which sources do not move.
-        Astro-WISE's airmass at start and end is the raw frame's ``airmass``, one for the exposure.
+        Astro-WISE's airmass at start and end is the raw frame's ``airmass``, that of mid-exposure.
         """
 
         GAIN: float = parameter(
