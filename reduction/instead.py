@@ -8,7 +8,7 @@ import datetime as dt
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import func, literal, or_, select
+from sqlalchemy import and_, func, literal, or_, select
 
 from reduction.frame_keys import SUFFIX, file_stem
 from schemas.tables import Field, Product, Target
@@ -44,8 +44,9 @@ _COLUMNS: Final[dict[str, ColumnElement[str]]] = {
 
 def is_named(raw: str) -> ColumnElement[bool]:
     """Whether a raw frame's file has a name, with or without its suffix, as SQL on Product."""
-    stem = func.regexp_replace(_NAME, SUFFIX, "", "i")
-    return or_(raw == _NAME, stem == file_stem(raw))
+    stem = file_stem(raw)
+    bare = func.regexp_replace(_NAME, SUFFIX, "", "i")
+    return or_(raw == _NAME, and_(func.starts_with(_NAME, stem), bare == stem))
 
 
 def said_instead(archive: Archive, class_name: str, asked: Mapping[str, str]) -> str:
