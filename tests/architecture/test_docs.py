@@ -19,16 +19,6 @@ from vo_service.cli import cli
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted({ROOT / "README.md", ROOT / "deploy" / "README.md", *ROOT.glob("docs/**/*.rst")})
 FOLDERS = {"deploy", "docs", "science", "reduction", "schemas", "sia", "tap", "vo_service"}
-    "deploy",
-    "docs",
-    "reduction",
-    "schemas",
-    "science",
-    "sia",
-    "tap",
-    "tests",
-    "vo_service",
-)
 
 
 @dataclass
