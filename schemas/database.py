@@ -268,7 +268,7 @@ def migrate(owner_url: str) -> None:
         DSN of the owner role.
     """
     from alembic import command  # noqa: PLC0415  # slow to import, and needed once
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415  # likewise
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
