@@ -333,12 +333,8 @@ static PyObject *resample(PyObject *module, PyObject *args)
         done = fill(&f, &g, (int)(b[5].len / phases / 4), fold, &out);
         Py_END_ALLOW_THREADS
     }
-    for (int i = 0; i < 14; i++)
-        PyBuffer_Release(&b[i]);
-    if (!right) {
-        PyErr_SetString(PyExc_ValueError, "sizes of the arrays do not agree with the shapes");
+    if (!resample_released(b, 14, right))
         return NULL;
-    }
     if (!done)
         return PyErr_NoMemory();
     Py_RETURN_NONE;

@@ -11,6 +11,8 @@
 
 extern const char resample_spline_doc[], resample_fill_doc[];
 
+/* Give all buffers back; 0, and a ValueError, if what they held was not right. */
+int resample_released(Py_buffer *buffers, int many, int right);
 PyObject *resample_spline(PyObject *module, PyObject *args);
 PyObject *resample_fill(PyObject *module, PyObject *args);
 

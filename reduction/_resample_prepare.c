@@ -6,6 +6,15 @@
 #include <math.h>
 #include <stdlib.h>
 
+int resample_released(Py_buffer *buffers, int many, int right)
+{
+    for (int i = 0; i < many; i++)
+        PyBuffer_Release(&buffers[i]);
+    if (!right)
+        PyErr_SetString(PyExc_ValueError, "sizes of the arrays do not agree with the shapes");
+    return right;
+}
+
 #define REACH 3 /* pixels along each axis that a guess is made from */
 
 /* Means of the good pixels near those that are to be filled; NaN where there is none. How many
@@ -52,13 +61,7 @@ PyObject *resample_fill(PyObject *module, PyObject *args)
         alone = fill(b[0].buf, b[1].buf, b[2].buf, ny, nx, b[3].buf);
         Py_END_ALLOW_THREADS
     }
-    for (int i = 0; i < 4; i++)
-        PyBuffer_Release(&b[i]);
-    if (!right) {
-        PyErr_SetString(PyExc_ValueError, "sizes of the arrays do not agree with the shapes");
-        return NULL;
-    }
-    return PyLong_FromSsize_t(alone);
+    return resample_released(b, 4, right) ? PyLong_FromSsize_t(alone) : NULL;
 }
 
 /* Cubic spline coefficients of many lines side by side, in place: n values a line, lines of them,
@@ -147,11 +150,8 @@ PyObject *resample_spline(PyObject *module, PyObject *args)
         free(room);
         Py_END_ALLOW_THREADS
     }
-    PyBuffer_Release(&b);
-    if (!right) {
-        PyErr_SetString(PyExc_ValueError, "sizes of the arrays do not agree with the shapes");
+    if (!resample_released(&b, 1, right))
         return NULL;
-    }
     if (!done)
         return PyErr_NoMemory();
     Py_RETURN_NONE;

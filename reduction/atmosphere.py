@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
     from numpy.typing import NDArray
 
+    from reduction.declared import ClassParameters
     from reduction.progenitor import Progenitor
     from reduction.steps.extinction import Extinction
 
@@ -55,7 +56,7 @@ class AtmosphericExtinction(CalibrationTarget):
         NOT_PHYSICAL = 4, "the extinction is negative, or above MAX_EXTINCTION"
         CHANGED = 8, "it differs from that before by more than five errors"
 
-    def verify(self, made: Made, parameters: Any) -> int:  # noqa: ANN401  # each kind's own
+    def verify(self, made: Made, parameters: ClassParameters) -> int:
         """Compare with what air can do, and the error with its limit."""
         value, error = made.attributes["extinction"], made.attributes["extinction_err"]
         if value is None or not math.isfinite(value):
@@ -69,7 +70,7 @@ class AtmosphericExtinction(CalibrationTarget):
             flags |= self.Flags.NOT_PHYSICAL
         return int(flags)
 
-    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Any) -> int:  # noqa: ANN401  # as above
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: ClassParameters) -> int:
         """Look for a change that errors do not explain."""
         del parameters
         new, old = made.attributes, previous

@@ -9,7 +9,7 @@ from __future__ import annotations
 __all__ = ["Attribute", "AttributePath", "ImStat", "Query", "attribute", "imstat"]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Boolean, Float, Integer, Text, and_, cast, not_, or_
 
@@ -38,6 +38,9 @@ _STANDARD: dict[str, Any] = {
     "moment": Product.moment,
 }
 
+#: An attribute on an object is its value, and on a class a path of a query.
+Value: TypeAlias = Any
+
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
@@ -63,7 +66,7 @@ class Attribute:
 
 def attribute(
     type_: type, description: str, *, unit: str = "", ucd: str = "", utype: str = ""
-) -> Any:  # noqa: ANN401  # on an instance it is the value, on the class a query path
+) -> Value:
     """Declare an attribute of a class."""
     return Attribute(type_, unit, ucd, utype, description)
 
@@ -93,7 +96,7 @@ class _ImStatDeclaration:
     unit: str
 
 
-def imstat(unit: str = "adu") -> Any:  # noqa: ANN401  # on an instance an ImStat, on the class a query path
+def imstat(unit: str = "adu") -> Value:
     """Declare the six statistics ``imstat.min`` ... ``imstat.npix`` of a class's image."""
     return _ImStatDeclaration(unit)
 

@@ -20,7 +20,8 @@ from reduction.depends import SlotKind
 from reduction.quality import said_flags, unfit
 from reduction.select import left_out_raws, usable
 from reduction.verdicts import ReasonKind, VerdictKind
-from schemas.tables import Dependency, Edit, Product, Target
+from schemas.recipe_tables import Edit
+from schemas.tables import Dependency, Product, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -22,7 +22,8 @@ from reduction.parameters import BY_NAME, resolve_parameters, stored_values
 from reduction.select import made_alike
 from reduction.verdicts import Plan, Reason, ReasonKind, Step, Verdict, VerdictKind
 from schemas.errors import BusyError, ParameterError
-from schemas.tables import Recipe, TargetState
+from schemas.recipe_tables import Recipe
+from schemas.tables import TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -76,7 +76,7 @@ def combine_bands(
     usable = [f for f in frames if f["zero_point"] is not None or not calibrated]
     box = rectangle_around([frame_box(frame) for frame in usable])
     contributions, gains, bands, n_frames, wcs = [], [], [], 0, None
-    nothing: UnprocessableError | None = None
+    nothing = UnprocessableError("no band has frames")
     for band in sorted({str(frame["band"]) for frame in usable}):
         mine = [frame for frame in usable if frame["band"] == band]
         try:
@@ -91,7 +91,6 @@ def combine_bands(
         gains.append(made.median_of_sets("gain"))
         wcs = part_of(made.wcs, x0=box.x0 - made.box.x0, y0=box.y0 - made.box.y0)
     if wcs is None:
-        assert nothing is not None  # noqa: S101  # there is at least one band
         raise nothing
     total = coadd(contributions, box, combine=CombineType.WEIGHTED, scratch=inputs.scratch)
     return CoaddedBands(

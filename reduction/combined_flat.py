@@ -13,7 +13,7 @@ from reduction.attributes import attribute, imstat
 from reduction.combining import Combining
 from reduction.corrected import corrected, dark_signal, measured_gain
 from reduction.depends import calibration
-from reduction.flatness import Flatness, FlatTarget
+from reduction.flatness import FLATNESS, Flatness, FlatTarget
 from reduction.frame_stack import FrameStack
 from reduction.parameters import parameter
 from reduction.steps.flat import combine_flats
@@ -39,11 +39,7 @@ class CombinedFlat(FlatTarget):
     level = attribute(float, "mean level of the raw flats", unit="adu", ucd="phot.count;stat.mean")
     frames_used = attribute(int, "number of raw flats used", ucd="meta.number;obs.image")
     outliers = attribute(int, "number of values rejected", ucd="meta.number;instr.pixel")
-    flatness = attribute(
-        float,
-        "largest minus smallest median of 32 sub-windows",
-        ucd="phot.count;arith.diff;stat.max",
-    )
+    flatness = FLATNESS
 
     @dataclass(frozen=True, slots=True)
     class Parameters(Combining, Flatness):

@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "BandConstant",
     "ChipConstant",
+    "ClassParameters",
     "Declared",
     "Limits",
     "declared_parameters",
@@ -26,6 +27,8 @@ from typing import (
     Annotated,
     Any,
     Final,
+    TypeAlias,
+    TypeVar,
     Union,
     get_args,
     get_origin,
@@ -36,6 +39,14 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from dataclasses import Field as DataclassField
+
+_T = TypeVar("_T")
+
+#: A value of the type that the field is declared with, or a mark that stands in for one.
+FieldValue: TypeAlias = Any
+#: Parameters of some class: what overrides a method takes those of its own class.
+ClassParameters: TypeAlias = Any
 
 _KEY: Final = "declared"
 _STRICT: Final = ConfigDict(strict=True, allow_inf_nan=False)
@@ -48,7 +59,7 @@ class ChipConstant:
     name: str
 
 
-def from_chip(name: str) -> Any:  # noqa: ANN401  # stands in for a value of the field's type
+def from_chip(name: str) -> FieldValue:
     """Use a constant of the chip as default of a process parameter."""
     return ChipConstant(name)
 
@@ -60,7 +71,7 @@ class BandConstant:
     name: str
 
 
-def from_band(name: str) -> Any:  # noqa: ANN401  # stands in for a value of the field's type
+def from_band(name: str) -> FieldValue:
     """Use a constant of the filter as default of a process parameter; None where unknown."""
     return BandConstant(name)
 
@@ -89,7 +100,7 @@ class Limits:
             return f"{low} and {high.replace('to ', 'up to ')}"
         return f"{low} {high.replace('below', 'to below')}"
 
-    def fits(self, value: Any) -> Any:  # noqa: ANN401  # of the parameter's type
+    def fits(self, value: FieldValue) -> FieldValue:
         """Give a value back that is among the choices, or odd, where that is asked for.
 
         Raises
@@ -111,7 +122,7 @@ def _or_more(low: str) -> str:
 
 
 def parameter(  # noqa: PLR0913  # what can be said of one
-    default: Any,  # noqa: ANN401  # of the parameter's type, or a mark
+    default: _T,
     description: str,
     *,
     unit: str = "",
@@ -121,7 +132,7 @@ def parameter(  # noqa: PLR0913  # what can be said of one
     at_most: float | None = None,
     choices: Iterable[Any] = (),
     odd: bool = False,
-) -> Any:  # noqa: ANN401  # stands in for a value of the field's type
+) -> _T:
     """Declare a process parameter: ``SIGMA_CLIP: float = parameter(3.0, "...", above=0.0)``.
 
     Parameters
@@ -217,7 +228,7 @@ def _declared(parameters: type[Any]) -> Mapping[str, Declared]:
     return {item.name: _one(parameters, item, types[item.name]) for item in fields(parameters)}
 
 
-def _one(parameters: type[Any], item: Any, declared: Any) -> Declared:  # noqa: ANN401  # a Field, a type
+def _one(parameters: type[Any], item: DataclassField[Any], declared: object) -> Declared:
     default = item.default
     if default is MISSING and item.default_factory is not MISSING:
         default = item.default_factory()
@@ -238,18 +249,19 @@ def _one(parameters: type[Any], item: Any, declared: Any) -> Declared:  # noqa: 
     )
 
 
-def _limits(parameters: type[Any], item: Any) -> Limits:  # noqa: ANN401  # a Field
+def _limits(parameters: type[Any], item: DataclassField[Any]) -> Limits:
     """What is said of a parameter; by a base class where its heir says a new default alone."""
     for base in parameters.__mro__:
         known = vars(base).get("__dataclass_fields__", {}).get(item.name)
         if known is None or known.type != item.type:
             continue
         if _KEY in known.metadata:
-            return known.metadata[_KEY]  # type: ignore[no-any-return]  # put there by parameter()
+            found: Limits = known.metadata[_KEY]
+            return found
     return Limits()
 
 
-def _adapter(kind: Any, limits: Limits, *, optional: bool) -> TypeAdapter[Any]:  # noqa: ANN401  # a type
+def _adapter(kind: object, limits: Limits, *, optional: bool) -> TypeAdapter[Any]:
     marks: list[Any] = []
     if kind in (int, float):
         above, below = limits.above, limits.below

@@ -17,7 +17,10 @@ __all__ = [
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
+
+#: A slot in its class's body, and on an object what fills it: no type of Python's says both.
+Filler: TypeAlias = Any
 
 
 class SlotKind(StrEnum):
@@ -82,12 +85,12 @@ class Slot:
         return self.kind in _MANY
 
 
-def raw_frames(class_name: str, *, at_least: int = 1, when: str = "") -> Any:  # noqa: ANN401  # on an object it is what fills it
+def raw_frames(class_name: str, *, at_least: int = 1, when: str = "") -> Filler:
     """All valid raw frames of a class of the target's instrument, chip, night (and filter)."""
     return Slot(SlotKind.RAW_FRAMES, (class_name,), at_least, when=when)
 
 
-def raw_frame(class_name: str) -> Any:  # noqa: ANN401  # on an object it is what fills it
+def raw_frame(class_name: str) -> Filler:
     """The raw frame that the target belongs to."""
     return Slot(SlotKind.RAW_FRAME, (class_name,), 1)
 
@@ -98,7 +101,7 @@ def calibration(
     prefer_own: bool = False,
     when: str = "",
     unless: tuple[str, ...] = (),
-) -> Any:  # noqa: ANN401  # on an object it is what fills it
+) -> Filler:
     """The calibration that the selection rule gives for the target's chip and moment.
 
     Of several classes the first that gives one is taken. The filter has to agree where the
@@ -109,17 +112,17 @@ def calibration(
     )
 
 
-def of_frame(class_name: str, *, required: bool = True, when: str = "") -> Any:  # noqa: ANN401  # on an object it is what fills it
+def of_frame(class_name: str, *, required: bool = True, when: str = "") -> Filler:
     """The target of another class that belongs to the same raw frame."""
     return Slot(SlotKind.OF_FRAME, (class_name,), int(required), when=when)
 
 
-def references(*, at_least: int = 0) -> Any:  # noqa: ANN401  # on an object it is what fills it
+def references(*, at_least: int = 0) -> Filler:
     """All valid reference catalogues with stars in the frame's field, newest first."""
     return Slot(SlotKind.REFERENCES, ("ReferenceCatalogue",), at_least)
 
 
-def frames_of_night(class_name: str, *, at_least: int = 1, when: str = "") -> Any:  # noqa: ANN401  # on an object it is what fills it
+def frames_of_night(class_name: str, *, at_least: int = 1, when: str = "") -> Filler:
     """Targets of a class made per frame, of the target's instrument, night, chip and filter.
 
     Chip and filter count where the target has one. A frame that cannot be made, has quality flags
@@ -128,7 +131,7 @@ def frames_of_night(class_name: str, *, at_least: int = 1, when: str = "") -> An
     return Slot(SlotKind.FRAMES_OF_NIGHT, (class_name,), at_least, when=when)
 
 
-def frames_of_field(class_name: str, *, at_least: int = 1, when: str = "") -> Any:  # noqa: ANN401  # on an object it is what fills it
+def frames_of_field(class_name: str, *, at_least: int = 1, when: str = "") -> Filler:
     """Targets of a class made per frame whose frames lie in the target's field, and of its band.
 
     For classes made per frame and field, those of the same field. Left out is what
@@ -137,6 +140,6 @@ def frames_of_field(class_name: str, *, at_least: int = 1, when: str = "") -> An
     return Slot(SlotKind.FRAMES_OF_FIELD, (class_name,), at_least, when=when)
 
 
-def in_field(class_name: str, *, required: bool = True, when: str = "") -> Any:  # noqa: ANN401  # on an object it is what fills it
+def in_field(class_name: str, *, required: bool = True, when: str = "") -> Filler:
     """The target of a class made per field (and band) that belongs to the target's own field."""
     return Slot(SlotKind.IN_FIELD, (class_name,), int(required), when=when)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 __all__ = [
+    "N_CLEAN",
+    "N_SOURCES",
     "aperture_fraction",
     "detect",
     "half_light_radii",
@@ -13,10 +15,11 @@ __all__ = [
 ]
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from reduction.attributes import Attribute
 from reduction.steps.psf import HALF_LIGHT
 from reduction.steps.sources import SourceFlag, extract
 from reduction.steps.weight import MaskBit
@@ -25,6 +28,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reduction.target import Progenitor
+
+N_SOURCES: Final = Attribute(int, ucd="meta.number", description="number of sources")
+"""How many were found, whatever their flags."""
+
+N_CLEAN: Final = Attribute(
+    int, ucd="meta.number", description="sources without flags but neighbours"
+)
+"""See :func:`is_clean`."""
 
 _UNUSABLE = int(
     MaskBit.NON_NUMBER | MaskBit.HOT | MaskBit.COLD | MaskBit.SATELLITE | MaskBit.COSMIC

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from reduction.instruments.base import Instrument
     from reduction.registry import Registry
     from reduction.target import ProcessTarget
-    from schemas.tables import Recipe
+    from schemas.recipe_tables import Recipe
 
 
 def fingerprint(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["FLATNESS_DIFFERS", "NOT_FLAT", "FlatTarget", "Flatness"]
+__all__ = ["FLATNESS", "FLATNESS_DIFFERS", "NOT_FLAT", "FlatTarget", "Flatness"]
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from reduction.attributes import Attribute
 from reduction.comparison import differs
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
@@ -15,7 +16,15 @@ from reduction.target import Anchor, CalibrationTarget
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reduction.declared import ClassParameters
     from reduction.target import Made
+
+FLATNESS: Final = Attribute(
+    float,
+    ucd="phot.count;arith.diff;stat.max",
+    description="largest minus smallest median of 32 sub-windows",
+)
+"""See :func:`reduction.steps.statistics.sub_window_statistics`; of a flat, which has no unit."""
 
 NOT_FLAT: Final = "the medians of 32 sub-windows spread more than MAXIMUM_SUBWIN_FLATNESS"
 """Sentence of the flag NOT_FLAT, whatever its bit."""
@@ -49,12 +58,12 @@ class FlatTarget(CalibrationTarget):
         NOT_FLAT = 1, NOT_FLAT
         FLATNESS_DIFFERS_FROM_PREVIOUS = 2, FLATNESS_DIFFERS
 
-    def verify(self, made: Made, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
+    def verify(self, made: Made, parameters: ClassParameters) -> int:
         """Compare the flatness with its limit."""
         far = made.attributes["flatness"] > parameters.MAXIMUM_SUBWIN_FLATNESS
         return int(self.Flags.NOT_FLAT) if far else 0
 
-    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Any) -> int:  # noqa: ANN401  # as verify
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: ClassParameters) -> int:
         """Compare the flatness with the previous version's."""
         flatness, limit = made.attributes["flatness"], parameters.MAXIMUM_SUBWIN_DIFF
         changed = differs(previous, "flatness", flatness, limit)

@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Mapping
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from astropy.io import fits
+
+    Hdu: TypeAlias = fits.PrimaryHDU | fits.ImageHDU | fits.BinTableHDU | fits.CompImageHDU
 else:
     fits = deferred("astropy.io.fits")
 
@@ -293,7 +295,7 @@ class _Stored(Mapping[str, Array]):
         ):
             yield hdus
 
-    def _is_mine(self, hdu: Any) -> bool:  # noqa: ANN401  # an HDU of any kind
+    def _is_mine(self, hdu: Hdu) -> bool:
         raise NotImplementedError
 
     def _fetch(self, name: str) -> Array:
@@ -341,7 +343,7 @@ class StoredImages(_Stored):
         with reading(self._said):
             return Sections(fits.open(self._path, memmap=False), self._said)
 
-    def _is_mine(self, hdu: Any) -> bool:  # noqa: ANN401  # an HDU of any kind
+    def _is_mine(self, hdu: Hdu) -> bool:
         return bool(hdu.is_image)
 
     def _fetch(self, name: str) -> Array:
@@ -387,7 +389,7 @@ class Sections:
 class StoredTables(_Stored):
     """Tables of a product by name."""
 
-    def _is_mine(self, hdu: Any) -> bool:  # noqa: ANN401  # an HDU of any kind
+    def _is_mine(self, hdu: Hdu) -> bool:
         return isinstance(hdu, fits.BinTableHDU) and not hdu.is_image
 
     def _fetch(self, name: str) -> Array:
@@ -400,7 +402,7 @@ class StoredTables(_Stored):
             return table
 
 
-def _pixels(hdu: Any, scratch: Scratch) -> Array:  # noqa: ANN401  # an image's HDU
+def _pixels(hdu: fits.ImageHDU | fits.CompImageHDU, scratch: Scratch) -> Array:
     """Pixels of an image."""
     if isinstance(hdu, fits.CompImageHDU) and np.prod(hdu.shape) > _WHOLE:
         return read_image(hdu, scratch)

@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
-__all__ = ["said_instead"]
+__all__ = ["is_named", "said_instead"]
 
 import datetime as dt
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, literal, or_, select
 
-from reduction.frame_keys import file_stem
+from reduction.frame_keys import SUFFIX, file_stem
 from schemas.tables import Field, Product, Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy.orm import Session
+
     from reduction.archive import Archive
 
-    _Row = Mapping[str, str]
+_T = TypeVar("_T")
 
 _SHOWN: Final = 12
 _NIGHTS_SHOWN: Final = 5
 _LIKE: Final = 0.6
+
+#: Values before and behind the one that was asked for, in the order of the alphabet, that are
+#: looked at: names of a million frames are no sentence.
+_NEAR: Final = 500
+
+_NAME: Final = Product.attributes["name"].astext
+_COLUMNS: Final[dict[str, ColumnElement[str]]] = {
+    "instrument": Target.instrument.expression,
+    "chip": Target.chip.expression,
+    "filter": Target.filter.expression,
+    "night": func.to_char(Target.night, "YYYY-MM-DD"),
+    "raw": _NAME,
+    "field": Field.name.expression,
+}
+
+
+def is_named(raw: str) -> ColumnElement[bool]:
+    """Whether a raw frame's file has a name, with or without its suffix, as SQL on Product."""
+    stem = file_stem(raw)
+    bare = func.regexp_replace(_NAME, SUFFIX, "", "i")
+    return or_(raw == _NAME, and_(func.starts_with(_NAME, stem), bare == stem))
 
 
 def said_instead(archive: Archive, class_name: str, asked: Mapping[str, str]) -> str:
@@ -39,63 +63,61 @@ def said_instead(archive: Archive, class_name: str, asked: Mapping[str, str]) ->
         End of a sentence: names that look alike first, the nearest nights, or, where there is
         no target of the class at all, what would bring one into being.
     """
-    rows = _rows(archive, class_name)
-    if not rows:
-        return _none_yet(archive, class_name)
-    words = {("night" if word == "date" else word): value for word, value in asked.items()}
-    known = {w: v for w, v in words.items() if any(_is(row, w, v) for row in rows)}
-    blamed = [word for word in words if word not in known] or list(words)
-    said = []
-    for word in blamed:
-        others = {w: v for w, v in known.items() if w != word}
-        alike = [row for row in rows if all(_is(row, w, v) for w, v in others.items())]
-        values = {row[word] for row in alike or rows} - {""}
-        said.append(_values(class_name, word, words[word], values))
-    return f"there are {len(rows)}" + (f", of {'; '.join(said)}" if said else "")
+    with archive.transaction() as session:
+        number = session.scalar(_of(class_name, func.count(), {})) or 0
+        if number == 0:
+            return _none_yet(archive, session, class_name)
+        words = {("night" if word == "date" else word): value for word, value in asked.items()}
+        known = {w: v for w, v in words.items() if _is_there(session, class_name, {w: v})}
+        blamed = [word for word in words if word not in known] or list(words)
+        said = []
+        for word in blamed:
+            others = {w: v for w, v in known.items() if w != word}
+            alike = others if _is_there(session, class_name, others) else {}
+            said.append(_values(session, class_name, word, words[word], alike))
+    return f"there are {number}" + (f", of {'; '.join(said)}" if said else "")
 
 
-def _rows(archive: Archive, class_name: str) -> list[_Row]:
-    """Every target of a class, by the words that people have for it; empty where one has none."""
+def _of(class_name: str, what: ColumnElement[_T], words: Mapping[str, str]) -> Select[_T]:
+    """Something of the targets of a class that words describe."""
     query = (
-        select(
-            Target.instrument,
-            Target.chip,
-            Target.filter,
-            Target.night,
-            Product.attributes["name"].astext,
-            Field.name,
-        )
+        select(what)
+        .select_from(Target)
         .outerjoin(Product, Product.product_id == Target.raw_id)
         .outerjoin(Field, Field.field_id == Target.field_id)
         .where(Target.class_name == class_name)
     )
-    words = ("instrument", "chip", "filter", "night", "raw", "field")
-    with archive.transaction() as session:
-        return [
-            {word: str(value or "") for word, value in zip(words, row, strict=True)}
-            for row in session.execute(query)
-        ]
+    for word, value in words.items():
+        if word == "raw":
+            query = query.where(is_named(value))
+        else:
+            query = query.where(_COLUMNS[word] == (value[:10] if word == "night" else value))
+    return query
 
 
-def _is(row: _Row, word: str, value: str) -> bool:
-    if word == "night":
-        return row[word] == value[:10]
-    if word == "raw":
-        return row[word] == value or file_stem(row[word]) == file_stem(value)
-    return row[word] == value
+def _is_there(session: Session, class_name: str, words: Mapping[str, str]) -> bool:
+    return session.scalar(_of(class_name, literal(1), words).limit(1)) is not None
 
 
-def _values(class_name: str, word: str, asked: str, values: set[str]) -> str:
+def _values(
+    session: Session, class_name: str, word: str, asked: str, others: Mapping[str, str]
+) -> str:
     """What there is for a word, such as ``chip ccd50, ccd51``."""
-    if not values:
+    column = _COLUMNS[word]
+    found = _of(class_name, column, others).where(column != "").distinct()
+    number = session.scalar(select(func.count()).select_from(found.subquery())) or 0
+    if number == 0:
         what = "raw frame" if word == "raw" else word
         return f"no {what}: a {class_name} is not made for each {what}"
+    before = found.where(column <= asked).order_by(column.desc()).limit(_NEAR)
+    after = found.where(column > asked).order_by(column).limit(_NEAR)
+    values = {value for query in (before, after) for value in session.scalars(query)}
     if word == "night":
-        return f"night {_cut(_by_distance(asked, values), _NIGHTS_SHOWN)}"
+        return f"night {_cut(_by_distance(asked, values), number, _NIGHTS_SHOWN)}"
     folded = {value.upper(): value for value in sorted(values)}
     near = get_close_matches(asked.upper(), folded, n=3, cutoff=_LIKE)
     likely = [folded[name] for name in near]
-    return f"{word} {_cut([*likely, *sorted(values - set(likely))], _SHOWN)}"
+    return f"{word} {_cut([*likely, *sorted(values - set(likely))], number, _SHOWN)}"
 
 
 def _by_distance(asked: str, nights: set[str]) -> list[str]:
@@ -106,24 +128,25 @@ def _by_distance(asked: str, nights: set[str]) -> list[str]:
     return sorted(nights, key=lambda n: (abs(dt.date.fromisoformat(n) - wanted), n))
 
 
-def _cut(values: Sequence[str], most: int) -> str:
-    more = len(values) - most
-    return ", ".join(values[:most]) + (f" and {more} more" if more > 0 else "")
+def _cut(values: Sequence[str], number: int, most: int) -> str:
+    """The first of so many values, and how many there are beside them."""
+    shown = values[:most]
+    more = number - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
-def _none_yet(archive: Archive, class_name: str) -> str:
+def _none_yet(archive: Archive, session: Session, class_name: str) -> str:
     """What would bring the first target of a class into being, and what raw frames there are."""
     cls = archive.registry.target(class_name)
-    with archive.transaction() as session:
-        counted: list[tuple[str, int]] = [
-            (name, number)
-            for name, number in session.execute(
-                select(Product.class_name, func.count())
-                .where(Product.target_id.is_(None), Product.instrument != "")
-                .group_by(Product.class_name)
-                .order_by(Product.class_name)
-            )
-        ]
+    counted: list[tuple[str, int]] = [
+        (name, number)
+        for name, number in session.execute(
+            select(Product.class_name, func.count())
+            .where(Product.target_id.is_(None), Product.instrument != "")
+            .group_by(Product.class_name)
+            .order_by(Product.class_name)
+        )
+    ]
     there: Any = dict(counted)
     if cls.ANCHOR.per_field and any(name in there for name in cls.ANCHOR_CLASSES):
         return "there is none yet: it is made for fields, `vo-service field add` declares one"

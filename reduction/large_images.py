@@ -86,14 +86,12 @@ def append_image(
     -----
     FITS 4.0, 10.1: one row of a table a tile, whose bytes are in the heap behind the rows.
     """
-    across = -(-image.shape[1] // min(tile, image.shape[1]))
     rows: list[Array] = []
-    header, size, blank = None, 0, None
+    header, size, blank = fits.Header(), 0, None
     longest: dict[str, str] = {}
     with tempfile.TemporaryFile(dir=path.parent) as heap:
         for strip in strip_rows(image.shape, tile):
             first = sum(map(len, rows))
-            assert first == strip.start // tile * across  # noqa: S101  # strips are of whole tiles
             hdu = compress(np.ascontiguousarray(image[strip]), first % _SEEDS + 1)
             release(image)
             found, table, data = _parts(hdu)
@@ -106,11 +104,10 @@ def append_image(
                 name = found.get("EXTNAME", "")
                 message = f"the image {name} takes more than {_LARGEST} bytes compressed"
                 raise ReductionError(f"{message}: expected a smaller field, or larger pixels")
+            header = header if rows else found
             rows.append(table)
             longest = _longest(longest, found)
             blank = found.get("ZBLANK", blank)
-            header = found if header is None else header
-        assert header is not None  # noqa: S101  # an image has rows
         whole = np.concatenate(rows).astype(rows[0].dtype)  # joining made it the machine's order
         header["NAXIS2"], header["PCOUNT"], header["ZNAXIS2"] = len(whole), size, image.shape[0]
         header.update(longest)
@@ -182,12 +179,14 @@ def _write(path: Path, header: fits.Header, rows: Array, heap: IO[bytes]) -> Non
 def read_image(hdu: fits.CompImageHDU, scratch: Scratch) -> Array:
     """Pixels of a compressed image, native byte order, read strip by strip."""
     shape = tuple(hdu.shape)
-    plane: Array | None = None
-    for strip in strip_rows(shape, hdu.tile_shape[0]):
-        found = hdu.section[strip]
-        if plane is None:
-            plane = scratch.full(shape, 0, found.dtype.newbyteorder("="))
-        plane[strip] = found
+    strips = strip_rows(shape, hdu.tile_shape[0])
+    strip = next(strips)
+    found = hdu.section[strip]
+    plane = scratch.full(shape, 0, found.dtype.newbyteorder("="))
+    plane[strip] = found
+    del found
+    release(plane)
+    for strip in strips:
+        plane[strip] = hdu.section[strip]
         release(plane)
-    assert plane is not None  # noqa: S101  # an image has rows
     return plane

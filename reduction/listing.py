@@ -16,7 +16,8 @@ from reduction.frame_keys import SUFFIX, file_stem
 from reduction.parameters import near_names
 from reduction.quality import QualityFlags, describe_flags
 from schemas.errors import NotFoundError, ParameterError
-from schemas.tables import Edit, Field, Product, Publication, Target
+from schemas.recipe_tables import Edit
+from schemas.tables import Field, Product, Publication, Target
 
 if TYPE_CHECKING:
     from sqlalchemy import Select

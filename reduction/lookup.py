@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import func, select
 
 from reduction.fields import find_field
-from reduction.frame_keys import SUFFIX, file_stem
-from reduction.instead import said_instead
+from reduction.instead import is_named, said_instead
 from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Product, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Select
+    from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
 
@@ -44,9 +46,13 @@ def find_target(
         If there is none, or more than one; lists what there is.
     """
     names = {"chip": chip, "instrument": instrument, "filter": filter, "raw": raw, "field": field}
-    everything = targets_matching(archive, class_name, **names)
-    found = everything if date is None else _of_day(everything, date)
-    if len(found) == 1:
+    with archive.transaction() as session:
+        query = _matching(archive, session, class_name, names)
+        if date is not None:
+            query = _of_day(session, query, date)
+        found = session.scalars(query.limit(_SHOWN)).all()
+        number = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    if number == 1:
         return found[0]
     words = {"date": date} | names
     asked = {word: value for word, value in words.items() if value is not None}
@@ -54,25 +60,22 @@ def find_target(
     if not found:
         instead = said_instead(archive, class_name, asked)
         raise NotFoundError(f"no {class_name} for {said}: {instead}")
-    known = ", ".join(target.identity for target in found[:_SHOWN])
-    raise NotFoundError(f"{len(found)} {class_name} for {said}: there are {known}")
+    known = ", ".join(target.identity for target in found)
+    more = f" and {number - len(found)} more" if number > len(found) else ""
+    raise NotFoundError(f"{number} {class_name} for {said}: there are {known}{more}")
 
 
-def _of_day(targets: Sequence[Target], date: str) -> Sequence[Target]:
+def _of_day(session: Session, query: Select[Target], date: str) -> Select[Target]:
     """Those observed on a day or at a moment; else the newest whose validity covers it."""
     start, end = _day(date)
-    observed = [t for t in targets if start <= t.moment < end]
-    if observed:
+    observed = query.where(Target.moment >= start, Target.moment < end)
+    if session.scalars(observed.limit(1)).one_or_none() is not None:
         return observed
     middle = (start + end) / 2
-    covering = [
-        t
-        for t in targets
-        if t.validity_start is not None
-        and t.validity_end is not None
-        and t.validity_start <= middle <= t.validity_end
-    ]
-    return sorted(covering, key=lambda t: (t.created, t.target_id))[-1:]
+    covering = query.where(Target.validity_start <= middle, Target.validity_end >= middle)
+    return (
+        covering.order_by(None).order_by(Target.created.desc(), Target.target_id.desc()).limit(1)
+    )
 
 
 def targets_matching(
@@ -82,34 +85,44 @@ def targets_matching(
     chip: str | None = None,
     instrument: str | None = None,
     filter: str | None = None,
+    night: str | None = None,
     raw: str | None = None,
     field: str | None = None,
 ) -> Sequence[Target]:
     """All targets of a class that the names describe, oldest observation first.
+
+    Parameters
+    ----------
+    night
+        Date on which the night began, ``YYYY-MM-DD``.
 
     Raises
     ------
     NotFoundError
         If there is no such class or field.
     """
+    names = {"chip": chip, "instrument": instrument, "filter": filter, "raw": raw, "field": field}
+    with archive.transaction() as session:
+        query = _matching(archive, session, class_name, names)
+        if night is not None:
+            query = query.where(Target.night == dt.date.fromisoformat(night))
+        return session.scalars(query).all()
+
+
+def _matching(
+    archive: Archive, session: Session, class_name: str, names: Mapping[str, str | None]
+) -> Select[Target]:
+    """The query for the targets of a class that names describe, oldest observation first."""
     archive.registry.target(class_name)
     query = select(Target).where(Target.class_name == class_name)
-    for column, value in (
-        (Target.chip, chip),
-        (Target.instrument, instrument),
-        (Target.filter, filter),
-    ):
-        if value is not None:
+    for column in (Target.chip, Target.instrument, Target.filter):
+        if (value := names[column.key]) is not None:
             query = query.where(column == value)
-    if raw is not None:
-        name = Product.attributes["name"].astext
-        query = query.join(Product, Product.product_id == Target.raw_id).where(
-            (name == raw) | (func.regexp_replace(name, SUFFIX, "", "i") == file_stem(raw))
-        )
-    with archive.transaction() as session:
-        if field is not None:
-            query = query.where(Target.field_id == find_field(session, field).field_id)
-        return session.scalars(query.order_by(Target.moment, Target.target_id)).all()
+    if (raw := names["raw"]) is not None:
+        query = query.join(Product, Product.product_id == Target.raw_id).where(is_named(raw))
+    if (field := names["field"]) is not None:
+        query = query.where(Target.field_id == find_field(session, field).field_id)
+    return query.order_by(Target.moment, Target.target_id)
 
 
 def _day(date: str) -> tuple[float, float]:

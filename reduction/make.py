@@ -359,7 +359,7 @@ def flat_attributes(recipe: ProcessTarget, made: Made) -> dict[str, Any]:
     return flat
 
 
-def _json(value: Any) -> Any:  # noqa: ANN401  # any scalar, or a list of such
+def _json(value: object) -> object:
     """A value as JSON has it; NaN and infinities are None."""
     if isinstance(value, (np.generic, np.ndarray)):
         value = value.tolist()

@@ -48,7 +48,7 @@ class Inputs:
         self.scratch = scratch or Scratch()
 
     @property
-    def band(self) -> Any:  # noqa: ANN401  # Band or None
+    def band(self) -> Any:  # noqa: ANN401  # Band; None, which a class for each filter never meets
         """The filter as the instrument describes it (:class:`Band`), or None for none."""
         return self.instrument.bands.get(self.filter)
 

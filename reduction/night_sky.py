@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["SkyFrames", "sky_frames"]
+__all__ = ["FRAMES_USED", "SKY_LEVEL", "SkyFrames", "sky_frames"]
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from reduction.attributes import Attribute
 from reduction.combining import Combining
 from reduction.corrected import corrected, dark_signal
 from reduction.parameters import parameter
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
     from reduction.progenitor import Progenitor
     from reduction.target import Inputs
 
+SKY_LEVEL: Final = Attribute(
+    float, "adu", "phot.count;stat.mean", description="mean level of the sky"
+)
+"""Above the bias, before anything is divided by it."""
+
+FRAMES_USED: Final = Attribute(
+    int, ucd="meta.number;obs.image", description="number of raw frames used"
+)
+"""Of those of the night."""
 
 #: Multiples of it, modulo 1, fill the interval evenly.
 _GOLDEN: Final = 0.618033988749895

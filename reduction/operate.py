@@ -42,14 +42,8 @@ from reduction.stored_parameters import look_again
 from reduction.verdicts import ReasonKind
 from schemas.database import grant, migrate
 from schemas.errors import NotFoundError, ParameterError, SettingsError
-from schemas.tables import (
-    Field,
-    Product,
-    Recipe,
-    ServiceFact,
-    Target,
-    TargetState,
-)
+from schemas.recipe_tables import Recipe
+from schemas.tables import Field, Product, ServiceFact, Target, TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

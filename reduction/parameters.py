@@ -107,7 +107,7 @@ def check_parameters(
     return checked
 
 
-def _checked(class_name: str, declared: Declared, value: Any) -> Any:  # noqa: ANN401  # any JSON value
+def _checked(class_name: str, declared: Declared, value: object) -> object:
     try:
         found = declared.adapter.validate_json(json.dumps(value, allow_nan=False))
     except (ValidationError, TypeError, ValueError, RecursionError) as error:
@@ -173,7 +173,7 @@ def resolve_parameters(
     return values
 
 
-def _value(value: Any, chip: Chip, band: Band | None) -> Any:  # noqa: ANN401  # any JSON value
+def _value(value: object, chip: Chip, band: Band | None) -> object:
     if isinstance(value, ChipConstant):
         return getattr(chip, value.name)
     if isinstance(value, BandConstant):

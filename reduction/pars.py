@@ -370,7 +370,7 @@ def _first(item: Declared, view: View) -> Layer:
     return Layer("default", None if item.default is MISSING else item.default)
 
 
-def _wrong(class_name: str, parameters: type[Any], name: str, value: Any) -> str:  # noqa: ANN401  # any JSON value
+def _wrong(class_name: str, parameters: type[Any], name: str, value: object) -> str:
     try:
         check_parameters(class_name, parameters, {name: value})
     except ParameterError as error:

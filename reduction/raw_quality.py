@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["RawQuality", "judge"]
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,5 +73,5 @@ def judge(
     attributes = {f"imstat.{word}": value for word, value in asdict(measured.imstat).items()}
     for word in ("level", "scatter", "flatness", "saturated"):
         attributes[word] = getattr(measured, word)
-    known = {word: None if value != value else value for word, value in attributes.items()}  # noqa: PLR0124  # NaN
+    known = {word: None if math.isnan(value) else value for word, value in attributes.items()}
     return RawQuality(cls.verify(measured, parameters), known, limits)

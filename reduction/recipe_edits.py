@@ -14,7 +14,8 @@ from reduction.keys import canonical_json
 from reduction.parameters import check_parameters, stored_values
 from reduction.recorded import enter_edit
 from schemas.errors import ParameterError
-from schemas.tables import Recipe, Target
+from schemas.recipe_tables import Recipe
+from schemas.tables import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,8 @@ def bump(archive: Archive, class_name: str, *, why: str, who: str = "") -> int:
 
     def work(session: Session) -> int:
         """Raise the revisions in one transaction, and mark what they made."""
-        _held(session, class_name, "")  # a recipe that is written from it meanwhile is there then
+        # a recipe that is written from it meanwhile is there then
+        session.get(Recipe, (class_name, ""), with_for_update=True)
         rows = session.execute(
             update(Recipe)
             .where(Recipe.class_name == class_name)
@@ -166,7 +168,8 @@ def owner_of(registry: Registry, class_name: str, instrument: str) -> str:
 
 def _recipe(session: Session, class_name: str, owner: str) -> Recipe:
     """Recipe of a class, held; of several cameras as of any, where nothing was said of them."""
-    row = _held(session, class_name, owner)
+    key = class_name, owner
+    row = session.get(Recipe, key, with_for_update=True, populate_existing=True)
     if row is None:
         common = session.get_one(
             Recipe, (class_name, ""), with_for_update={"read": True}, populate_existing=True
@@ -181,13 +184,9 @@ def _recipe(session: Session, class_name: str, owner: str) -> Recipe:
             "overrides": {},
         }
         session.execute(upsert(Recipe).values(values).on_conflict_do_nothing())
-        row = _held(session, class_name, owner)
-        assert row is not None  # noqa: S101  # it was entered, here or by who was faster
+        # it is there now, entered here or by who was faster
+        row = session.get_one(Recipe, key, with_for_update=True, populate_existing=True)
     return row
-
-
-def _held(session: Session, class_name: str, owner: str) -> Recipe | None:
-    return session.get(Recipe, (class_name, owner), with_for_update=True, populate_existing=True)
 
 
 def mark_class(session: Session, class_name: str, instrument: str | None) -> int:

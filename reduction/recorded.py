@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from schemas.errors import ParameterError
-from schemas.tables import Edit
+from schemas.recipe_tables import Edit
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -195,7 +195,7 @@ def _converted(columns: FileColumns, ours: str, theirs: str, *, used: bool) -> S
     return texts if factor in (None, 1.0) else [_times(text, factor) for text in texts]
 
 
-def _factor(unit: Any, ours: str) -> float | None:  # noqa: ANN401  # a unit of any kind
+def _factor(unit: units.UnitBase, ours: str) -> float | None:
     """What numbers in a unit are multiplied with to be in ours; None where it does not fit."""
     wanted = units.Unit(_UNITS.get(ours, "mag"))
     if isinstance(unit, units.UnrecognizedUnit):  # by the rules of FITS, as mag(AB) is
@@ -240,13 +240,13 @@ def table_columns(found: table.Table, marked: Mapping[str, str] | None = None) -
     )
 
 
-def _column(values: Any) -> list[str]:  # noqa: ANN401  # a Column of any kind
+def _column(values: table.Column) -> list[str]:
     missing = np.ma.getmaskarray(values)
     plain = np.asarray(np.ma.getdata(values))
     return ["" if gone else _text(value) for value, gone in zip(plain, missing, strict=True)]
 
 
-def _text(value: Any) -> str:  # noqa: ANN401  # one value of any kind
+def _text(value: object) -> str:
     if isinstance(value, np.floating):
         return "" if np.isnan(value) else repr(float(value))
     return value.decode() if isinstance(value, bytes) else str(value).strip()

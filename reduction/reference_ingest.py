@@ -10,6 +10,7 @@ from __future__ import annotations
 
 __all__ = ["catalogues_of", "ingest_references"]
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert, select, text
@@ -185,10 +186,10 @@ def _rows_of_part(catalogue: int, table: ReferenceTable, first: int) -> Iterator
             if array[star] == array[star]
         }
 
-    def number_at(values: Any, star: int) -> float | None:  # noqa: ANN401  # an array
+    def number_at(values: NDArray[np.float64], star: int) -> float | None:
         """A star's value; None where it is not known."""
         value = float(values[star])
-        return value if value == value else None  # noqa: PLR0124  # NaN
+        return None if math.isnan(value) else value
 
     for star, (ra, dec) in enumerate(zip(table.ra.tolist(), table.dec.tolist(), strict=True)):
         yield {

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select, text
 
+from reduction.batches import batched
 from reduction.duplicates import used_twin
 from reduction.edits import held, set_standing
 from reduction.frames import read_headers
@@ -23,7 +24,8 @@ from reduction.quality import QualityFlags, said_flags
 from reduction.raw_quality import judge
 from reduction.targets.raw import RawFrame
 from schemas.errors import IngestError, VOError
-from schemas.tables import Edit, File, Product
+from schemas.recipe_tables import Edit
+from schemas.tables import File, Product
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,8 +62,8 @@ class JudgedReport:
     unreadable: list[tuple[str, str]] = field(default_factory=list)
 
 
-def frames_to_judge(archive: Archive, *, every: bool = False) -> Sequence[Product]:
-    """Raw frames that were never judged, by nobody who set their ``is_valid`` either; by file.
+def frames_to_judge(archive: Archive, *, every: bool = False) -> Sequence[int]:
+    """Numbers of raw frames that were never judged, nor had ``is_valid`` set; file by file.
 
     Parameters
     ----------
@@ -69,7 +71,7 @@ def frames_to_judge(archive: Archive, *, every: bool = False) -> Sequence[Produc
         Also those that were found to be good when they came.
     """
     names = [name for name, cls in archive.registry.classes.items() if issubclass(cls, RawFrame)]
-    query = select(Product).where(
+    query = select(Product.product_id).where(
         Product.class_name.in_(names),
         Product.instrument.in_(archive.registry.instruments),
         Product.target_id.is_(None),
@@ -85,7 +87,7 @@ def frames_to_judge(archive: Archive, *, every: bool = False) -> Sequence[Produc
 
 def rejudge(
     archive: Archive,
-    frames: Sequence[Product],
+    frames: Sequence[int],
     *,
     who: str = "",
     change: bool = True,
@@ -105,7 +107,8 @@ def rejudge(
         Called with the name of each frame that was looked at.
     """
     report = JudgedReport()
-    for _, of_file in groupby(frames, key=lambda frame: frame.file_id):
+    looked_at = _looked_up(archive, frames)
+    for _, of_file in groupby(looked_at, key=lambda frame: frame.file_id):
         for frame, said in _judged(archive, list(of_file), report):
             name = f"{frame.attributes.get('name')} (object {frame.product_id})"
             progress(name)
@@ -115,6 +118,15 @@ def rejudge(
             if said and (not change or _reject(archive, frame.product_id, said, who)):
                 report.failed.append((name, said))
     return report
+
+
+def _looked_up(archive: Archive, frames: Sequence[int]) -> Iterator[Product]:
+    """Frames by their numbers, in their order, some at a time."""
+    for numbers in batched(frames):
+        query = select(Product).where(Product.product_id.in_(numbers))
+        with archive.transaction() as session:
+            rows = session.scalars(query.order_by(Product.file_id, Product.product_id)).all()
+        yield from rows
 
 
 def _reject(archive: Archive, object_id: int, said: str, who: str) -> bool:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 from schemas.errors import FatalError, ReductionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from sqlalchemy import Column
@@ -45,6 +45,7 @@ _KINDS: Final[tuple[tuple[type[Any], str, str, str], ...]] = (
     (Boolean, "?", "?", "bool"),
 )
 _PIECE: Final = 1 << 16
+_COUNT: Final = "number of values"  # no column has blanks in its name
 
 
 def insert_rows(session: Session, table: type[Base], product: Product, rows: Array) -> None:
@@ -212,7 +213,7 @@ def _dtype(columns: Sequence[Column[Any]]) -> np.dtype[Any]:
 
 def _wire(columns: Sequence[Column[Any]]) -> np.dtype[Any]:
     """A row without nulls as COPY has it: number of fields, then length and value of each."""
-    fields = [("", ">i2")]
+    fields = [(_COUNT, ">i2")]
     for column in columns:
         fields += [(f"{column.name} bytes", ">i4"), (column.name, _kind(column)[0])]
     return np.dtype(fields)
@@ -230,16 +231,14 @@ def _packed(columns: Sequence[Column[Any]], values: dict[str, NDArray[Any]]) -> 
     """Rows as bytes; those of a value that is none are left out, and its length is -1."""
     wire = _wire(columns)
     rows = np.zeros(len(values[columns[0].name]), wire)
-    rows[wire.names[0]] = len(columns)  # type: ignore[index]  # a structured type has names
-    fields = wire.fields
-    assert fields is not None  # noqa: S101  # as above
+    rows[_COUNT] = len(columns)
     missing = []
     for column in columns:
         given = values[column.name]
         with np.errstate(over="ignore", invalid="ignore"):
             rows[column.name] = given
         _check(column, given, rows[column.name])
-        length = np.full(len(rows), fields[column.name][0].itemsize)
+        length = np.full(len(rows), wire[column.name].itemsize)
         none = np.isnan(given) if given.dtype.kind == "f" else np.zeros(len(rows), np.bool_)
         if none.any():
             length[none] = -1
@@ -248,9 +247,10 @@ def _packed(columns: Sequence[Column[Any]], values: dict[str, NDArray[Any]]) -> 
     if not missing:
         return rows.tobytes()
     kept = np.ones((len(rows), wire.itemsize), np.bool_)
+    places: Mapping[str, tuple[Any, ...]] = wire.fields or {}
     for name, none in missing:
-        kind, offset = fields[name][:2]
-        kept[none, offset : offset + kind.itemsize] = False
+        offset = places[name][1]
+        kept[none, offset : offset + wire[name].itemsize] = False
     return rows.view(np.uint8).reshape(len(rows), wire.itemsize)[kept].tobytes()
 
 

@@ -9,7 +9,7 @@ __all__ = ["Answer", "read_answer", "read_failure", "write_answer", "write_failu
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -69,7 +69,8 @@ def write_answer(folder: Path, answer: Answer) -> None:
             np.save(stream, np.asarray(array), allow_pickle=False)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401  # numpy's numbers and arrays as Python's
+def _plain(value: object) -> object:
+    """Numbers and arrays of numpy's as Python's."""
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     raise TypeError(f"a script gave a {type(value).__name__}: expected numbers, text and lists")

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from reduction.target import Inputs, Made, ProcessTarget
+    from schemas.recipe_tables import Script
     from schemas.settings import ReductionSettings
-    from schemas.tables import Script
 
 _LOG = logging.getLogger(__name__)
 _SAID: Final = 2000
@@ -64,17 +64,18 @@ def run_apart(
     composite
         Whether the target is of a whole field; see :meth:`reduction.registry.Registry.camera`.
     """
-    return partial(_run, script, settings, composite)
+    return partial(_run, script, settings, composite=composite)
 
 
 def _run(
     script: Script,
     settings: ReductionSettings,
-    composite: bool,  # noqa: FBT001  # bound above
     recipe: ProcessTarget,
     inputs: Inputs,
     parameters: Mapping[str, Any],
     previous: Mapping[str, Any] | None,
+    *,
+    composite: bool,
 ) -> tuple[Made, int, int]:
     order = Order(
         source=script.source,
@@ -103,7 +104,7 @@ def _run(
     return answer.made, answer.quality_flags, answer.compare_flags
 
 
-def _detached(inputs: Inputs, name: str) -> Any:  # noqa: ANN401  # what a slot holds
+def _detached(inputs: Inputs, name: str) -> object:
     """What a slot holds, without what only this process can read."""
     held = getattr(inputs, name)
     if isinstance(held, list):
@@ -111,7 +112,7 @@ def _detached(inputs: Inputs, name: str) -> Any:  # noqa: ANN401  # what a slot 
     return _alone(held)
 
 
-def _alone(item: Any) -> Any:  # noqa: ANN401  # a progenitor, reference stars, or None
+def _alone(item: object) -> object:
     if isinstance(item, Progenitor) and item.read_rows is not None:
         return replace(item, read_rows=_Held(item.rows))
     return item

@@ -36,7 +36,7 @@ from reduction.recorded import account, enter_edit, reason
 from reduction.script_guard import import_makers, left_alone
 from reduction.target import DBObject, ProcessTarget
 from schemas.errors import AuthorizationError, NotFoundError, ParameterError
-from schemas.tables import Script
+from schemas.recipe_tables import Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reduction.attributes import attribute
 from reduction.comparison import changed, differs_in_part, fell
+from reduction.detection import N_CLEAN, N_SOURCES
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.seeing import SEEING
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.figure import FigureBase
+
+    from reduction.declared import ClassParameters
 
 BLEMISHED: Final = (
     SourceFlag.TRUNCATED | SourceFlag.SATURATED | SourceFlag.MASKED | SourceFlag.NO_FLUX
@@ -58,8 +61,8 @@ DEPTH_CHANGED: Final = (
 class SourcesTarget(ProcessTarget):
     """A list of sources: how many, how deep, how wide stars are."""
 
-    n_sources = attribute(int, "number of sources", ucd="meta.number")
-    n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
+    n_sources = N_SOURCES
+    n_clean = N_CLEAN
     limiting_mag = attribute(
         float, "5 sigma in the aperture at the median noise of the sky", unit="mag", ucd="phot.mag"
     )
@@ -101,14 +104,14 @@ class SourcesTarget(ProcessTarget):
         SEEING_CHANGED = SEEING_CHANGED
         DEPTH_CHANGED = DEPTH_CHANGED
 
-    def verify(self, made: Made, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
+    def verify(self, made: Made, parameters: ClassParameters) -> int:
         """Look whether the depth can be; without magnitudes, or sources, there is none."""
         depth = made.attributes["limiting_mag"]
         low, high = parameters.MINIMUM_LIMITING_MAG, parameters.MAXIMUM_LIMITING_MAG
         impossible = math.isfinite(depth) and not low <= depth <= high
         return int(self.Flags.DEPTH_IMPOSSIBLE) if impossible else 0
 
-    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Any) -> int:  # noqa: ANN401  # as verify
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: ClassParameters) -> int:
         """See whether sources went missing, or seeing or depth are others."""
         found, flags = made.attributes, self.Flags(0)
         if fell(previous, "n_sources", found["n_sources"], parameters.MINIMUM_KEPT):

@@ -14,7 +14,7 @@ from reduction.instruments.composite import whole
 from reduction.parameters import near_names, stored_values
 from reduction.target import ProcessTarget
 from schemas.errors import NotFoundError
-from schemas.tables import Recipe
+from schemas.recipe_tables import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -18,7 +18,8 @@ from reduction.events import mark_suspect
 from reduction.parameters import BY_NAME, check_parameters, stored_values
 from reduction.verdicts import ReasonKind
 from schemas.errors import ParameterError
-from schemas.tables import Field, Recipe, Target, TargetState
+from schemas.recipe_tables import Recipe
+from schemas.tables import Field, Target, TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

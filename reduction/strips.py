@@ -51,12 +51,13 @@ def stripe_width(boxes: Sequence[Section], *, limit: int = _LIMIT) -> int:
     """
     edges = np.array([(box.y0, box.y1, box.x0, box.x1) for box in boxes])
     first, last = int(edges[:, 2].min()), int(edges[:, 3].max())
-    for stripes in count(1):
-        width = max(-(-(last - first) // stripes), _LEAST)
-        starts = range(first, last, width)
-        if width == _LEAST or all(_held(edges, x, x + width) <= limit for x in starts):
-            return width
-    raise AssertionError  # pragma: no cover  # counting has no end
+    widths = (max(-(-(last - first) // stripes), _LEAST) for stripes in count(1))
+    return next(
+        width
+        for width in widths
+        if width == _LEAST
+        or all(_held(edges, x, x + width) <= limit for x in range(first, last, width))
+    )
 
 
 def _held(edges: NDArray[np.int_], left: int, right: int) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
-from schemas.tables import Edit
+from schemas.recipe_tables import Edit
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from reduction.declared import ClassParameters
     from schemas.tables import Product
 
 Array = np.ndarray[Any, Any]
@@ -186,12 +187,14 @@ class DBObject(metaclass=_Declarations):
     @property
     def images(self) -> dict[str, Array]:
         """Pixels by extension name, read from the storage."""
-        return self._archive.images(self._record.product_id)  # type: ignore[no-any-return]  # dict of arrays
+        images: dict[str, Array] = self._archive.images(self._record.product_id)
+        return images
 
     @property
     def tables(self) -> dict[str, Array]:
         """Tables of its file, read from the storage."""
-        return self._archive.tables(self._record.product_id)  # type: ignore[no-any-return]  # dict of arrays
+        tables: dict[str, Array] = self._archive.tables(self._record.product_id)
+        return tables
 
     @property
     def rows(self) -> Array:
@@ -260,7 +263,7 @@ class ProcessTarget(DBObject):
     def __init__(self, record: Product | None = None, archive: Any = None) -> None:  # noqa: ANN401  # see DBObject
         super().__init__(record, archive)  # type: ignore[arg-type]  # a recipe object has no record
 
-    def compute(self, inputs: Inputs, parameters: Any) -> Made:  # noqa: ANN401  # the class's Parameters
+    def compute(self, inputs: Inputs, parameters: ClassParameters) -> Made:
         """Make the product from its inputs: arrays in, arrays out.
 
         Raises
@@ -272,7 +275,7 @@ class ProcessTarget(DBObject):
         """
         raise NotImplementedError
 
-    def verify(self, made: Made, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
+    def verify(self, made: Made, parameters: ClassParameters) -> int:
         """Compare a product with absolute limits.
 
         Returns
@@ -284,7 +287,7 @@ class ProcessTarget(DBObject):
         del made, parameters
         return 0
 
-    def compare(self, made: Made, previous: Mapping[str, Any], parameters: Any) -> int:  # noqa: ANN401  # as verify
+    def compare(self, made: Made, previous: Mapping[str, Any], parameters: ClassParameters) -> int:
         """Compare a product with the attributes of the version before.
 
         Returns

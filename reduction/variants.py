@@ -24,7 +24,8 @@ from reduction.script_run import run_apart, script_label
 from reduction.scripts import find_script, load_script
 from reduction.verdicts import Reason, ReasonKind, Verdict, VerdictKind
 from schemas.errors import BusyError, ParameterError, ReductionError
-from schemas.tables import Product, Recipe, Target
+from schemas.recipe_tables import Recipe
+from schemas.tables import Product, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from reduction.registry import Registry
     from reduction.scripts import LoadedScript
     from reduction.target import ProcessTarget
-    from schemas.tables import Script
+    from schemas.recipe_tables import Script
 
 _ROUNDS: Final = 200
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 __all__ = ["Collection", "CollectionInput", "CollectionSource", "CollectionValue"]
 
-import datetime as dt  # noqa: TC003  # SQLAlchemy reads it
+import datetime as dt
 from typing import Any
 
 from sqlalchemy import ForeignKey, Identity, Index, Integer, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from schemas.tables import Base
+from schemas.base import Base
 
 
 class Collection(Base):

@@ -129,6 +129,11 @@ class Upload:
     open: Callable[[], BinaryIO]
 
 
+def _nothing(told: object) -> None:
+    """Hear, and do nothing."""
+    del told
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """Under which terms a request is answered, besides what it says itself.
@@ -160,10 +165,10 @@ class Terms:
     uploads: Mapping[str, Upload] = field(default_factory=dict)
     timeout_s: float | None = None
     make_budget_s: float | None = None
-    begun: Callable[[Callable[[], None]], None] = field(default=lambda cancel: None)  # noqa: ARG005  # its name says what it is
+    begun: Callable[[Callable[[], None]], None] = field(default=_nothing)
     ended: Callable[[], None] = field(default=lambda: None)
     is_wanted: Callable[[], bool] = field(default=lambda: True)
-    admit: Callable[[Callable[[], float]], float | None] = field(default=lambda cost: None)  # noqa: ARG005  # likewise
+    admit: Callable[[Callable[[], float]], float | None] = field(default=_nothing)
 
 
 def parse_params(declared: Sequence[Param], pairs: Iterable[tuple[str, str]]) -> Params:

@@ -6,7 +6,15 @@ neither write nor see what is not published.
 
 from __future__ import annotations
 
-__all__ = ["Database", "database_there", "grant", "is_gone", "migrate", "sqlalchemy_url"]
+__all__ = [
+    "Connection",
+    "Database",
+    "database_there",
+    "grant",
+    "is_gone",
+    "migrate",
+    "sqlalchemy_url",
+]
 
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +36,8 @@ if TYPE_CHECKING:
 
     from schemas.settings import DatabaseSettings
 
-    Connection = psycopg2.extensions.connection
+#: The driver's own connection, for those above this layer who speak of it and do not import it.
+Connection = psycopg2.extensions.connection
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _GONE = "the database went away; ask again"
@@ -132,7 +141,7 @@ class Database:
             If a statement takes too long.
         """
         pooled = self._opened(asof, timeout_s)
-        raw: Any = pooled.driver_connection
+        raw = _driver(pooled)
         try:
             if prepare is not None:
                 raw.rollback()
@@ -158,13 +167,13 @@ class Database:
         """
         pooled = self._connected()
         try:
-            _begin(pooled.driver_connection, asof, timeout_s)
+            _begin(_driver(pooled), asof, timeout_s)
         except (psycopg2.OperationalError, psycopg2.InterfaceError):
             pooled.invalidate()
             self._snapshots.dispose()
             pooled = self._connected()
             try:
-                _begin(pooled.driver_connection, asof, timeout_s)
+                _begin(_driver(pooled), asof, timeout_s)
             except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
                 pooled.invalidate()
                 raise BusyError(_GONE, retry_after_s=5) from error
@@ -184,7 +193,14 @@ class Database:
         self._snapshots.dispose()
 
 
-def _begin(raw: Any, asof: str, timeout_s: float) -> None:  # noqa: ANN401  # psycopg2's connection
+def _driver(pooled: PoolProxiedConnection) -> Connection:
+    """The driver's own connection, which one that is taken from the pool has."""
+    raw: Any = pooled.driver_connection
+    connection: Connection = raw
+    return connection
+
+
+def _begin(raw: Connection, asof: str, timeout_s: float) -> None:
     raw.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
     with raw.cursor() as cursor:
         cursor.execute(
@@ -252,7 +268,7 @@ def migrate(owner_url: str) -> None:
         DSN of the owner role.
     """
     from alembic import command  # noqa: PLC0415  # slow to import, and needed once
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415  # likewise
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))

@@ -33,6 +33,8 @@ from schemas.uws import Phase
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lxml.etree import _Element
+
     from schemas.jobs import Job
 
 _FACTS = ("estimated_s", "estimated_rows", "targets_to_make", "attempts", "result_rows")
@@ -73,7 +75,7 @@ def jobs_document(jobs: Sequence[Job], url: Callable[[Job], str]) -> bytes:
         )
         for job in jobs
     ]
-    return _xml(Jobs(jobref=listed).to_xml_tree(skip_empty=True, exclude_none=True))
+    return _xml(_tree(Jobs(jobref=listed)))
 
 
 def job_document(job: Job, url: str, *, quote: dt.datetime | None) -> bytes:
@@ -106,7 +108,7 @@ def job_document(job: Job, url: str, *, quote: dt.datetime | None) -> bytes:
         results=_results(job, url),
         error_summary=_error(job),
     )
-    root: Any = model.to_xml_tree(exclude_none=False)
+    root = _tree(model, whole=True)
     _prune(root)
     info = etree.SubElement(root, etree.QName(NSMAP["uws"], "jobInfo"))
     for name in _FACTS:
@@ -117,12 +119,12 @@ def job_document(job: Job, url: str, *, quote: dt.datetime | None) -> bytes:
 
 def results_document(job: Job, url: str) -> bytes:
     """List the results of a job (UWS-1.1 2.2.2.3)."""
-    return _xml(_results(job, url).to_xml_tree(skip_empty=True, exclude_none=True))
+    return _xml(_tree(_results(job, url)))
 
 
 def parameters_document(job: Job) -> bytes:
     """List the parameters of a job (UWS-1.1 2.2.2.4)."""
-    return _xml(_parameters(job).to_xml_tree(skip_empty=True, exclude_none=True))
+    return _xml(_tree(_parameters(job)))
 
 
 def owner_name(job: Job) -> str:
@@ -154,7 +156,14 @@ def _error(job: Job) -> ErrorSummary | None:
     return ErrorSummary(message=job.error_message, type=kind, has_detail=True)
 
 
-def _prune(root: Any) -> None:  # noqa: ANN401  # lxml's element
+def _tree(model: BaseXmlModel, *, whole: bool = False) -> _Element:
+    """Elements of a document, as lxml has them; those that are empty only of a ``whole`` one."""
+    made: Any = model.to_xml_tree(skip_empty=not whole, exclude_none=not whole)
+    root: _Element = made
+    return root
+
+
+def _prune(root: _Element) -> None:
     """Take out the optional elements that are empty, but not those that say "nil"."""
     nil = "{http://www.w3.org/2001/XMLSchema-instance}nil"
     for name in ("runId", "errorSummary", "jobInfo"):
@@ -166,5 +175,5 @@ def _prune(root: Any) -> None:  # noqa: ANN401  # lxml's element
             del found.attrib[nil]
 
 
-def _xml(root: Any) -> bytes:  # noqa: ANN401  # lxml's element
+def _xml(root: _Element) -> bytes:
     return etree.tostring(root, encoding="UTF-8", xml_declaration=True)

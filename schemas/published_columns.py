@@ -23,26 +23,34 @@ __all__ = [
 ]
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 from schemas.columns import Column, ForeignKey
 
 
-def text(name: str, ucd: str, description: str, **flags: bool) -> Column:
+class Flags(TypedDict, total=False):
+    """Flags of a column (TAP-1.1 4.3); what is not said is false."""
+
+    principal: bool
+    indexed: bool
+    std: bool
+
+
+def text(name: str, ucd: str, description: str, **flags: Unpack[Flags]) -> Column:
     """Declare a column of ASCII text."""
-    return Column(name, "char", "*", ucd=ucd, description=description, **flags)  # type: ignore[arg-type]  # only the flags
+    return Column(name, "char", "*", ucd=ucd, description=description, **flags)
 
 
-def words(name: str, ucd: str, description: str, **flags: bool) -> Column:
+def words(name: str, ucd: str, description: str, **flags: Unpack[Flags]) -> Column:
     """A text that people or files write, in any letters: readers take ``char`` for ASCII."""
-    return Column(name, "unicodeChar", "*", ucd=ucd, description=description, **flags)  # type: ignore[arg-type]  # only the flags
+    return Column(name, "unicodeChar", "*", ucd=ucd, description=description, **flags)
 
 
 def number(
-    name: str, datatype: str, unit: str, ucd: str, description: str, **flags: bool
+    name: str, datatype: str, unit: str, ucd: str, description: str, **flags: Unpack[Flags]
 ) -> Column:
     """Declare a column of numbers."""
-    return Column(name, datatype, unit=unit, ucd=ucd, description=description, **flags)  # type: ignore[arg-type]  # only the flags
+    return Column(name, datatype, unit=unit, ucd=ucd, description=description, **flags)
 
 
 OBJECT: Final = number(

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class _View(io.RawIOBase):
-    """Reads a file by its number without moving the file's own place."""
+    """Reads a file by its number without moving the file's own place.
+
+    It holds a number of its own: the file may be closed before it.
+    """
 
     def __init__(self, number: int, size: int) -> None:
         self._number = os.dup(number)
@@ -23,18 +26,30 @@ class _View(io.RawIOBase):
         self._place = 0
 
     def readable(self) -> bool:
+        """Yes: it does nothing else."""
         return True
 
     def seekable(self) -> bool:
+        """Yes: places are this view's alone."""
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
+        """Fill the buffer from this view's place on; the bytes read, 0 at the file's end."""
         target = memoryview(buffer)
         count = os.preadv(self._number, [target], self._place)
         self._place += count
         return count
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move this view's place, and say where it is: bytes from the file's start.
+
+        Places behind the end are allowed, as for any file: nothing is read there.
+
+        Raises
+        ------
+        ValueError
+            If the place is before the file's start; it stays where it was.
+        """
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
         if start + offset < 0:
             message = "a place before the file's start"
@@ -43,9 +58,11 @@ class _View(io.RawIOBase):
         return self._place
 
     def tell(self) -> int:
+        """Say where the next byte is read: bytes from the file's start."""
         return self._place
 
     def close(self) -> None:
+        """Give the number back; a second time does nothing."""
         if not self.closed:
             os.close(self._number)
         super().close()

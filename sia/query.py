@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from reduction.archive import Archive
     from schemas.dali import Params
+    from schemas.database import Connection
 
 _FLOATS: Final[ARRAY[Any]] = ARRAY(sa.Double())
 _VIEW: Final = sa.table(
@@ -314,7 +315,7 @@ class Rows:
 
     def __init__(
         self,
-        connection: Any,  # noqa: ANN401  # the driver is the database's
+        connection: Connection,
         text: str,
         values: dict[str, Any],
         *,
@@ -350,12 +351,12 @@ class Rows:
                 self._cursor.execute(text, values)
             found: list[tuple[Any, ...]] = self._cursor.fetchmany(_BLOCK_ROWS)
         except self._connection.Error as error:
-            raise _voiced(error) from error
+            raise _voiced(error.pgcode or "") from error
         return found
 
 
-def _voiced(error: Any) -> Exception:  # noqa: ANN401  # the driver is the database's
-    code = error.pgcode or ""
+def _voiced(code: str) -> Exception:
+    """What a code of PostgreSQL's (SQLSTATE) means to who asked."""
     if code == _CANCELLED:
         return TimeLimitError("the search took longer than its limit: ask for a smaller region")
     if code[:2] in _BUSY:

@@ -242,6 +242,7 @@ class _Arc:
     angle: float
 
     def at(self, t: Floats) -> Floats:
+        """Unit vectors, shape (n, 3), at the angles ``t``, shape (n,), radians from the start."""
         turned = np.cos(t)[:, None] * self.start + np.sin(t)[:, None] * self.side
         result: Floats = self.cosine * self.axis + self.sine * turned
         return result

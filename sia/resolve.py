@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["Coverage", "canonical", "coverage", "find", "scope_of"]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from reduction.published import dataset_classes
 from reduction.scope import Scope
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from reduction.archive import Archive
     from reduction.datasets import Dataset
     from reduction.freshness import Answering
+    from schemas.database import Connection
 
 _QUERY: Final = (
     "SELECT obs_publisher_did, obs_title, s_region, "
@@ -94,7 +95,7 @@ def _refuse_failed(answering: Answering, dataset_id: str) -> None:
         raise ReductionError(message)
 
 
-def coverage(connection: Any, dataset_id: str) -> Coverage:  # noqa: ANN401  # the driver is the database's
+def coverage(connection: Connection, dataset_id: str) -> Coverage:
     """Look an image up as a connection's snapshot has it.
 
     Raises

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tap.execute import voiced
 
 if TYPE_CHECKING:
-    from psycopg2.extensions import connection as Connection  # noqa: N812  # it is a class
+    from schemas.database import Connection
 
 
 def planned(connection: Connection, sql: str, *, timeout_s: float) -> tuple[float, int]:

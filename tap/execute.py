@@ -32,9 +32,8 @@ from tap.transport import cutter_for, statements_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from psycopg2.extensions import connection as Connection  # noqa: N812  # it is a class
-
     from schemas.columns import Column
+    from schemas.database import Connection
     from schemas.frames import Frames
     from schemas.lines import Lines
     from tap.transport import Piece

@@ -25,13 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from psycopg2.extensions import connection as Connection  # noqa: N812  # it is a class
-
     from reduction.archive import Archive
     from reduction.freshness import Answering
     from reduction.scope import Scope
     from schemas.columns import Column
     from schemas.dali import Params
+    from schemas.database import Connection
     from schemas.frames import Frames
     from schemas.lines import Lines
     from schemas.settings import LimitSettings

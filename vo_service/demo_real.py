@@ -28,8 +28,8 @@ def tell_of_real_frames(story: Story, teller: Teller) -> None:
     for instrument, expected in _READ_NOISE.items():
         table = story.ask(
             f"SELECT read_noise FROM archive.read_noise WHERE instrument = '{instrument}'"
-        ).table
-        if table is None or not len(table):
+        ).content
+        if not len(table):
             teller.say(f"       no frames of {instrument}")
             continue
         found = float(np.mean(table["read_noise"]))
@@ -49,8 +49,8 @@ def _zero_points(story: Story, teller: Teller) -> None:
             "JOIN archive.lineage AS l ON l.object_id = p.object_id "
             "JOIN archive.raw_frames AS r ON r.object_id = l.progenitor_id "
             f"WHERE p.instrument = 'nickel' AND r.object LIKE '%{field}%'"
-        ).table
-        if table is None or not len(table):
+        ).content
+        if not len(table):
             teller.say(f"       no zero point from {field}")
             continue
         found = float(table["ground"][0])
@@ -63,8 +63,8 @@ def _zero_points(story: Story, teller: Teller) -> None:
 def _astrometry(story: Story, teller: Teller) -> None:
     table = story.ask(
         "SELECT rms, n_ref FROM archive.astrometric_parameters WHERE instrument = 'cafos'"
-    ).table
-    if table is None or not len(table):
+    ).content
+    if not len(table):
         teller.say("       no astrometry of cafos")
         return
     worst = float(np.max(table["rms"]))

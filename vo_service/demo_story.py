@@ -7,7 +7,7 @@ __all__ = ["Answer", "Story", "Teller"]
 import io
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import numpy as np
 import pyvo
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from astropy.table import Row, Table
 
     from reduction.archive import Archive
+
+    Pixels = np.ndarray[Any, Any]
+
+_Content = TypeVar("_Content")
 
 _PATIENCE_S: Final = 900.0
 _PAUSE_S: Final = 2.0
@@ -63,15 +67,14 @@ class Teller:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Generic[_Content]):
     """An answer of the service: a table, or the pixels of a cutout, and what it says of itself.
 
     ``waited`` says that the question was asked more than once: some of the making was then done
     for askings that were not answered.
     """
 
-    table: Table | None
-    pixels: np.ndarray[Any, Any] | None
+    content: _Content
     infos: dict[str, str]
     seconds: float
     waited: bool = False
@@ -103,14 +106,14 @@ class Story:
 
     # -- asking --------------------------------------------------------------------------------
 
-    def ask(self, query: str) -> Answer:
+    def ask(self, query: str) -> Answer[Table]:
         """Ask by ADQL; ask again while making takes longer than a request may wait."""
         start = time.monotonic()
         result, waited = self._patiently(lambda: self._tap.run_sync(query))
         infos = {info.name: info.value for info in result.votable.resources[0].infos}
-        return Answer(result.to_table(), None, infos, time.monotonic() - start, waited)
+        return Answer(result.to_table(), infos, time.monotonic() - start, waited)
 
-    def cutout(self, dataset: str, circle: tuple[float, float, float]) -> Answer:
+    def cutout(self, dataset: str, circle: tuple[float, float, float]) -> Answer[Pixels]:
         """Ask for the pixels around a position of one image."""
         start = time.monotonic()
         query = SodaQuery(self._soda, circle=circle, ID=dataset)
@@ -118,7 +121,7 @@ class Story:
         with fits.open(io.BytesIO(content)) as hdus:
             header, pixels = hdus[0].header, np.array(hdus[0].data)
         infos = {keyword: str(value) for keyword, value in header.items()}
-        return Answer(None, pixels, infos, time.monotonic() - start, waited)
+        return Answer(pixels, infos, time.monotonic() - start, waited)
 
     def image(self, chip: str) -> Row:
         """The first image of a chip that an image search finds."""
@@ -143,21 +146,22 @@ class Story:
 
     def current(self) -> dict[int, int]:
         """The current product of each target that has one, by their numbers."""
-        table = self.ask("SELECT target_id, object_id FROM archive.targets").table
-        assert table is not None  # noqa: S101  # ask() gives tables
+        table = self.ask("SELECT target_id, object_id FROM archive.targets").content
         rows = zip(table["target_id"], table["object_id"], strict=True)
         return {int(t): int(o) for t, o in rows if o is not np.ma.masked}
 
     def numbers(self, query: str) -> list[int]:
         """First column of an answer."""
-        table = self.ask(query).table
-        assert table is not None  # noqa: S101  # ask() gives tables
-        return [int(row[0]) for row in table]
+        return [int(row[0]) for row in self.ask(query).content]
 
     # -- chapters ------------------------------------------------------------------------------
 
     def rejected_frame(
-        self, chip: str, night: str, question: Callable[[], Answer], same: Callable[..., bool]
+        self,
+        chip: str,
+        night: str,
+        question: Callable[[], Answer[_Content]],
+        same: Callable[[_Content, _Content], bool],
     ) -> None:
         """Ask, reject a raw bias frame, ask again, ask a third time.
 
@@ -168,14 +172,14 @@ class Story:
         question
             The question, the same each time.
         same
-            Whether two answers are equal.
+            Whether what two answers hold is equal.
         """
         tell = self._teller
         first = question()
         tell.say(f"       answered in {first.seconds:.1f} s; remade for it: {first.remade}")
         again = question()
         tell.verify("asked again at once: nothing is remade, the answer is the same",
-                    holds=again.remade == 0 and same(first, again))  # fmt: skip
+                    holds=again.remade == 0 and same(first.content, again.content))  # fmt: skip
         before = self.current()
         frame = self._some_bias(chip, night)
         touched = set(
@@ -199,12 +203,12 @@ class Story:
             "only what was made from that frame was remade",
             holds={before.get(t, 0) for t in changed} <= touched,
         )
-        tell.verify("the answer differs", holds=not same(first, second))
+        tell.verify("the answer differs", holds=not same(first.content, second.content))
         self._lineage(frame, [after[t] for t in sorted(changed)])
         third = question()
         tell.verify(
             f"asked a third time: nothing is remade ({third.seconds * 1000:.0f} ms)",
-            holds=third.remade == 0 and same(second, third),
+            holds=third.remade == 0 and same(second.content, third.content),
         )
 
     def _lineage(self, frame: int, products: Sequence[int]) -> None:
@@ -226,7 +230,7 @@ class Story:
             "AND is_valid >= 1 ORDER BY mjd_obs"
         )[0]
 
-    def outdated_recipe(self, class_name: str, question: Callable[[], Answer]) -> None:
+    def outdated_recipe(self, class_name: str, question: Callable[[], Answer[Any]]) -> None:
         """Raise the version of a recipe whose result stays the same (early cutoff)."""
         tell = self._teller
         question()

@@ -54,7 +54,7 @@ control_socket_disable = True
 errorlog = "-"
 loglevel = "info"
 # A heartbeat on a slow disk would look like a hanging worker.
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # shared memory, no names made
 
 
 def when_ready(server: Arbiter) -> None:

@@ -33,10 +33,10 @@ def prepare_database(settings: Settings) -> list[str]:
         Sentences about recipes that changed since the archive last knew them.
     """
     from reduction.operate import initialise, sync_recipes  # noqa: PLC0415  # mostly not needed
-    from reduction.published import published_schemas  # noqa: PLC0415
-    from reduction.registry import Registry  # noqa: PLC0415
-    from tap.metadata import fill_tap_schema  # noqa: PLC0415
-    from tap.row_counts import count_rows, note_row_counts  # noqa: PLC0415
+    from reduction.published import published_schemas  # noqa: PLC0415  # likewise
+    from reduction.registry import Registry  # noqa: PLC0415  # likewise
+    from tap.metadata import fill_tap_schema  # noqa: PLC0415  # likewise
+    from tap.row_counts import count_rows, note_row_counts  # noqa: PLC0415  # likewise
 
     code = fingerprint(settings)
     registry = Registry.load(settings.reduction.plugins)
@@ -59,7 +59,7 @@ def _see_connections(archive: Archive) -> None:
     """Say in the log where the database takes fewer connections than the service may hold."""
     from sqlalchemy import text  # noqa: PLC0415  # mostly not needed
 
-    from schemas.connections import RESERVED, connections_wanted  # noqa: PLC0415
+    from schemas.connections import RESERVED, connections_wanted  # noqa: PLC0415  # likewise
 
     with archive.database.service.connect() as connection:
         taken = int(connection.scalar(text("SHOW max_connections")) or 0)

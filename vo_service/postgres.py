@@ -295,7 +295,7 @@ def _configure(place: Place, *, durable: bool, connections: int) -> None:
     roles = (_ADMIN, OWNER, SERVICE, READER)
     ident = [f'vo "{user}" {role}' for user in sorted(users) for role in roles]
     memory = psutil.virtual_memory().total // 2**20
-    shared = shutil.disk_usage("/dev/shm").total if Path("/dev/shm").is_dir() else 0  # noqa: S108
+    shared = shutil.disk_usage("/dev/shm").total if Path("/dev/shm").is_dir() else 0  # noqa: S108  # shared memory, no names made
     settings = {
         "listen_addresses": "''",
         "port": str(_PORT),

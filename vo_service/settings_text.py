@@ -8,7 +8,7 @@ import datetime as dt
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ def settings_lines(home: Home) -> Iterator[str]:
         yield ""
 
 
-def _unsaid(home: Home, name: str, value: Any) -> tuple[Any, str]:  # noqa: ANN401  # any setting
+def _unsaid(home: Home, name: str, value: object) -> tuple[object, str]:
     """What holds where a setting is not set, and why."""
     if name == "storage.root":
         return home.data / "files", "of the data folder"
@@ -60,7 +60,7 @@ def _unsaid(home: Home, name: str, value: Any) -> tuple[Any, str]:  # noqa: ANN4
     return value, "default"
 
 
-def _toml(value: Any) -> str:  # noqa: ANN401  # any value of a settings file
+def _toml(value: object) -> str:
     """A value in TOML 1.0; what has no value is left out of tables."""
     if isinstance(value, bool):
         return str(value).lower()

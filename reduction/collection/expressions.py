@@ -14,7 +14,7 @@ __all__ = ["Expression", "parse_expression"]
 import ast
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import numpy as np
 from sqlalchemy import (
@@ -124,17 +124,17 @@ class _Checker:
     def __init__(self, text: str) -> None:
         self.text, self.names, self.pushable = text, set[str](), True
 
-    def _number(self, node: ast.Constant) -> bool:
+    def _number(self, node: ast.Constant, value: float) -> bool:
         """A number is not true or false; one that no column can hold is refused."""
-        if not abs(node.value) <= sys.float_info.max:  # type: ignore[arg-type]  # a number
+        if not abs(value) <= sys.float_info.max:
             found = ast.get_source_segment(self.text, node) or "a number"
             raise ParameterError("expression", found[:20], "numbers below 1.8e308")
         return False
 
     def truth(self, node: ast.expr) -> bool:
         """Whether a part is true or false; checks all below it."""
-        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            return self._number(node)
+        if isinstance(node, ast.Constant) and _is_number(node.value):
+            return self._number(node, node.value)
         if isinstance(node, ast.Name):
             self.names.add(node.id)
             return False
@@ -172,18 +172,22 @@ class _Checker:
         return ParameterError("expression", ast.unparse(node), f"{expected} (in {self.text!r})")
 
 
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 class _Numpy:
     def __init__(self, columns: Mapping[str, NDArray[Any]]) -> None:
         self._columns = columns
 
-    def value(self, node: ast.expr) -> Any:  # noqa: ANN401  # array or number
-        """Array or number of a part."""
+    def value(self, node: ast.expr) -> NDArray[Any]:
+        """Values of a part; of what has no attribute, one without a shape."""
         with np.errstate(all="ignore"):
             return self._value(node)
 
-    def _value(self, node: ast.expr) -> Any:  # noqa: ANN401  # as above
+    def _value(self, node: ast.expr) -> NDArray[Any]:
         if isinstance(node, ast.Constant):
-            return float(ast.literal_eval(node))
+            return np.asarray(ast.literal_eval(node), np.float64)
         if isinstance(node, ast.Name):
             return self._columns[node.id]
         if isinstance(node, ast.BinOp):
@@ -195,15 +199,17 @@ class _Numpy:
             return -operand if isinstance(node.op, ast.USub) else operand
         if isinstance(node, ast.BoolOp):
             join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
-            return join.reduce(np.broadcast_arrays(*map(self._value, node.values)))
+            joined: NDArray[Any] = join.reduce(np.broadcast_arrays(*map(self._value, node.values)))
+            return joined
         if isinstance(node, ast.Compare):
             return self._compared(node)
-        assert isinstance(node, ast.Call)  # noqa: S101  # nothing else is let through
-        function = FUNCTIONS[ast.unparse(node.func)]
-        value = function.numpy(*map(self._value, node.args))
-        return value if function.truth else only_finite(value)
+        if isinstance(node, ast.Call):
+            function = FUNCTIONS[ast.unparse(node.func)]
+            value = function.numpy(*map(self._value, node.args))
+            return value if function.truth else only_finite(value)
+        raise TypeError(ast.unparse(node))  # the checker lets nothing else through
 
-    def _binary(self, node: ast.BinOp) -> Any:  # noqa: ANN401  # as above
+    def _binary(self, node: ast.BinOp) -> NDArray[Any]:
         left, right = self._value(node.left), self._value(node.right)
         if type(node.op) in _BITS:
             usable = (np.abs(left) <= _WHOLE) & (np.abs(right) <= _WHOLE)
@@ -213,14 +219,14 @@ class _Numpy:
         left, right = (np.asarray(side, np.float64) for side in (left, right))
         return only_finite(getattr(np, _ARITHMETIC[type(node.op)])(left, right))
 
-    def _compared(self, node: ast.Compare) -> Any:  # noqa: ANN401  # as above
+    def _compared(self, node: ast.Compare) -> NDArray[Any]:
         sides = [self._value(side) for side in (node.left, *node.comparators)]
         true: Any = True
         for operator, left, right in zip(node.ops, sides[:-1], sides[1:], strict=True):
             true &= (
                 getattr(np, _COMPARED[type(operator)])(left, right) & known(left) & known(right)
             )
-        return true
+        return np.asarray(true)
 
 
 class _Sql:
@@ -245,11 +251,9 @@ class _Sql:
             return join(*map(self.value, node.values))
         if isinstance(node, ast.Compare):
             return self._compared(node)
-        assert isinstance(node, ast.Call)  # noqa: S101  # nothing else is let through
-        function = FUNCTIONS[ast.unparse(node.func)]
-        assert function.sql is not None  # noqa: S101  # only what is pushable comes here
-        value: ColumnElement[Any] = function.sql(*map(self.value, node.args))
-        return value
+        if isinstance(node, ast.Call):
+            return _call(ast.unparse(node.func), *map(self.value, node.args))
+        raise TypeError(ast.unparse(node))  # the checker lets nothing else through
 
     def _binary(self, node: ast.BinOp) -> ColumnElement[Any]:
         left, right = self.value(node.left), self.value(node.right)
@@ -261,10 +265,7 @@ class _Sql:
         if isinstance(node.op, ast.Div):
             return left / func.nullif(right, literal(0.0, Double), type_=Double)
         if isinstance(node.op, ast.Pow):
-            power = FUNCTIONS["power"].sql
-            assert power is not None  # noqa: S101  # it has one
-            raised: ColumnElement[Any] = power(left, right)
-            return raised
+            return _call("power", left, right)
         if isinstance(node.op, ast.Mult):
             return left * right
         return left + right if isinstance(node.op, ast.Add) else left - right
@@ -276,6 +277,15 @@ class _Sql:
             for operator, left, right in zip(node.ops, sides[:-1], sides[1:], strict=True)
         ]
         return and_(*parts)
+
+
+def _call(name: str, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+    """SQL of a function; only those that have one come here (``pushable``)."""
+    sql = FUNCTIONS[name].sql
+    if sql is None:
+        raise TypeError(name)
+    value: ColumnElement[Any] = sql(*arguments)
+    return value
 
 
 def _compare(

@@ -112,7 +112,7 @@ def _is_operators(value: object) -> bool:
     return isinstance(value, Operator)
 
 
-def _json(value: Any) -> Any:  # noqa: ANN401  # JSON
+def _json(value: object) -> object:
     if isinstance(value, AttributeCalculatorDefinition):
         return {item.name: getattr(value, item.name) for item in fields(value)}
     return [_json(item) for item in value] if isinstance(value, tuple) else value

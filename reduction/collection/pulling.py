@@ -205,9 +205,9 @@ class _Puller:
             if parent is not None:
                 table[name] = rows[old]
                 continue
-            assert isinstance(operator, AttributeCalculator)  # noqa: S101  # as in SQL
-            self.done.in_numpy.add(name)
-            table[name] = operator.expression.numpy(_columns(rows), len(rows))
+            if isinstance(operator, AttributeCalculator):  # the others have a parent for each
+                self.done.in_numpy.add(name)
+                table[name] = operator.expression.numpy(_columns(rows), len(rows))
         return table
 
 

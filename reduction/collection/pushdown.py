@@ -23,7 +23,7 @@ from schemas.tables import Source
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import ColumnElement, Select, Subquery
+    from sqlalchemy import ColumnElement, FromClause, Select, Subquery
 
     from reduction.collection.operator import Operator
 
@@ -108,7 +108,8 @@ class Pushdown:
         if parent is not None:
             place = next(n for n, each in enumerate(operator.parents) if each is parent)
             return below[place].c[old]
-        assert isinstance(operator, AttributeCalculator)  # noqa: S101  # the others have a parent
+        if not isinstance(operator, AttributeCalculator):
+            raise TypeError(name)  # the others have a parent for each
         self.computed.add(name)
         expression = operator.expression
         value = expression.sql({n: below[0].c[n] for n in expression.names})
@@ -170,9 +171,9 @@ def _united(
     return select(*(placed.c[name] for name in names)).where(placed.c[_PLACE] == 1)
 
 
-def _identity(table: Any) -> list[ColumnElement[Any]]:  # noqa: ANN401  # a table or subquery
+def _identity(table: FromClause) -> list[ColumnElement[Any]]:
     return [table.c[name] for name in _ID]
 
 
-def _same(one: Any, other: Any) -> ColumnElement[bool]:  # noqa: ANN401  # as above
+def _same(one: FromClause, other: FromClause) -> ColumnElement[bool]:
     return and_(*(a == b for a, b in zip(_identity(one), _identity(other), strict=True)))

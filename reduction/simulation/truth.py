@@ -168,7 +168,7 @@ def load_truth(path: Path) -> Truth:
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
 
-    def restore(value: Any) -> Any:  # noqa: ANN401 - the tree of a JSON document
+    def restore(value: object) -> object:
         """The tree with its arrays in place of their names."""
         if isinstance(value, dict):
             if value.keys() == {"array"}:
@@ -176,7 +176,7 @@ def load_truth(path: Path) -> Truth:
             return {name: restore(item) for name, item in value.items()}
         return value
 
-    tree = restore(json.loads(arrays["document"].tobytes()))
+    tree: Any = restore(json.loads(arrays["document"].tobytes()))
     options: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in tree["config"].items()

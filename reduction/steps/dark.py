@@ -102,27 +102,16 @@ def dark_current(
     of a dark of 1 s. Nor does one whose level is below zero by more than its error, if others
     are not.
     """
-    shapes = {frame.shape for frame in frames}
-    if len(shapes) != 1:
-        message = f"{len(frames)} darks of shapes {sorted(shapes)}: expected one common shape"
-        raise UnprocessableError(message)
-    times = np.asarray(exposure_times, dtype=np.float32)
-    if not (times > 0.0).all():
-        message = f"darks of {sorted(set(exposure_times))} s: expected positive exposure times"
-        raise UnprocessableError(message)
-    levels, known = [], []
-    for number, frame in enumerate(frames):
-        if np.isfinite(frame).any():
-            known.append(number)
-            levels.append(float(np.nanmedian(frame)))
-        release(frame)
+    _check(frames, exposure_times)
+    known = _levels(frames)
     if not known:
         message = f"{len(frames)} darks without a valid pixel: expected finite values"
         raise UnprocessableError(message)
-    frames, times = [frames[number] for number in known], times[known]
-    of_all = np.array(levels, dtype=np.float64)
-    bulk, bulk_err = _bulk(of_all, times.astype(np.float64), frames[0].size, gain, read_noise)
-    stray = (of_all - bulk * times).astype(np.float32)
+    frames = [frames[number] for number in known]
+    times = np.asarray(exposure_times, dtype=np.float32)[list(known)]
+    levels = np.array(list(known.values()), dtype=np.float64)
+    bulk, bulk_err = _bulk(levels, times.astype(np.float64), frames[0].size, gain, read_noise)
+    stray = (levels - bulk * times).astype(np.float32)
     rate: NDArray[np.float32] = np.empty_like(frames[0], dtype=np.float32)
     outliers = 0
     step = max(min(_ROWS, _VALUES // (len(frames) * rate.shape[1])), 1)
@@ -135,6 +124,27 @@ def dark_current(
         outliers += rejected
         release(*frames)
     return DarkField(rate, bulk, bulk_err, tuple(map(float, stray)), outliers)
+
+
+def _check(frames: Sequence[NDArray[np.float32]], exposure_times: Sequence[float]) -> None:
+    """See that darks can be compared."""
+    shapes = {frame.shape for frame in frames}
+    if len(shapes) != 1:
+        message = f"{len(frames)} darks of shapes {sorted(shapes)}: expected one common shape"
+        raise UnprocessableError(message)
+    if not all(time > 0.0 for time in exposure_times):
+        message = f"darks of {sorted(set(exposure_times))} s: expected positive exposure times"
+        raise UnprocessableError(message)
+
+
+def _levels(frames: Sequence[NDArray[np.float32]]) -> dict[int, float]:
+    """Median of each dark that has values, adu, by its number."""
+    found = {}
+    for number, frame in enumerate(frames):
+        if np.isfinite(frame).any():
+            found[number] = float(np.nanmedian(frame))
+        release(frame)
+    return found
 
 
 def _bulk(

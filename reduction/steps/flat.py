@@ -202,12 +202,7 @@ def master_flat(
     Astro-WISE ``MasterFlatFrame``: dome / LP(dome) x LP(twilight), where LP is a Gaussian low
     pass after cleaning bad pixels and mirroring the edges.
     """
-    try:
-        chosen = CombineType(combine_type)
-    except ValueError as error:
-        kinds = ", ".join(f"{kind.value} ({kind.name})" for kind in CombineType)
-        message = f"combine type {combine_type}: expected one of {kinds}"
-        raise UnprocessableError(message) from error
+    chosen = _chosen(combine_type)
     flats = {"dome": dome, "twilight": twilight, "night-sky": night_sky}
     small, large = (_given(flats, name, chosen) for name in _MADE_OF[chosen])
     if small is large:
@@ -219,18 +214,21 @@ def master_flat(
         holes = ~np.isfinite(small) | ~np.isfinite(large)
         if bad is not None:
             holes |= bad
-        own, other = (
-            low_pass(
-                fill_bad_pixels(flat, holes, size=median_filter_size),
-                sigma=filter_size,
-                mirror=mirror,
-            )
-            for flat in (small, large)
-        )
+        filled = (fill_bad_pixels(flat, holes, size=median_filter_size) for flat in (small, large))
+        own, other = (low_pass(flat, sigma=filter_size, mirror=mirror) for flat in filled)
         master = small / own * other
     good = np.ones(master.shape, dtype=np.bool_) if bad is None else ~bad
     master /= np.float32(_level(master, good))
     return master
+
+
+def _chosen(combine_type: int) -> CombineType:
+    try:
+        return CombineType(combine_type)
+    except ValueError as error:
+        kinds = ", ".join(f"{kind.value} ({kind.name})" for kind in CombineType)
+        message = f"combine type {combine_type}: expected one of {kinds}"
+        raise UnprocessableError(message) from error
 
 
 def _given(

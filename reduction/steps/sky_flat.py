@@ -5,7 +5,8 @@ from __future__ import annotations
 __all__ = ["SkyFlat", "mask_sources", "sky_flat"]
 
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
+from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -19,7 +20,7 @@ from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from scipy import ndimage
@@ -166,28 +167,53 @@ def sky_flat(
     if not measured.any():
         message = "no pixel has light above the bias: expected light between the sources"
         raise UnprocessableError(message)
-    flat: NDArray[np.float32] | None = None
-    levels: list[float] = []
-    for _ in range(2):
-        normalised, levels = [], []
-        for frame in frames:
-            even = frame / (_illumination(frame, measured) if flat is None else flat)
-            mask = mask_sources(even, bad=~measured, threshold=threshold, growth=growth)
-            levels.append(_level(even[~mask]))
-            seen = np.where(mask & measured, np.float32(np.nan), frame)
-            seen /= np.float32(levels[-1])
-            normalised.append(seen)
-        flat, count = combine(
-            normalised,
-            [read_noise / level for level in levels],
-            sigma_clip=sigma_clip,
-            photon=[1.0 / (gain * level) for level in levels],
-        )
-        flat[count < max(_FEWEST, len(frames) // 3)] = np.nan
-        filled = _fill(flat, measured)
-        flat /= np.float32(_level(flat[measured & np.isfinite(flat)]))
-    assert flat is not None  # noqa: S101  # the loop has run
-    return SkyFlat(flat, tuple(levels), filled)
+    masking = partial(mask_sources, bad=~measured, threshold=threshold, growth=growth)
+    combining = partial(_combined, gain=gain, read_noise=read_noise, sigma_clip=sigma_clip)
+    own = (_illumination(frame, measured) for frame in frames)
+    first = combining(_normalised(frames, own, measured, masking), measured)
+    common = repeat(first.image, len(frames))
+    return combining(_normalised(frames, common, measured, masking), measured)
+
+
+def _normalised(
+    frames: Sequence[NDArray[np.float32]],
+    light: Iterable[NDArray[np.float32]],
+    measured: NDArray[np.bool_],
+    masking: Callable[[NDArray[np.float32]], NDArray[np.bool_]],
+) -> Iterator[tuple[NDArray[np.float32], float]]:
+    """Each frame over its level, NaN where it has sources, and the level (adu).
+
+    Sources and level are those of the frame over its ``light``.
+    """
+    for frame, falling in zip(frames, light, strict=True):
+        even = frame / falling
+        mask = masking(even)
+        level = _level(even[~mask])
+        seen = np.where(mask & measured, np.float32(np.nan), frame)
+        seen /= np.float32(level)
+        yield seen, level
+
+
+def _combined(
+    normalised: Iterable[tuple[NDArray[np.float32], float]],
+    measured: NDArray[np.bool_],
+    *,
+    gain: float,
+    read_noise: float,
+    sigma_clip: float,
+) -> SkyFlat:
+    """Mean of frames over their levels, holes filled, of median 1."""
+    seen, levels = zip(*normalised, strict=True)
+    flat, count = combine(
+        seen,
+        [read_noise / level for level in levels],
+        sigma_clip=sigma_clip,
+        photon=[1.0 / (gain * level) for level in levels],
+    )
+    flat[count < max(_FEWEST, len(seen) // 3)] = np.nan
+    filled = _fill(flat, measured)
+    flat /= np.float32(_level(flat[measured & np.isfinite(flat)]))
+    return SkyFlat(flat, levels, filled)
 
 
 def _lit(frames: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:

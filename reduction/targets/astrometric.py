@@ -132,7 +132,10 @@ class AstrometricParameters(FrameTarget):
 
         MIN_NREF is 0, where Astro-WISE discussed 20 to 2000 for chips of a degree: a small
         telescope's field of standards has five stars. Whether so few are that field is asked by
-        the recognition itself, and NOT_RECOGNISED is where there should have been more.
+        the recognition itself, and NOT_RECOGNISED is where there should have been more. There is
+        no MaxNref: a deep catalogue has thousands of stars on a chip, and each makes the fit
+        better. Residuals have no limit of 3 RMS either, as the fit itself leaves out what is
+        further off: MAX_RMS judges what it kept.
         """
 
         MIN_SIGNAL_TO_NOISE: float = parameter(

@@ -13,6 +13,8 @@ from reduction.attributes import attribute
 from reduction.comparison import differs_in_part, fell
 from reduction.depends import of_frame
 from reduction.detection import (
+    N_CLEAN,
+    N_SOURCES,
     aperture_fraction,
     detect,
     half_light_radii,
@@ -44,8 +46,8 @@ class Catalog(FrameTarget):
 
     reduced = of_frame("ReducedScienceFrame")
 
-    n_sources = attribute(int, "number of sources", ucd="meta.number")
-    n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
+    n_sources = N_SOURCES
+    n_clean = N_CLEAN
     fwhm = attribute(
         float,
         "full width at half maximum of the point spread function fitted to stars",

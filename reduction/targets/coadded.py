@@ -17,6 +17,7 @@ from reduction.combination import Combination
 from reduction.depends import frames_of_field
 from reduction.field_grids import own_field
 from reduction.parameters import parameter
+from reduction.placed import GRID_X, GRID_Y
 from reduction.quality import QualityFlags
 from reduction.seeing import SEEING
 from reduction.steps.coadd import CombineType
@@ -48,8 +49,8 @@ class CoaddedRegriddedFrame(FieldTarget):
 
     regridded = frames_of_field("RegriddedFrame")
 
-    grid_x = attribute(int, "column of the grid of its first pixel", ucd="pos.cartesian.x")
-    grid_y = attribute(int, "row of the grid of its first pixel", ucd="pos.cartesian.y")
+    grid_x = GRID_X
+    grid_y = GRID_Y
     n_frames = attribute(int, "frames in it", ucd="meta.number;obs")
     n_exposures = attribute(int, "exposures that they are of", ucd="meta.number;obs.exposure")
     n_detectors = attribute(int, "chips that they were taken with", ucd="meta.number;instr.det")

@@ -12,8 +12,9 @@ from reduction.coadd_bands import combine_bands
 from reduction.combination import Combination
 from reduction.comparison import differs_in_part, fell
 from reduction.depends import frames_of_field
-from reduction.detection import is_clean, star_fwhm
+from reduction.detection import N_CLEAN, N_SOURCES, is_clean, star_fwhm
 from reduction.parameters import parameter
+from reduction.placed import GRID_X, GRID_Y
 from reduction.quality import QualityFlags
 from reduction.seeing import SEEING
 from reduction.steps.blocks import count_positive
@@ -44,12 +45,12 @@ class DetectionFrame(FieldTarget):
 
     regridded = frames_of_field("RegriddedFrame")
 
-    grid_x = attribute(int, "column of the grid of its first pixel", ucd="pos.cartesian.x")
-    grid_y = attribute(int, "row of the grid of its first pixel", ucd="pos.cartesian.y")
+    grid_x = GRID_X
+    grid_y = GRID_Y
     bands = attribute(str, "bands that have a part, joined by +", ucd="meta.id;instr.bandpass")
     n_frames = attribute(int, "frames in it", ucd="meta.number;obs")
-    n_sources = attribute(int, "number of sources", ucd="meta.number")
-    n_clean = attribute(int, "sources without flags but neighbours", ucd="meta.number")
+    n_sources = N_SOURCES
+    n_clean = N_CLEAN
     seeing = SEEING
 
     @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from reduction.attributes import attribute, imstat
 from reduction.comparison import differs
 from reduction.corrected import measured_gain
 from reduction.depends import calibration, raw_frames
-from reduction.night_sky import SkyFrames, sky_frames
+from reduction.night_sky import FRAMES_USED, SKY_LEVEL, SkyFrames, sky_frames
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.fringe import fringe_pattern
@@ -50,8 +50,8 @@ class FringeFrame(CalibrationTarget):
     amplitude = attribute(
         float, "scatter of the fringes, a part of the sky's level", ucd="stat.stdev"
     )
-    level = attribute(float, "mean level of the sky", unit="adu", ucd="phot.count;stat.mean")
-    frames_used = attribute(int, "number of raw frames used", ucd="meta.number;obs.image")
+    level = SKY_LEVEL
+    frames_used = FRAMES_USED
 
     @dataclass(frozen=True, slots=True)
     class Parameters(SkyFrames):

@@ -102,7 +102,8 @@ class GAstrometric(FieldTarget):
         """Which stars, how they are matched, and Astro-WISE's limits.
 
         MIN_NOVERLAP is 0: frames that do not overlap, or one alone, are solved together by the
-        catalogue. Where a mosaic shall hold together by its overlaps, set it for its field.
+        catalogue. Where a mosaic shall hold together by its overlaps, set it for its field. There
+        is no MaxNOverlap, nor MaxNref: more stars are no fault, and MAX_SOURCES bounds the work.
         """
 
         MIN_SIGNAL_TO_NOISE: float = parameter(

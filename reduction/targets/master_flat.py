@@ -11,7 +11,7 @@ import numpy as np
 
 from reduction.attributes import attribute, imstat
 from reduction.depends import calibration
-from reduction.flatness import FLATNESS_DIFFERS, NOT_FLAT, Flatness, FlatTarget
+from reduction.flatness import FLATNESS, FLATNESS_DIFFERS, NOT_FLAT, Flatness, FlatTarget
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
 from reduction.steps.flat import CombineType, master_flat
@@ -49,11 +49,7 @@ class MasterFlatFrame(FlatTarget):
         "5 night sky only",
         ucd="meta.code",
     )
-    flatness = attribute(
-        float,
-        "largest minus smallest median of 32 sub-windows",
-        ucd="phot.count;arith.diff;stat.max",
-    )
+    flatness = FLATNESS
 
     @dataclass(frozen=True, slots=True)
     class Parameters(Flatness):

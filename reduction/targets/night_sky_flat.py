@@ -12,8 +12,8 @@ import numpy as np
 from reduction.attributes import attribute, imstat
 from reduction.corrected import measured_gain
 from reduction.depends import calibration, raw_frames
-from reduction.flatness import FLATNESS_DIFFERS, NOT_FLAT, Flatness, FlatTarget
-from reduction.night_sky import SkyFrames, sky_frames
+from reduction.flatness import FLATNESS, FLATNESS_DIFFERS, NOT_FLAT, Flatness, FlatTarget
+from reduction.night_sky import FRAMES_USED, SKY_LEVEL, SkyFrames, sky_frames
 from reduction.parameters import from_chip, parameter
 from reduction.quality import QualityFlags
 from reduction.steps.sky_flat import sky_flat
@@ -41,16 +41,12 @@ class NightSkyFlatFrame(FlatTarget):
     hot = calibration("HotPixelMap", when="!uncalibrated")
     dark = calibration("DarkCurrent", required=False, when="dark")
     imstat = imstat("")
-    level = attribute(float, "mean level of the sky", unit="adu", ucd="phot.count;stat.mean")
-    frames_used = attribute(int, "number of raw frames used", ucd="meta.number;obs.image")
+    level = SKY_LEVEL
+    frames_used = FRAMES_USED
     filled_fraction = attribute(
         float, "part of the pixels that no frame shows the sky in", ucd="meta.number;arith.ratio"
     )
-    flatness = attribute(
-        float,
-        "largest minus smallest median of 32 sub-windows",
-        ucd="phot.count;arith.diff;stat.max",
-    )
+    flatness = FLATNESS
 
     @dataclass(frozen=True, slots=True)
     class Parameters(SkyFrames, Flatness):

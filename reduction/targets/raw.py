@@ -14,7 +14,7 @@ __all__ = [
 ]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from reduction.attributes import attribute, imstat
 from reduction.parameters import from_chip, parameter
@@ -22,6 +22,7 @@ from reduction.quality import QualityFlags
 from reduction.target import DBObject
 
 if TYPE_CHECKING:
+    from reduction.declared import ClassParameters
     from reduction.steps.raw_statistics import RawStatistics
 
 NO_NUMBERS: Final = (1, "more of the pixels than MAX_INVALID hold no number")
@@ -103,7 +104,7 @@ class RawFrame(DBObject):
         DUPLICATE = DUPLICATE
 
     @classmethod
-    def verify(cls, measured: RawStatistics, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
+    def verify(cls, measured: RawStatistics, parameters: ClassParameters) -> int:
         """Compare a frame with absolute limits.
 
         Returns
@@ -146,7 +147,7 @@ class RawCalibration(RawFrame):
         OTHER_SHAPE = OTHER_SHAPE
 
     @classmethod
-    def verify(cls, measured: RawStatistics, parameters: Any) -> int:  # noqa: ANN401  # as above
+    def verify(cls, measured: RawStatistics, parameters: ClassParameters) -> int:
         """Compare the shape, too; a SHAPE of None allows any."""
         flags = cls.Flags(super().verify(measured, parameters))
         if parameters.SHAPE is not None and measured.shape != tuple(parameters.SHAPE):

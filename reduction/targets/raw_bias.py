@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["RawBiasFrame"]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
@@ -19,6 +19,7 @@ from reduction.targets.raw import (
 )
 
 if TYPE_CHECKING:
+    from reduction.declared import ClassParameters
     from reduction.steps.raw_statistics import RawStatistics
 
 
@@ -48,7 +49,7 @@ class RawBiasFrame(RawCalibration):
         NOT_FLAT = 32, "the medians of 32 sub-windows spread by more than MAX_BIAS_FLATNESS"
 
     @classmethod
-    def verify(cls, measured: RawStatistics, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
+    def verify(cls, measured: RawStatistics, parameters: ClassParameters) -> int:
         """Compare level, scatter and flatness, too."""
         flags = cls.Flags(super().verify(measured, parameters))
         if measured.level > parameters.MAX_BIAS_LEVEL:

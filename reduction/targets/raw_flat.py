@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["RawDomeFlatFrame", "RawFlatFrame", "RawTwilightFlatFrame"]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reduction.parameters import parameter
 from reduction.quality import QualityFlags
@@ -19,6 +19,7 @@ from reduction.targets.raw import (
 )
 
 if TYPE_CHECKING:
+    from reduction.declared import ClassParameters
     from reduction.steps.raw_statistics import RawStatistics
 
 
@@ -45,7 +46,7 @@ class RawFlatFrame(RawCalibration):
         TOO_BRIGHT = 16, "the mean is above MAX_FLAT_MEAN"
 
     @classmethod
-    def verify(cls, measured: RawStatistics, parameters: Any) -> int:  # noqa: ANN401  # the class's Parameters
+    def verify(cls, measured: RawStatistics, parameters: ClassParameters) -> int:
         """Compare the mean, too."""
         flags = cls.Flags(super().verify(measured, parameters))
         if measured.imstat.mean < parameters.MIN_FLAT_MEAN:

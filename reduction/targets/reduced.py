@@ -86,7 +86,9 @@ class ReducedScienceFrame(FrameTarget):
         """Saturation, cosmic rays, satellites and fringes, and limits.
 
         SATURATION is Astro-WISE's ThresholdHigh and DEAD its ThresholdLow. The fringes' strength
-        is measured in pixels below FRINGE_THRESHOLD_LOW and above FRINGE_THRESHOLD_HIGH.
+        is measured in pixels below FRINGE_THRESHOLD_LOW and above FRINGE_THRESHOLD_HIGH. There is
+        no ImageThreshold: that strength is the median over windows, which sources do not move.
+        Astro-WISE's airmass at start and end is the raw frame's ``airmass``, that of mid-exposure.
         """
 
         GAIN: float = parameter(

@@ -18,6 +18,7 @@ from reduction.detection import is_clean, signal_to_noise
 from reduction.field_grids import grid_of, own_field
 from reduction.focal_plane import factor_image
 from reduction.parameters import parameter
+from reduction.placed import GRID_X, GRID_Y
 from reduction.quality import QualityFlags
 from reduction.seeing import SEEING
 from reduction.solutions import pos_err_of, wcs_of
@@ -69,8 +70,8 @@ class RegriddedFrame(FrameInFieldTarget):
     gphotometric = in_field("GPhotometric", required=False)
     illumination = calibration("IlluminationCorrectionFrame", required=False, when="illumination")
 
-    grid_x = attribute(int, "column of the grid of its first pixel", ucd="pos.cartesian.x")
-    grid_y = attribute(int, "row of the grid of its first pixel", ucd="pos.cartesian.y")
+    grid_x = GRID_X
+    grid_y = GRID_Y
     grid_nx = attribute(int, "columns that it covers", ucd="meta.number;instr.pixel")
     grid_ny = attribute(int, "rows that it covers", ucd="meta.number;instr.pixel")
     band = attribute(str, "band of the photometric system", ucd="meta.id;instr.bandpass")

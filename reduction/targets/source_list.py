@@ -44,6 +44,9 @@ class SourceList(SourcesTarget, FrameTarget):
     Fluxes are those in the catalog's circular aperture, and by the point spread function, scaled
     to the aperture's of bright stars: the zero point is that of both. For stars the latter are
     better where there is noise or a neighbour.
+
+    Astro-WISE's HtmDepth is not there: rows are found by zones of declination and ranges of right
+    ascension (:mod:`schemas.sphere`), which need no number of their own.
     """
 
     VERSION = 6

@@ -29,7 +29,11 @@ class TwilightFlatFrame(CombinedFlat):
 
     @dataclass(frozen=True, slots=True)
     class Parameters(CombinedFlat.Parameters):
-        """Those of any flat; the part of the values that may be rejected."""
+        """Those of any flat; the part of the values that may be rejected.
+
+        Astro-WISE's MaximumNumberOfOutliers is a number: as a part of the values it holds for
+        chips of any size and nights of any number of flats.
+        """
 
         MAXIMUM_OUTLIER_FRACTION: float = parameter(
             0.05, "largest part of the values that were left out", at_least=0.0, at_most=1.0

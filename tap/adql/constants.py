@@ -87,7 +87,8 @@ def _calculated(word: str, numbers: list[float], *, whole: bool) -> float:
             return one / other
         quotient = abs(one) // abs(other)
         return quotient if (one < 0) == (other < 0) else -quotient
-    return {"+": operator.add, "-": operator.sub, "*": operator.mul}[word](one, other)  # type: ignore[no-any-return]  # of numbers
+    result: float = {"+": operator.add, "-": operator.sub, "*": operator.mul}[word](one, other)
+    return result
 
 
 def constant_region(found: typed.Expr) -> tuple[float, ...] | None:

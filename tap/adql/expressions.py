@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["ExpressionChecker"]
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeGuard
 
 from schemas.errors import QueryError, UnsupportedFeatureError
 from tap.adql import nodes
@@ -119,7 +119,7 @@ class ExpressionChecker:
             self._fit(node, OPERATORS["NEGATIVE"], [operand])
             return operand
         if node.operator == "-" and isinstance(operand, Constant) and _is_number(operand.value):
-            return replace(operand, value=-operand.value)  # type: ignore[operator]  # a number
+            return replace(operand, value=-operand.value)
         return self._operate(node, "NEGATIVE" if node.operator == "-" else "~", [operand])
 
     def _binary(self, node: nodes.Binary) -> Expr:
@@ -286,7 +286,7 @@ _EXPECTED: Final = {
 }
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

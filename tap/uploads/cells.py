@@ -69,7 +69,7 @@ def field_of_texts(
     nulls = np.fromiter((t is None for t in texts), np.bool_, len(texts))
     pieces = []
     for row, text in enumerate(texts, first):
-        piece = b"" if text is None else _array(column, layout, text, row)
+        piece = b"" if text is None else _array(column, layout.dtype, layout.count, text, row)
         nulls[row - first] |= piece is None
         pieces.append(piece or b"")
     return packed(pieces, nulls)
@@ -85,22 +85,23 @@ def _scalars(
     return Fixed(values, nulls)
 
 
-def _nothing(dtype: np.dtype[Any]) -> Any:  # noqa: ANN401  # of the dtype
+def _nothing(dtype: np.dtype[Any]) -> float:
     return float("nan") if dtype.kind == "f" else 0
 
 
-def _array(column: Column, layout: Layout, text: str, row: int) -> bytes | None:
+def _array(
+    column: Column, dtype: np.dtype[Any], count: int | None, text: str, row: int
+) -> bytes | None:
     """Items of one cell; None where all of an array of fixed size are NaN (DALI-1.1 3.3)."""
-    assert layout.dtype is not None  # noqa: S101  # the caller's branch
     words = text.split()
-    if layout.dtype.kind == "b" and len(words) == 1 and set(text.strip()) <= {"0", "1"}:
+    if dtype.kind == "b" and len(words) == 1 and set(text.strip()) <= {"0", "1"}:
         words = list(words[0])  # bits may stand without blanks between
-    if layout.count is not None and len(words) != layout.count:
+    if count is not None and len(words) != count:
         raise UploadError(
-            f"row {row}, column {column.name}: found {len(words)} values, expected {layout.count}"
+            f"row {row}, column {column.name}: found {len(words)} values, expected {count}"
         )
-    items = _numbers(column, layout.dtype, words, row, 0, same_row=True)
-    if layout.count and layout.dtype.kind == "f" and np.isnan(items).all():
+    items = _numbers(column, dtype, words, row, 0, same_row=True)
+    if count and dtype.kind == "f" and np.isnan(items).all():
         return None
     return items.tobytes()
 
@@ -110,7 +111,7 @@ def _numbers(
     dtype: np.dtype[Any],
     texts: Sequence[str | None],
     first: int,
-    nothing: Any,  # noqa: ANN401  # of the dtype
+    nothing: float,
     *,
     same_row: bool = False,
 ) -> np.ndarray[Any, Any]:

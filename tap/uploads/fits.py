@@ -270,7 +270,7 @@ def _runs(table: _Table, rows: NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
     sizes = np.zeros(len(rows))
     for one in table.cells:
         if one.descriptor is not None:
-            counts = _descriptors(one, rows)[:, 0].astype(float)
+            counts = _descriptors(one.place, one.descriptor, rows)[:, 0].astype(float)
             sizes += np.clip(counts, 0, _ROW_BYTES) * one.item.itemsize
     ends = np.cumsum(sizes)
     start = 0
@@ -282,12 +282,10 @@ def _runs(table: _Table, rows: NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def _descriptors(one: _Cells, rows: NDArray[np.uint8]) -> NDArray[Any]:
-    """Numbers of items and their places in the heap, shape (n, 2)."""
-    assert one.descriptor is not None  # noqa: S101  # the caller's condition
-    width = 2 * one.descriptor.itemsize
-    raw = np.ascontiguousarray(rows[:, one.place : one.place + width])
-    return raw.view(one.descriptor).reshape(len(rows), 2)
+def _descriptors(place: int, kind: np.dtype[Any], rows: NDArray[np.uint8]) -> NDArray[Any]:
+    """Numbers of items and their places in the heap, shape (n, 2), from a place in each row."""
+    raw = np.ascontiguousarray(rows[:, place : place + 2 * kind.itemsize])
+    return raw.view(kind).reshape(len(rows), 2)
 
 
 def _pieces(stream: BinaryIO, table: _Table) -> Iterator[tuple[int, NDArray[np.uint8]]]:
@@ -310,7 +308,8 @@ def _field(
 ) -> Fixed | Ragged:
     length = len(rows)
     if one.descriptor is not None:
-        pieces = _from_heap(stream, table, one, rows, first)
+        pairs = _descriptors(one.place, one.descriptor, rows)
+        pieces = _from_heap(stream, table, one, pairs, first)
         counts = np.fromiter((len(p) // one.item.itemsize for p in pieces), np.int64, length)
         raw = np.frombuffer(b"".join(pieces), np.uint8)
     else:
@@ -357,11 +356,10 @@ def _values(one: _Cells, items: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.
 
 
 def _from_heap(
-    stream: BinaryIO, table: _Table, one: _Cells, rows: NDArray[np.uint8], first: int
+    stream: BinaryIO, table: _Table, one: _Cells, pairs: NDArray[Any], first: int
 ) -> list[bytes]:
-    pairs = _descriptors(one, rows).tolist()
     pieces = []
-    for row, (count, offset) in enumerate(pairs, first):
+    for row, (count, offset) in enumerate(pairs.tolist(), first):
         size = count * one.item.itemsize
         if not (0 <= size <= _ROW_BYTES and 0 <= offset <= table.heap_size - size):
             raise UploadError(

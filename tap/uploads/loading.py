@@ -22,9 +22,8 @@ from tap.uploads.copying import HEADER, TRAILER, copy_frames
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from psycopg2.extensions import connection as Connection  # noqa: N812  # it is a class
-
     from schemas.columns import Table
+    from schemas.database import Connection
     from schemas.settings import LimitSettings
     from tap.uploads.reading import Reading
 
@@ -129,11 +128,11 @@ class Uploads:
                     raise source.failure from None
                 raise
             if one.table.position:
-                cursor.execute(_stray_of(one))
+                cursor.execute(_stray_of(one.stored, one.table.position))
                 if cursor.fetchone():
                     self._astray.add(one.stored)
                 else:
-                    cursor.execute(_index_on(one))
+                    cursor.execute(_index_on(one.stored, one.table.position))
             cursor.execute(sql.SQL("ANALYZE {}").format(name))
 
     def _frames(self, one: Uploaded, is_wanted: Callable[[], bool]) -> Iterator[bytes]:
@@ -162,23 +161,21 @@ class Uploads:
         yield TRAILER
 
 
-def _index_on(one: Uploaded) -> sql.Composed:
+def _index_on(stored: str, position: tuple[str, str]) -> sql.Composed:
     """The index of positions that published tables have, whatever turn a right ascension is on."""
-    assert one.table.position is not None  # noqa: S101  # the caller's condition
-    ra, dec = map(sql.Identifier, one.table.position)
+    ra, dec = map(sql.Identifier, position)
     return sql.SQL("CREATE INDEX ON {} ({}, {})").format(
-        sql.Identifier("pg_temp", one.stored),
+        sql.Identifier("pg_temp", stored),
         sql.SQL(sphere.zone_expression("{}")).format(dec),
         sql.SQL(sphere.turn_expression("{0}")).format(ra),
     )
 
 
-def _stray_of(one: Uploaded) -> sql.Composed:
+def _stray_of(stored: str, position: tuple[str, str]) -> sql.Composed:
     """A row whose declination is no number of degrees, such as 1e30 where there is none."""
-    assert one.table.position is not None  # noqa: S101  # the caller's condition
     return sql.SQL("SELECT 1 FROM {} WHERE {} NOT BETWEEN {} AND {} LIMIT 1").format(
-        sql.Identifier("pg_temp", one.stored),
-        sql.Identifier(one.table.position[1]),
+        sql.Identifier("pg_temp", stored),
+        sql.Identifier(position[1]),
         sql.Literal(-sphere.FARTHEST),
         sql.Literal(sphere.FARTHEST),
     )

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import closing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -164,9 +164,9 @@ def _batches(file: IO[bytes], rows: int, texts: Sequence[int]) -> Generator[pa.R
             env=_environment(),
         ) as child,
     ):
-        assert child.stdout is not None  # noqa: S101  # a pipe was asked for
+        pipe = cast("IO[bytes]", child.stdout)  # one was asked for
         try:
-            with pa.ipc.open_stream(child.stdout) as stream:
+            with pa.ipc.open_stream(pipe) as stream:
                 yield from stream
             failure = None
         except (pa.ArrowException, OSError) as error:
@@ -174,7 +174,7 @@ def _batches(file: IO[bytes], rows: int, texts: Sequence[int]) -> Generator[pa.R
         except GeneratorExit:
             child.kill()
             raise
-        child.stdout.close()  # who still writes is told so
+        pipe.close()  # who still writes is told so
         if child.wait() or failure is not None:
             said.seek(0)
             lines = said.read().decode(errors="replace").splitlines()

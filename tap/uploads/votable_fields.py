@@ -6,7 +6,7 @@ __all__ = ["VOField"]
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from schemas.errors import UploadError
 from tap.uploads.reading import declared
@@ -14,7 +14,13 @@ from tap.uploads.reading import declared
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from schemas.columns import Column
+
+#: A number of items, or an array of such.
+_Count = TypeVar("_Count", int, "NDArray[np.int64]")
 
 _WIDTHS: Final = {
     "bit": 1,
@@ -87,9 +93,9 @@ class VOField:
         self.width = _WIDTHS[datatype]
         self.count = self._count(name, arraysize)
         if self.null is not None:
-            self._check_null(name, datatype)
+            self._check_null(name, datatype, self.null)
 
-    def size(self, count: Any) -> Any:  # noqa: ANN401  # a number, or an array of them
+    def size(self, count: _Count) -> _Count:
         """Bytes of so many items in BINARY: eight bits make one."""
         if self.attributes["datatype"] == "bit":
             return (count + 7) // 8
@@ -110,12 +116,11 @@ class VOField:
             )
         return count
 
-    def _check_null(self, name: str, datatype: str) -> None:
+    def _check_null(self, name: str, datatype: str, null: str) -> None:
         if datatype not in {"unsignedByte", "short", "int", "long"}:
             self.null = None  # of other types it says nothing (VOTable-1.4 4.1)
             return
-        assert self.null is not None  # noqa: S101  # the caller's condition
-        text = self.null.strip()
+        text = null.strip()
         try:
             self.null = str(int(text, 16 if text[:2].lower() == "0x" else 10))
         except ValueError:

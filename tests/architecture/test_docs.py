@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import importlib.util
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
 from reduction.declared import declared_parameters
@@ -12,8 +14,11 @@ from reduction.published import flagged_classes
 from reduction.quality import flags_of
 from reduction.registry import Registry
 from schemas.settings import Settings
+from vo_service.cli import cli
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted({ROOT / "README.md", ROOT / "deploy" / "README.md", *ROOT.glob("docs/**/*.rst")})
+FOLDERS = {"deploy", "docs", "science", "reduction", "schemas", "sia", "tap", "vo_service"}
 
 
 @dataclass
@@ -55,6 +60,24 @@ def _everything_declared_is_told(folder):
     for cls in flagged_classes(registry):
         for flag in flags_of(cls.Flags):
             assert flag.name in flags, f"{cls.__name__}.{flag.name}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_options_modules_and_files_that_a_page_names_are_there(path):
+    text = path.read_text()
+    for line in re.findall(r"vo-service ([a-z][^\n`]*)", text):
+        words, command = line.split(), cli
+        while words and isinstance(command, click.Group):
+            assert words[0] in command.commands, f"vo-service {line}"
+            command = command.commands[words.pop(0)]
+        known = {option for param in command.params for option in param.opts} | {"--help"}
+        assert set(re.findall(r"(?<![\w-])--[a-z-]+", line)) <= known, f"vo-service {line}"
+    for name in re.findall(r":mod:`~?([\w.]+)`", text):
+        assert importlib.util.find_spec(name), name
+    for name in re.findall(r"``((?:[\w-]+/)+[\w-]+(?:\.\w+)?)``", text):
+        if name.split("/")[0] in FOLDERS:
+            known = [ROOT / name, ROOT / "tests" / name, ROOT / "tests" / f"{name}.py"]
+            assert any(place.exists() for place in known), name
 
 
 @pytest.mark.parametrize("cls", flagged_classes(Registry.load()), ids=lambda cls: cls.__name__)

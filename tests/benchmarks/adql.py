@@ -144,7 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=15)
     repeats = parser.parse_args().repeats
-    from tests.support.clusters import Databases, throw_away_cluster  # noqa: PLC0415
+    from tests.support.clusters import Databases, throw_away_cluster  # noqa: PLC0415  # a cluster, if asked for
 
     with throw_away_cluster() as cluster, Databases(cluster).fresh() as settings:
         make_stars(settings.owner_url, 20_000)

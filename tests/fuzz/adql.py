@@ -249,7 +249,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
-    from tests.support.clusters import Databases, throw_away_cluster  # noqa: PLC0415
+    from tests.support.clusters import Databases, throw_away_cluster  # noqa: PLC0415  # a cluster, if asked for
 
     outcome, share = Outcome(), 1000
     start = time.monotonic()

@@ -32,9 +32,17 @@ def work_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def archive(fresh_database: DatabaseSettings, tmp_path: Path) -> Iterator[Archive]:
+def plugins() -> tuple[str, ...]:
+    """Modules that the archive knows; of a test's own if it needs others."""
+    return (PLUGIN,)
+
+
+@pytest.fixture
+def archive(
+    fresh_database: DatabaseSettings, tmp_path: Path, plugins: tuple[str, ...]
+) -> Iterator[Archive]:
     """An empty archive that knows the toy camera."""
-    toy = ReductionSettings(plugins=(PLUGIN,))
+    toy = ReductionSettings(plugins=plugins)
     with opened_archive(fresh_database, tmp_path / "files", reduction=toy) as made:
         yield made
 

@@ -16,28 +16,21 @@ from reduction.instruments.base import FrameKind
 from reduction.operate import find_target
 from schemas.database import migrate
 from schemas.errors import NotFoundError
-from schemas.settings import ReductionSettings
-from tests.support.archives import opened_archive
 from tests.support.toy import ToyImage, write_frame
 from tests.support.toy_field import ToyCoadd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from reduction.datasets import Dataset
-    from schemas.settings import DatabaseSettings
 
 FIELD = FieldSpec("deep", 10.0, 20.0, 0.05, pixel_scale=0.5)
 
 
 @pytest.fixture
-def archive(fresh_database: DatabaseSettings, tmp_path: Path) -> Iterator[Archive]:
-    """An empty archive that knows the toy camera and its classes of fields."""
-    plugins = ("tests.support.toy", "tests.support.toy_field")
-    toy = ReductionSettings(plugins=plugins)
-    with opened_archive(fresh_database, tmp_path / "files", reduction=toy) as made:
-        yield made
+def plugins() -> tuple[str, ...]:
+    """The toy camera and its classes of fields."""
+    return ("tests.support.toy", "tests.support.toy_field")
 
 
 def found(archive: Archive, dataset_id: str) -> Dataset:

@@ -21,7 +21,6 @@ from tests.support.toy import ToyFlat, ToyImage, work_done, write_frame
 from tests.support.toy_field import ToyCoadd, ToyDeep, ToyNight, ToyPair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from schemas.settings import DatabaseSettings
@@ -31,12 +30,9 @@ TOYS = ("ToyBias", "ToyFlat", "ToyMap", "ToyImage", "ToyRegridded", "ToyCoadd")
 
 
 @pytest.fixture
-def archive(fresh_database: DatabaseSettings, tmp_path: Path) -> Iterator[Archive]:
-    """An empty archive that knows the toy camera and its classes of fields."""
-    plugins = ("tests.support.toy", "tests.support.toy_field")
-    toy = ReductionSettings(plugins=plugins)
-    with opened_archive(fresh_database, tmp_path / "files", reduction=toy) as made:
-        yield made
+def plugins() -> tuple[str, ...]:
+    """The toy camera and its classes of fields."""
+    return ("tests.support.toy", "tests.support.toy_field")
 
 
 def add(archive: Archive, folder: Path, name: str, level: float = 402, hour: float = 2.0) -> None:

@@ -7,6 +7,7 @@ __all__: list[str] = []
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import text
 
 from reduction.fields import FieldSpec, declare_field
 from reduction.instruments.base import FrameKind
@@ -46,6 +47,33 @@ def test_each_word_is_answered_with_its_values(
         cls.get(**words)
     assert said in str(none.value)
     assert f"no {cls.__name__} for" in str(none.value)
+
+
+def test_of_very_many_names_those_near_in_the_alphabet_are_looked_at_and_all_are_counted(
+    archive: Archive, night: Path
+) -> None:
+    ToyImage.get()
+    with archive.transaction() as session:
+        session.execute(
+            text(
+                "WITH raw AS (INSERT INTO vo.product (class_name, key, content_hash, "
+                "recipe_version, process_params, attributes, instrument, chip, filter) "
+                "SELECT 'RawScienceFrame', 'k' || n, '', '', '{}', "
+                "jsonb_build_object('name', to_char(n, 'FM\"frame\"00000') || '.fits'), "
+                "'toy', 't1', 'V' FROM generate_series(1, 3000) AS n RETURNING product_id) "
+                "INSERT INTO vo.target (identity, class_name, instrument, chip, filter, moment, "
+                "raw_id) SELECT 'i' || product_id, 'ToyImage', 'toy', 't1', 'V', 1, product_id "
+                "FROM raw"
+            )
+        )
+    with pytest.raises(NotFoundError) as none:
+        ToyImage.get(raw="frame01500.fitz")
+    said = str(none.value)
+    assert "there are 3001, of raw frame01500.fits, frame0" in said
+    assert said.endswith("and 2989 more")
+    with pytest.raises(NotFoundError, match=r"^3001 ToyImage for .* and 2993 more"):
+        ToyImage.get()
+    assert ToyImage.get(raw="science").raw.name == "science.fits"
 
 
 def test_a_class_of_which_there_is_nothing_says_what_brings_it_into_being(

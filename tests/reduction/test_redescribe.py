@@ -16,7 +16,8 @@ from reduction.instruments.base import FrameKind
 from reduction.operate import sync_recipes
 from reduction.redescribe import redescribe
 from schemas.errors import IngestError, ParameterError
-from schemas.tables import Edit, Product, Target
+from schemas.recipe_tables import Edit
+from schemas.tables import Product, Target
 from tests.support import toy
 from tests.support.toy import ToyBias, ToyFlat, ToyImage, work_done, write_frame
 

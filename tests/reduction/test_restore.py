@@ -14,7 +14,8 @@ from sqlalchemy import select, text
 from reduction.pixel_cache import PIXELS
 from reduction.restore import damaged_files, restore
 from schemas.errors import IngestError, NotFoundError, ParameterError, ReductionError
-from schemas.tables import Edit, File, Product
+from schemas.recipe_tables import Edit
+from schemas.tables import File, Product
 from tests.support.toy import ToyBias, ToyFlat, ToyImage, work_done
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ from schemas.errors import (
     ReductionError,
     UnprocessableError,
 )
-from schemas.tables import Script
+from schemas.recipe_tables import Script
 from tests.support import toy
 from tests.support.toy import ToyBias, ToyFlat, ToyImage, ToyMap, work_done
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import psycopg2
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from click.testing import CliRunner
 
 from schemas.errors import IngestError, NotFoundError, ParameterError, StorageError
-from vo_service.cli import cli
+from tests.support.typed import typed, typing_folder
 from vo_service.home import Home
 
 #: What only computations, plots, protocols and the engine need.
@@ -46,25 +42,13 @@ SLOW = (*HEAVY, "numpy", "sqlalchemy", "psycopg2", "pydantic", "reduction", "tap
 
 @pytest.fixture(scope="module")
 def folder():
-    path = Path(tempfile.mkdtemp(prefix="vo-first-"))
-    path.chmod(0o711)
-    yield path
-    Home(path / "data").cluster.stop()
-    shutil.rmtree(path)
+    with typing_folder() as path:
+        yield path
 
 
 @pytest.fixture(scope="module")
 def run(folder):
-    """Run a command in this process; its output, or the archive's error."""
-
-    def run(*words: object) -> str:
-        words = ("--data", folder / "data", *words)
-        done = CliRunner().invoke(cli, [str(word) for word in words], env={"COLUMNS": "200"})
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return done.output
-
-    return run
+    return typed(folder)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ def add(context: click.Context, name: str) -> None:
     NAME may be one that there is: it gets a new token, the old one is good for nothing then.
     Clients send the token as password of HTTP Basic with the name, or as Bearer token.
     """
-    from vo_service.uws.owners import Accounts  # noqa: PLC0415  # --help stays fast
+    from vo_service.uws.owners import Accounts
 
     with opened(context) as archive:
         CONSOLE.print(Accounts(archive).add(name), markup=False)
@@ -33,7 +33,7 @@ def add(context: click.Context, name: str) -> None:
 @click.pass_context
 def names(context: click.Context) -> None:
     """Print the names of all accounts, one a line."""
-    from vo_service.uws.owners import Accounts  # noqa: PLC0415  # --help stays fast
+    from vo_service.uws.owners import Accounts
 
     with opened(context) as archive:
         for name in Accounts(archive).names():
@@ -48,7 +48,7 @@ def remove(context: click.Context, name: str) -> None:
 
     Its jobs run on and are destroyed in their time; an account of that name has them again.
     """
-    from vo_service.uws.owners import Accounts  # noqa: PLC0415  # --help stays fast
+    from vo_service.uws.owners import Accounts
 
     with opened(context) as archive:
         Accounts(archive).remove(name)

@@ -41,7 +41,7 @@ _MESSAGE_LENGTH: Final = 300
 
 def home_of(context: click.Context) -> Home:
     """The archive's folder that the command line names."""
-    from vo_service.home import Home  # noqa: PLC0415  # --help stays fast
+    from vo_service.home import Home
 
     folder: Path = context.find_root().obj
     return Home(folder)
@@ -53,7 +53,7 @@ def opened(context: click.Context, *, new: bool = False) -> Iterator[Archive]:
 
     The database is brought to what the code says where that was not done before.
     """
-    from vo_service.opening import open_archive  # noqa: PLC0415  # --help stays fast
+    from vo_service.opening import open_archive
 
     home = home_of(context)
     if not new:
@@ -68,7 +68,7 @@ def opened(context: click.Context, *, new: bool = False) -> Iterator[Archive]:
 @contextmanager
 def progress_bar(title: str, total: int | None) -> Iterator[Callable[[str], None]]:
     """A bar on the terminal; call what it gives with the name of each thing done."""
-    from rich.progress import (  # noqa: PLC0415  # --help stays fast
+    from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,

@@ -25,7 +25,7 @@ def init(context: click.Context) -> None:
     can be done. Does nothing where it is done already, and brings an older archive to the newest
     form of its tables.
     """
-    from vo_service.opening import prepare_database  # noqa: PLC0415  # --help stays fast
+    from vo_service.opening import prepare_database
 
     home = home_of(context)
     for sentence in prepare_database(home.settings()):
@@ -43,7 +43,7 @@ def ingest(context: click.Context, paths: tuple[Path, ...]) -> None:
     Files are copied; a file that is in the archive already is left alone. Files that cannot be
     taken are listed with the reason, and the command then ends with status 1.
     """
-    from reduction.ingest import raw_files  # noqa: PLC0415  # --help stays fast
+    from reduction.ingest import raw_files
 
     files = list(raw_files(paths))
     with opened(context, new=True) as archive, progress_bar("ingesting", len(files)) as done:
@@ -94,7 +94,7 @@ def load_reference(
     ...). Usual names (RAJ2000, Vmag with e_Vmag) and some published forms are understood too;
     --column says what is not.
     """
-    from reduction.reference_ingest import catalogues_of  # noqa: PLC0415  # --help stays fast
+    from reduction.reference_ingest import catalogues_of
 
     with opened(context, new=True) as archive:
         word = name or path.name.split(".")[0]
@@ -142,8 +142,8 @@ def simulate(
     disk has no room. Chips of real cameras have one size: `--instrument omegacam --chips 1 --night
     2025-03-01 --frames 3 3 3 2 --no-truth` is a quick try of 200 MB.
     """
-    from reduction.simulate import SimulationConfig, simulate  # noqa: PLC0415  # --help stays fast
-    from reduction.simulation.size import expected_size  # noqa: PLC0415
+    from reduction.simulate import SimulationConfig, simulate
+    from reduction.simulation.size import expected_size
 
     try:
         config = SimulationConfig(
@@ -178,8 +178,8 @@ def storage(context: click.Context, *, remove: bool, verify: bool) -> None:
     With `--verify` each file is read and compared with its checksum, too. Ends with status 1 if
     one is lost or damaged: `vo-service restore` brings it back.
     """
-    from reduction.orphans import clear_orphans  # noqa: PLC0415  # --help stays fast
-    from reduction.restore import damaged_files  # noqa: PLC0415
+    from reduction.orphans import clear_orphans
+    from reduction.restore import damaged_files
 
     damaged = 0
     with opened(context) as archive:
@@ -215,7 +215,7 @@ def restore(context: click.Context, object_id: int, source: Path | None, why: st
     stays the same object. OBJECT_ID is its number in archive.products; `vo-service storage
     --verify` finds those that need it.
     """
-    from reduction.restore import restore as bring_back  # noqa: PLC0415  # --help stays fast
+    from reduction.restore import restore as bring_back
 
     said = {"why": why} if why else {}
     with opened(context) as archive:

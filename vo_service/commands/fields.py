@@ -55,8 +55,8 @@ def add(
     All frames of its cameras that reach into its circle belong to it, also those to come. What
     --set sets are the field's own process parameters, for ever.
     """
-    from reduction.fields import FieldSpec, declare_field  # noqa: PLC0415  # --help stays fast
-    from reduction.pars import split_key  # noqa: PLC0415  # as above
+    from reduction.fields import FieldSpec, declare_field
+    from reduction.pars import split_key
 
     own: dict[str, dict[str, Any]] = {}
     for key, value in settings.items():
@@ -79,20 +79,24 @@ def add(
 @click.pass_context
 def close(context: click.Context, name: str, why: str, who: str) -> None:
     """Close a field: what was made of it stays, and is not answered with any longer."""
-    from reduction.fields import close_field  # noqa: PLC0415  # --help stays fast
+    from reduction.fields import all_fields, close_field
 
     with opened(context) as archive:
+        shut = any(spec.name == name and not spec.is_open for spec in all_fields(archive))
         number = close_field(archive, name, why=why, who=who)
-    CONSOLE.print(f"field {name} is closed; {are_suspect(number)}")
+    if shut:
+        CONSOLE.print(f"field {name} is closed already; nothing is recorded")
+    else:
+        CONSOLE.print(f"field {name} is closed; {are_suspect(number)}")
 
 
 @field.command("list")
 @click.pass_context
 def list_fields(context: click.Context) -> None:
     """List the fields."""
-    from rich.table import Table  # noqa: PLC0415  # --help stays fast
+    from rich.table import Table
 
-    from reduction.fields import all_fields  # noqa: PLC0415
+    from reduction.fields import all_fields
 
     table = Table("field", "ra", "dec", "radius", "pixel", "instruments", "")
     with opened(context) as archive:

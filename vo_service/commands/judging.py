@@ -47,7 +47,7 @@ def list_objects(
     Without --proposed or --rejected these are the raw frames and what the archive answers with
     now. CLASS is such as RawBiasFrame or SourceList; it may be left out with one of the options.
     """
-    from reduction.listing import listed  # noqa: PLC0415  # --help stays fast
+    from reduction.listing import listed
 
     if class_name is None and standing is None and not flagged:
         message = "expected a CLASS, --proposed, --rejected or --flagged"
@@ -101,7 +101,7 @@ def set_valid(context: click.Context, object_id: int, standing: str, why: str, w
 
 
 def _set_valid(context: click.Context, object_id: int, value: int, why: str, who: str) -> None:
-    from reduction.operate import edit  # noqa: PLC0415  # --help stays fast
+    from reduction.operate import edit
 
     with opened(context) as archive:
         before = archive.object(object_id).is_valid
@@ -154,7 +154,7 @@ def set_validity(
     OBJECT_ID is its number in archive.products. Moments are in UTC; a date is its first instant.
     What is not given stays as it is.
     """
-    from reduction.operate import edit_validity  # noqa: PLC0415  # --help stays fast
+    from reduction.operate import edit_validity
 
     if start is None and end is None:
         message = "nothing to change: expected --from, --to or both"
@@ -181,7 +181,7 @@ def judge(context: click.Context, who: str, *, every: bool, dry_run: bool) -> No
     flags as the reason: what was made from it will be remade without it. Frames whose is_valid
     somebody ever set are left alone: `set-valid OBJECT_ID valid` overrules a judgement for good.
     """
-    from reduction.rejudge import frames_to_judge, rejudge  # noqa: PLC0415  # --help stays fast
+    from reduction.rejudge import frames_to_judge, rejudge
 
     with opened(context) as archive:
         frames = frames_to_judge(archive, every=every)
@@ -210,7 +210,7 @@ def describe(
     ...) is entered once more, from the same file, and the one of before is rejected: what was made
     from it will be remade. Judgements of people go with it.
     """
-    from reduction.redescribe import redescribe  # noqa: PLC0415  # --help stays fast
+    from reduction.redescribe import redescribe
 
     with opened(context) as archive:
         if instrument and instrument not in archive.registry.instruments:

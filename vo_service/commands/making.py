@@ -63,7 +63,7 @@ def why(context: click.Context, /, class_name: str, **words: str | None) -> None
     Below each stands what it comes from, down to the raw frame or the error, and which frames were
     left out, also where the target goes on without them.
     """
-    from reduction.causes import causes_of  # noqa: PLC0415  # --help stays fast
+    from reduction.causes import causes_of
 
     said: set[str] = set()
     with opened(context) as archive:
@@ -141,9 +141,9 @@ def _make_variants(
     script: str | None,
 ) -> bool:
     """Make products for one call and print them; whether some cannot be made."""
-    from reduction.quality import unfit  # noqa: PLC0415  # --help stays fast
-    from reduction.select import usable  # noqa: PLC0415
-    from reduction.variants import make_variant, variant_of  # noqa: PLC0415
+    from reduction.quality import unfit
+    from reduction.select import usable
+    from reduction.variants import make_variant, variant_of
 
     variant = variant_of(archive, class_name, parameters=settings, script=script)
     failed = False
@@ -168,7 +168,7 @@ def _make_variants(
 @click.pass_context
 def bump(context: click.Context, class_name: str, why: str, who: str) -> None:
     """Declare a recipe improved: all that it made is outdated."""
-    from reduction.operate import bump  # noqa: PLC0415  # --help stays fast
+    from reduction.operate import bump
 
     with opened(context) as archive:
         number = bump(archive, class_name, why=why, who=who)
@@ -179,10 +179,10 @@ def bump(context: click.Context, class_name: str, why: str, who: str) -> None:
 @click.pass_context
 def status(context: click.Context) -> None:
     """Say who runs, and how the targets are."""
-    from rich.table import Table  # noqa: PLC0415  # --help stays fast
+    from rich.table import Table
 
-    from reduction.operate import status  # noqa: PLC0415
-    from vo_service.state import StateFile  # noqa: PLC0415
+    from reduction.operate import status
+    from vo_service.state import StateFile
 
     home = home_of(context)
     home.require()

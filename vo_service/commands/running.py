@@ -30,7 +30,7 @@ def serve(context: click.Context, port: int | None) -> None:
 
     What dies is started again. The base URL is on the line that begins with "serving".
     """
-    from vo_service.serve import serve  # noqa: PLC0415  # --help stays fast
+    from vo_service.serve import serve
 
     def ready(settings: Settings) -> None:
         CONSOLE.print(f"serving {settings.web.url}")
@@ -42,7 +42,7 @@ def serve(context: click.Context, port: int | None) -> None:
 @click.pass_context
 def stop(context: click.Context) -> None:
     """End a service that runs on this folder, wherever it was started, and its database."""
-    from vo_service.state import StateFile  # noqa: PLC0415  # --help stays fast
+    from vo_service.state import StateFile
 
     home = home_of(context)
     ran = StateFile(home.run).stop()
@@ -55,8 +55,8 @@ def stop(context: click.Context) -> None:
 @click.command(hidden=True)
 def engine() -> None:
     """Run the engine that the settings name (`serve` does this)."""
-    from reduction.cluster import run_cluster  # noqa: PLC0415  # --help stays fast
-    from schemas.settings import load_settings  # noqa: PLC0415
+    from reduction.cluster import run_cluster
+    from schemas.settings import load_settings
 
     settings = load_settings().engine
     address = urlsplit(settings.address)
@@ -80,7 +80,7 @@ def worker(address: str, threads: int) -> None:
     ADDRESS is the engine's, such as tcp://10.0.0.1:8786. The worker needs the same settings as the
     service: the database's addresses and the folder of the files.
     """
-    from reduction.cluster import run_worker  # noqa: PLC0415  # --help stays fast
+    from reduction.cluster import run_worker
 
     run_worker(address, threads=threads)
 
@@ -89,11 +89,11 @@ def worker(address: str, threads: int) -> None:
 @click.option("--ready", type=click.Path(path_type=Path), help="File made once it takes jobs.")
 def job_worker(ready: Path | None) -> None:
     """Run asynchronous jobs until SIGTERM (`serve` does this)."""
-    from reduction.archive import Archive  # noqa: PLC0415  # --help stays fast
-    from schemas.deferred import import_deferred  # noqa: PLC0415
-    from schemas.settings import load_settings  # noqa: PLC0415
-    from vo_service.logs import configure  # noqa: PLC0415
-    from vo_service.uws.worker import run_worker  # noqa: PLC0415
+    from reduction.archive import Archive
+    from schemas.deferred import import_deferred
+    from schemas.settings import load_settings
+    from vo_service.logs import configure
+    from vo_service.uws.worker import run_worker
 
     logging.getLogger().handlers.clear()  # of people's commands
     configure()
@@ -109,7 +109,7 @@ def job_worker(ready: Path | None) -> None:
 @click.pass_context
 def prompt(context: click.Context, code: str | None) -> None:
     """Open a Python prompt with the archive and all its classes at hand."""
-    from vo_service.prompt import open_prompt  # noqa: PLC0415  # --help stays fast
+    from vo_service.prompt import open_prompt
 
     with opened(context) as archive:
         open_prompt(archive, code)
@@ -122,7 +122,7 @@ def settings(context: click.Context) -> None:
 
     It is a settings file (TOML) as VO_SETTINGS may name it. What nobody set is in comments.
     """
-    from vo_service.settings_text import settings_lines  # noqa: PLC0415  # --help stays fast
+    from vo_service.settings_text import settings_lines
 
     for line in settings_lines(home_of(context)):
         CONSOLE.print(line, markup=False)
@@ -146,7 +146,7 @@ def demo(
     Frames are ingested; a standard client asks; somebody declares a raw frame bad; the client asks
     again, and the archive remakes exactly what that touches before it answers.
     """
-    from vo_service.demo import run_demo  # noqa: PLC0415  # --help stays fast
+    from vo_service.demo import run_demo
 
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -32,7 +32,7 @@ def script() -> None:
 @click.pass_context
 def add(context: click.Context, path: Path, why: str, who: str) -> None:
     """Keep the text of a script in the archive, under its hash; it is not run."""
-    from reduction.scripts import add_script  # noqa: PLC0415  # --help stays fast
+    from reduction.scripts import add_script
 
     with opened(context) as archive:
         row = add_script(archive, path, why=why, who=who)
@@ -44,7 +44,7 @@ def add(context: click.Context, path: Path, why: str, who: str) -> None:
 @click.pass_context
 def names(context: click.Context) -> None:
     """List the scripts that are kept: hash, name, whether they may run, what they declare."""
-    from reduction.scripts import scripts_of  # noqa: PLC0415  # --help stays fast
+    from reduction.scripts import scripts_of
 
     with opened(context) as archive:
         for row in scripts_of(archive):
@@ -58,7 +58,7 @@ def names(context: click.Context) -> None:
 @click.pass_context
 def show(context: click.Context, digits: str) -> None:
     """Print the text of a script. HASH: its first six or more digits, as in recipe_version."""
-    from reduction.scripts import find_script  # noqa: PLC0415  # --help stays fast
+    from reduction.scripts import find_script
 
     with opened(context) as archive:
         click.echo(find_script(archive, digits).source, nl=False)
@@ -72,7 +72,7 @@ def show(context: click.Context, digits: str) -> None:
 @click.pass_context
 def allow(context: click.Context, digits: str, why: str, who: str, *, undo: bool) -> None:
     """Let a script run here; read it first (`script show HASH`)."""
-    from reduction.scripts import allow_script, find_script  # noqa: PLC0415  # --help stays fast
+    from reduction.scripts import allow_script, find_script
 
     with opened(context) as archive:
         row = find_script(archive, digits)

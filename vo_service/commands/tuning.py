@@ -47,7 +47,7 @@ def pars(
     not the class's default, who said so and what held before: the instrument, the settings, an
     operator, the field, --set. CLASS is such as BiasFrame.
     """
-    from reduction.pars import Pars  # noqa: PLC0415  # --help stays fast
+    from reduction.pars import Pars
 
     with opened(context) as archive:
         found = Pars(class_name, parameters=settings, archive=archive, **words)
@@ -59,8 +59,8 @@ def pars(
 
 
 def _grown(branch: Branch) -> Tree:
-    from rich.markup import escape  # noqa: PLC0415  # --help stays fast
-    from rich.tree import Tree  # noqa: PLC0415
+    from rich.markup import escape
+    from rich.tree import Tree
 
     through = f" [dim]({', '.join(branch.inputs)})[/dim]" if branch.inputs else ""
     again = " [dim]see above[/dim]" if branch.again else ""
@@ -73,7 +73,7 @@ def _grown(branch: Branch) -> Tree:
 
 
 def _said(setting: Setting) -> str:
-    from rich.markup import escape  # noqa: PLC0415  # as above
+    from rich.markup import escape
 
     meaning = f"\n[dim]{escape(setting.meaning)}[/dim]" if setting.meaning else ""
     return f"{escape(setting.said)}{meaning}"
@@ -106,7 +106,7 @@ def set_parameter(
     What it changes is outdated. VALUE is a number, true, false or null, else a text; `vo-service
     pars CLASS` says what there is. `forget-parameter` takes it back.
     """
-    from reduction.operate import set_parameter  # noqa: PLC0415  # --help stays fast
+    from reduction.operate import set_parameter
 
     with opened(context) as archive:
         number = set_parameter(archive, class_name, name, value_of(value), **words)
@@ -128,7 +128,7 @@ def forget_parameter(context: click.Context, /, class_name: str, name: str, **wo
     The settings, the instrument's module and the class say again what it is; the class need not
     know it any longer.
     """
-    from reduction.operate import forget_parameter  # noqa: PLC0415  # --help stays fast
+    from reduction.operate import forget_parameter
 
     with opened(context) as archive:
         number = forget_parameter(archive, class_name, name, **words)
@@ -150,7 +150,7 @@ def inspect(context: click.Context, object_id: int, output: Path | None) -> None
     OBJECT_ID is its number in archive.products. Its class says what is drawn; its flags, its
     attributes and its process parameters stand beside it in words.
     """
-    from reduction.inspection import save  # noqa: PLC0415  # --help stays fast
+    from reduction.inspection import save
 
     path = output or Path(f"{object_id}.png")
     with opened(context) as archive:
@@ -168,7 +168,7 @@ def remake(context: click.Context, object_id: int) -> None:
     included, and compared bit for bit; no table changes. OBJECT_ID is its number in
     archive.products. Ends with status 1 if it comes out otherwise.
     """
-    from reduction.remake import remake  # noqa: PLC0415  # --help stays fast
+    from reduction.remake import remake
 
     with opened(context) as archive:
         found = remake(archive, object_id)

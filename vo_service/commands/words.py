@@ -167,17 +167,13 @@ def chosen(archive: Archive, class_name: str, words: dict[str, str | None]) -> S
     NotFoundError
         If there is none; says what was asked, and what there is.
     """
-    from reduction.instead import said_instead  # noqa: PLC0415  # --help stays fast
-    from reduction.lookup import targets_matching  # noqa: PLC0415
+    from reduction.instead import said_instead
+    from reduction.lookup import targets_matching
 
+    found = targets_matching(archive, class_name, **words)
+    if found:
+        return found
     asked = {name: value for name, value in words.items() if value is not None}
-    wanted = asked.pop("night", None)
-    found = targets_matching(archive, class_name, **asked)
-    of_night = [target for target in found if wanted in {None, str(target.night)}]
-    if of_night:
-        return of_night
-    if wanted is not None:
-        asked["night"] = wanted
     said = ", ".join(f"{name} {value}" for name, value in asked.items())
     instead = said_instead(archive, class_name, asked)
     raise NotFoundError(f"there is no {class_name}{said and f' of {said}'}: {instead}")

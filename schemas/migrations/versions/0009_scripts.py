@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schemas.tables import Base
+from schemas.recipe_tables import Script
 
 revision = "0009"
 down_revision = "0008"
@@ -14,7 +14,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Add the table; where the archive is new they are there already."""
-    Base.metadata.tables["vo.script"].create(op.get_bind(), checkfirst=True)
+    Script.metadata.tables["vo.script"].create(op.get_bind(), checkfirst=True)
 
 
 def downgrade() -> None:

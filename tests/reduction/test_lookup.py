@@ -1,0 +1,99 @@
+"""Targets by the words that people have for them: days, moments, nights, validities."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import update
+
+from reduction.instruments.base import FrameKind
+from reduction.lookup import find_target, targets_matching
+from reduction.mjd import utc_of
+from schemas.errors import NotFoundError, ParameterError
+from schemas.tables import Target
+from tests.support.toy import write_frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reduction.archive import Archive
+
+
+@pytest.fixture
+def nights(archive: Archive, night: Path) -> Archive:
+    """Biases of three nights: 2020-01-01 and, an hour after dusk, the 3rd and the 5th."""
+    later = [
+        write_frame(night, f"b{n}{k}", FrameKind.BIAS, 100, night=f"2020-01-0{n}", hour=1 + k / 10)
+        for n in (3, 5)
+        for k in range(3)
+    ]
+    assert archive.ingest(later).refused == []
+    return archive
+
+
+def of_night(archive: Archive, night: str) -> Target:
+    (found,) = targets_matching(archive, "ToyBias", night=night)
+    return found
+
+
+def test_targets_of_a_night_are_those_alone_oldest_first(nights: Archive) -> None:
+    everything = targets_matching(nights, "ToyBias")
+    assert [str(t.night) for t in everything] == ["2020-01-01", "2020-01-03", "2020-01-05"]
+    assert str(of_night(nights, "2020-01-03").night) == "2020-01-03"
+    assert targets_matching(nights, "ToyBias", night="2020-01-02") == []
+    assert targets_matching(nights, "ToyBias", night="2020-01-03", chip="t9") == []
+
+
+def test_a_date_is_the_day_on_which_something_was_observed(nights: Archive) -> None:
+    third = of_night(nights, "2020-01-03")
+    day = utc_of(third.moment).date().isoformat()
+    assert find_target(nights, "ToyBias", date=day).target_id == third.target_id
+    with pytest.raises(ParameterError, match="expected YYYY-MM-DD or YYYY-MM-DDThh:mm:ss"):
+        find_target(nights, "ToyBias", date="yesterday")
+
+
+def test_where_nothing_was_observed_the_newest_that_holds_then_is_found(nights: Archive) -> None:
+    first, third, fifth = targets_matching(nights, "ToyBias")
+    with nights.transaction() as session:
+        for target, start, end in ((first, 1, 9e4), (third, 1, 9e4), (fifth, 1, 2)):
+            session.execute(
+                update(Target)
+                .where(Target.target_id == target.target_id)
+                .values(validity_start=start, validity_end=end, created=target.night)
+            )
+    # 2030 is MJD 62502: the fifth's ended long before, the third is newer than the first
+    assert find_target(nights, "ToyBias", date="2030-01-01").target_id == third.target_id
+    with nights.transaction() as session:
+        session.execute(
+            update(Target).where(Target.target_id == first.target_id).values(created="2021-01-01")
+        )
+    assert find_target(nights, "ToyBias", date="2030-01-01").target_id == first.target_id
+    with pytest.raises(NotFoundError, match="of night 2020-01-05"):
+        find_target(nights, "ToyBias", date="2300-01-01")
+
+
+def test_a_validity_holds_on_its_first_and_last_moment(nights: Archive) -> None:
+    third = of_night(nights, "2020-01-03")
+    with nights.transaction() as session:
+        session.execute(update(Target).values(validity_start=1, validity_end=2))
+        # noon of 2030-01-01 is MJD 62502.5
+        session.execute(
+            update(Target)
+            .where(Target.target_id == third.target_id)
+            .values(validity_start=62502.5, validity_end=62503.5)
+        )
+    assert find_target(nights, "ToyBias", date="2030-01-01").target_id == third.target_id
+    assert find_target(nights, "ToyBias", date="2030-01-02").target_id == third.target_id
+    for day in ("2029-12-31", "2030-01-03"):
+        with pytest.raises(NotFoundError):
+            find_target(nights, "ToyBias", date=day)
+
+
+def test_several_are_listed_and_none_is_chosen(nights: Archive) -> None:
+    with pytest.raises(NotFoundError, match=r"^3 ToyBias for no restriction: there are ToyBias"):
+        find_target(nights, "ToyBias")
+    with pytest.raises(NotFoundError, match="no target class 'ToyBiass'"):
+        targets_matching(nights, "ToyBiass")
