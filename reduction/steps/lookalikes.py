@@ -193,15 +193,15 @@ def _swells(sight: Sight, run: tuple[int, int]) -> bool:
     if crosses(sight, run):
         high, low = max(begin, end), min(begin, end)
         calm = ndimage.median_filter(light, 3, mode="mirror")
+        # a star on the line makes what is even elsewhere look steep
+        uneven = float(np.quantile(light, 0.75)) > _FADES * known_median(light)
         steep = (
-            calm.max() > _STEEP * max(float(calm.min()), known_median(error))
+            (uneven and calm.max() > _STEEP * max(float(calm.min()), known_median(error)))
             or middle > _BULGE * high
             or high > _OUTSIDE * max(middle, low)
             or (high > max(_FALLS * middle, _OUTSIDE * low) and middle > _FALLS * low)
         )
-        # a star on the line makes what is even elsewhere look steep
-        uneven = float(np.quantile(light, 0.75)) > _FADES * known_median(light)
-        return steep and uneven and _falls_from(light, None, known_median(error))
+        return steep and _falls_from(light, None, known_median(error))
     doubt = 1.25 * known_median(error) / math.sqrt(third)
     return max(begin, middle, end) > _UNEVEN * (min(begin, end) + doubt)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from reduction.steps.run import crosses
 from reduction.steps.strip import REACH, Strip, row_medians
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ def measured(noise: float, sight: Sight, run: tuple[int, int]) -> Trail | None:
     first, last = run
     strip, steps = sight.strip, sight.pieces.shape[1]
     signal = np.nan_to_num(sight.signal[first:last])
-    bright = signal >= np.median(signal)
+    # what goes through the frame may tumble; what ends in it is even, so all of it has to show
+    bright = signal >= (np.median(signal) if crosses(sight, run) else -np.inf)
     light = sight.light[first:last][bright]
     profile = np.nan_to_num(row_medians(light.T))
     width = _width(profile, strip.scale, noise, noise / math.sqrt(light.shape[0] * steps))
