@@ -38,6 +38,11 @@ _KEPT_VARIANCE = 0.99998
 _FEWEST = 0.05
 _ENOUGH = 0.3
 
+#: Between the middles of meshes a level is of four: mean weight that a pixel's own mesh has at its
+#: place, and mean sum of the squared weights.
+_OWN = (3.0 / 4.0) ** 2
+_OF_FOUR = (2.0 / 3.0) ** 2
+
 #: Squared deviation of a mesh, in units of its noise, beyond which it counts no more.
 _OUTLIER = 100.0
 
@@ -199,8 +204,8 @@ def background_behind(
         rms,
         float(np.median(level)),
         float(np.median(noise)),
-        share=kept * alone + (1.0 - kept) * together,
-        level_variance=together + kept**2 * (alone - together),
+        share=kept * _OWN * alone + (1.0 - kept) * together,
+        level_variance=together + kept**2 * (_OF_FOUR * alone - together),
     )
 
 

@@ -300,6 +300,36 @@ def test_pixels_of_the_sky_do_not_hide_the_noise_of_its_level() -> None:
     assert shared.factor_of_circle(10.0) == pytest.approx(1.0, abs=0.2)
 
 
+@pytest.mark.parametrize("wide", [0.0, 3.0, 12.0])
+def test_noise_under_sources_is_known_where_the_level_follows_what_pixels_share(wide: float):
+    side, radius = 768, 8
+    y, x = (a.ravel() for a in np.mgrid[24:side:48, 24:side:48])
+    under = np.zeros((side, side), bool)
+    for row, column in zip(y, x, strict=True):
+        under[row - radius : row + radius + 1, column - radius : column + radius + 1] |= (
+            circle(radius) > 0
+        )
+    seen, said = [], []
+    for seed in range(4):
+        rng = np.random.default_rng(100 + seed)
+        image = rng.normal(0.0, 10.0, under.shape)
+        if wide:
+            common = gaussian_filter(rng.normal(0.0, 1.0, under.shape), wide)
+            image += 3.0 * common / common.std()
+        nothing = np.zeros(0, sep.extract(image, 1e6).dtype)
+        first = estimate_background(image, mask=under)
+        sky = background_behind(image, nothing, first, mask=under)
+        rest = (image - sky.level).astype(np.float32)
+        noise = SkyNoise.behind(rest, sky.rms, under, sky)
+        sums, _, _ = sep.sum_circle(rest, x, y, float(radius), subpix=1)
+        seen.append(sums / sky.global_rms)
+        area = float(circle(radius).sum())
+        said.append(noise.factor_of_circle(radius) * area + sky.level_variance * area**2)
+    # some thousand places: a scatter is known to 2.2 %, that of the sums between them to 1.5 %;
+    # noise of two meshes' size is followed from where the place is not
+    assert np.std(seen) == pytest.approx(np.sqrt(np.mean(said)), rel=0.08)
+
+
 @pytest.mark.parametrize("width", [0.0, 0.1])
 @pytest.mark.parametrize("count", [12, 25, 60])
 def test_fluxes_at_the_edges_are_unbiased_however_few_stars_there_are(
