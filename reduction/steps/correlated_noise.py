@@ -34,6 +34,9 @@ _KEPT_VARIANCE: Final = 0.9733
 #: Largest part of a sum that its level has drawn to itself: a mesh is larger than its sources.
 _MOST_DRAWN: Final = 0.5
 
+#: Error of a median, in units of a mean's.
+_MEDIAN_ERROR: Final = math.sqrt(math.pi / 2.0)
+
 _LEAST: Final = 0.1
 _SMALLEST_RADIUS: Final = 2.0
 
@@ -141,7 +144,7 @@ class SkyNoise:
         found = float(kept.var()) / _KEPT_VARIANCE / seen**2 - self.level_variance * area
         return max(found, _LEAST)
 
-    def typical(self, kernel: ArrayLike) -> float:
+    def typical(self, kernel: ArrayLike) -> tuple[float, float]:
         """Sum weighted with a kernel where there is no source, in units of a sum's noise.
 
         Stars too faint to be detected raise the mean of the sky more than they raise most places:
@@ -154,12 +157,17 @@ class SkyNoise:
 
         Returns
         -------
-        float
-            The median; 0 where there are too few places to tell.
+        tuple of float
+            The median, and how well it is known, in the same units; 0 where there are too few
+            places to tell.
         """
         weights = np.asarray(kernel, dtype=np.float32)
         sums = self._places(weights, float((weights * weights).sum(dtype=np.float64)))
-        return float(np.median(sums)) if len(sums) >= _FEWEST else 0.0
+        if len(sums) < _FEWEST:
+            return 0.0, 0.0
+        middle = float(np.median(sums))
+        scatter = 1.4826 * float(np.median(np.abs(sums - middle)))
+        return middle, _MEDIAN_ERROR * scatter / math.sqrt(len(sums))
 
     def _places(self, weights: Kernel, whole: float) -> NDArray[np.float64]:
         """Sums over the frame, from as many pixels on as it takes to have plenty."""
