@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from reduction.detection import star_fwhm, star_half_light
 from reduction.steps.background import background_behind, estimate_background
-from reduction.steps.correlated_noise import SkyNoise, circle
+from reduction.steps.correlated_noise import SkyNoise
 from reduction.steps.psf import fit_psf
 from reduction.steps.psf_flux import psf_fluxes
 from reduction.steps.sources import extract
