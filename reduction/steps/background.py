@@ -38,6 +38,18 @@ _KEPT_VARIANCE = 0.99998
 _FEWEST = 0.05
 _ENOUGH = 0.3
 
+#: Between the middles of meshes a level is of four: mean weight that a pixel's own mesh has at its
+#: place, and mean sum of the squared weights.
+_OWN = (3.0 / 4.0) ** 2
+_OF_FOUR = (2.0 / 3.0) ** 2
+
+#: Side of the blocks whose sums tell how much of their noise pixels share, pairs of them that this
+#: needs, and the median of a squared deviate.
+_BLOCK = 8
+_PAIRS = 40
+_MEDIAN_SQUARE = 0.45494
+_LEAST_SHARED = 0.1
+
 #: Squared deviation of a mesh, in units of its noise, beyond which it counts no more.
 _OUTLIER = 100.0
 
@@ -58,7 +70,7 @@ class Background:
     share
         Part that a pixel of sky has in the level at its place.
     level_variance
-        Variance of the level, in units of a pixel's: of independent pixels.
+        Variance of the level, in units of a pixel's: as large as sums over many pixels tell.
     """
 
     level: NDArray[np.float32]
@@ -172,7 +184,9 @@ def background_behind(
     -----
     Each mesh's mean is drawn to that of the nine meshes around it, by as much of their difference
     as noise explains over the whole frame: an even sky has the small error of nine meshes, one
-    with moonlight's ghosts is followed. James & Stein 1961, Proc. 4th Berkeley Symp. 1, 361.
+    with moonlight's ghosts is followed. How much noise sums have, of pixels that were interpolated
+    for instance, differences of blocks near each other tell. James & Stein 1961, Proc. 4th
+    Berkeley Symp. 1, 361.
     """
     near = covered(found, mask)
     if near.mean() > _CROWDED:
@@ -182,11 +196,11 @@ def background_behind(
     near |= ~(np.abs(rest) < np.float32(_CLIP) * first.rms)
     rest[near] = 0
     starts = [np.arange(0, max(size - mesh // 2, 1), mesh) for size in image.shape]
-    sky = _Meshes.of(rest, near, starts)
+    sky, shared = _Meshes.of(rest, near, starts), _shared(rest, near)
     few = sky.few(mesh)
     noise = np.sqrt(np.where(few, sky.whole[1], sky.variance))
     own = ~few & (sky.count >= _ENOUGH * mesh**2)
-    kept = _kept(own, sky)
+    kept = _kept(own, sky, shared)
     offset = np.where(own, sky.offset + kept * (sky.mean - sky.offset), sky.offset)
     offset = np.where(few, sky.whole[0], offset)
     level = np.add(first.level, _between(offset, starts, image.shape), dtype=np.float32)
@@ -199,8 +213,8 @@ def background_behind(
         rms,
         float(np.median(level)),
         float(np.median(noise)),
-        share=kept * alone + (1.0 - kept) * together,
-        level_variance=together + kept**2 * (alone - together),
+        share=kept * _OWN * alone + (1.0 - kept) * together,
+        level_variance=shared * (together + kept**2 * (_OF_FOUR * alone - together)),
     )
 
 
@@ -239,10 +253,32 @@ class _Meshes:
         return np.asarray(_around(self.count) < _FEWEST * 9 * mesh**2)
 
 
-def _kept(own: NDArray[np.bool_], sky: _Meshes) -> float:
+def _shared(rest: NDArray[np.float32], near: NDArray[np.bool_]) -> float:
+    """Variance of sums over blocks of sky, over that of independent pixels; 1 where few are whole.
+
+    Of two blocks with one between them: what the sky's structure adds is nearly the same in both.
+    """
+    ny, nx = (length // _BLOCK for length in rest.shape)
+    blocks = slice(ny * _BLOCK), slice(nx * _BLOCK)
+    shape = ny, _BLOCK, nx, _BLOCK
+    values = rest[blocks].reshape(shape)
+    total = values.sum(axis=(1, 3), dtype=np.float64)
+    square = np.einsum("iajb,iajb->ij", values, values)
+    whole = ~near[blocks].reshape(shape).any(axis=(1, 3)) & (square > 0)
+    found = []
+    for one, two in ((np.s_[:, :-2], np.s_[:, 2:]), (np.s_[:-2], np.s_[2:])):
+        both = whole[one] & whole[two]
+        found.append((total[one] - total[two])[both] ** 2 / (square[one] + square[two])[both])
+    ratio = np.concatenate(found)
+    if len(ratio) < _PAIRS:
+        return 1.0
+    return max(float(np.median(ratio)) / _MEDIAN_SQUARE, _LEAST_SHARED)
+
+
+def _kept(own: NDArray[np.bool_], sky: _Meshes, shared: float) -> float:
     """Part of the meshes' differences from those around them that is structure, not noise."""
     share = np.maximum(sky.count, 1.0)
-    noise = sky.variance * np.maximum(1.0 / share - 1.0 / sky.around, 0.0)
+    noise = shared * sky.variance * np.maximum(1.0 / share - 1.0 / sky.around, 0.0)
     own = own & (noise > 0)
     if not own.any():
         return 0.0

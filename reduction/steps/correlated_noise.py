@@ -31,6 +31,12 @@ _PLENTY: Final = 1000
 _CLIP: Final = 3.0
 _KEPT_VARIANCE: Final = 0.9733
 
+#: Largest part of a sum that its level has drawn to itself: a mesh is larger than its sources.
+_MOST_DRAWN: Final = 0.5
+
+#: Error of a median, in units of a mean's.
+_MEDIAN_ERROR: Final = math.sqrt(math.pi / 2.0)
+
 _LEAST: Final = 0.1
 _SMALLEST_RADIUS: Final = 2.0
 
@@ -120,7 +126,10 @@ class SkyNoise:
         Notes
         -----
         Scatter of the sums at places without sources, as with empty apertures (Labbe et al. 2003,
-        AJ 125, 1107), side by side over the frame; on small frames between those, too.
+        AJ 125, 1107), side by side over the frame; on small frames between those, too. Each has
+        drawn its level to itself by ``share`` for each of its pixels, whatever noise they have in
+        common; a source has not, since its pixels are left out. What a sum of n pixels differs by
+        from a level without them is 1 / (1 - n share) of what is seen.
         """
         weights = np.asarray(kernel, dtype=np.float32)
         whole = float((weights * weights).sum(dtype=np.float64))
@@ -130,10 +139,12 @@ class SkyNoise:
         sums -= np.median(sums)
         limit = _CLIP * 1.4826 * float(np.median(np.abs(sums)))
         kept = sums[np.abs(sums) <= limit]
-        drawn = (2.0 * self.share - self.level_variance) * float(weights.sum()) ** 2 / whole
-        return max(float(kept.var()) / _KEPT_VARIANCE + drawn, _LEAST)
+        area = float(weights.sum(dtype=np.float64)) ** 2 / whole
+        seen = 1.0 - min(self.share * area, _MOST_DRAWN)
+        found = float(kept.var()) / _KEPT_VARIANCE / seen**2 - self.level_variance * area
+        return max(found, _LEAST)
 
-    def typical(self, kernel: ArrayLike) -> float:
+    def typical(self, kernel: ArrayLike) -> tuple[float, float]:
         """Sum weighted with a kernel where there is no source, in units of a sum's noise.
 
         Stars too faint to be detected raise the mean of the sky more than they raise most places:
@@ -146,12 +157,17 @@ class SkyNoise:
 
         Returns
         -------
-        float
-            The median; 0 where there are too few places to tell.
+        tuple of float
+            The median, and how well it is known, in the same units; 0 where there are too few
+            places to tell.
         """
         weights = np.asarray(kernel, dtype=np.float32)
         sums = self._places(weights, float((weights * weights).sum(dtype=np.float64)))
-        return float(np.median(sums)) if len(sums) >= _FEWEST else 0.0
+        if len(sums) < _FEWEST:
+            return 0.0, 0.0
+        middle = float(np.median(sums))
+        scatter = 1.4826 * float(np.median(np.abs(sums - middle)))
+        return middle, _MEDIAN_ERROR * scatter / math.sqrt(len(sums))
 
     def _places(self, weights: Kernel, whole: float) -> NDArray[np.float64]:
         """Sums over the frame, from as many pixels on as it takes to have plenty."""

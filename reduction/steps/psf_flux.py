@@ -119,25 +119,27 @@ def psf_fluxes(  # noqa: PLR0913  # a frame, its noise, and the places
         part = slice(start, start + _CHUNK)
         _gather(pixels, bad, noise, (x[part], y[part]), psf, part, sums, wide, cross)
     shared, shared_spread, typical = _shared(sky, psf)
-    for each, level in zip((sums, wide), typical, strict=True):
+    for each, (level, _) in zip((sums, wide), typical, strict=True):
         each.light -= level * np.sqrt(each.sky)
     flux, leverage = _together(bad, x, y, psf, sums)
     flux[sums.lost] = np.nan
-    dark = sums.sky * shared + (sky_error * sums.area) ** 2
+    dark = sums.sky * (shared + typical[0][1] ** 2) + (sky_error * sums.area) ** 2
     variance = (dark + np.maximum(sums.photons, 0.0) / gain) / np.maximum(sums.square, 1e-30) ** 2
     flux_err = np.where(sums.lost, np.nan, np.sqrt(variance * leverage))
     spread, spread_err = _spread(flux, sums, wide, cross, gain, shared_spread)
     return PsfFluxes(flux, flux_err, spread, spread_err)
 
 
-def _shared(sky: SkyNoise | None, psf: PsfModel) -> tuple[float, float, tuple[float, float]]:
+def _shared(
+    sky: SkyNoise | None, psf: PsfModel
+) -> tuple[float, float, tuple[tuple[float, float], tuple[float, float]]]:
     """Factors on the sky's variance in fluxes and in ``spread``, as in the frame's middle.
 
-    And what most places without a source have in the function and in the wider one, in units of
-    its noise: ``spread`` is a ratio of the two.
+    And what most places without a source have in the function and in the wider one, and how well
+    that is known, in units of its noise: ``spread`` is a ratio of the two.
     """
     if sky is None:
-        return 1.0, 1.0, (0.0, 0.0)
+        return 1.0, 1.0, ((0.0, 0.0), (0.0, 0.0))
     place = np.array([psf.xx.x0]), np.array([psf.xx.y0])
     offsets = np.arange(-psf.half, psf.half + 1, dtype=np.float32)
     apart = offsets[None, None, :], offsets[None, :, None]

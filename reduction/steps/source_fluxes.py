@@ -225,11 +225,24 @@ def point_source_fluxes(
 
 
 def _function(frame: Frame, sources: Sources, stars: NDArray[np.intp]) -> PsfModel:
-    """Point spread function of the stars; a guess from all sources where there are none."""
-    guess = sources[stars] if len(stars) else sources
+    """Point spread function of the stars; a guess from the clearest sources without any."""
+    guess = sources[stars] if len(stars) else sources[_clearest(sources)]
     fwhm = 2.0 * float(np.median(guess["half_light_radius"])) / HALF_LIGHT
     x, y = sources["x"][stars], sources["y"][stars]
     return fit_psf(frame.pixels, frame.bad, x, y, fwhm=max(fwhm, 1.0))
+
+
+def _clearest(sources: Sources) -> NDArray[np.bool_]:
+    """Sources at least half as significant as the ten most significant, clean ones if any are.
+
+    What is but noise is narrower than stars, and most of what a low threshold finds.
+    """
+    error = np.where(sources["flux_err"] > 0, sources["flux_err"], np.inf)
+    snr = np.nan_to_num(sources["flux"] / error)
+    clean = sources["flags"] == 0
+    usable = clean if clean.any() else np.ones(len(sources), np.bool_)
+    highest = np.sort(snr[usable])[-_FEWEST:]
+    return np.asarray(usable & (snr >= 0.5 * np.median(highest)))
 
 
 def _without_bias(flux: Array, error: Array) -> Array:
@@ -271,12 +284,12 @@ def _inside(psf: PsfModel, aperture_radius: float) -> float:
 
 
 def _by_faint_sources(sources: Sources, circle: Array, found: PsfFluxes, inside: float) -> float:
-    """Flux in the circle over that of the function where no source is bright, by all clean ones.
+    """Flux in the circle over that of the function where no source is bright, by the clearest.
 
     Each says little, and the function was guessed: both count by their errors.
     """
     error = sources["flux_aper_err"]
-    clean = (sources["flags"] == 0) & (error > 0) & np.isfinite(circle)
+    clean = (sources["flags"] == 0) & _clearest(sources) & (error > 0) & np.isfinite(circle)
     clean &= np.nan_to_num(found.flux) > 0
     weighed = found.flux[clean] / error[clean]
     known = float(np.sum(weighed**2)) + _GUESSED**-2

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.science, pytest.mark.slow]
 
 CONFIG = SimulationConfig(
-    chips=1, nights=("2025-03-01",), n_science=4, filters=("V", "B"), stars=60.0
+    chips=1, shape=(512, 512), nights=("2025-03-01",), n_science=4, filters=("V", "B"), stars=60.0
 )
 FIELD = FieldSpec("field", CONFIG.ra, CONFIG.dec, 0.05)
 
@@ -88,7 +88,7 @@ def test_combined_sources_are_the_stars_of_the_sky_in_both_bands(truth: Truth) -
         " WHERE n_sources = 8 AND flags = 0"
     )
     table = np.array(rows, dtype=float)
-    assert len(table) > 10
+    assert len(table) > 50
     sky = truth.sky
     apart = np.hypot(
         (table[:, :1] - sky.ra) * np.cos(np.radians(sky.dec)), table[:, 1:2] - sky.dec
@@ -117,10 +117,10 @@ def test_combined_sources_are_the_stars_of_the_sky_in_both_bands(truth: Truth) -
         # light of neighbours, and the flat, are known to a thousandth
         pulls.append((miss - np.median(miss)) / np.hypot(own, 0.001))
     pull = np.abs(np.concatenate(pulls))
-    # 1 if errors are true, and of some 18 stars known to 0.27: the interval is 2.2 times that,
-    # which one run in 36 would leave
-    assert len(pull) >= 15
-    assert 0.4 < 1.4826 * np.median(pull) < 1.6
+    # 1 if errors are true, and of some 130 magnitudes known to 0.07: the interval is three times
+    # that. Galaxies, which are near some, are no neighbours in the truth
+    assert len(pull) >= 110
+    assert 0.8 < 1.4826 * np.median(pull) < 1.2
     assert CombinedList.get(field="field").bands == "B V"
 
 
@@ -131,11 +131,12 @@ def test_constant_stars_are_constant_and_a_light_curve_is_one_query(truth: Truth
     )
     table = np.array(rows, dtype=float)
     often = table[table[:, 0] == 4]
-    assert len(often) > 15
+    assert len(often) > 60
     # the median of chi-square with 3 degrees of freedom is 2.37, over 3 it is 0.79
-    assert 0.4 < np.median(often[:, 1]) < 1.4
+    assert 0.55 < np.median(often[:, 1]) < 1.05
     varies = (often[:, 2].astype(int) & VariableFlag.VARIABLE) != 0
-    assert varies.sum() <= 1
+    # three of 130 have a neighbour whose light comes and goes with the seeing
+    assert varies.mean() <= 0.03
     star = often[0]
     points, _ = ask(
         "SELECT l.mjd, l.mag, l.mag_err, s.flux, s.filter FROM archive.light_curves AS l "

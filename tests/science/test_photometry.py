@@ -45,7 +45,6 @@ def test_zero_points_of_cafos_scatter_by_a_twentieth_of_a_magnitude(archive: Arc
         name = product.raw.name
         # SDSS saturates at 14.4 mag: standards of S/N 10 to 20 are all that one of 2 or 3 s
         # in B has, and their photons alone scatter by 0.06. What is asked of the frame is the rest
-        assert product.excess_scatter <= 0.05, name
         own = catalog_errors(product)
         assert product.scatter <= np.hypot(0.05, own), name
         assert product.zero_point_err < 0.02
@@ -54,8 +53,14 @@ def test_zero_points_of_cafos_scatter_by_a_twentieth_of_a_magnitude(archive: Arc
     assert len(bright) == 8
     assert np.sqrt(np.mean([p.scatter**2 for p in bright])) <= 0.045
     assert np.median([p.scatter for p in bright]) <= 0.04
-    # the scatter of n stars is known to 1 / sqrt(2 n) of itself, 0.0035 mag of 109, and 3 s in V
-    # have 0.043 of photons: one frame has 0.052, the other 0.045
+    # what is beyond photons is the standards' own, the same on all frames and in both bands: 0.02
+    # to 0.03 mag in V, and more where clouds were. Photons that leave room for 0.03 allow 0.05
+    assert all(p.excess_scatter <= 0.04 for p in products)
+    deep = [p for p in bright if catalog_errors(p) <= 0.04]
+    assert len(deep) == 6
+    assert all(p.scatter <= 0.05 for p in deep)
+    # 3 s in V have 0.043 of photons. The scatter of n stars is known to 1 / sqrt(2 n) of itself,
+    # 0.0035 mag of 109: one has 0.052, the other 0.045
     assert all(p.scatter <= 0.05 * (1.0 + 1.0 / np.sqrt(2.0 * p.n_stars)) for p in bright)
 
 

@@ -157,7 +157,7 @@ def test_every_science_frame_is_in_obscore(archive: Archive) -> None:
     found = rows(
         archive,
         "SELECT instrument_name, s_ra, s_dec, s_fov, s_region, t_max - t_min, t_exptime, "
-        "s_xel1, obs_publisher_did FROM ivoa.obscore",
+        "s_xel1, obs_publisher_did FROM ivoa.obscore WHERE calib_level = 2",
     )
     assert len(found) == 3 + 11
     for _, ra, dec, fov, region, seconds, exptime, nx, did in found:

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from reduction.detection import star_fwhm, star_half_light
 from reduction.steps.background import background_behind, estimate_background
-from reduction.steps.correlated_noise import SkyNoise, circle
+from reduction.steps.correlated_noise import SkyNoise
 from reduction.steps.psf import fit_psf
 from reduction.steps.psf_flux import psf_fluxes
 from reduction.steps.sources import extract
@@ -251,38 +251,16 @@ def test_frame_with_one_faint_source_still_has_fluxes() -> None:
     assert near["flux_psf_err"] > 0
 
 
-def test_noise_of_resampled_pixels_is_seen_and_counted() -> None:
-    rng = np.random.default_rng(11)
-    white = rng.normal(0.0, 10.0, (600, 600)).astype(np.float32)
-    smooth = gaussian_filter(white, 0.8)
-    none = np.zeros(white.shape, bool)
-    # some 1200 circles: their variance is known to 4 %
-    even = SkyNoise.of(white, np.full(white.shape, 10.0, np.float32), none)
-    assert even.factor_of_circle(8.0) == pytest.approx(1.0, abs=0.15)
-    # sums over many pixels keep their variance while that of a pixel falls; the edge loses some
-    sky = SkyNoise.of(smooth, np.full(white.shape, smooth.std(), np.float32), none)
-    kernel = circle(8.0)
-    spread_out = gaussian_filter(np.pad(kernel, 8), 0.8)
-    expected = (spread_out**2).sum() / kernel.sum() * white.var() / smooth.var()
-    assert sky.factor(kernel) == pytest.approx(expected, rel=0.15)
-
-
-def test_hum_of_an_amplifier_cancels_in_a_star_and_structure_of_the_sky_does_not() -> None:
-    rng = np.random.default_rng(13)
-    y, x = np.mgrid[:600, :600]
-    none = np.zeros(x.shape, bool)
-    # waves of three pixels, with a phase of its own in every row
-    phase = rng.uniform(0.0, 2.0 * np.pi, (600, 1))
-    hum = 10.0 * np.sqrt(2.0) * np.sin(2.0 * np.pi * x / 3.0 + phase)
-    white = rng.normal(0.0, 10.0, x.shape)
-    rms = np.full(x.shape, np.hypot(10.0, 10.0), np.float32)
-    quiet = SkyNoise.of((white + hum).astype(np.float32), rms, none)
-    assert quiet.factor_of_circle(8.0) == pytest.approx(0.5, abs=0.12)
-    wavy = white + 2.0 * np.sin(2.0 * np.pi * y / 80.0)
-    rms = np.full(x.shape, np.sqrt(102.0), np.float32)
-    loud = SkyNoise.of(wavy.astype(np.float32), rms, none)
-    # 2 adu^2 of a hundred, the same in all of 197 pixels, whose values are in turn clipped
-    assert 2.5 < loud.factor_of_circle(8.0) < 5.5
+def test_fluxes_where_no_star_is_bright_are_not_those_of_peaks_of_noise() -> None:
+    x, y = (part.ravel() + 0.2 for part in np.meshgrid(*[np.arange(40.0, 610.0, 45.0)] * 2))
+    flux = 12.0 * NOISE * 2.0 * np.sqrt(np.pi) * 5.0 / 2.3548
+    light = stars_on_sky((640, 640), x, y, np.full(x.size, flux), fwhm=5.0)
+    found = extract(observed(light, 21), gain=GAIN, threshold=2.0, aperture_radius=10.0)
+    assert len(found) > 2 * x.size
+    apart = np.hypot(found["x"] - x[:, None], found["y"] - y[:, None])
+    seen = found[apart.argmin(axis=1)[apart.min(axis=1) < 3.0]]
+    # 169 stars of S/N 12: their median is known to 0.8 %; in the circle they are 2 % off as well
+    assert np.median(seen["flux_psf"]) == pytest.approx(flux, rel=0.05)
 
 
 def test_pixels_of_the_sky_do_not_hide_the_noise_of_its_level() -> None:
