@@ -187,15 +187,15 @@ WIDE static void gain_run(const Stack *s, Py_ssize_t at, int m, const Made *made
     double total[RUN] = {0.0}, weight[RUN] = {0.0};
     for (Py_ssize_t f = 0; f < s->n; f++) {
         const float *v = s->value + f * plane + at, *w = s->weight + f * plane + at;
-        double linear = made->photons[3 * f], square = made->photons[3 * f + 1];
-        double unit = made->photons[3 * f + 2];
+        float linear = (float)made->photons[3 * f], square = (float)made->photons[3 * f + 1];
+        float unit = (float)made->photons[3 * f + 2];
         for (int q = 0; q < m; q++) {
             int used = is_used(v[q], w[q]);
-            double share = (double)(used ? w[q] : 0.0f), rise = linear * share;
-            double flat = rise + sqrt(rise * rise + square * share);
-            double photons = share * share / flat * unit;
-            weight[q] += share;
-            total[q] += used ? photons : 0.0;
+            float share = used ? w[q] : 0.0f, rise = linear * share;
+            float flat = rise + sqrtf(rise * rise + square * share);
+            float photons = share / flat * unit * share;
+            weight[q] += (double)share;
+            total[q] += (double)(used ? photons : 0.0f);
         }
     }
     for (int q = 0; q < m; q++)

@@ -255,13 +255,14 @@ def _gain(part: Stack, used: NDArray[np.bool_], photons: NDArray[np.float64]) ->
     """Electrons a unit of the mean, 0 where not known."""
     shape = used.shape[1:]
     total, weight = np.zeros(shape, np.float64), np.zeros(shape, np.float64)
-    for inverse, which, (linear, square, unit) in zip(part.weight, used, photons, strict=True):
-        share = np.where(which, inverse, np.float32(0)).astype(np.float64)
+    for inverse, which, terms in zip(part.weight, used, photons, strict=True):
+        linear, square, unit = terms.astype(np.float32)
+        share = np.where(which, inverse, np.float32(0))
         weight += share
         with np.errstate(divide="ignore", invalid="ignore"):
             rise = linear * share
             flat = rise + np.sqrt(rise * rise + square * share)
-            total += np.where(which, share * share / flat * unit, 0.0)
+            total += np.where(which, share / flat * unit * share, np.float32(0))
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(total > 0, weight * weight / total, 0.0).astype(np.float32)
 
