@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: One row a regridded frame; ``frame`` is its position in the lineage. ``flux_scale`` is 0 for
 #: frames that were left out. On the coadd's scale: ``weight`` is the median inverse variance,
-#: ``unit_weight`` that where the flat is 1, ``gain`` electrons per unit there. ``photon_share`` is
+#: ``unit_weight`` that where the flat is 1, ``gain`` electrons per unit there. ``photon_fraction`` is
 #: the part of the sky's variance there that photons make.
 FRAME_DTYPE: Final = np.dtype(
     [
@@ -31,7 +31,7 @@ FRAME_DTYPE: Final = np.dtype(
         *(("filter", "U64"), ("night", "U10"), ("exptime", "f8")),
         *(("seeing", "f8"), ("pos_err", "f8"), ("zero_point", "f8"), ("zero_point_err", "f8")),
         *(("flux_scale", "f8"), ("weight", "f8"), ("unit_weight", "f8"), ("gain", "f8")),
-        *(("photon_share", "f8"), ("noise_factor", "f8")),
+        *(("photon_fraction", "f8"), ("noise_factor", "f8")),
         *(("pixels", "i8"), ("clipped", "i8")),
     ]
 )

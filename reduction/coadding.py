@@ -241,7 +241,7 @@ def _combined(
 
 def _photons(frame: Progenitor) -> Photons:
     """Electrons of a frame's values."""
-    facts = (frame[name] for name in ("effective_gain", "unit_weight", "photon_share"))
+    facts = (frame[name] for name in ("effective_gain", "unit_weight", "photon_fraction"))
     return Photons(*(_number(fact) for fact in facts))
 
 
@@ -282,7 +282,7 @@ def _row(
             _number(frame["zero_point"]),
             _number(frame["zero_point_err"]),
             scale,
-            *(weight, unit, gain, _number(frame["photon_share"])),
+            *(weight, unit, gain, _number(frame["photon_fraction"])),
         ),
         *(frame["noise_factor"], int(frame["good_fraction"] * ny * nx), 0),
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reduction.steps.background import estimate_background
-from reduction.steps.weight import photon_share, sky_weight
+from reduction.steps.weight import photon_fraction, sky_weight
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class SkySubtracted:
         The sky that was there (also where it was not taken off) and its noise, adu: medians.
     unit_weight
         Weight where the flat is 1, adu^-2.
-    photon_share
+    photon_fraction
         Part of the variance there that is the sky's photons'; the rest is of reading the frame.
     """
 
@@ -54,7 +54,7 @@ class SkySubtracted:
     level: float
     rms: float
     unit_weight: float
-    photon_share: float
+    photon_fraction: float
 
 
 def subtract_sky(
@@ -119,5 +119,5 @@ def subtract_sky(
         level,
         rms,
         1.0 / product,
-        photon_share(level=level, gain=gain, read_noise=read_noise),
+        photon_fraction(level=level, gain=gain, read_noise=read_noise),
     )

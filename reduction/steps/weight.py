@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MaskBit", "bit_mask", "photon_share", "plane", "sky_weight", "weight_image"]
+__all__ = ["MaskBit", "bit_mask", "photon_fraction", "plane", "sky_weight", "weight_image"]
 
 from enum import IntFlag
 from typing import TYPE_CHECKING
@@ -97,7 +97,7 @@ def weight_image(flat: NDArray[np.float32], mask: NDArray[np.uint8]) -> NDArray[
     return np.where(good, flat, np.float32(0.0)).astype(np.float32, copy=False)
 
 
-def photon_share(*, level: float, gain: float, read_noise: float) -> float:
+def photon_fraction(*, level: float, gain: float, read_noise: float) -> float:
     """Part of the variance of the sky's pixels that photons make, where the flat is 1.
 
     Parameters

@@ -118,7 +118,7 @@ class RegriddedFrame(FrameInFieldTarget):
         unit="adu**-2",
         ucd="stat.weight",
     )
-    photon_share = attribute(
+    photon_fraction = attribute(
         float,
         "part of the sky's variance there that photons make, not reading the frame",
         ucd="stat.variance;arith.ratio",
@@ -216,7 +216,7 @@ class RegriddedFrame(FrameInFieldTarget):
                 "noise_factor": made.noise_factor,
                 "weight": float(np.median(made.weight[covers])),
                 "unit_weight": sky.unit_weight * (frame.pixel_scale / grid.pixel_scale) ** 2,
-                "photon_share": sky.photon_share,
+                "photon_fraction": sky.photon_fraction,
                 "good_fraction": float(covers.mean()),
             },
             tables={"STARS": stars},

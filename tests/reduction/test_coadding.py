@@ -64,7 +64,7 @@ def regridded(number: int, **facts: Any) -> Progenitor:
         "noise_factor": 0.8,
         "weight": 1.0,
         "good_fraction": 1.0,
-        "photon_share": 1.0,
+        "photon_fraction": 1.0,
     } | facts
     values.setdefault("unit_weight", values["weight"])
     planes = {
@@ -288,7 +288,7 @@ def short(number: int, flat: np.ndarray) -> Progenitor:
     place = {"grid_x": 0, "grid_y": 0, "grid_nx": flat.shape[1], "grid_ny": flat.shape[0]}
     facts = {"effective_gain": gain, "exptime": exptime, "flux_scale": 1 / exptime}
     unit = sky / gain + read_noise**2
-    facts |= {"unit_weight": 1.0 / unit, "photon_share": sky / gain / unit}
+    facts |= {"unit_weight": 1.0 / unit, "photon_fraction": sky / gain / unit}
     weight = float(np.median(inverse))
     return replace(regridded(number, **place, **facts, weight=weight), images=planes)
 

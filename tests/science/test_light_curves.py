@@ -225,7 +225,7 @@ def test_bright_stars_of_microobservatory_scatter_as_what_is_measured_says(night
             f"{np.median(night.scatter[part] / night.noise[part]):.2f} "
             f"{np.median(night.scatter[part] / told[part]):.2f}"
         )
-    # Different stars that pass the same pixels on different frames are off alike, by 5.7 mmag: the
+    # Different stars that pass the same pixels on different frames are off alike, by 5.5 mmag: the
     # flat that is not there. From 12 pixels on they are not.
     assert near > 4.0 * error
     assert abs(far) < 0.3 * near

@@ -74,7 +74,7 @@ def test_weights_are_inverse_variances_where_reading_makes_noise(
         method=BackgroundSubtractionType.CONSTANT,
     )
     # from a weight follows the flat: reduction.steps.photons
-    share = made.photon_share
+    share = made.photon_fraction
     assert share == pytest.approx(level / gain / (level / gain + read_noise**2), rel=0.05)
     expected = made.unit_weight * flat**2 / (share * flat + 1.0 - share)
     assert made.weight == pytest.approx(expected, rel=1e-4)
