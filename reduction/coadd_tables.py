@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 #: One row a regridded frame; ``frame`` is its position in the lineage. ``flux_scale`` is 0 for
 #: frames that were left out. On the coadd's scale: ``weight`` is the median inverse variance,
-#: ``unit_weight`` that where the flat is 1, ``gain`` electrons per unit there. ``photon_fraction`` is
-#: the part of the sky's variance there that photons make.
+#: ``unit_weight`` that where the flat is 1, ``gain`` electrons per unit there, and
+#: ``photon_fraction`` the part of the sky's variance there that photons make.
 FRAME_DTYPE: Final = np.dtype(
     [
         *(("frame", "i4"), *FRAME_KEY_FIELDS),
