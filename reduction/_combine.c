@@ -14,8 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ABI 1 /* raised with every change of a signature, here and in reduction/steps/stack.py */
+#define ABI 2 /* raised with every change of a signature, here and in reduction/steps/stack.py */
 #define RUN 128 /* pixels of a row that go through a step together */
+#define BUFFERS 13 /* arrays that are given */
 #define ENOUGH 3 /* values of a pixel among which there can be outliers */
 
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
@@ -45,10 +46,12 @@ typedef struct {
     float *image, *weight;
     uint8_t *mask;
     int16_t *number;
+    float *gain;
     int32_t *origin;
     uint64_t *sum;
     int64_t *lost;
     const uint64_t *sign;
+    const double *photons; /* three terms a frame: see reduction/steps/photons.py */
     uint8_t nothing;
 } Made;
 
@@ -177,6 +180,28 @@ WIDE static void clip_run(const Stack *s, const Clip *clip, const Centre *c, Py_
     }
 }
 
+/* Electrons a unit of the mean of a run of m pixels, written from out on. */
+WIDE static void gain_run(const Stack *s, Py_ssize_t at, int m, const Made *made, Py_ssize_t out)
+{
+    Py_ssize_t plane = s->ny * s->nx;
+    double total[RUN] = {0.0}, weight[RUN] = {0.0};
+    for (Py_ssize_t f = 0; f < s->n; f++) {
+        const float *v = s->value + f * plane + at, *w = s->weight + f * plane + at;
+        float linear = (float)made->photons[3 * f], square = (float)made->photons[3 * f + 1];
+        float unit = (float)made->photons[3 * f + 2];
+        for (int q = 0; q < m; q++) {
+            int used = is_used(v[q], w[q]);
+            float share = used ? w[q] : 0.0f, rise = linear * share;
+            float flat = rise + sqrtf(rise * rise + square * share);
+            float photons = share / flat * unit * share;
+            weight[q] += (double)share;
+            total[q] += (double)(used ? photons : 0.0f);
+        }
+    }
+    for (int q = 0; q < m; q++)
+        made->gain[out + q] = total[q] > 0.0 ? (float)(weight[q] * weight[q] / total[q]) : 0.0f;
+}
+
 /* Mean, weight, mask, number and sum of signs of a run of m pixels, written from out on. */
 WIDE static void mean_run(const Stack *s, Py_ssize_t at, int m, const Made *made, Py_ssize_t out)
 {
@@ -284,8 +309,8 @@ static Py_ssize_t number_sums(const uint64_t *sum, Py_ssize_t n, int32_t *number
 
 PyDoc_STRVAR(combine_doc,
              "combine(value, weight, bits, (n, ny, nx), (y0, y1, x0, x1), "
-             "(sigma, fraction, reach, light_sigma, half_pi) or None, sign, nothing, image, weight, mask, "
-             "number, origin, first, lost): fill the last arrays; how many origins there are");
+             "(sigma, fraction, reach, light_sigma, half_pi) or None, sign, photons, nothing, image, "
+             "weight, mask, number, gain, origin, first, lost): fill the last arrays; how many origins there are");
 
 /* Centres of all pixels; 0 where there is no memory. */
 static int find_centres(const Stack *s, const Clip *clip, Centre *c)
@@ -319,6 +344,7 @@ static Py_ssize_t combine_stack(const Stack *s, const Py_ssize_t *box, const Cli
             if (clip)
                 clip_run(s, clip, &c, at, m, (uint8_t *)c.room, made->lost);
             mean_run(s, at, m, made, (y - box[0]) * wide + x);
+            gain_run(s, at, m, made, (y - box[0]) * wide + x);
         }
     free(c.middle);
     return number_sums(made->sum, (box[1] - box[0]) * wide, made->origin, first);
@@ -331,22 +357,23 @@ static int sizes_agree(const Py_buffer *b, const Py_ssize_t *n, const Py_ssize_t
         return 0;
     Py_ssize_t stack = n[0] * n[1] * n[2], made = (box[1] - box[0]) * (box[3] - box[2]);
     return made <= INT32_MAX && b[0].len == stack * 4 && b[1].len == stack * 4 &&
-           b[2].len == stack && b[3].len == n[0] * 8 && b[4].len == made * 4 &&
-           b[5].len == made * 4 && b[6].len == made && b[7].len == made * 2 &&
-           b[8].len == made * 4 && b[9].len == made * 4 && b[10].len == n[0] * 8;
+           b[2].len == stack && b[3].len == n[0] * 8 && b[4].len == n[0] * 24 &&
+           b[5].len == made * 4 && b[6].len == made * 4 && b[7].len == made &&
+           b[8].len == made * 2 && b[9].len == made * 4 && b[10].len == made * 4 &&
+           b[11].len == made * 4 && b[12].len == n[0] * 8;
 }
 
 static PyObject *combine(PyObject *module, PyObject *args)
 {
-    Py_buffer b[11];
+    Py_buffer b[BUFFERS];
     Py_ssize_t n[3], box[4], found = -1;
     PyObject *limits;
     Clip clip = {0};
     unsigned char nothing;
     (void)module;
-    if (!PyArg_ParseTuple(args, "w*w*y*(nnn)(nnnn)Oy*bw*w*w*w*w*w*w*", &b[0], &b[1], &b[2], &n[0],
-                          &n[1], &n[2], &box[0], &box[1], &box[2], &box[3], &limits, &b[3], &nothing,
-                          &b[4], &b[5], &b[6], &b[7], &b[8], &b[9], &b[10]))
+    if (!PyArg_ParseTuple(args, "w*w*y*(nnn)(nnnn)Oy*y*bw*w*w*w*w*w*w*w*", &b[0], &b[1], &b[2], &n[0],
+                          &n[1], &n[2], &box[0], &box[1], &box[2], &box[3], &limits, &b[3], &b[4],
+                          &nothing, &b[5], &b[6], &b[7], &b[8], &b[9], &b[10], &b[11], &b[12]))
         return NULL;
     int clipped = limits != Py_None;
     int right = !clipped || PyArg_ParseTuple(limits, "ffnff", &clip.sigma, &clip.fraction, &clip.reach,
@@ -354,15 +381,16 @@ static PyObject *combine(PyObject *module, PyObject *args)
     int agree = right && sizes_agree(b, n, box) && clip.reach >= 0;
     if (agree) {
         Stack s = {b[0].buf, b[1].buf, b[2].buf, n[0], n[1], n[2]};
-        Made made = {b[4].buf, b[5].buf, b[6].buf, b[7].buf, b[8].buf, NULL, b[10].buf, b[3].buf, nothing};
+        Made made = {b[5].buf, b[6].buf,  b[7].buf, b[8].buf, b[9].buf, b[10].buf,
+                     NULL,     b[12].buf, b[3].buf, b[4].buf, nothing};
         Py_BEGIN_ALLOW_THREADS
         made.sum = malloc(sizeof(uint64_t) * (size_t)((box[1] - box[0]) * (box[3] - box[2])));
         if (made.sum)
-            found = combine_stack(&s, box, clipped ? &clip : NULL, &made, b[9].buf);
+            found = combine_stack(&s, box, clipped ? &clip : NULL, &made, b[11].buf);
         free(made.sum);
         Py_END_ALLOW_THREADS
     }
-    for (int i = 0; i < 11; i++)
+    for (int i = 0; i < BUFFERS; i++)
         PyBuffer_Release(&b[i]);
     if (!right)
         return NULL;

@@ -7,9 +7,7 @@ __all__ = [
     "FRAME_DTYPE",
     "SET_DTYPE",
     "detectors_of",
-    "gains_of_origins",
     "sets_of",
-    "weights_of_origins",
 ]
 
 import math
@@ -24,20 +22,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: One row a regridded frame; ``frame`` is its position in the lineage. ``flux_scale`` is 0 for
-#: frames that were left out, ``weight`` the median inverse variance on the coadd's scale.
+#: frames that were left out. On the coadd's scale: ``weight`` is the median inverse variance,
+#: ``unit_weight`` that where the flat is 1, ``gain`` electrons per unit there, and
+#: ``photon_fraction`` the part of the sky's variance there that photons make.
 FRAME_DTYPE: Final = np.dtype(
     [
         *(("frame", "i4"), *FRAME_KEY_FIELDS),
         *(("filter", "U64"), ("night", "U10"), ("exptime", "f8")),
         *(("seeing", "f8"), ("pos_err", "f8"), ("zero_point", "f8"), ("zero_point_err", "f8")),
-        *(("flux_scale", "f8"), ("weight", "f8"), ("gain", "f8"), ("noise_factor", "f8")),
+        *(("flux_scale", "f8"), ("weight", "f8"), ("unit_weight", "f8"), ("gain", "f8")),
+        *(("photon_fraction", "f8"), ("noise_factor", "f8")),
         *(("pixels", "i8"), ("clipped", "i8")),
     ]
 )
 
-#: One row an origin: how many frames and pixels it has, their exposure time (s), electrons per
-#: unit where the flats are 1, and the weight there: the sum of the frames' medians. Elsewhere both
-#: are in proportion to the flat, the weight where the sky's photons are the noise.
+#: One row an origin: how many frames and pixels it has, their exposure time (s), and electrons
+#: per unit and weight where the flats are 1. GAIN and WEIGHT have what they are elsewhere.
 SET_DTYPE: Final = np.dtype(
     [
         *(("origin", "i4"), ("frames", "i4"), ("pixels", "i8"), ("exptime", "f8")),
@@ -62,7 +62,7 @@ def sets_of(
     for rows in row_blocks(origin):
         pixels += np.bincount(origin[rows].ravel(), minlength=len(pixels))
     n, which, frame = len(pixels), members["origin"], members["frame"]
-    weight, gain = table["weight"][frame], table["gain"][frame]
+    weight, gain = table["unit_weight"][frame], table["gain"][frame]
     total = np.bincount(which, weight, n)
     photons = np.bincount(which, weight**2 / gain, n)
     sets = np.zeros(n - 1, SET_DTYPE)
@@ -86,29 +86,3 @@ def detectors_of(used: NDArray[np.void]) -> NDArray[np.void]:
         row["seeing"] = np.median(known)
         row["seeing_best"], row["seeing_worst"] = known.min(), known.max()
     return detectors
-
-
-def gains_of_origins(sets: NDArray[np.void]) -> NDArray[np.float64]:
-    """Electrons per unit by the number of an origin, 0 for that of no frame.
-
-    Parameters
-    ----------
-    sets
-        The table SETS of a coadd.
-    """
-    gains = np.zeros(int(sets["origin"].max(initial=0)) + 1)
-    gains[sets["origin"]] = np.nan_to_num(sets["gain"])
-    return gains
-
-
-def weights_of_origins(members: NDArray[np.void], frames: NDArray[np.void]) -> NDArray[np.float64]:
-    """Weight of an origin's pixels where its frames' flats are 1, by its number, 0 for no frame.
-
-    Parameters
-    ----------
-    members, frames
-        The tables MEMBERS and FRAMES of a coadd.
-    """
-    number = int(members["origin"].max(initial=0)) + 1
-    weight = frames["weight"][members["frame"]]
-    return np.bincount(members["origin"], weight, number).astype(np.float64)

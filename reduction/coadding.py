@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = [
     "CoaddedFrames",
-    "Widths",
     "combine_frames",
     "exposure_of",
     "frame_box",
@@ -18,17 +17,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from reduction.coadd_tables import FRAME_DTYPE, detectors_of, sets_of
+from reduction.coadd_widths import stars_of_frames, widths_of_stars
 from reduction.field_grids import grid_of, own_field
 from reduction.frame_keys import frame_key
 from reduction.instruments.base import Section
-from reduction.steps.blocks import copied, row_blocks
+from reduction.steps.blocks import row_blocks
 from reduction.steps.coadd import CombineType, Contribution, Tiling, coadd
 from reduction.steps.coadd_sources import sky_noise
 from reduction.steps.grid import part_of
 from reduction.steps.photometry import limiting_magnitude
-from reduction.steps.psf import HALF_LIGHT, fit_psf
-from reduction.steps.star_widths import star_widths, summed_width
-from reduction.steps.tiles import tiles_of
+from reduction.steps.photons import Photons
 from reduction.strips import Strips, stripe_width
 from schemas.errors import UnprocessableError
 
@@ -37,14 +35,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from reduction.coadd_widths import Widths
     from reduction.fields import FieldSpec
     from reduction.scratch import Scratch
     from reduction.steps.coadd import Coadd, Planes
     from reduction.steps.wcs import TanWcs
     from reduction.target import Inputs, Progenitor
-
-#: Bright stars of a frame: places (degrees) and diameters of half of their light (arcsec).
-_STAR_DTYPE: Final = np.dtype([("frame", "i4"), ("ra", "f8"), ("dec", "f8"), ("width", "f8")])
 
 #: Pixels of all frames together that are read at once; more are read in pieces.
 _IN_MEMORY: Final = 40_000_000
@@ -55,37 +51,11 @@ _PIXEL: Final = 9
 _UNEVEN: Final = 2
 _NARROWEST: Final = 128
 
-_MOST_STARS: Final = 20_000
-_FEWEST_STARS: Final = 10
-_NARROW: Final = 20.0
-_FITTED: Final = 120
-
 #: How far the light of the widest stars reaches for clipping, in their widths and in grid pixels:
 #: where no width is known, and at most.
 _REACH: Final = 0.75
 _USUAL_REACH: Final = 3
 _FARTHEST: Final = 15
-
-
-@dataclass(frozen=True, slots=True)
-class Widths:
-    """Widths of stars (full at half maximum) on a coadd, arcsec, NaN where not known.
-
-    Attributes
-    ----------
-    measured
-        Of the point spread function fitted to the frames' stars on the coadd. Where none can be
-        fitted: what the frames promise, times what combining them did to the diameter of half of
-        the light of their stars, each frame's taken relative to the coadd's on the same stars.
-    predicted
-        What the frames promise: the width of the sum of their stars.
-    stars
-        How many were measured.
-    """
-
-    measured: float
-    predicted: float
-    stars: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +188,8 @@ def combine_frames(
         "DETECTORS": detectors_of(table[chosen]),
     }
     images: dict[str, NDArray[Any]] = {"IMAGE": made.image, "WEIGHT": made.weight}
-    images |= {"MASK": made.mask, "NUMBER": made.number, "ORIGIN": made.origin}
+    images |= {"MASK": made.mask, "NUMBER": made.number, "GAIN": made.gain}
+    images |= {"ORIGIN": made.origin}
     radii = [frames[i]["aperture"] for i in chosen if frames[i]["aperture"] is not None]
     wcs = part_of(grid_of(own_field(inputs))[0], x0=box.x0, y0=box.y0)
     return CoaddedFrames(
@@ -228,7 +199,7 @@ def combine_frames(
         tables,
         zero_point if calibrated else None,
         max(radii) if radii else None,
-        _widths(made, wcs, _stars(frames, chosen), table),
+        widths_of_stars((made.image, made.weight), wcs, stars_of_frames(frames, chosen), table),
     )
 
 
@@ -251,7 +222,8 @@ def _combined(
     with Strips(range(box.x0, box.x1, width), margin=reach) as strips:
         found = None if whole else strips
         parts = [
-            Contribution(boxes[i], _reader(frames[i], found), scale) for i, scale in scales.items()
+            Contribution(boxes[i], _reader(frames[i], found), scale, _photons(frames[i]))
+            for i, scale in scales.items()
         ]
         made = coadd(
             *(parts, box),
@@ -265,6 +237,12 @@ def _combined(
     for frame in frames:
         frame.forget()
     return made, box
+
+
+def _photons(frame: Progenitor) -> Photons:
+    """Electrons of a frame's values."""
+    facts = (frame[name] for name in ("effective_gain", "unit_weight", "photon_fraction"))
+    return Photons(*(_number(fact) for fact in facts))
 
 
 def _tiling(boxes: Sequence[Section], box: Section, stripe: int) -> Tiling:
@@ -292,7 +270,9 @@ def _row(
     elif frame["zero_point"] is not None:
         scale = 10.0 ** (0.4 * (zero_point - float(frame["zero_point"]))) / exptime
     gain = float(frame["effective_gain"]) / scale if scale else math.nan
-    weight = float(frame["weight"]) / scale**2 if scale else 0.0
+    weight, unit = (
+        float(frame[name]) / scale**2 if scale else 0.0 for name in ("weight", "unit_weight")
+    )
     ny, nx = frame["grid_ny"], frame["grid_nx"]
     return (
         *(number, *frame_key(frame), frame.filter, frame.night),
@@ -302,8 +282,7 @@ def _row(
             _number(frame["zero_point"]),
             _number(frame["zero_point_err"]),
             scale,
-            weight,
-            gain,
+            *(weight, unit, gain, _number(frame["photon_fraction"])),
         ),
         *(frame["noise_factor"], int(frame["good_fraction"] * ny * nx), 0),
     )
@@ -351,68 +330,3 @@ def _reader(frame: Progenitor, strips: Strips | None) -> Callable[[Section], Pla
         return image, weight, mask
 
     return read
-
-
-def _stars(frames: Sequence[Progenitor], chosen: Sequence[int]) -> NDArray[np.void]:
-    """Bright stars of frames, with the frame's number."""
-    most = max(_FEWEST_STARS, _MOST_STARS // len(chosen))
-    tables = [frames[i].tables["STARS"][:most] for i in chosen]
-    stars = np.zeros(sum(map(len, tables)), _STAR_DTYPE)
-    stars["frame"] = np.repeat(chosen, [len(table) for table in tables])
-    for name in ("ra", "dec", "width"):
-        stars[name] = np.concatenate([table[name] for table in tables])
-    return stars
-
-
-def _widths(made: Coadd, wcs: TanWcs, stars: NDArray[np.void], table: NDArray[np.void]) -> Widths:
-    """Measure the frames' stars on the coadd."""
-    if not len(stars):
-        return Widths(math.nan, math.nan, 0)
-    x, y = wcs.to_pixel(stars["ra"], stars["dec"])
-    expected = float(np.median(stars["width"])) / wcs.pixel_scale
-    widths, fitted = np.full(len(x), np.nan), []
-    for tile in tiles_of(made.image.shape):
-        own, part = tile.owns(x, y), tile.outer
-        if own.any():
-            image, weight = (copied(plane, *part.slices) for plane in (made.image, made.weight))
-            places = x[own] - part.x0, y[own] - part.y0
-            widths[own] = star_widths(image, weight, *places, expected=expected) * wcs.pixel_scale
-            fitted.append(_fitted(image, weight, *places, expected=expected))
-    known = np.isfinite(widths)
-    if not known.any():
-        return Widths(math.nan, math.nan, 0)
-    usual = float(np.percentile(widths[known], _NARROW, method="nearest"))
-    single, chosen = [], np.unique(stars["frame"][known])
-    for frame in chosen:
-        same = known & (stars["frame"] == frame)
-        single.append(usual * float(np.median(stars["width"][same] / widths[same])))
-    shares = table["weight"][chosen].tolist()
-    predicted = summed_width(table["seeing"][chosen].tolist(), shares)
-    fwhm, count = np.array(fitted).T
-    if count.any():
-        measured = float(np.average(fwhm, weights=count)) * wcs.pixel_scale
-    else:
-        measured = predicted * usual / summed_width(single, shares)
-    return Widths(measured, predicted, int(known.sum()))
-
-
-def _fitted(
-    image: NDArray[np.float32],
-    weight: NDArray[np.float32],
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    *,
-    expected: float,
-) -> tuple[float, int]:
-    """Full width at half maximum (pixels) of the function fitted to stars; and their number.
-
-    Places of stars that several frames have come several times; each is taken once.
-    """
-    unused = ~(weight > 0) | ~np.isfinite(image)
-    pixels = np.ascontiguousarray(np.where(unused, np.float32(0), image), np.float32)
-    cell = np.rint(np.column_stack((x, y)) / max(expected, 1.0))
-    _, once = np.unique(cell, axis=0, return_index=True)
-    once = np.sort(once)  # by frame: some of each
-    once = once[np.linspace(0, len(once) - 1, min(len(once), _FITTED)).astype(int)]
-    psf = fit_psf(pixels, unused, x[once], y[once], fwhm=max(expected / HALF_LIGHT, 1.0))
-    return float(np.median(psf.fwhm(x, y))), psf.n_stars

@@ -171,8 +171,8 @@ def levelled(
             min_epochs=min_epochs,
         )
 
-    first = "psf" if kind is FluxKind.PSF else "aperture"
-    seen = _often(seen, np.isfinite(seen[first]), min_epochs)
+    either = [name for name in ("aperture", "psf") if kind in (name, FluxKind.BEST)]
+    seen = _often(seen, np.logical_or.reduce([np.isfinite(seen[k]) for k in either]), min_epochs)
     if len(seen) == 0:
         return None
     stars, star = np.unique(seen["association"], return_inverse=True)

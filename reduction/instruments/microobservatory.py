@@ -111,16 +111,18 @@ INSTRUMENT: Final = Instrument(
     pointing_error=0.6,
     rotation_known=False,
     # Pixels of 5 arcsec: stars are two pixels wide, and matched within a pixel; residuals of a
-    # tenth of one are all that can be had. Larger apertures double the scatter of bright stars:
-    # more sky, more neighbours. Faint stars of a crowd move over the meshes of the sky with the
-    # drift; in a ring around a star they stay where they are.
+    # tenth of one are all that can be had. In a circle of 2.5 pixels bright stars scatter by a
+    # tenth more than in one of 3, with their place in the pixel and the frame's seeing and
+    # trailing; in larger ones all but the brightest twenty by more: sky and neighbours. Faint
+    # stars of a crowd move over the meshes of the sky with the drift; in a ring around a star
+    # they stay where they are.
     parameters=MappingProxyType(
         {
             "AstrometricParameters": MappingProxyType(
                 {"TOLERANCE": 4.0, "MAX_RMS": 0.8, "MAX_SIGMA": 0.8}
             ),
             "PhotSrcCatalog": MappingProxyType({"MATCH_RADIUS": 5.0}),
-            "Catalog": MappingProxyType({"APERTURE_RADIUS": 2.5, "SKY_RING": 8.0}),
+            "Catalog": MappingProxyType({"APERTURE_RADIUS": 3.0, "SKY_RING": 8.0}),
         }
     ),
     corrections=frozenset({"uncalibrated"}),

@@ -23,7 +23,8 @@ import numpy as np
 from reduction.instruments.base import Section
 from reduction.steps.blocks import release
 from reduction.steps.origins import MEMBER_DTYPE, Origins
-from reduction.steps.stack import Clipping, Room, combined
+from reduction.steps.photons import Photons
+from reduction.steps.stack import Clipping, Frames, Room, combined
 from reduction.steps.weight import MaskBit
 from schemas.errors import UnprocessableError
 
@@ -67,6 +68,7 @@ class Tiling(NamedTuple):
 
 
 _USUAL: Final = Tiling()
+_UNKNOWN: Final = Photons()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,14 @@ class Contribution:
         the part's own corner; called for one piece after the other.
     scale
         What the frame's values are multiplied by to be on the coadd's scale.
+    photons
+        How many electrons its values stand for.
     """
 
     box: Section
     read: Callable[[Section], Planes]
     scale: float = 1.0
+    photons: Photons = _UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,9 @@ class Coadd:
         Where the weight is 0: why, over all frames (sum of :class:`MaskBit`), uint8; else 0.
     number
         Frames that have a part in the pixel, int16.
+    gain
+        Electrons a unit of the mean: a flux over them is its photons' part of its variance. Flats,
+        gains and weights of the frames that have a part count. float32, 0 where not known.
     origin
         Which ones: a number that ``members`` explains, int32; 0 for none.
     members
@@ -116,6 +124,7 @@ class Coadd:
     weight: Image
     mask: NDArray[np.uint8]
     number: NDArray[np.int16]
+    gain: Image
     origin: NDArray[np.int32]
     members: NDArray[np.void]
     clipped: NDArray[np.int64]
@@ -170,7 +179,7 @@ def coadd(  # the settings of SWarp's combination
     for row in _rows_of_tiles(box, tiling):
         for part in row:
             tiles.make(part)
-        release(made.image, made.weight, made.mask, made.number, made.origin)
+        release(made.image, made.weight, made.mask, made.number, made.gain, made.origin)
     return replace(made, members=tiles.origins.settle(made.origin))
 
 
@@ -194,6 +203,7 @@ def _empty(
         weight=full(shape, 0, np.float32),
         mask=full(shape, 0, np.uint8),
         number=full(shape, 0, np.int16),
+        gain=full(shape, 0, np.float32),
         origin=full(shape, 0, np.int32),
         members=np.zeros(0, MEMBER_DTYPE),
         clipped=np.zeros(frames, np.int64),
@@ -244,6 +254,7 @@ class _Tiles:
         edges = [(frame.box.y0, frame.box.y1, frame.box.x0, frame.box.x1) for frame in frames]
         self._y0, self._y1, self._x0, self._x1 = np.array(edges).T
         self._room = Room()
+        self._photons = np.array([frame.photons.terms(frame.scale) for frame in frames])
         self.origins = Origins(len(frames))
 
     def make(self, part: Section) -> None:
@@ -258,11 +269,13 @@ class _Tiles:
             made.mask[place.slices] = int(MaskBit.NON_NUMBER)
             return
         stack, own = self._stack(frames, around), _within(part, around)
-        found = combined(stack, own, self.origins.sign[frames], self._clipping)
+        known = Frames(self.origins.sign[frames], self._photons[frames])
+        found = combined(stack, own, known, self._clipping)
         made.image[place.slices] = found.image
         made.weight[place.slices] = found.weight
         made.mask[place.slices] = found.mask
         made.number[place.slices] = found.number
+        made.gain[place.slices] = found.gain
         made.clipped[frames] += found.lost
         rows, columns = np.divmod(found.first, part.shape[1])
         at = (place.y0 + rows).astype(np.int64) * self._box.shape[1] + place.x0 + columns

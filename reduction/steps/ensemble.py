@@ -46,6 +46,11 @@ _BINS: Final = 20
 _IN_A_BIN: Final = 15
 _FEW: Final = 0.1
 
+#: Standard error of a median over that of a mean, of normal values; standard errors by which a
+#: bin's errors are too large.
+_MEDIAN: Final = 1.2533
+_CERTAIN: Final = 4.0
+
 #: Part of its variance that an observation's residual has at least, however much it serves.
 _LEAST: Final = 0.05
 
@@ -181,6 +186,8 @@ class _Search:
 
         Stars are ordered by their typical error. In each of some bins the median of their
         variances says how much most scatter; ``variance = (scale err)^2 + floor^2`` is fitted.
+        Bins whose errors are certainly too large - what is unseen beneath a faint star stays
+        with it from frame to frame - say nothing of the floor.
         """
         star, stars = self.data.star, self.data.stars
         width = 1.4826 * group_quantile(np.abs(rest), star, stars, 0.5)
@@ -199,8 +206,9 @@ class _Search:
         square /= (1.0 - 2.0 / (9.0 * freedom)) ** 3  # its median is that of chi-square
         error = np.bincount(star, self.err[taken] ** 2, stars)[known] / number[known]
         parts = np.array_split(np.argsort(error), min(_BINS, max(len(error) // _IN_A_BIN, 1)))
-        seen = np.array([np.median(square[part]) for part in parts])
-        return _line(seen, np.array([np.median(error[part]) for part in parts]))
+        seen, said = (np.array([np.median(of[part]) for part in parts]) for of in (square, error))
+        doubt = _MEDIAN * np.sqrt([2.0 / freedom[part].sum() for part in parts])
+        return _line(seen, said, doubt)
 
 
 def relative_photometry(
@@ -299,8 +307,11 @@ def _absolute(data: Observed, err: Array, use: Index, design: Design) -> Array:
     return offset
 
 
-def _line(seen: Array, said: Array) -> tuple[float, float]:
-    """Scale and floor of ``seen = scale^2 said + floor^2``, from variances of bins of stars."""
+def _line(seen: Array, said: Array, doubt: Array) -> tuple[float, float]:
+    """Scale and floor of ``seen = scale^2 said + floor^2``, from variances of bins of stars.
+
+    What was seen is known to a part of itself, ``doubt``.
+    """
     if not (seen > 0).all():
         return 1.0, 0.0
     weight = 1.0 / np.maximum(seen, said)
@@ -310,7 +321,8 @@ def _line(seen: Array, said: Array) -> tuple[float, float]:
         )
         if scale2 > 1.0:
             return float(np.sqrt(scale2)), float(np.sqrt(floor2))
-    floor2 = np.average(seen - said, weights=weight**2)
+    tells = said - seen <= _CERTAIN * doubt * said
+    floor2 = np.average(seen - said, weights=weight**2 * tells) if tells.any() else 0.0
     return 1.0, float(np.sqrt(max(floor2, 0.0)))
 
 

@@ -190,6 +190,17 @@ class Design:
         values, columns = self.terms[use].ravel(), self.columns[use].ravel()
         return sparse.csr_array((values, columns, pointer), (len(use), self.size))
 
+    def together(self, part: Index) -> Index:
+        """Labels of columns that stars' levels and slopes can make up for, shape (size,).
+
+        The same term of all epochs of a part, whose number each epoch is given; -1 for others.
+        """
+        own = self.orders.own
+        label = np.full(self.size, -1, np.intp)
+        terms = part[:, np.newaxis] * own + np.arange(own)
+        label[: self.epochs * own] = terms.ravel()
+        return label
+
     def within(self, orders: Orders) -> Index:
         """Which columns a model of lower orders has, in its order."""
         own = np.arange(self.epochs)[:, np.newaxis] * self.orders.own + np.arange(orders.own)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reduction.steps.background import estimate_background
-from reduction.steps.weight import sky_weight
+from reduction.steps.weight import photon_fraction, sky_weight
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
@@ -43,12 +43,18 @@ class SkySubtracted:
         Inverse variance under the sky's noise, adu^-2, float32; 0 is "do not use".
     level, rms
         The sky that was there (also where it was not taken off) and its noise, adu: medians.
+    unit_weight
+        Weight where the flat is 1, adu^-2.
+    photon_fraction
+        Part of the variance there that is the sky's photons'; the rest is of reading the frame.
     """
 
     image: Image
     weight: Image
     level: float
     rms: float
+    unit_weight: float
+    photon_fraction: float
 
 
 def subtract_sky(
@@ -108,5 +114,10 @@ def subtract_sky(
         rest = image - np.float32(level)
     inverse = np.where(bad, np.float32(0), weight / np.float32(product))
     return SkySubtracted(
-        np.asarray(rest, np.float32), inverse.astype(np.float32, copy=False), level, rms
+        np.asarray(rest, np.float32),
+        inverse.astype(np.float32, copy=False),
+        level,
+        rms,
+        1.0 / product,
+        photon_fraction(level=level, gain=gain, read_noise=read_noise),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["KERNEL", "Clipping", "Combined", "Room", "Stack", "combined"]
+__all__ = ["KERNEL", "Clipping", "Combined", "Frames", "Room", "Stack", "combined"]
 
 import math
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _NOTHING: Final = int(MaskBit.NON_NUMBER)
 
 #: The compiled module ``reduction._combine``, or None; asked for at every use. ``VO_KERNEL=off``
 #: leaves it aside.
-KERNEL: Any = compiled("reduction._combine", abi=1)
+KERNEL: Any = compiled("reduction._combine", abi=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,22 @@ class Clipping:
     sigma: float
     fraction: float
     reach: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """What is known of a stack's frames.
+
+    Attributes
+    ----------
+    sign
+        A random number for each, shape (n,), uint64: sets of frames are told apart by their sums.
+    photons
+        Shape (n, 3), float64: :meth:`reduction.steps.photons.Photons.terms` of each.
+    """
+
+    sign: NDArray[np.uint64]
+    photons: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +107,7 @@ class Combined:
 
     Attributes
     ----------
-    image, weight, mask, number
+    image, weight, mask, number, gain
         As :class:`reduction.steps.coadd.Coadd`.
     origin
         Which frames have a part in a pixel: equal sets have equal numbers, in the order in which
@@ -106,14 +122,13 @@ class Combined:
     weight: Image
     mask: NDArray[np.uint8]
     number: NDArray[np.int16]
+    gain: Image
     origin: NDArray[np.int32]
     first: NDArray[np.int32]
     lost: NDArray[np.int64]
 
 
-def combined(
-    stack: Stack, own: Section, sign: NDArray[np.uint64], clipping: Clipping | None
-) -> Combined:
+def combined(stack: Stack, own: Section, frames: Frames, clipping: Clipping | None) -> Combined:
     """Combine the values of each pixel.
 
     Parameters
@@ -122,8 +137,8 @@ def combined(
         What is left out as an outlier loses its weight in it.
     own
         The pixels that are wanted; the others only say what light is near by.
-    sign
-        A random number for each frame, shape (n,): sets of frames are told apart by their sums.
+    frames
+        What is known of the frames.
     clipping
         Which values are left out; None for none.
 
@@ -134,27 +149,26 @@ def combined(
     if len(stack.value) < _ENOUGH_TO_CLIP:
         clipping = None
     if KERNEL is None:
-        return _by_numpy(stack, own, sign, clipping)
-    return _by_kernel(stack, own, sign, clipping)
+        return _by_numpy(stack, own, frames, clipping)
+    return _by_kernel(stack, own, frames, clipping)
 
 
-def _by_kernel(
-    stack: Stack, own: Section, sign: NDArray[np.uint64], clipping: Clipping | None
-) -> Combined:
+def _by_kernel(stack: Stack, own: Section, frames: Frames, clipping: Clipping | None) -> Combined:
     """The compiled way."""
     image, weight = np.empty(own.shape, np.float32), np.empty(own.shape, np.float32)
     mask, number = np.empty(own.shape, np.uint8), np.empty(own.shape, np.int16)
+    gain = np.empty(own.shape, np.float32)
     origin, first = np.empty(own.shape, np.int32), np.empty(image.size, np.int32)
     lost = np.zeros(len(stack.value), np.int64)
     sets = KERNEL.combine(
         *(stack.value, stack.weight, stack.bits, stack.value.shape),
         (own.y0, own.y1, own.x0, own.x1),
         _limits(clipping),
-        sign,
+        *(frames.sign, frames.photons),
         _NOTHING,
-        *(image, weight, mask, number, origin, first, lost),
+        *(image, weight, mask, number, gain, origin, first, lost),
     )
-    return Combined(image, weight, mask, number, origin, first[:sets], lost)
+    return Combined(image, weight, mask, number, gain, origin, first[:sets], lost)
 
 
 def _limits(clipping: Clipping | None) -> tuple[float, float, int, float, float] | None:
@@ -164,9 +178,7 @@ def _limits(clipping: Clipping | None) -> tuple[float, float, int, float, float]
     return clipping.sigma, clipping.fraction, clipping.reach, _LIGHT_SIGMA, math.pi / 2.0
 
 
-def _by_numpy(
-    stack: Stack, own: Section, sign: NDArray[np.uint64], clipping: Clipping | None
-) -> Combined:
+def _by_numpy(stack: Stack, own: Section, frames: Frames, clipping: Clipping | None) -> Combined:
     """The same without the kernel."""
     lost = np.zeros(len(stack.value), np.int64)
     if clipping is not None:
@@ -175,9 +187,10 @@ def _by_numpy(
     part = Stack(stack.value[piece], stack.weight[piece], stack.bits[piece])
     used = part.used()
     sums = np.zeros(own.shape, np.uint64)
-    for which, one in zip(used, sign, strict=True):
+    for which, one in zip(used, frames.sign, strict=True):
         np.add(sums, one, out=sums, where=which)
-    return Combined(*_mean(part, used), *_numbered(sums), lost)
+    gain = _gain(part, used, frames.photons)
+    return Combined(*_mean(part, used), gain, *_numbered(sums), lost)
 
 
 def _clip(
@@ -236,6 +249,22 @@ def _mean(
     bits[seen == 0] = _NOTHING
     bits[good] = 0
     return image, weight.astype(np.float32), bits, used.sum(axis=0, dtype=np.int16)
+
+
+def _gain(part: Stack, used: NDArray[np.bool_], photons: NDArray[np.float64]) -> Image:
+    """Electrons a unit of the mean, 0 where not known."""
+    shape = used.shape[1:]
+    total, weight = np.zeros(shape, np.float64), np.zeros(shape, np.float64)
+    for inverse, which, terms in zip(part.weight, used, photons, strict=True):
+        linear, square, unit = terms.astype(np.float32)
+        share = np.where(which, inverse, np.float32(0))
+        weight += share
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rise = linear * share
+            flat = rise + np.sqrt(rise * rise + square * share)
+            total += np.where(which, share / flat * unit * share, np.float32(0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(total > 0, weight * weight / total, 0.0).astype(np.float32)
 
 
 def _numbered(sums: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MaskBit", "bit_mask", "plane", "sky_weight", "weight_image"]
+__all__ = ["MaskBit", "bit_mask", "photon_fraction", "plane", "sky_weight", "weight_image"]
 
 from enum import IntFlag
 from typing import TYPE_CHECKING
@@ -95,6 +95,18 @@ def weight_image(flat: NDArray[np.float32], mask: NDArray[np.uint8]) -> NDArray[
     good = (mask & int(_REJECTED)) == 0
     good &= np.isfinite(flat)
     return np.where(good, flat, np.float32(0.0)).astype(np.float32, copy=False)
+
+
+def photon_fraction(*, level: float, gain: float, read_noise: float) -> float:
+    """Part of the variance of the sky's pixels that photons make, where the flat is 1.
+
+    Parameters
+    ----------
+    level, gain, read_noise
+        As :func:`sky_weight` takes them.
+    """
+    photons, read = max(level, 0.0) / gain, read_noise**2
+    return photons / (photons + read) if read > 0.0 else 1.0
 
 
 def sky_weight(

@@ -35,15 +35,15 @@ class CoaddedRegriddedFrame(FieldTarget):
     Images: "IMAGE" (flux per second in a grid pixel on the scale of ``zero_point``; adu/s where
     no frame has a zero point), "WEIGHT" (inverse of the variance that a pixel adds to a large
     aperture; 0 is "do not use"), "MASK" (why the weight is 0), "NUMBER" (frames in a pixel),
-    "ORIGIN" (which ones). Tables: "FRAMES" (one row a frame, in the order of the lineage), "SETS"
-    (one row an origin), "MEMBERS" (origin, frame): from any pixel one gets to its frames; and
-    "DETECTORS" (the stars' widths by chip).
+    "GAIN" (electrons per unit), "ORIGIN" (which frames). Tables: "FRAMES" (one row a frame, in the
+    order of the lineage), "SETS" (one row an origin), "MEMBERS" (origin, frame): from any pixel
+    one gets to its frames; and "DETECTORS" (the stars' widths by chip).
 
     Frames without a zero point are left out where others have one. The zero points are those of
     the field's GPhotometric, and of their nights for frames that it does not tie.
     """
 
-    VERSION = 3
+    VERSION = 4
     ANCHOR = Anchor.FIELD_AND_FILTER
     PUBLISHED = True
 

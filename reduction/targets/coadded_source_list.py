@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.coadd_tables import gains_of_origins, weights_of_origins
 from reduction.depends import in_field
 from reduction.detection import is_clean, star_fwhm, star_half_light
 from reduction.field_grids import grid_of, own_field
@@ -57,7 +56,7 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
 
     Fluxes are per second on the scale of the coadd's zero point, in the circle that the frames'
     zero points are for. Their errors know which frames a source's pixels are of: photons of
-    cameras and exposures that differ have their own gains.
+    cameras, exposures and flats that differ have their own gains.
     """
 
     VERSION = 4
@@ -149,9 +148,7 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
             frame.images["WEIGHT"],
             frame.images["MASK"],
             float(frame["effective_gain"]),
-            frame.images["ORIGIN"],
-            gains_of_origins(frame.tables["SETS"]),
-            weights_of_origins(frame.tables["MEMBERS"], frame.tables["FRAMES"]),
+            frame.images["GAIN"],
         )
         found, offset, bands = self._detected(inputs, parameters, deep, radius)
         measured = measure_sources(

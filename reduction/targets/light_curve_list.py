@@ -67,7 +67,7 @@ class LightCurveList(FieldTarget):
     own frames' zero points; a part without one has no magnitudes where another has.
     """
 
-    VERSION = 4
+    VERSION = 5
     ANCHOR = Anchor.FIELD_AND_FILTER
     ROWS = LightCurvePoint
 

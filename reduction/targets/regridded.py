@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["STAR_DTYPE", "RegriddedFrame"]
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +59,7 @@ class RegriddedFrame(FrameInFieldTarget):
     Table: "STARS" (:data:`STAR_DTYPE`), bright stars and their widths.
     """
 
-    VERSION = 2
+    VERSION = 3
 
     raw = raw_frame("RawScienceFrame")
     reduced = of_frame("ReducedScienceFrame")
@@ -112,6 +112,17 @@ class RegriddedFrame(FrameInFieldTarget):
     )
     weight = attribute(
         float, "median inverse variance of a grid pixel", unit="adu**-2", ucd="stat.weight"
+    )
+    unit_weight = attribute(
+        float,
+        "inverse variance of a grid pixel where the flat is 1",
+        unit="adu**-2",
+        ucd="stat.weight",
+    )
+    photon_fraction = attribute(
+        float,
+        "part of the sky's variance there that photons make, not reading the frame",
+        ucd="stat.variance;arith.ratio",
     )
     good_fraction = attribute(
         float, "part of the pixels with weight", ucd="meta.number;arith.ratio;instr.pixel"
@@ -205,6 +216,8 @@ class RegriddedFrame(FrameInFieldTarget):
                 "psf_stars": len(stars),
                 "noise_factor": made.noise_factor,
                 "weight": float(np.median(made.weight[covers])),
+                "unit_weight": sky.unit_weight * (frame.pixel_scale / grid.pixel_scale) ** 2,
+                "photon_fraction": sky.photon_fraction,
                 "good_fraction": float(covers.mean()),
             },
             tables={"STARS": stars},
@@ -281,7 +294,7 @@ class RegriddedFrame(FrameInFieldTarget):
         factor = factor_image(inputs.illumination, sky.image.shape, inputs.raw["name"])
         with np.errstate(divide="ignore", invalid="ignore"):
             weight = np.where(factor > 0, sky.weight / factor**2, np.float32(0))
-        return SkySubtracted(sky.image * factor, weight, sky.level, sky.rms)
+        return replace(sky, image=sky.image * factor, weight=weight)
 
     @staticmethod
     def _scale(

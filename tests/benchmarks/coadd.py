@@ -65,6 +65,8 @@ FACTS = {
     "flux_scale": 1 / 60.0,
     "aperture": 1.6,
     "effective_gain": 2.0,
+    "unit_weight": 0.01,
+    "photon_fraction": 0.8,
     "seeing": 0.8,
     "pos_err": 0.03,
     "psf_difference": 0.0,

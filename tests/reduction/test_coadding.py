@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from reduction import coadding
+from reduction import coadd_widths, coadding
 from reduction.coadd_bands import combine_bands
-from reduction.coadd_tables import gains_of_origins
 from reduction.coadding import CoaddedFrames, combine_frames
 from reduction.fields import FieldSpec
 from reduction.frames import StoredImages, write_images
@@ -65,7 +64,9 @@ def regridded(number: int, **facts: Any) -> Progenitor:
         "noise_factor": 0.8,
         "weight": 1.0,
         "good_fraction": 1.0,
+        "photon_fraction": 1.0,
     } | facts
+    values.setdefault("unit_weight", values["weight"])
     planes = {
         "IMAGE": np.full(SHAPE, 10.0 * (number + 1), np.float32),
         "WEIGHT": np.full(SHAPE, values["weight"], np.float32),
@@ -246,15 +247,19 @@ def exposed(number: int, x0: int, *, gain: float, exptime: float) -> Progenitor:
     return replace(regridded(number, **place, **facts, weight=1.0 / 9.0), images=planes)
 
 
+def deep_of(made: CoaddedFrames) -> Deep:
+    """A coadd as its sources are measured on it."""
+    planes = (made.images[name] for name in ("IMAGE", "WEIGHT", "MASK"))
+    return Deep(*planes, made.median_of_sets("gain"), made.images["GAIN"])
+
+
 def test_errors_are_right_on_frames_of_either_of_two_gains_and_exposure_times() -> None:
     # twenty columns are on all four; no star that is looked at reaches into them
     short = [exposed(n, 0, gain=0.5, exptime=10.0) for n in (0, 1)]
     long = [exposed(n, 800, gain=8.0, exptime=40.0) for n in (2, 3)]
     made = combined([*short, *long])
     assert len(made.tables["SETS"]) == 3
-    planes = (made.images[name] for name in ("IMAGE", "WEIGHT", "MASK"))
-    gains = gains_of_origins(made.tables["SETS"])
-    deep = Deep(*planes, made.median_of_sets("gain"), made.images["ORIGIN"], gains)
+    deep = deep_of(made)
     found = detect_sources(deep, aperture_radius=8.0)
     rows = measure_sources(found, deep, aperture_radius=8.0).sources
     rows = rows[(rows["flux_aper"] > 3500.0) & ((rows["x"] < 780) | (rows["x"] > 840))]
@@ -264,6 +269,51 @@ def test_errors_are_right_on_frames_of_either_of_two_gains_and_exposure_times() 
             pull = ((rows[name] - 4000.0) / rows[name + "_err"])[side]
             # some 380 stars: the deviation of their pulls is known to 3.6 %
             assert 0.9 < pull.std() < 1.1, name
+
+
+def short(number: int, flat: np.ndarray) -> Progenitor:
+    """A frame of stars of 4000 units a second whose sky is dark: reading it is the noise."""
+    rng, gain, read_noise, sky, exptime = np.random.default_rng(number), 1.5, 6.0, 0.5, 10.0
+    light = np.zeros(flat.shape)
+    y, x = (np.arange(20.0, size - 15.0, 40.0) for size in flat.shape)
+    y, x = (a.ravel() for a in np.meshgrid(y, x, indexing="ij"))
+    draw(light, x, y, np.full(x.size, 4000.0 * exptime), fwhm=4.0)
+    adu = rng.poisson((light + sky) * flat * gain) / gain + rng.normal(0.0, read_noise, flat.shape)
+    inverse = 1.0 / (sky / (gain * flat) + (read_noise / flat) ** 2)
+    planes = {
+        "IMAGE": (adu / flat - sky).astype(np.float32),
+        "WEIGHT": inverse.astype(np.float32),
+        "MASK": np.zeros(flat.shape, np.uint8),
+    }
+    place = {"grid_x": 0, "grid_y": 0, "grid_nx": flat.shape[1], "grid_ny": flat.shape[0]}
+    facts = {"effective_gain": gain, "exptime": exptime, "flux_scale": 1 / exptime}
+    unit = sky / gain + read_noise**2
+    facts |= {"unit_weight": 1.0 / unit, "photon_fraction": sky / gain / unit}
+    weight = float(np.median(inverse))
+    return replace(regridded(number, **place, **facts, weight=weight), images=planes)
+
+
+def test_photons_of_bright_stars_count_right_where_flats_differ_and_reading_is_the_noise() -> None:
+    # on half of the frames the flat is low to the right, on the others to the left
+    shape = (600, 1200)
+    falling = np.where(np.arange(shape[1]) < 600, 1.7, 0.3) * np.ones((shape[0], 1))
+    pulls: dict[str, list[np.ndarray]] = {"left": [], "right": []}
+    for seed in (0, 20, 40, 60):
+        flats = (falling, falling[:, ::-1]) * 2
+        made = combined([short(seed + n, flat) for n, flat in enumerate(flats)])
+        deep = deep_of(made)
+        found = detect_sources(deep, aperture_radius=8.0)
+        rows = measure_sources(found, deep, aperture_radius=8.0).sources
+        rows = rows[rows["flux_aper"] > 3500.0]
+        pull = (rows["flux_aper"] - 4000.0) / rows["flux_aper_err"]
+        for place, part in zip(pulls, np.arange(2) * 600.0, strict=True):
+            pulls[place].append(pull[(rows["x"] >= part) & (rows["x"] < part + 600)])
+    for place, parts in pulls.items():
+        pull = np.concatenate(parts)
+        assert len(pull) > 800
+        # errors right within 5 %: the deviation of 900 pulls is known to 2.4 %. With electrons in
+        # proportion to weights it was 1.20
+        assert pull.std() == pytest.approx(1.0, abs=0.05 + 0.024), place
 
 
 def test_coverage_is_that_of_the_fields_circle() -> None:
@@ -337,11 +387,11 @@ def test_stars_that_a_function_is_fitted_to_are_of_all_frames(
         chosen.append(x)
         return SimpleNamespace(fwhm=lambda x, y: np.full(len(x), 3.0), n_stars=len(x))
 
-    monkeypatch.setattr(coadding, "fit_psf", fitted)
+    monkeypatch.setattr(coadd_widths, "fit_psf", fitted)
     image = np.ones((40, 2000), np.float32)
     for number, most in ((300, 120), (50, 50)):
         # a frame's stars one after the other, those of the next farther on the right
         x = np.linspace(5.0, 1995.0, number)
-        coadding._fitted(image, image, x, np.full(number, 20.0), expected=3.0)
+        coadd_widths._fitted(image, image, x, np.full(number, 20.0), expected=3.0)
         assert len(np.unique(chosen[-1])) == len(chosen[-1]) == most
         assert np.ptp(chosen[-1]) == pytest.approx(1990.0)

@@ -173,3 +173,21 @@ def test_few_stars_do_not_tell_which_fluxes_are_better() -> None:
                 found = curves(observations(sky=0.5, flat=0.01, level=part, seed=seed))
                 assert found is not None
                 assert not found.by_psf.any()
+
+
+def test_a_star_by_the_psf_keeps_frames_on_which_its_aperture_has_no_light() -> None:
+    seen = observations(sky=0.3, flat=0.02)
+    faint = (seen["association"] == STARS - 1) & (seen["list"] < FRAMES // 2)
+    for name in ("aperture", "aperture_err", "mag"):
+        seen[name][faint] = np.nan
+    found = curves(seen)
+    assert found is not None
+    mine = found.star == np.searchsorted(found.stars, STARS - 1)
+    assert found.by_psf[-1]
+    assert mine.sum() == FRAMES
+    assert np.isfinite(found.found.mag[mine]).all()
+    # a star by the aperture has none there
+    seen["psf"][seen["association"] == STARS - 1] = np.nan
+    found = curves(seen)
+    assert found is not None
+    assert (found.star == np.searchsorted(found.stars, STARS - 1)).sum() == FRAMES - FRAMES // 2

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sep
@@ -12,6 +14,7 @@ from scipy.optimize import brentq
 from reduction.instruments.base import Section
 from reduction.steps import stack
 from reduction.steps.coadd import Coadd, CombineType, Contribution, Tiling, coadd
+from reduction.steps.photons import Photons
 from reduction.steps.star_widths import summed_width
 from reduction.steps.weight import MaskBit
 from schemas.errors import UnprocessableError
@@ -69,7 +72,7 @@ def test_pieces_of_any_size_give_the_same_bits(combine: CombineType) -> None:
     whole = coadd(frames, BOX, combine=combine)
     for tiling in (Tiling(7, 13), Tiling(40, 5), Tiling(1000, 1000), Tiling(9, 16, 21)):
         pieces = coadd(frames, BOX, combine=combine, tiling=tiling)
-        for name in ("image", "weight", "mask", "number", "clipped", "origin", "members"):
+        for name in ("image", "weight", "mask", "number", "gain", "clipped", "origin", "members"):
             assert np.array_equal(
                 getattr(whole, name), getattr(pieces, name), equal_nan=name == "image"
             )
@@ -86,7 +89,7 @@ def test_the_compiled_and_the_numpy_way_give_the_same_bits(
     monkeypatch.setattr(stack, "KERNEL", None)
     slow = coadd(given, BOX, combine=combine, clip_sigma=2.0, clip_fraction=0.02)
     assert combine is CombineType.WEIGHTED or frames < 9 or fast.clipped.sum() > 0
-    for name in ("image", "weight", "mask", "number", "origin", "members", "clipped"):
+    for name in ("image", "weight", "mask", "number", "gain", "origin", "members", "clipped"):
         one, other = getattr(fast, name), getattr(slow, name)
         assert one.dtype == other.dtype
         assert np.array_equal(one, other, equal_nan=name == "image")
@@ -97,11 +100,18 @@ def test_the_compiled_kernel_refuses_arrays_that_do_not_fit() -> None:
     shape, whole = (2, 3, 4), Section(0, 3, 0, 4)
     values, bits = np.zeros(shape, np.float32), np.zeros(shape, np.uint8)
     sign, lost = np.ones(2, np.uint64), np.zeros(2, np.int64)
-    made = [np.zeros((3, 4), kind) for kind in ("f4", "f4", "u1", "i2", "i4", "i4")]
+    photons = np.ones((2, 3))
+    made = [np.zeros((3, 4), kind) for kind in ("f4", "f4", "u1", "i2", "f4", "i4", "i4")]
     edges = (whole.y0, whole.y1, whole.x0, whole.x1)
-    given = (values, values.copy(), bits, shape, edges, None, sign, 1, *made, lost)
+    given = (values, values.copy(), bits, shape, edges, None, sign, photons, 1, *made, lost)
     assert stack.KERNEL.combine(*given) == 1
-    for place, wrong in ((3, (2, 3, 5)), (4, (0, 4, 0, 4)), (6, sign[:1]), (10, made[2][:2])):
+    for place, wrong in (
+        (3, (2, 3, 5)),
+        (4, (0, 4, 0, 4)),
+        (6, sign[:1]),
+        (7, photons[:1]),
+        (11, made[2][:2]),
+    ):
         with pytest.raises(ValueError, match="sizes"):
             stack.KERNEL.combine(*given[:place], wrong, *given[place + 1 :])
 
@@ -133,6 +143,30 @@ def test_every_pixel_tells_which_frames_it_is_made_of() -> None:
                         there.add(number)
             assert members[int(made.origin[y, x])] == there
             assert made.number[y, x] == len(there)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.02, 0.0])
+def test_electrons_of_a_unit_are_those_of_frames_with_flats_of_their_own(share: float) -> None:
+    rng = np.random.default_rng(4)
+    gains, scales = (1.5, 4.0, 0.7), (0.1, 0.02, 0.5)
+    flats = rng.uniform(0.2, 1.8, (3, 40, 70))
+    unit = 0.25  # inverse variance where the flat is 1
+    weights = unit * flats**2 / (share * flats + 1.0 - share)
+    weights[1, 3, 4] = 0.0
+    frames = [
+        replace(contribution(flat, weight, scale=scale), photons=Photons(gain, unit, share))
+        for flat, weight, scale, gain in zip(flats, weights, scales, gains, strict=True)
+    ]
+    made = coadd(frames, BOX, combine=CombineType.WEIGHTED)
+    # a source of one unit: electrons on each frame, each of variance 1, and what the mean has
+    weights /= np.square(scales)[:, None, None]
+    electrons = flats * (np.array(gains) / scales)[:, None, None]
+    variance = (weights**2 / electrons).sum(axis=0) / weights.sum(axis=0) ** 2
+    assert made.gain == pytest.approx(1.0 / variance, rel=1e-5)
+    unknown = [frames[0], replace(frames[1], photons=Photons())]
+    gain = coadd(unknown, BOX, combine=CombineType.WEIGHTED).gain
+    assert gain[3, 4] > 0
+    assert np.count_nonzero(gain) == 1
 
 
 def test_outliers_are_left_out_of_three_or_more_and_counted() -> None:

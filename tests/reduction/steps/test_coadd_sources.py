@@ -285,13 +285,15 @@ def two_gains(seed: int) -> tuple[Deep, np.ndarray, np.ndarray]:
     gain = gains[origin]
     image = rng.poisson(light * gain) / gain + rng.normal(0.0, 2.0, shape)
     weight = np.full(shape, 0.25, np.float32)
-    image = Deep(image.astype(np.float32), weight, np.zeros(shape, np.uint8), 0.5, origin, gains)
+    image = Deep(
+        image.astype(np.float32), weight, np.zeros(shape, np.uint8), 0.5, gain.astype(np.float32)
+    )
     return image, x, y
 
 
 def test_photon_errors_are_those_of_the_frames_that_a_source_is_on() -> None:
     image, x, y = two_gains(51)
-    one = replace(image, origin=None, gains=None)
+    one = replace(image, gains=None)
     sources = detect_sources(image, aperture_radius=8.0)
     apart = np.hypot(sources["x"][:, None] - x, sources["y"][:, None] - y)
     sources, star = sources[apart.min(axis=1) < 1.0], apart.argmin(axis=1)[apart.min(axis=1) < 1.0]
@@ -312,7 +314,7 @@ def test_photon_errors_are_those_of_the_frames_that_a_source_is_on() -> None:
 
 
 def test_photon_errors_are_right_where_the_flat_is_low() -> None:
-    """One origin, whose flat falls to a quarter from left to right."""
+    """A flat that falls to a quarter from left to right."""
     image, x, y = two_gains(52)
     rng = np.random.default_rng(53)
     shape = image.image.shape
@@ -320,9 +322,7 @@ def test_photon_errors_are_right_where_the_flat_is_low() -> None:
     light = np.zeros(shape)
     draw(light, x, y, np.full(x.size, 4e4), fwhm=4.0)
     adu = rng.poisson(light * flat) / flat + rng.normal(0.0, 2.0, shape) / np.sqrt(flat)
-    origin = np.ones(shape, np.int32)
-    gains, weights = np.array([0.0, 1.0]), np.array([0.0, 0.25])
-    deep = Deep(adu.astype(np.float32), 0.25 * flat, image.mask, 1.0, origin, gains, weights)
+    deep = Deep(adu.astype(np.float32), 0.25 * flat, image.mask, 1.0, flat)
     found = detect_sources(deep, aperture_radius=8.0)
     rows = measure_sources(found, deep, aperture_radius=8.0).sources
     rows = rows[rows["flux_aper"] > 3e4]

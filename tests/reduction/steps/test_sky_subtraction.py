@@ -73,6 +73,11 @@ def test_weights_are_inverse_variances_where_reading_makes_noise(
         read_noise=read_noise,
         method=BackgroundSubtractionType.CONSTANT,
     )
+    # from a weight follows the flat: reduction.steps.photons
+    share = made.photon_fraction
+    assert share == pytest.approx(level / gain / (level / gain + read_noise**2), rel=0.05)
+    expected = made.unit_weight * flat**2 / (share * flat + 1.0 - share)
+    assert made.weight == pytest.approx(expected, rel=1e-4)
     for part in np.array_split(np.arange(640), 5):
         pulls = (image[:, part] - level) * np.sqrt(made.weight[:, part])
         # 65000 pixels: 0.3 %; the rest is the flat's change over the meshes' 128 columns
