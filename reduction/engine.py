@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy.exc import DBAPIError
 
-from reduction.make import give_up, make_target
+from reduction.make import give_up
 from reduction.outcomes import Outcome, OutcomeKind, flattened
+from reduction.restore import make_restoring
 from schemas import errors
 from schemas.deferred import deferred
 from schemas.errors import (
@@ -108,7 +109,7 @@ class InlineEngine:
             outcomes, failures = [], list[Exception]()
             for step in plan.steps:
                 try:
-                    outcomes.append(make_target(self._archive, step.target_id))
+                    outcomes.append(make_restoring(self._archive, step.target_id))
                 except (BusyError, DBAPIError):  # without its database nothing goes on
                     raise
                 except Exception as error:  # noqa: BLE001  # the rest of the night goes on
@@ -266,7 +267,7 @@ def make_step(target_id: int, needs: list[Outcome]) -> Outcome:
 
     del needs
     try:
-        return make_target(Archive.current(), target_id)
+        return make_restoring(Archive.current(), target_id)
     except VOError as error:
         said, kind = str(error), type(error)
     except Exception as error:  # noqa: BLE001  # the edge of a worker

@@ -1,21 +1,33 @@
-"""Files of the archive that were lost or damaged: found, and brought back."""
+"""Files of the archive that were lost or damaged: found, and brought back.
+
+What a target is made from and cannot be read is restored on the way, where it can be made.
+"""
 
 from __future__ import annotations
 
-__all__ = ["Damage", "damaged_files", "restore"]
+__all__ = ["Damage", "damaged_files", "make_restoring", "restore"]
 
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
 from reduction.batches import batched
 from reduction.events import mark_suspect, mark_users_of_raw
+from reduction.make import make_target
 from reduction.pixel_cache import PIXELS
 from reduction.recorded import enter_edit
 from reduction.remake import made_again
 from reduction.storage import checksum
-from schemas.errors import IngestError, NotFoundError, ParameterError, ReductionError
+from schemas.errors import (
+    IngestError,
+    NotFoundError,
+    ParameterError,
+    ReductionError,
+    UnreadableError,
+    VOError,
+)
 from schemas.tables import File, Lineage, Product
 
 if TYPE_CHECKING:
@@ -25,10 +37,12 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
+    from reduction.outcomes import Outcome
     from reduction.storage import Storage, StoredFile
 
-_RAW = "raw/"
-_WHY = "its file was lost or damaged, and was made again from what it was made from"
+_LOG = logging.getLogger(__name__)
+_RAW: Final = "raw/"
+_WHY: Final = "its file was lost or damaged, and was made again from what it was made from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,3 +253,35 @@ def _look_again(archive: Archive, session: Session, file: File) -> None:
             mark_suspect(session, [product.target_id])
         else:
             mark_users_of_raw(session, archive.registry, product)
+
+
+def make_restoring(archive: Archive, target_id: int) -> Outcome:
+    """Make a target as :func:`reduction.make.make_target` does, and restore what that needs.
+
+    Raises
+    ------
+    UnreadableError
+        If a file is damaged that cannot be made again.
+    """
+    while True:
+        try:
+            return make_target(archive, target_id)
+        except UnreadableError as error:
+            try:
+                restored = _restored(archive, target_id)
+            except VOError as cause:
+                raise error from cause
+            if not restored:
+                raise
+            _LOG.warning("restored objects %s: %s", restored, error, extra={"target": target_id})
+
+
+def _restored(archive: Archive, target_id: int) -> list[int]:
+    """Restore what a target, and whatever is made before it, is made from."""
+    verdict = archive.examine(target_id)
+    restored = [one for need in verdict.needs for one in _restored(archive, need)]
+    progenitors = {p.product_id: p for products in verdict.inputs.values() for p in products}
+    for number, progenitor in sorted(progenitors.items()):
+        if progenitor.target_id is not None and progenitor.file_id is not None:
+            restored += restore(archive, number)
+    return restored

@@ -11,12 +11,19 @@ import numpy as np
 import pytest
 from sqlalchemy import select, text
 
+from reduction.instruments.base import FrameKind
 from reduction.pixel_cache import PIXELS
 from reduction.restore import damaged_files, restore
-from schemas.errors import IngestError, NotFoundError, ParameterError, ReductionError
+from schemas.errors import (
+    IngestError,
+    NotFoundError,
+    ParameterError,
+    ReductionError,
+    UnreadableError,
+)
 from schemas.recipe_tables import Edit
 from schemas.tables import File, Product
-from tests.support.toy import ToyBias, ToyFlat, ToyImage, work_done
+from tests.support.toy import ToyBias, ToyFlat, ToyImage, work_done, write_frame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,6 +91,32 @@ def test_what_it_is_made_from_is_restored_before_it(
     assert np.array_equal(ToyImage.get().images["IMAGE"], pixels)
     assert ToyFlat.get().object_id == flat.object_id
     assert list(damaged_files(archive)) == []
+
+
+def test_what_a_new_frame_needs_is_restored_when_it_is_asked_for(
+    archive: Archive, night: Path, tmp_path: Path, work_log: Path
+) -> None:
+    ToyImage.get()
+    bias = ToyBias.get()
+    lose(archive, bias.object_id)
+    archive.ingest([write_frame(tmp_path, "late", FrameKind.SCIENCE, 303, hour=3)])
+    image = ToyImage.get(raw="late.fits")
+    assert image.bias.object_id == bias.object_id
+    assert list(damaged_files(archive)) == []
+
+
+def test_what_cannot_be_restored_is_named(
+    archive: Archive, night: Path, tmp_path: Path, work_log: Path
+) -> None:
+    ToyImage.get()
+    bias = ToyBias.get()
+    lose(archive, bias.object_id)
+    lost = lose(archive, next(iter(bias.raw_bias_frames)).object_id)
+    archive.ingest([write_frame(tmp_path, "late", FrameKind.SCIENCE, 303, hour=3)])
+    with pytest.raises(UnreadableError, match=f"ToyBias.* {bias.object_id}"):
+        ToyImage.get(raw="late.fits")
+    assert not lost.exists()
+    assert ToyBias.get().object_id == bias.object_id
 
 
 def test_nothing_is_made_anew_because_a_file_came_back(
