@@ -36,7 +36,7 @@ from reduction.parameters import (
     near_names,
 )
 from reduction.published import class_views, table_name
-from reduction.recipe_edits import bump, forget_parameter, mark_class, set_parameter
+from reduction.recipe_edits import bump, forget_parameter, made_by, set_parameter
 from reduction.redeclare import redeclare
 from reduction.stored_parameters import look_again
 from reduction.verdicts import ReasonKind
@@ -177,14 +177,25 @@ def sync_recipes(archive: Archive) -> list[str]:
 
 def _sync(archive: Archive, session: Session) -> list[str]:
     """Write down the recipes of the code."""
-    said: list[str] = []
     session.execute(select(func.pg_advisory_xact_lock(7230127)))
     several = _several(archive, session)
-    for cls in archive.registry.targets():
-        together = several if cls.ANCHOR.of_whole_field else []
-        for owner in (*archive.registry.instruments, "", *together):
-            said += _sync_one(archive, session, cls, owner)
-    return said
+    changed = [
+        (cls.__name__, owner)
+        for cls in archive.registry.targets()
+        for owner in (
+            *archive.registry.instruments,
+            "",
+            *(several if cls.ANCHOR.of_whole_field else ()),
+        )
+        if _is_another(archive, session, cls, owner)
+    ]
+    if not changed:
+        return []
+    # all at once: most of what is made hangs on several of them
+    made = [number for name, owner in changed for number in made_by(session, name, owner or None)]
+    count = mark_suspect(session, made)
+    said = [f"the recipe of {name} for {owner or 'several'} changed" for name, owner in changed]
+    return [*said, f"{count} targets are suspect"]
 
 
 def _again(archive: Archive, session: Session) -> list[str]:
@@ -277,10 +288,11 @@ def _no_such(key: str, expected: str) -> str:
     return f"{key}: there is no such instrument, expected {expected}"
 
 
-def _sync_one(
-    archive: Archive, session: Session, cls: type[ProcessTarget], owner: str
-) -> list[str]:
-    """For one camera, for several joined by "+", or, under "", for all others of several."""
+def _is_another(archive: Archive, session: Session, cls: type[ProcessTarget], owner: str) -> bool:
+    """Write down a recipe; whether it made something in another way before.
+
+    For one camera, for several joined by "+", or, under "", for all others of several.
+    """
     name, camera = cls.__name__, archive.registry.instruments.get(owner)
     overlay: dict[str, Any] = {} if camera is None else dict(camera.parameters.get(name, {}))
     for level in ("*", owner):
@@ -289,7 +301,7 @@ def _sync_one(
     own = fingerprint(cls, camera, overlay)
     row = session.get(Recipe, (name, owner))
     if row is not None and (row.version, row.fingerprint) == (cls.VERSION, own):
-        return []
+        return False
     common, revision = None, 0
     if "+" in owner and row is None:
         common = session.get(Recipe, (name, ""))
@@ -308,10 +320,7 @@ def _sync_one(
         statement.on_conflict_do_update(index_elements=["class_name", "instrument"], set_=values)
     )
     before = row or common
-    if before is None or (before is common and before.fingerprint == own):
-        return []
-    count = mark_class(session, name, owner or None)
-    return [f"the recipe of {name} for {owner or 'several'} changed: {count} targets are suspect"]
+    return before is not None and not (before is common and before.fingerprint == own)
 
 
 def status(archive: Archive) -> dict[str, dict[str, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["bump", "forget_parameter", "mark_class", "owner_of", "set_parameter"]
+__all__ = ["bump", "forget_parameter", "made_by", "mark_class", "owner_of", "set_parameter"]
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from schemas.recipe_tables import Recipe
 from schemas.tables import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -191,7 +191,12 @@ def _recipe(session: Session, class_name: str, owner: str) -> Recipe:
 
 def mark_class(session: Session, class_name: str, instrument: str | None) -> int:
     """Mark all targets of a class (of one instrument) as suspect; how many were marked."""
+    return mark_suspect(session, made_by(session, class_name, instrument))
+
+
+def made_by(session: Session, class_name: str, instrument: str | None) -> Sequence[int]:
+    """Numbers of the targets of a class (of one instrument)."""
     query = select(Target.target_id).where(Target.class_name == class_name)
     if instrument is not None:
         query = query.where(Target.instrument == instrument)
-    return mark_suspect(session, session.scalars(query).all())
+    return session.scalars(query).all()
