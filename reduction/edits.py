@@ -23,6 +23,7 @@ from schemas.tables import Product, Publication, Target
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
@@ -137,13 +138,15 @@ def edit_validity(
     def work(session: Session) -> int:
         """Change both ends in one transaction, and mark what hangs on them."""
         product = held(session, object_id)
+        # nothing is published of these meanwhile
+        targets = session.scalars(_targets_of(product).with_for_update(key_share=True)).all()
         before, after = _changed_range(product, start, end)
         _see_current(session, product)
         if after == before:
             return 0
         product.timestamp_start, product.timestamp_end = after
         session.flush()
-        _move(session, product, after)
+        _move(session, product, targets, after)
         marked = _mark_edited(archive, session, product, before, after)
         at = stamp(session)
         for field, old, new in zip(EDITABLE[1:], before, after, strict=True):
@@ -205,19 +208,13 @@ def _see_current(session: Session, product: Product) -> None:
 
 
 def held(session: Session, object_id: int) -> Product:
-    """A product, locked against other edits; before it the targets that it is, or was, of.
-
-    Nothing is published of these meanwhile. Who publishes holds targets and products in this
-    order, too.
+    """A product, locked against other edits and against being published again.
 
     Raises
     ------
     NotFoundError
         If there is no such object.
     """
-    known = session.get(Product, object_id)
-    if known is not None and known.target_id is not None:
-        _targets_of(session, known)
     product = session.get(
         Product, object_id, with_for_update={"key_share": True}, populate_existing=True
     )
@@ -226,21 +223,22 @@ def held(session: Session, object_id: int) -> Product:
     return product
 
 
-def _targets_of(session: Session, product: Product) -> Sequence[Target]:
-    """Targets that a product was made for or published of, locked, lowest number first."""
+def _targets_of(product: Product) -> Select[Target]:
+    """Targets that a product was made for or published of, lowest number first."""
     had_it = select(Publication.target_id).where(Publication.product_id == product.product_id)
-    return session.scalars(
+    return (
         select(Target)
         .where(Target.target_id.in_(had_it) | (Target.target_id == product.target_id))
         .order_by(Target.target_id)
-        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
-    ).all()
+    )
 
 
-def _move(session: Session, product: Product, valid: tuple[float, float]) -> None:
+def _move(
+    session: Session, product: Product, targets: Sequence[Target], valid: tuple[float, float]
+) -> None:
     """Let the targets that a calibration is the answer for hold for a time that a person said."""
-    for target in _targets_of(session, product):
+    for target in targets:
         if target.product_id == product.product_id:
             target.validity_start, target.validity_end = valid
             target.validity_edited = True
@@ -256,7 +254,7 @@ def _mark_edited(
     if product.target_id is None:
         return mark_users_of_raw(session, archive.registry, product)
     marked = 0
-    for target in _targets_of(session, product):  # again: one may have published it meanwhile
+    for target in session.scalars(_targets_of(product)).all():
         own = (target.validity_start, target.validity_end)
         known = [(start, end) for start, end in (own,) if start is not None and end is not None]
         marked += mark_users_of_calibration(session, archive.registry, target, *ranges, *known)

@@ -216,13 +216,14 @@ def publish_again(session: Session, verdict: Verdict) -> Product:
     Superseded
         As :func:`publish`.
     """
-    hold(session, verdict)
     if verdict.reuse is None:
         message = "there is no product to publish again"
         raise ValueError(message)
+    # before the targets, as who edits it
     product = session.get_one(
         Product, verdict.reuse.product_id, with_for_update={"key_share": True}
     )
+    hold(session, verdict)
     if product.is_valid < 1:  # somebody rejected it since
         raise Superseded
     _make_current(session, verdict, product, None)
