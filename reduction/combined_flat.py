@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class CombinedFlat(FlatTarget):
-    """Mean of a night's raw flats of one kind and filter, of median 1."""
+    """Mean of a night's raw flats of a kind and filter, weighted by their noise, of median 1."""
 
     bias = calibration("BiasFrame")
     read_noise = calibration("ReadNoise")

@@ -77,8 +77,7 @@ def flag_duplicate(session: Session, raw: Product) -> None:
 
     Of two that come at the same time one waits for the other.
     """
-    exposure = f"{raw.class_name} {raw.instrument} {raw.chip} {raw.night}"
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(exposure, 0))))
+    _hold(session, raw)
     other = used_twin(session, raw)
     if other is None:
         return
@@ -89,6 +88,12 @@ def flag_duplicate(session: Session, raw: Product) -> None:
     _LOG.warning(message, name, before, other.product_id, extra={"target": name})
 
 
+def _hold(session: Session, raw: Product) -> None:
+    """Let nobody else say which frame of an exposure is used, until the transaction ends."""
+    exposure = f"{raw.class_name} {raw.instrument} {raw.chip} {raw.moment or 0.0:.6f}"
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(exposure, 0))))
+
+
 def see_alone(session: Session, raw: Product, value: int) -> None:
     """See that a raw frame may be used, if ``is_valid`` is set to a value: its twin is not.
 
@@ -97,6 +102,7 @@ def see_alone(session: Session, raw: Product, value: int) -> None:
     ParameterError
         If both would be; names the other.
     """
+    _hold(session, raw)
     used = value == VOUCHED or (value == 1 and raw.quality_flags == 0)
     other = used_twin(session, raw) if used else None
     if other is not None:

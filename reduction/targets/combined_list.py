@@ -137,18 +137,17 @@ class CombinedList(FieldTarget):
 
     def compute(self, inputs: Inputs, parameters: Parameters) -> Made:
         """Gather the members of each association and combine them."""
-        by_frame(inputs.source_lists)  # what is of one exposure would be of another's stars
         members, numbers = inputs.associations.rows, list_numbers(inputs.associations)
         bands = sorted({source_list.band for source_list in inputs.source_lists})
         scales = {scale.filter: scale for scale in inputs.gphotometric}
         parts = [
             _seen(
                 one,
-                members[members["list"] == numbers.get(frame_key(one), -1)],
+                members[members["list"] == numbers.get(key, -1)],
                 bands,
                 scales.get(one.band),
             )
-            for one in inputs.source_lists
+            for key, one in by_frame(inputs.source_lists).items()
         ]
         _name_solutions(parts, inputs.source_lists, scales)
         placed = _place(parts, inputs)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class DomeFlatFrame(CombinedFlat):
-    """Mean of a night's dome flats of one filter, of median 1."""
+    """Mean of a night's dome flats of one filter, weighted by their noise, of median 1."""
 
     VERSION = 3
     COST_S = 0.15

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class TwilightFlatFrame(CombinedFlat):
-    """Mean of a night's twilight flats of one filter, stars rejected, of median 1."""
+    """Weighted mean of a night's twilight flats of one filter, stars rejected, of median 1."""
 
     VERSION = 3
     ANCHOR_CLASSES = ("RawTwilightFlatFrame",)

@@ -22,11 +22,12 @@ from schemas.errors import StorageError, UnreadableError
 from tests.support.toy import ToyBias, ToyImage, write_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from reduction.archive import Archive
 
-DAMAGE = {
+DAMAGE: dict[str, Callable[[bytes], bytes | None]] = {
     "gone": lambda whole: None,
     "empty": lambda whole: b"",
     "the first header alone": lambda whole: whole[:2880],
@@ -85,7 +86,10 @@ def product(tmp_path: Path) -> Path:
     rng = np.random.default_rng(1)
     path = tmp_path / "product.fits"
     image = rng.normal(0, 3, (600, 600)).astype(np.float32)
-    images = {"BIAS": image, "MASK": np.zeros((600, 600), np.uint8)}
+    images: dict[str, np.ndarray[Any, Any]] = {
+        "BIAS": image,
+        "MASK": np.zeros((600, 600), np.uint8),
+    }
     write_images(path, images, {}, {"SOURCES": np.zeros(100, [("x", "f8")])})
     return path
 

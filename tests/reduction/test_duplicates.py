@@ -7,6 +7,7 @@ __all__: list[str] = []
 import gzip
 import logging
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -93,6 +94,15 @@ def test_a_renamed_copy_is_known_by_its_pixels_and_another_frame_of_the_moment_i
     with archive.transaction() as session:
         flats = session.query(Product).filter(Product.class_name == "RawDomeFlatFrame")
         assert {flat.quality_flags for flat in flats} == {0}
+
+
+def test_of_two_that_come_at_the_same_time_one_is_used(archive: Archive, tmp_path: Path) -> None:
+    path = write_frame(tmp_path, "bias", FrameKind.BIAS, 100)
+    copies = [path, packed(path), *(touched(path, tmp_path / f"{n}", N=n) for n in range(2))]
+    with ThreadPoolExecutor(4) as pool:
+        reports = list(pool.map(lambda copy: archive.ingest([copy]), copies))
+    assert [report.ingested for report in reports] == [1] * 4
+    assert [usable(frame) for frame in biases(archive)].count(True) == 1
 
 
 def test_a_person_says_which_of_two_is_right(

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from reduction.frame_keys import FRAME_KEY_FIELDS, file_stem, frame_key, keys_of, rows_of
+from reduction.frame_keys import (
+    FRAME_KEY_FIELDS,
+    by_frame,
+    file_stem,
+    frame_key,
+    keys_of,
+    rows_of,
+)
 from reduction.instruments.base import FrameKind
 from reduction.lookup import targets_matching
 from reduction.progenitor import Progenitor
 from reduction.solutions import SOLUTION_DTYPE, pos_err_of, solution_row, wcs_of
 from reduction.steps.wcs import TanWcs
+from schemas.errors import UnprocessableError
 from tests.support.toy import write_frame
 
 if TYPE_CHECKING:
@@ -48,6 +57,18 @@ def test_frames_of_two_nights_with_one_name_have_solutions_of_their_own() -> Non
         assert found.ra0 == 10.0 + 0.2 * number
         assert pos_err_of(solved, one) == 0.1 + number
     assert wcs_of(solved, frame("d1047.fits", 60002.25)) is None
+
+
+def test_two_products_of_one_exposure_are_refused_by_their_numbers_and_its_name() -> None:
+    frames = [
+        frame("d1.fits", 60000.25),
+        frame("d1.fits", 60001.25),
+        frame("d1.fits", 60000.25, "2"),
+    ]
+    assert list(by_frame(frames)) == [frame_key(one) for one in frames]
+    again = replace(frame("d1.fits", 60001.25), object_id=7)
+    with pytest.raises(UnprocessableError, match=r"objects 1 and 7, .* d1\.fits of chip 1"):
+        by_frame([*frames, again])
 
 
 def test_a_table_keeps_the_key_of_a_frame_with_the_longest_name_of_all() -> None:

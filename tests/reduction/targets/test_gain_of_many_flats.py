@@ -67,12 +67,12 @@ def planes_of(number: int) -> float:
     return peak / (4 * SIZE**2)
 
 
-def test_memory_does_not_grow_with_the_flats_of_a_night():
+def test_memory_does_not_grow_with_the_flats_of_a_night() -> None:
     few, many = planes_of(8), planes_of(40)
     assert many < few + 1.0
 
 
-def test_pairs_are_neighbours_of_one_filter_and_exposure_time():
+def test_pairs_are_neighbours_of_one_filter_and_exposure_time() -> None:
     dome = [flat(0, "V", 6.0), flat(1, "B"), flat(2, "V", 6.0), flat(3, "V", 9.0, 30000.0)]
     dome += [flat(4, "V", 9.0, 30000.0), flat(5, "V", 9.0, 500.0), flat(6, "V", 9.0, 30000.0)]
     made = GainLinearity().compute(inputs_of(dome, []), PARAMETERS)
@@ -81,7 +81,7 @@ def test_pairs_are_neighbours_of_one_filter_and_exposure_time():
     assert made.attributes["nonlinearity"] == pytest.approx(0.0, abs=1e-3)
 
 
-def test_twilight_flats_are_paired_where_no_dome_flats_are():
+def test_twilight_flats_are_paired_where_no_dome_flats_are() -> None:
     dome = [flat(0, "V", 6.0), flat(1, "V", 7.0)]
     twilight = [flat(2, "V", 1.0, kind="Twilight"), flat(3, "V", 2.0, kind="Twilight")]
     made = GainLinearity().compute(inputs_of(dome, twilight), PARAMETERS)

@@ -318,3 +318,9 @@ def test_a_frame_whose_error_the_fields_solution_does_not_know_keeps_its_own_pla
     assert made.rows is not None
     assert np.isfinite(made.rows["pos_err"]).all()
     assert (made.rows["pos_err"] * 3600.0 < 0.04).all()
+
+
+def test_two_lists_of_one_frame_are_refused_not_read_by_the_others_numbers() -> None:
+    lists = [source_list("0", night) for night in (0, 1, 1)]
+    with pytest.raises(UnprocessableError, match="which came in two files"):
+        run(AssociateList, lists)
