@@ -101,11 +101,11 @@ def find_satellites(
     if min(image.shape) < 2 * REACH or not search.noise > 0.0:
         return search.found, search.trails
     binning = int(np.clip(min(image.shape) // _SMALLEST, *_BINNING))
-    image = heights(search.frame, binning, detection_threshold)
+    binned = heights(search.frame, binning, detection_threshold)
     looks, beside = _LOOKS, None
     for _ in range(_PASSES):
         before = len(search.trails)
-        looks = _look_at_lines(search, image, binning, looks, beside)
+        looks = _look_at_lines(search, binned, binning, looks, beside)
         beside = [trail.line for trail in search.trails[before:]]
         if not beside or looks == 0:
             break
@@ -122,6 +122,15 @@ class _Search:
         The frame.
     shortest
         Shortest trail that is looked for, pixels.
+
+    Attributes
+    ----------
+    noise
+        Of the frame's pixels, adu.
+    found, trails
+        Pixels of trails, shape of the frame, and the trails.
+    refused
+        Lines on which none was seen.
     """
 
     def __init__(self, frame: Frame, shortest: float) -> None:
@@ -175,12 +184,25 @@ class _Search:
 def _look_at_lines(
     search: _Search, image: Image, binning: int, looks: int, beside: list[Line] | None
 ) -> int:
-    """Look at the clear lines of a binned image, and take them out of it.
+    """Look at the clear lines of a binned image, and take them out of it, in place.
+
+    Parameters
+    ----------
+    search
+        What is found, and what was seen not to be there.
+    image
+        Heights, shape (ny, nx).
+    binning
+        Pixels of the frame a side of one of the image.
+    looks
+        How many are left.
+    beside
+        Only lines that run as these do; all without them.
 
     Returns
     -------
     int
-        Looks that are left.
+        Looks that are left then.
     """
     lines = clear_lines(image, search.shortest / binning, _WORTH, beside=beside)
     for line in search.refused:
