@@ -107,7 +107,8 @@ def standing_out(
     sky = sep.Background(binned, mask=empty, bw=32, bh=32, fw=3, fh=3)
     binned -= sky.back(dtype=np.float32)
     binned[empty] = 0
-    height = binned / max(float(sky.globalrms), 1e-6)
+    noise = float(sky.globalrms) or 1e-6 * float(np.abs(binned).max(initial=0.0)) or 1.0
+    height = binned / noise
     limit = threshold
     if np.count_nonzero(height > limit) > 4 * _POINTS:
         limit = float(np.partition(height, -4 * _POINTS, axis=None)[-4 * _POINTS])

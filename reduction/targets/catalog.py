@@ -38,7 +38,7 @@ class Catalog(FrameTarget):
     Table: "SOURCES", as :data:`reduction.steps.sources.SOURCE_DTYPE`, brightest first.
     """
 
-    VERSION = 4
+    VERSION = 5
     COST_S = 0.2
     TABLE = "frame_catalog"
 

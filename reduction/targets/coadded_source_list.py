@@ -60,7 +60,7 @@ class CoaddedSourceList(SourcesTarget, FieldTarget):
     cameras and exposures that differ have their own gains.
     """
 
-    VERSION = 3
+    VERSION = 4
     ANCHOR = Anchor.FIELD_AND_FILTER
 
     frame = in_field("CoaddedRegriddedFrame")

@@ -40,7 +40,7 @@ class DetectionFrame(FieldTarget):
     numbers of the field in every band.
     """
 
-    VERSION = 4
+    VERSION = 5
 
     regridded = frames_of_field("RegriddedFrame")
 

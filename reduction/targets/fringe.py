@@ -34,7 +34,7 @@ class FringeFrame(CalibrationTarget):
     the median 0.
     """
 
-    VERSION = 1
+    VERSION = 2
     ANCHOR = Anchor.NIGHT_AND_FILTER
     ANCHOR_CLASSES = ("RawScienceFrame",)
 

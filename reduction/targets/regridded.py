@@ -58,7 +58,7 @@ class RegriddedFrame(FrameInFieldTarget):
     Table: "STARS" (:data:`STAR_DTYPE`), bright stars and their widths.
     """
 
-    VERSION = 2
+    VERSION = 3
 
     raw = raw_frame("RawScienceFrame")
     reduced = of_frame("ReducedScienceFrame")
