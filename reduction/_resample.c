@@ -19,7 +19,7 @@
 typedef int Indices __attribute__((vector_size(16)));
 #endif
 
-#define ABI 1 /* raised with every change of a signature, here and in reduction/steps/kernels.py */
+#define ABI 2 /* raised with every change of a signature, here and in reduction/steps/kernels.py */
 #define TAPS 6
 #define BEFORE 2 /* taps before the pixel that the position falls in */
 
@@ -29,6 +29,7 @@ typedef struct {
     Py_ssize_t ny, nx, phases;
     float limit;
     uint8_t nothing; /* what is wrong with a bad pixel of which nothing is said */
+    int mirrored;    /* whether the frame goes on as its mirror beyond the edge's pixels */
 } Frame;
 
 /* Frame pixels of the grid's: exact at nodes, bilinear between; and sizes of the grid's pixels,
@@ -56,6 +57,15 @@ typedef struct {
 static inline Py_ssize_t within(Py_ssize_t i, Py_ssize_t n)
 {
     return i < 0 ? 0 : i >= n ? n - 1 : i;
+}
+
+/* The pixel that a place beyond the frame's edge has the value of. */
+static inline Py_ssize_t pixel_of(const Frame *f, Py_ssize_t i, Py_ssize_t n)
+{
+    if (!f->mirrored || (i >= 0 && i < n) || n == 1)
+        return within(i, n);
+    Py_ssize_t period = 2 * (n - 1), at = (i % period + period) % period;
+    return at < n ? at : period - at;
 }
 
 static inline void weights_of(const Frame *f, const float *table, int taps, double part, float *w)
@@ -140,7 +150,7 @@ static int is_hole(const Frame *f, Py_ssize_t x0, Py_ssize_t y0, double px, doub
     return share(f, x0, y0, wx, wy) > f->limit;
 }
 
-/* The sum of any number of taps; pixels beyond the frame's edge are those at it. */
+/* The sum of any number of taps. */
 static inline float sum_of(const Frame *f, const int taps, Py_ssize_t x, Py_ssize_t y, double px,
                            double py)
 {
@@ -148,10 +158,10 @@ static inline float sum_of(const Frame *f, const int taps, Py_ssize_t x, Py_ssiz
     weights_of(f, f->table, taps, px, wx);
     weights_of(f, f->table, taps, py, wy);
     for (int j = 0; j < taps; j++) {
-        const float *pixel = f->image + within(y + j, f->ny) * f->nx;
+        const float *pixel = f->image + pixel_of(f, y + j, f->ny) * f->nx;
         float sum = 0.0f;
         for (int i = 0; i < taps; i++)
-            sum += pixel[within(x + i, f->nx)] * wx[i];
+            sum += pixel[pixel_of(f, x + i, f->nx)] * wx[i];
         total += wy[j] * sum;
     }
     return total;
@@ -291,7 +301,8 @@ static int fill(const Frame *f, const Nodes *g, int taps, int fold, const Out *o
 
 PyDoc_STRVAR(resample_doc,
              "resample(image, weight, mask, bad, near, table, reach, (ny, nx), nodes_x, nodes_y, area, rise, "
-             "(my, mx), step, fold, limit, nothing, value, weight, bits, (oy, ox)): fill the last arrays");
+             "(my, mx), step, fold, limit, nothing, mirrored, value, weight, bits, (oy, ox)): fill the "
+             "last arrays");
 
 static int sizes_agree(const Py_buffer *b, const Py_ssize_t *n, const Py_ssize_t *m,
                        const Py_ssize_t *o)
@@ -314,19 +325,19 @@ static PyObject *resample(PyObject *module, PyObject *args)
     Py_ssize_t n[2], m[2], o[2];
     double step;
     float limit;
-    int fold, done = 0;
+    int fold, mirrored, done = 0;
     unsigned char nothing;
     (void)module;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*(nn)y*y*y*y*(nn)difbw*w*w*(nn)", &b[0], &b[1], &b[2],
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*(nn)y*y*y*y*(nn)difbpw*w*w*(nn)", &b[0], &b[1], &b[2],
                           &b[3], &b[4], &b[5], &b[6], &n[0], &n[1], &b[7], &b[8], &b[9], &b[10],
-                          &m[0], &m[1], &step, &fold, &limit, &nothing, &b[11], &b[12], &b[13],
-                          &o[0], &o[1]))
+                          &m[0], &m[1], &step, &fold, &limit, &nothing, &mirrored, &b[11], &b[12],
+                          &b[13], &o[0], &o[1]))
         return NULL;
     int right = sizes_agree(b, n, m, o) && step > 0.0 && fold > 0;
     if (right) {
         Py_ssize_t phases = b[6].len / (TAPS * 4);
-        Frame f = {b[0].buf, b[1].buf, b[5].buf, b[6].buf,   b[2].buf, b[3].buf,
-                   b[4].buf, n[0],     n[1],     phases - 1, limit,    nothing};
+        Frame f = {b[0].buf, b[1].buf, b[5].buf,   b[6].buf, b[2].buf, b[3].buf, b[4].buf,
+                   n[0],     n[1],     phases - 1, limit,    nothing,  mirrored};
         Nodes g = {b[7].buf, b[8].buf, b[9].buf, b[10].buf, m[0], m[1], step};
         Out out = {b[11].buf, b[12].buf, b[13].buf, o[0], o[1]};
         Py_BEGIN_ALLOW_THREADS

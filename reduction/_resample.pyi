@@ -24,6 +24,7 @@ def resample(
     fold: int,
     limit: float,
     nothing: int,
+    mirrored: bool,
     value: Array,
     out_weight: Array,
     bits: Array,

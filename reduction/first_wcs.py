@@ -59,10 +59,14 @@ def first_wcs(
     Raises
     ------
     IngestError
-        If a card is missing or no number, the projection is not TAN, the position is not on the
-        sky or a degree from the pointing, or the scale is not the camera's.
+        If a card is missing or no number, the projection is not TAN in degrees with north up, the
+        position is not on the sky or a degree from the pointing, or the scale is not the camera's.
     """
     cards: dict[str, float | str] = {"CUNIT1": "deg", "CUNIT2": "deg"}
+    for keyword, usual in {**cards, "LONPOLE": 180.0}.items():
+        found = header.get(keyword, usual)
+        if (found.strip() if isinstance(found, str) else found) != usual:
+            refuse(keyword, found, f"{usual}, or none")
     for keyword, projection in _TYPES.items():
         if card_text(header, keyword, projection) != projection:
             refuse(keyword, header[keyword], projection)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reduction.steps.digitised import less_noise, smoothed_out, step_of
 from schemas.deferred import deferred
 from schemas.errors import UnprocessableError
 
@@ -113,7 +114,9 @@ def estimate_background(
 
     Notes
     -----
-    Bertin & Arnouts 1996, A&AS 117, 393, section 3, as SEP (Barbary 2016, JOSS 1, 58) does it.
+    Bertin & Arnouts 1996, A&AS 117, 393, section 3, as SEP (Barbary 2016, JOSS 1, 58) does it. The
+    mode is 2.5 times the median less 1.5 times the mean: of whole numbers it would be wrong by as
+    much as one, so that they are made continuous before.
     """
     bad = unusable(image, mask)
     if bad.all():
@@ -121,6 +124,9 @@ def estimate_background(
         raise UnprocessableError(message)
     ny, nx = image.shape
     pixels = np.ascontiguousarray(np.where(bad, 0, image), dtype=np.float32)
+    step = step_of(pixels, bad)
+    if step:
+        pixels = smoothed_out(pixels, step)
     sky = sep.Background(
         pixels,
         mask=bad,
@@ -130,8 +136,11 @@ def estimate_background(
         fh=filter_size,
     )
     level = np.asarray(sky.back(dtype=np.float32))
-    rms = np.asarray(sky.rms(dtype=np.float32))
-    return Background(level, rms, float(sky.globalback), float(sky.globalrms))
+    rms, noise = np.asarray(sky.rms(dtype=np.float32)), float(sky.globalrms)
+    if step:
+        side = min(box, nx, ny)
+        rms, noise = less_noise(rms, step, side=side), float(less_noise(noise, step, side=side))
+    return Background(level, rms, float(sky.globalback), noise)
 
 
 def covered(found: NDArray[np.void], bad: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from reduction.steps.background import background_behind, estimate_background
+from reduction.steps.background import (
+    background_behind,
+    estimate_background,
+)
 from reduction.steps.blocks import positive_median
-from reduction.steps.correlated_noise import SkyNoise, sky_level_error
+from reduction.steps.correlated_noise import SkyNoise, noise_above_zero, sky_level_error
 from reduction.steps.detect import detect
+from reduction.steps.mended import add_guesses, made_up, mend
 from reduction.steps.source_fluxes import (
     Frame,
     aperture_fluxes,
@@ -26,8 +30,6 @@ from reduction.steps.sources import (
     extract,
     flag_merged,
     half_light_radii,
-    made_up,
-    mend,
 )
 from reduction.steps.tiles import tiles_of
 from schemas.deferred import deferred
@@ -102,8 +104,14 @@ def _sky(deep: Deep, box: int) -> tuple[Background, float, NDArray[np.int32]]:
     factor = float(np.median((behind.rms / says)[used]))
     noise = says * np.float32(factor)
     middle = float(np.median(noise[used]))
-    whole = replace(behind, rms=noise, global_rms=middle)
+    level = behind.level_variance or _level_variance(box, factor)
+    whole = replace(behind, rms=noise, global_rms=middle, level_variance=level)
     return whole, factor, segments
+
+
+def _level_variance(box: int, factor: float) -> float:
+    """Variance of a level among sources, over a pixel's: sums have the noise that weights say."""
+    return (sky_level_error(1.0, box=box) / min(factor, 1.0)) ** 2
 
 
 def sky_noise(weight: NDArray[np.float32], radius: float) -> float:
@@ -308,6 +316,7 @@ def _fluxes(
     shared = aperture_fluxes(
         frame, rows, aperture_radius=radius, lost_flag=int(SourceFlag.NO_FLUX)
     )
+    add_guesses(frame, rows, aperture_radius=radius)
     rows["half_light_radius"] = _half_light_radii(frame.pixels, rows, segments)
     _flag(rows, deep, frame, radius)
     psf = point_source_fluxes(
@@ -355,16 +364,16 @@ def _segment_of(rows: NDArray[np.void], segments: NDArray[np.int32]) -> NDArray[
 
 def _frame(rows: NDArray[np.void], deep: Deep, sky: Background, sizes: tuple[float, int]) -> Frame:
     """What fluxes are measured on: pixels over their sky, and its noise between the sources."""
-    radius, box = sizes
+    radius, _ = sizes
     bad = deep.bad | ~np.isfinite(deep.image)
     pixels = np.ascontiguousarray(np.where(bad, 0, deep.image - sky.level), np.float32)
-    noise = np.ascontiguousarray(np.maximum(sky.rms, np.float32(1e-30)))
+    noise = noise_above_zero(sky, pixels)
     near = bad.astype(np.uint8)
     theta = np.clip(np.radians(rows["theta"]), -np.pi / 2, np.pi / 2)
     sep.mask_ellipse(near, rows["x"], rows["y"], rows["a"], rows["b"], theta, r=6.0)
     shared = SkyNoise.behind(pixels, noise, near != 0, sky)
-    error = sky.level_error or sky_level_error(sky.global_rms, box=box)
-    return Frame(mend(pixels, bad), bad, noise, _gain(deep, rows, radius), error, shared)
+    gain = _gain(deep, rows, radius)
+    return Frame(mend(pixels, bad), bad, noise, gain, sky.level_error, shared)
 
 
 def _gain(deep: Deep, rows: NDArray[np.void], radius: float) -> float | NDArray[np.float64]:

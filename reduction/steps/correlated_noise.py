@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["SkyNoise", "circle", "sky_level_error"]
+__all__ = ["SkyNoise", "circle", "noise_above_zero", "sky_level_error"]
 
 import math
 from dataclasses import dataclass
@@ -38,6 +38,9 @@ _MOST_DRAWN: Final = 0.5
 _MEDIAN_ERROR: Final = math.sqrt(math.pi / 2.0)
 
 _LEAST: Final = 0.1
+
+#: Smallest noise of a pixel, in units of the frame's.
+_LEAST_NOISE: Final = 1e-6
 _SMALLEST_RADIUS: Final = 2.0
 
 
@@ -222,3 +225,17 @@ def sky_level_error(rms: float, *, box: int) -> float:
         As :func:`reduction.steps.background.estimate_background`.
     """
     return rms / (3.0 * box)
+
+
+def noise_above_zero(sky: Background, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Noise to divide by, in any unit: where there is none, a millionth of what there is to see.
+
+    Parameters
+    ----------
+    sky
+        Of the frame.
+    pixels
+        The frame less its sky, shape (ny, nx).
+    """
+    scale = sky.global_rms or float(np.abs(pixels).max(initial=0.0)) or 1.0
+    return np.ascontiguousarray(np.maximum(sky.rms, np.float32(_LEAST_NOISE * scale)), np.float32)

@@ -89,6 +89,12 @@ class Distortion:
         """The tangent plane itself."""
         return cls((0.0, 1.0, *[0.0] * 8), (0.0, 0.0, 1.0, *[0.0] * 7))
 
+    @property
+    def flat(self) -> bool:
+        """Whether a plane stays one in the middle: a TPV's, not the pole of a plain TAN's."""
+        (_, a, b, *_), (_, c, d, *_) = self.xi, self.eta
+        return a * d != b * c
+
     def to_pv(self) -> dict[str, float]:
         """Cards PV1_0 ... PV2_10; the second axis' terms have the coordinates swapped."""
         eta = [self.eta[index] for index in _SWAPPED]

@@ -7,6 +7,7 @@ __all__ = [
     "TAPS",
     "Kernel",
     "Samples",
+    "mirrored",
     "near_bad",
     "prepared",
     "sample",
@@ -57,7 +58,7 @@ class Kernel(StrEnum):
 
 #: The compiled module ``reduction._resample``, or None; asked for at every use. ``VO_KERNEL=off``
 #: leaves it aside.
-KERNEL: Any = compiled("reduction._resample", abi=1)
+KERNEL: Any = compiled("reduction._resample", abi=2)
 
 
 def _distances(before: int, taps: int) -> NDArray[np.float64]:
@@ -233,9 +234,10 @@ def _block(
     ix, iy = np.floor(x).astype(np.intp), np.floor(y).astype(np.intp)
     wx, wy = _taps(_table(how[0]), x - ix), _taps(_table(how[0]), y - iy)
     value = np.zeros(x.shape, np.float32)
-    columns = [np.clip(ix + i - _BEFORE, 0, nx - 1) for i in range(TAPS)]
+    pixel_of = _mirrored if mirrored(how[0]) else _within
+    columns = [pixel_of(ix + i - _BEFORE, nx) for i in range(TAPS)]
     for j in range(TAPS):
-        row = np.clip(iy + j - _BEFORE, 0, ny - 1) * nx
+        row = pixel_of(iy + j - _BEFORE, ny) * nx
         total = np.zeros(x.shape, np.float32)
         for i in range(TAPS):
             total += image.ravel()[row + columns[i]] * wx[i]
@@ -252,6 +254,26 @@ def _block(
     nearest_x = np.clip(np.floor(x + 0.5).astype(np.intp), 0, nx - 1)
     nearest_y = np.clip(np.floor(y + 0.5).astype(np.intp), 0, ny - 1)
     return value, np.where(hole, np.float32(0), weight[nearest_y, nearest_x]), hole
+
+
+def mirrored(kernel: Kernel) -> bool:
+    """Whether a frame goes on as its mirror beyond its edge, as splines' coefficients do.
+
+    For the others the pixels at the edge are repeated.
+    """
+    return kernel is Kernel.SPLINE3
+
+
+def _mirrored(place: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+    """Pixels of places, mirrored about the middle of the outermost ones."""
+    period = max(2 * (size - 1), 1)
+    at = place % period
+    return np.minimum(at, period - at) if size > 1 else np.zeros_like(place)
+
+
+def _within(place: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+    """Pixels of places, the outermost ones beyond the edge."""
+    return np.clip(place, 0, size - 1)
 
 
 def _taps(table: NDArray[np.float32], part: NDArray[np.float64]) -> Image:

@@ -96,7 +96,7 @@ def heights(frame: Frame, binning: int, most: float) -> Image:
     binned[empty] = 0
     sky = sep.Background(binned, mask=empty, bw=_MESH, bh=_MESH, fw=3, fh=3)
     binned -= sky.back(dtype=np.float32)
-    binned /= max(float(sky.globalrms), 1e-6)
+    binned /= float(sky.globalrms) or 1e-6 * float(np.abs(binned).max(initial=0.0)) or 1.0
     binned[empty] = 0
     return np.clip(binned, -most, most, out=binned)
 

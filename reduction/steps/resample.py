@@ -161,6 +161,7 @@ def _by_kernel(
         fold,
         limit,
         int(_NON_NUMBER),
+        kernels.mirrored(kernel),
         *(value, taken, bits, mapping.shape),
     )
     return value, taken, bits

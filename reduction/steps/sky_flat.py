@@ -14,6 +14,7 @@ from numpy.polynomial import chebyshev
 
 from reduction.steps.background import estimate_background
 from reduction.steps.combine import combine
+from reduction.steps.correlated_noise import noise_above_zero
 from reduction.steps.lit import lit_pixels
 from reduction.steps.smooth import low_pass
 from schemas.deferred import deferred
@@ -103,8 +104,8 @@ def mask_sources(
     if bad is not None:
         invalid |= bad
     sky = estimate_background(image, mask=invalid, box=box)
-    noise = np.maximum(sky.rms, np.float32(1e-6))
-    signal = np.where(invalid, np.float32(0.0), (image - sky.level) / noise)
+    rest = np.where(invalid, np.float32(0.0), image - sky.level)
+    signal = rest / noise_above_zero(sky, rest)
     smooth = ndimage.gaussian_filter(signal, _KERNEL)
     labels, number = ndimage.label(smooth > threshold * _NOISE_LEFT, np.ones((3, 3)))
     area = np.bincount(labels.ravel(), minlength=number + 1)

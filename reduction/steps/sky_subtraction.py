@@ -4,20 +4,35 @@ from __future__ import annotations
 
 __all__ = ["BackgroundSubtractionType", "SkySubtracted", "subtract_sky"]
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from reduction.steps.background import estimate_background
+from reduction.steps.background import covered, estimate_background
+from reduction.steps.correlated_noise import noise_above_zero
+from reduction.steps.detect import detect
 from reduction.steps.weight import photon_fraction, sky_weight
 from schemas.errors import UnprocessableError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from reduction.steps.background import Background
+
     Image = NDArray[np.float32]
+
+
+#: Significance of sources that are left out of the sky, and clipping of what is between them.
+_SOURCE: Final = 3.0
+_CLIP: Final = 5.0
+
+#: Part of a normal variance that meshes keep, which leave out values beyond three of their own
+#: standard deviations until there are none; and part of a frame that has to be sky to do better.
+_KEPT_VARIANCE: Final = 0.9699
+_LEAST_SKY: Final = 0.1
 
 
 class BackgroundSubtractionType(IntEnum):
@@ -92,24 +107,27 @@ def subtract_sky(
     Notes
     -----
     The weights' shape is :func:`reduction.steps.weight.sky_weight`'s, their unit follows from the
-    noise that is measured: variance times weight is the same all over a frame, and its median is
-    taken.
+    noise that is measured: variance times weight is the same all over a frame. Its mean between
+    the sources is taken, and the mean of what meshes' modes have left there: a mode of photons is
+    0.4 electrons too low, and its noise 1.5 %.
     """
-    bad = ~(weight > 0) | ~np.isfinite(image)
+    bad = np.ascontiguousarray(~(weight > 0) | ~np.isfinite(image))
     if bad.all():
         message = "no pixel has weight: expected some that can be used"
         raise UnprocessableError(message)
     sky = estimate_background(image, mask=bad, box=box, filter_size=filter_size)
-    level = float(np.median(sky.level))
-    weight = sky_weight(weight, level=level, gain=gain, read_noise=read_noise)
-    product = float(np.median((sky.rms**2 * weight)[~bad]))
+    weight = sky_weight(
+        weight, level=float(np.median(sky.level)), gain=gain, read_noise=read_noise
+    )
+    offset, product = _between_sources(image, weight, bad, sky)
     if not product > 0.0:
         message = "the sky has no noise: expected pixels that scatter"
         raise UnprocessableError(message)
-    rms = float(np.median(sky.rms[~bad]))
+    level = float(np.median(sky.level)) + offset
+    rms = math.sqrt(product / float(np.median(weight[~bad])))
     rest = image
     if method is BackgroundSubtractionType.MESH:
-        rest = image - sky.level
+        rest = image - (sky.level + np.float32(offset))
     elif method is BackgroundSubtractionType.CONSTANT:
         rest = image - np.float32(level)
     inverse = np.where(bad, np.float32(0), weight / np.float32(product))
@@ -121,3 +139,19 @@ def subtract_sky(
         1.0 / product,
         photon_fraction(level=level, gain=gain, read_noise=read_noise),
     )
+
+
+def _between_sources(
+    image: Image, weight: Image, bad: NDArray[np.bool_], sky: Background
+) -> tuple[float, float]:
+    """Mean of the pixels over the meshes' sky, where there is no source; variance times weight."""
+    rest = np.ascontiguousarray(np.where(bad, np.float32(0), image - sky.level))
+    found = detect(rest, _SOURCE, err=noise_above_zero(sky, rest), mask=bad)
+    near = covered(found[(found["a"] > 0) & (found["b"] > 0)], bad)
+    near |= ~(np.abs(rest) <= np.float32(_CLIP) * sky.rms)
+    if near.mean() > 1.0 - _LEAST_SKY:
+        return 0.0, float(np.median((sky.rms**2 * weight)[~bad])) / _KEPT_VARIANCE
+    between = rest[~near]
+    offset = float(between.mean(dtype=np.float64))
+    squares = (between - np.float32(offset)) ** 2 * weight[~near]
+    return offset, float(squares.mean(dtype=np.float64))

@@ -8,8 +8,6 @@ __all__ = [
     "extract",
     "flag_merged",
     "half_light_radii",
-    "made_up",
-    "mend",
 ]
 
 from typing import TYPE_CHECKING, Final
@@ -25,10 +23,10 @@ from reduction.steps.background import (
     unusable,
 )
 from reduction.steps.centroids import position_errors
-from reduction.steps.correlated_noise import SkyNoise, sky_level_error
+from reduction.steps.correlated_noise import SkyNoise, noise_above_zero, sky_level_error
 from reduction.steps.detect import detect
-from reduction.steps.gaussian import gaussian
 from reduction.steps.local_sky import take_off_ring_sky
+from reduction.steps.mended import add_guesses, made_up, mend
 from reduction.steps.neighbours import light_of_neighbours
 from reduction.steps.source_fluxes import (
     Frame,
@@ -87,11 +85,7 @@ _REACH: Final = 60.0
 _EXTENT: Final = 3.0
 _WIDEST: Final = 6.0
 _NARROWEST: Final = 0.3
-_GUESSED: Final = 0.03
-_MISSING: Final = 0.2
 _FOREIGN: Final = 0.03
-_MEND_SIGMA: Final = 1.5
-_MEND_WEIGHT: Final = 0.02
 #: Standard deviation of a Gaussian in units of the radius of half of its light.
 _SIGMA_PER_HALF_LIGHT: Final = 2.0 / 2.3548200450309493
 
@@ -179,7 +173,7 @@ def _over_sky(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Pixels less their sky, 0 where they are bad, and their noise."""
     pixels = np.ascontiguousarray(np.where(bad, 0, image - sky.level), dtype=np.float32)
-    return pixels, np.ascontiguousarray(np.maximum(sky.rms, 1e-6), dtype=np.float32)
+    return pixels, noise_above_zero(sky, pixels)
 
 
 def _detected(
@@ -218,13 +212,12 @@ def _measure(
     """
     radius, ring = radii
     aperture_fluxes(frame, sources, aperture_radius=radius, lost_flag=int(SourceFlag.NO_FLUX))
+    add_guesses(frame, sources, aperture_radius=radius)
     if ring:
         take_off_ring_sky(frame, sources, aperture_radius=radius, inner=ring)
     _flag(sources, found, (frame.pixels, frame.bad, saturated), radius)
     width = np.clip(sources["half_light_radius"] * _SIGMA_PER_HALF_LIGHT, _NARROWEST, _WIDEST)
-    sources["pos_err"] = position_errors(
-        frame.pixels, frame.noise, sources["x"], sources["y"], width, gain=frame.gain
-    )
+    sources["pos_err"] = position_errors(frame, sources["x"], sources["y"], width)
     psf = point_source_fluxes(
         frame, sources, aperture_radius=radius, forgiven=int(SourceFlag.MERGED)
     )
@@ -306,34 +299,6 @@ def _flag(
         flags[count > 0] |= SourceFlag.SATURATED
 
 
-def made_up(
-    mended: NDArray[np.float32],
-    bad: NDArray[np.bool_],
-    sources: NDArray[np.void],
-    *,
-    aperture_radius: float,
-) -> NDArray[np.bool_]:
-    """Sources in whose circle mended pixels are too many, or have too much of the flux.
-
-    Parameters
-    ----------
-    mended, bad
-        Pixels without sky, and where their values are made up, shape (ny, nx).
-    sources
-        With ``x``, ``y`` and ``flux_aper``.
-    aperture_radius
-        Pixels.
-    """
-    if not bad.any():
-        return np.zeros(len(sources), np.bool_)
-    circle = sources["x"], sources["y"], aperture_radius
-    guess, _, _ = sep.sum_circle(np.where(bad, np.abs(mended), np.float32(0)), *circle, subpix=1)
-    missing, _, _ = sep.sum_circle(bad.astype(np.float32), *circle, subpix=1)
-    flux = np.maximum(np.nan_to_num(sources["flux_aper"]), 0.0)
-    spoilt = (missing > _MISSING * np.pi * aperture_radius**2) | (guess > _GUESSED * flux)
-    return np.asarray(spoilt & (missing > 0))
-
-
 def half_light_radii(  # as sep's function
     pixels: NDArray[np.float32],
     sources: NDArray[np.void],
@@ -359,22 +324,3 @@ def half_light_radii(  # as sep's function
     others = {} if segments is None else {"segmap": segments[0], "seg_id": segments[1]}
     radius, _ = sep.flux_radius(pixels, x, y, reach, 0.5, subpix=5, **others)
     return np.where(np.isfinite(radius) & (radius > 0), radius, a)
-
-
-def mend(pixels: NDArray[np.float32], bad: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Give bad pixels the mean of the good ones around them, weighted by a Gaussian.
-
-    Parameters
-    ----------
-    pixels
-        Shape (ny, nx), sky subtracted.
-    bad
-        True where a pixel is to be replaced, same shape; 0 where no good one is near.
-    """
-    if not bad.any():
-        return pixels
-    weight = gaussian((~bad).astype(np.float32), _MEND_SIGMA, mirrored=False)[bad]
-    known = np.where(bad, np.float32(0), pixels)
-    total = gaussian(known, _MEND_SIGMA, mirrored=False)[bad]
-    known[bad] = np.where(weight > _MEND_WEIGHT, total / np.maximum(weight, _MEND_WEIGHT), 0.0)
-    return np.ascontiguousarray(known, dtype=np.float32)

@@ -6,7 +6,7 @@ __all__ = ["TanWcs", "angular_distance", "deproject", "project"]
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
@@ -74,6 +74,23 @@ def angular_distance(ra: ArrayLike, dec: ArrayLike, ra0: ArrayLike, dec0: ArrayL
     return np.asarray(np.degrees(2.0 * np.arcsin(np.sqrt(np.clip(h, 0.0, 1.0)))))
 
 
+_REFERENCE: Final = ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2")
+_MATRIX: Final = ("CD1_1", "CD1_2", "CD2_1", "CD2_2")
+
+#: What cards have that may be left out (FITS-WCS papers I and II).
+_USUAL: Final = {"CUNIT1": "deg", "CUNIT2": "deg", "LONPOLE": 180.0}
+
+
+def _check_units(cards: Mapping[str, float | str]) -> None:
+    """Refuse a system in another unit, or turned about its pole."""
+    for name, usual in _USUAL.items():
+        found = cards.get(name, usual)
+        same = found.strip() == usual if isinstance(found, str) else found == usual
+        if not same:
+            message = f"{name} is {found!r}: expected {usual!r}, or none"
+            raise UnprocessableError(message)
+
+
 @dataclass(frozen=True, slots=True)
 class TanWcs:
     """A TAN world coordinate system, with the camera's distortion where one is known (TPV).
@@ -106,9 +123,11 @@ class TanWcs:
         Raises
         ------
         UnprocessableError
-            If the cards are no TAN or TPV system with a CD matrix that can be inverted, or have
-            terms of higher degree than 3.
+            If the cards are no TAN or TPV system in degrees, north up in its own plane, with a CD
+            matrix that can be inverted, or have terms of higher degree than 3 or a plane that is
+            none.
         """
+        _check_units(cards)
         types = (cards.get("CTYPE1"), cards.get("CTYPE2"))
         if types not in (("RA---TAN", "DEC--TAN"), ("RA---TPV", "DEC--TPV")):
             message = f"CTYPE1, CTYPE2 are {types}: expected ('RA---TAN', 'DEC--TAN') or TPV"
@@ -119,18 +138,16 @@ class TanWcs:
             message = f"the WCS has the term {error}: expected PVi_0 to PVi_10 without PVi_3"
             raise UnprocessableError(message) from error
         try:
-            ra0, dec0, x, y, c11, c12, c21, c22 = (
-                float(cards[f"{name}"])
-                for name in (
-                    *("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"),
-                    *("CD1_1", "CD1_2", "CD2_1", "CD2_2"),
-                )
-            )
+            ra0, dec0, x, y = (float(cards[name]) for name in _REFERENCE)
         except KeyError as error:
             message = f"the WCS has no card {error.args[0]}: expected CRVAL, CRPIX and CD"
             raise UnprocessableError(message) from error
+        c11, c12, c21, c22 = (float(cards.get(name, 0.0)) for name in _MATRIX)
         if c11 * c22 == c12 * c21:
             message = "the CD matrix has the determinant 0: expected one that can be inverted"
+            raise UnprocessableError(message)
+        if distortion is not None and not distortion.flat:
+            message = "PV1_1 and PV2_1 make a line of the plane: expected 1, or about it"
             raise UnprocessableError(message)
         return cls(ra0, dec0, x - 1.0, y - 1.0, ((c11, c12), (c21, c22)), distortion)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import sep
@@ -39,6 +42,22 @@ def test_a_crowd_of_more_parts_than_the_limit_is_detected():
 def test_limits_are_as_before_afterwards():
     before = sep.get_extract_pixstack(), sep.get_sub_object_limit()
     detect(crowd(220), 3.0, err=1.0)
+    assert (sep.get_extract_pixstack(), sep.get_sub_object_limit()) == before
+
+
+def test_threads_do_not_take_each_others_limits(monkeypatch: pytest.MonkeyPatch):
+    before = sep.get_extract_pixstack(), sep.get_sub_object_limit()
+    images, really = [crowd(160), *[noise(30)] * 30], sep.set_sub_object_limit
+    expected = [len(detect(image, 3.0, err=1.0)) for image in images]
+
+    def slowly(limit: int) -> None:
+        really(limit)
+        time.sleep(0.02)  # another thread's turn
+
+    monkeypatch.setattr(sep, "set_sub_object_limit", slowly)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda image: len(detect(image, 3.0, err=1.0)), images))
+    assert found == expected
     assert (sep.get_extract_pixstack(), sep.get_sub_object_limit()) == before
 
 

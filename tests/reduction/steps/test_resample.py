@@ -76,7 +76,7 @@ def test_the_compiled_kernel_refuses_arrays_that_do_not_fit() -> None:
     table, nodes = value_weights(Kernel.LANCZOS3), np.zeros((2, 2))
     area = np.ones((1, 4), np.float32)
     out = (image.copy(), image.copy(), small.copy(), (4, 4))
-    how = (16.0, 1, 0.05, 1)
+    how = (16.0, 1, 0.05, 1, False)
     for wrong in ((5, 4), (0, 4)):
         with pytest.raises(ValueError, match="sizes"):
             kernels.KERNEL.resample(
@@ -131,6 +131,35 @@ def test_a_shift_by_whole_pixels_moves_the_pixels_themselves() -> None:
     made = regridded(image, wcs=wcs)
     inner = made.image[3:-3, 3:-3]
     assert inner == pytest.approx(image[3:-3, 3:-3].astype(np.float32), abs=2e-4)
+
+
+@pytest.mark.parametrize("compiled", [pytest.param(True, marks=COMPILED), False])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 6), (2, 3), (3, 2), (24, 30)])
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (0.01, -0.01), (0.3, 0.45), (-0.4, -0.2)])
+def test_splines_end_at_the_edge_as_scipys_do(
+    monkeypatch: pytest.MonkeyPatch,
+    shape: tuple[int, int],
+    shift: tuple[float, float],
+    *,
+    compiled: bool,
+) -> None:
+    if not compiled:
+        monkeypatch.setattr(kernels, "KERNEL", None)
+    image = np.random.default_rng(6).normal(0.0, 5.0, shape).astype(np.float32)
+    x, y = np.arange(shape[1]) + shift[0], np.arange(shape[0])[:, None] + shift[1]
+    wcs = replace(GRID, x0=shift[0], y0=shift[1])
+    made = resample(
+        *(image, np.ones(shape, np.float32), np.zeros(shape, np.uint8)),
+        frame=wcs,
+        grid=replace(GRID, x0=0.0, y0=0.0),
+        box=Section(0, shape[0], 0, shape[1]),
+    )
+    places = np.broadcast_arrays(y, x)
+    expected = ndimage.map_coordinates(image.astype(np.float64), places, order=3, mode="mirror")
+    inside = np.isfinite(made.image)
+    assert inside.mean() > 0.3
+    # the table of phases is good to 1e-6 of 5 sigma
+    assert made.image[inside] == pytest.approx(expected[inside], abs=2e-4)
 
 
 def test_bad_pixels_leave_holes_that_say_why_and_do_not_ring() -> None:

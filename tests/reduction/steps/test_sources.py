@@ -9,7 +9,8 @@ import pytest
 from photutils.aperture import CircularAperture, aperture_photometry
 
 from reduction.steps.background import estimate_background, unusable
-from reduction.steps.sources import SOURCE_DTYPE, SourceFlag, extract, mend
+from reduction.steps.mended import mend
+from reduction.steps.sources import SOURCE_DTYPE, SourceFlag, extract
 from schemas.errors import UnprocessableError
 
 GAIN = 2.0
@@ -133,6 +134,35 @@ def test_bad_pixel_in_the_wing_costs_neither_star_nor_flux() -> None:
     assert after["flags"] == 0
     assert after["flux_aper"] == pytest.approx(before["flux_aper"], rel=1e-3)
     assert after["x"] == pytest.approx(before["x"], abs=0.01)
+
+
+def spoilt(rows: range, away: int) -> tuple[np.ndarray, np.ndarray]:
+    """Errors of flux and place of sources beside bad pixels, over what is said."""
+    x, y = (a.ravel() for a in np.mgrid[28:490:33, 28:490:33].astype(float))
+    generator = np.random.default_rng(9 + away)
+    x, y = x + generator.uniform(-0.5, 0.5, x.size), y + generator.uniform(-0.5, 0.5, x.size)
+    image = noisy(scene(x, y, np.full(x.size, 2e4), shape=(512, 512)))
+    mask = np.zeros(image.shape, dtype=bool)
+    spoil = np.arange(x.size) % 3 > 0  # others show the point spread function
+    column = np.rint(x).astype(int) + away
+    for row in rows:
+        mask[np.rint(y).astype(int)[spoil] + row, column[spoil]] = True
+    found = pair(extract(image, gain=GAIN, mask=mask, aperture_radius=9.0), x, y)[spoil]
+    clean = (found["flags"] & ~int(SourceFlag.MASKED)) == 0
+    flux = (found["flux_aper"] - 2e4) / found["flux_aper_err"]
+    place = np.concatenate((found["x"] - x[spoil], found["y"] - y[spoil]))
+    return flux[clean], (place / np.tile(found["pos_err"], 2))[np.tile(clean, 2)]
+
+
+@pytest.mark.parametrize("rows", [range(1), range(-12, 13)])
+@pytest.mark.parametrize("away", [1, 2, 4, 5])
+def test_errors_of_flux_and_place_know_of_mended_pixels(rows: range, away: int) -> None:
+    flux, place = spoilt(rows, away)
+    assert len(flux) > 100
+    # a Gaussian star, steeper than any in the sky, is what a guess is most wrong for
+    for pull in (flux, place):
+        assert np.sqrt(np.mean(pull**2)) < 2.0
+        assert (np.abs(pull) < 3.0).mean() > 0.95
 
 
 def test_nan_pixels_are_left_out() -> None:

@@ -61,6 +61,9 @@ def test_cards_are_read_back_as_written() -> None:
         ({"CTYPE1": "PIXEL"}, "RA---TAN"),
         ({"CD1_1": 0.0, "CD1_2": 0.0}, "determinant 0"),
         ({"CRPIX1": None}, "CRPIX1"),
+        ({"CUNIT1": "arcsec", "CUNIT2": "arcsec"}, "CUNIT1 is 'arcsec': expected 'deg'"),
+        ({"LONPOLE": 90.0}, "LONPOLE is 90.0: expected 180.0"),
+        ({"PV1_1": 0.0, "PV1_2": 90.0}, "PV1_1 and PV2_1"),
     ],
 )
 def test_cards_that_are_no_tan_system_are_refused(change: dict, words: str) -> None:
@@ -68,6 +71,13 @@ def test_cards_that_are_no_tan_system_are_refused(change: dict, words: str) -> N
     cards = {name: value for name, value in cards.items() if value is not None}
     with pytest.raises(UnprocessableError, match=words):
         TanWcs.from_cards(cards)
+
+
+def test_elements_of_the_matrix_that_are_left_out_are_0_as_in_fits() -> None:
+    wcs = TanWcs(10.0, 20.0, 50.0, 40.0, ((-1e-4, 0.0), (0.0, 1e-4)))
+    cards = wcs.to_cards()
+    del cards["CD1_2"], cards["CD2_1"], cards["CUNIT1"], cards["CUNIT2"]
+    assert TanWcs.from_cards(cards | {"LONPOLE": 180.0}) == wcs
 
 
 @pytest.mark.standard("DALI-1.1", "3.3.7")
