@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from asyncio import CancelledError as AsyncCancelledError
-from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -94,6 +94,9 @@ class InlineEngine:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="make")
+        self._lock = threading.Lock()
+        #: What runs or waits: targets with their epochs, and the future.
+        self._running: list[tuple[frozenset[tuple[int, int]], Future[list[Outcome]]]] = []
 
     def run(
         self, plan: Plan, *, budget_s: float, progress: Callable[[Outcome], None] | None = None
@@ -101,32 +104,39 @@ class InlineEngine:
         """Run a plan step by step; see :class:`Engine`.
 
         A step that ends in an error, as where a file is damaged or the disk is full, does not end
-        the others: the first error is raised when all have been tried.
+        the others: the first error is raised when all have been tried. Who asks again for what
+        runs already, or waits to, waits with it.
         """
-
-        def work() -> list[Outcome]:
-            """Make step after step."""
-            outcomes, failures = [], list[Exception]()
-            for step in plan.steps:
-                try:
-                    outcomes.append(make_restoring(self._archive, step.target_id))
-                except (BusyError, DBAPIError):  # without its database nothing goes on
-                    raise
-                except Exception as error:  # noqa: BLE001  # the rest of the night goes on
-                    _LOG.warning("step ended: %r", error, extra={"target": step.target_id})
-                    failures.append(error)
-                    continue
-                if progress is not None:
-                    progress(outcomes[-1])
-            if failures:
-                raise failures[0]
-            return outcomes
-
-        future = self._pool.submit(work)
+        steps = frozenset((step.target_id, step.epoch) for step in plan.steps)
+        with self._lock:
+            self._running = [one for one in self._running if not one[1].done()]
+            future = next((running for some, running in self._running if steps <= some), None)
+            if future is None:
+                future = self._pool.submit(self._make, plan, progress)
+                self._running.append((steps, future))
         wait([future], timeout=budget_s)
         if not future.done():
             raise _not_yet(plan)
-        return future.result()
+        wanted = {step.target_id for step in plan.steps}
+        return [outcome for outcome in future.result() if outcome.target_id in wanted]
+
+    def _make(self, plan: Plan, progress: Callable[[Outcome], None] | None) -> list[Outcome]:
+        """Make step after step."""
+        outcomes, failures = [], list[Exception]()
+        for step in plan.steps:
+            try:
+                outcomes.append(make_restoring(self._archive, step.target_id))
+            except (BusyError, DBAPIError):  # without its database nothing goes on
+                raise
+            except Exception as error:  # noqa: BLE001  # the rest of the night goes on
+                _LOG.warning("step ended: %r", error, extra={"target": step.target_id})
+                failures.append(error)
+                continue
+            if progress is not None:
+                progress(outcomes[-1])
+        if failures:
+            raise failures[0]
+        return outcomes
 
     def close(self) -> None:
         """Begin no further plan."""

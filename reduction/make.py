@@ -16,6 +16,7 @@ import errno
 import logging
 import math
 import time
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -159,8 +160,9 @@ def give_up(archive: Archive, target_id: int, message: str) -> Outcome:
     verdict = archive.examine(target_id)
     name = verdict.target.identity
     if verdict.kind is VerdictKind.STALE and not verdict.needs:
-        kind, message = _fail(archive, verdict, ReasonKind.RECIPE_FAILED, message)
-        return Outcome(target_id, name, kind, 0.0, message)
+        with suppress(Superseded):  # an event came: whoever asks next tries it once more
+            kind, message = _fail(archive, verdict, ReasonKind.RECIPE_FAILED, message)
+            return Outcome(target_id, name, kind, 0.0, message)
     return Outcome(target_id, name, OutcomeKind.UNCHANGED, 0.0)
 
 

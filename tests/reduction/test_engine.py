@@ -16,9 +16,10 @@ import pytest
 from sqlalchemy import text
 
 from reduction.archive import Archive
+from reduction.engine import InlineEngine
 from reduction.operate import edit, find_target
 from reduction.scope import Scope
-from schemas.errors import BusyError, StorageError
+from schemas.errors import BusyError, NotMadeYetError, StorageError
 from schemas.settings import EngineSettings, LimitSettings
 from tests.reduction.test_single_flight import environment
 from tests.support.serving import kill_tree
@@ -30,6 +31,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 IMAGES = Scope(classes=frozenset({"ToyImage"}))
+
+
+def test_who_asks_again_in_this_process_waits_with_the_first(
+    archive: Archive, night: Path, work_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VO_TOY_SLEEP", "0.3")
+    with archive.transaction() as session:
+        query = "SELECT target_id FROM vo.target WHERE class_name = 'ToyImage'"
+        numbers = list(session.scalars(text(query)))
+    engine = archive.engine
+    assert isinstance(engine, InlineEngine)
+    for _ in range(8):
+        with pytest.raises(NotMadeYetError):
+            engine.run(archive.plan(numbers), budget_s=0.01)
+    assert len(engine._running) == 1
+    outcomes = engine.run(archive.plan(numbers), budget_s=60.0)
+    assert {outcome.target_id for outcome in outcomes} >= set(numbers)
+    assert sorted(work_done(work_log)) == ["ToyBias", "ToyFlat", "ToyImage", "ToyMap"]
 
 
 def start_engine(env: dict[str, str], port: int) -> subprocess.Popen[bytes]:
