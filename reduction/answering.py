@@ -7,7 +7,7 @@ __all__ = ["answering", "said_moment"]
 import datetime as dt
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from reduction.freshness import Answering, Fresh, last_moment, targets_in_scope
 from reduction.outcomes import flattened
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from reduction.archive import Archive
     from reduction.freshness import FreshnessReport
     from reduction.scope import Scope
+
+
+#: Targets that are examined and made before the question is looked at again: what a question costs
+#: before its budget is looked at, however many stale ones it touches.
+_AT_ONCE: Final = 2000
 
 
 def said_moment(asof: dt.datetime) -> str:
@@ -79,7 +84,7 @@ def answering(
 def _freshen(
     archive: Archive, target_ids: Sequence[int], report: FreshnessReport, deadline: float
 ) -> None:
-    plan = archive.plan(target_ids)
+    plan = archive.plan(target_ids[:_AT_ONCE])
     if not plan.steps:
         return
     if report.policy is Fresh.REQUIRE:
