@@ -271,7 +271,7 @@ def _row(
         scale = 10.0 ** (0.4 * (zero_point - float(frame["zero_point"]))) / exptime
     gain = float(frame["effective_gain"]) / scale if scale else math.nan
     weight, unit = (
-        float(frame[name]) / scale**2 if scale else 0.0 for name in ("weight", "unit_weight")
+        _number(frame[name]) / scale**2 if scale else 0.0 for name in ("weight", "unit_weight")
     )
     ny, nx = frame["grid_ny"], frame["grid_nx"]
     return (

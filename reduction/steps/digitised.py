@@ -21,6 +21,9 @@ _ROUNDING: Final = 0.05
 #: Five standard deviations of the variance of even noise, in units of it, times a mesh's side.
 _CHANCE: Final = 5.0 * 0.8**0.5
 
+#: Steps narrower than so many of the number format's own are its rounding.
+_FINEST: Final = 8.0
+
 #: Part of the neighbours that have to differ by whole steps: more than noise does by chance.
 _MOST: Final = 0.9
 
@@ -44,6 +47,9 @@ def step_of(image: NDArray[np.float32], bad: NDArray[np.bool_]) -> float:
     if len(apart) < _FEWEST:
         return 0.0
     step = float(apart.min())
+    largest = np.abs(image[part][~bad[part]]).max()
+    if step < _FINEST * float(np.spacing(np.float32(largest))):
+        return 0.0
     parts = apart / np.float32(step)
     whole = np.abs(parts - np.rint(parts)) < _ROUNDING
     return step if float(whole.mean()) > _MOST else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["BackgroundSubtractionType", "SkySubtracted", "subtract_sky"]
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +14,7 @@ import numpy as np
 from reduction.steps.background import covered, estimate_background
 from reduction.steps.correlated_noise import noise_above_zero
 from reduction.steps.detect import detect
+from reduction.steps.digitised import step_of
 from reduction.steps.weight import photon_fraction, sky_weight
 from schemas.errors import UnprocessableError
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.float32]
 
+
+#: Least noise of whole numbers, in units of their step.
+_LEAST_STEP: Final = 0.2
 
 #: Significance of sources that are left out of the sky, and clipping of what is between them.
 _SOURCE: Final = 3.0
@@ -146,12 +150,19 @@ def _between_sources(
 ) -> tuple[float, float]:
     """Mean of the pixels over the meshes' sky, where there is no source; variance times weight."""
     rest = np.ascontiguousarray(np.where(bad, np.float32(0), image - sky.level))
-    found = detect(rest, _SOURCE, err=noise_above_zero(sky, rest), mask=bad)
+    # where nearly all are one whole number, what it stands for is not known better than to a part
+    step = step_of(image, bad)
+    noise = replace(sky, rms=np.maximum(sky.rms, np.float32(_LEAST_STEP * step)))
+    # parts of a source need not be told from each other
+    found = detect(rest, _SOURCE, err=noise_above_zero(noise, rest), mask=bad, deblend_cont=1.0)
     near = covered(found[(found["a"] > 0) & (found["b"] > 0)], bad)
-    near |= ~(np.abs(rest) <= np.float32(_CLIP) * sky.rms)
+    # the next number is never an outlier
+    limit = np.maximum(np.float32(_CLIP) * noise.rms, np.float32(1.5 * step))
+    near |= ~(np.abs(rest) <= limit)
     if near.mean() > 1.0 - _LEAST_SKY:
-        return 0.0, float(np.median((sky.rms**2 * weight)[~bad])) / _KEPT_VARIANCE
+        return 0.0, float(np.median((noise.rms**2 * weight)[~bad])) / _KEPT_VARIANCE
     between = rest[~near]
     offset = float(between.mean(dtype=np.float64))
-    squares = (between - np.float32(offset)) ** 2 * weight[~near]
-    return offset, float(squares.mean(dtype=np.float64))
+    product = float(((between - np.float32(offset)) ** 2 * weight[~near]).mean(dtype=np.float64))
+    least = (_LEAST_STEP * step) ** 2 * float(np.median(weight[~near]))
+    return offset, max(product, least) if product > 0.0 else 0.0

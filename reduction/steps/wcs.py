@@ -142,6 +142,9 @@ class TanWcs:
         except KeyError as error:
             message = f"the WCS has no card {error.args[0]}: expected CRVAL, CRPIX and CD"
             raise UnprocessableError(message) from error
+        if not cards.keys() & set(_MATRIX):
+            message = f"the WCS has none of the cards {', '.join(_MATRIX)}: expected CD"
+            raise UnprocessableError(message)
         c11, c12, c21, c22 = (float(cards.get(name, 0.0)) for name in _MATRIX)
         if c11 * c22 == c12 * c21:
             message = "the CD matrix has the determinant 0: expected one that can be inverted"

@@ -150,8 +150,8 @@ class PhotometricParameters(FrameTarget):
             sigma_clip=parameters.SIGMA_CLIPPING_LEVEL,
             usual=parameters.USUAL_SCATTER,
         )
-        recognised = len(catalog.tables["STANDARDS"])
-        if not _are_enough(found.n_stars, recognised, parameters.MIN_SOURCE_COUNT):
+        weighed = int(np.isfinite(z).sum())
+        if not _are_enough(found.n_stars, weighed, parameters.MIN_SOURCE_COUNT):
             message = (
                 f"{raw['name']}: found {found.n_stars} usable standard stars in "
                 f"{catalog['band']}, expected at least {parameters.MIN_SOURCE_COUNT}"
@@ -233,9 +233,9 @@ def _found(zero: ZeroPoint) -> dict[str, float | int]:
     }
 
 
-def _are_enough(used: int, recognised: int, fewest: int) -> bool:
+def _are_enough(used: int, weighed: int, fewest: int) -> bool:
     """Whether there are as many stars as asked for; of just as many one may be wrong."""
-    return used >= fewest or used == recognised - 1 == fewest - 1 >= 2
+    return used >= fewest or used == weighed - 1 == fewest - 1 >= 2
 
 
 def _extinction(air: Progenitor | None) -> tuple[float, float | None]:

@@ -297,7 +297,7 @@ def test_a_higher_version_in_the_code_is_noticed(
     monkeypatch.setattr(ToyFlat, "VERSION", 2)
     monkeypatch.setattr(archive.registry.classes["ToyFlat"], "VERSION", 2)
     said = sync_recipes(archive)
-    assert said[:2] == ["the recipe of ToyFlat for toy changed", "3 targets are suspect"]
+    assert {"the recipe of ToyFlat for toy changed", "3 targets are suspect"} <= set(said)
     flat = archive.get("ToyFlat", date="2020-01-01")
     assert flat.recipe_version == "2"
 

@@ -58,15 +58,18 @@ def published(archive: Archive) -> int:
         return int(session.scalar(text(f"SELECT count(*) FROM vo.product WHERE {ours}")) or 0)
 
 
-def test_a_damaged_progenitor_withdraws_nothing_and_is_named(
+def test_a_damaged_progenitor_that_cannot_be_made_again_withdraws_nothing_and_is_named(
     archive: Archive, night: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ToyImage.get()
     bias = ToyBias.get()
+    sql = "SELECT location FROM vo.file JOIN vo.product USING (file_id) WHERE product_id = :n"
     with archive.transaction() as session:
-        sql = "SELECT location FROM vo.file JOIN vo.product USING (file_id) WHERE product_id = :n"
         location = str(session.scalar(text(sql), {"n": bias.object_id}))
+        raw = next(iter(bias.raw_bias_frames)).object_id
+        lost = archive.storage.path(str(session.scalar(text(sql), {"n": raw})))
     path = archive.storage.path(location)
+    lost.unlink()
     monkeypatch.setattr(frames, "PIXELS", PixelCache(0))
     bump(archive, "ToyImage", why="better")
     for how in DAMAGE:

@@ -29,11 +29,13 @@ _SOUGHT = {
 #: Ratios, and what is said of flat fields, which are ratios themselves.
 _WITHOUT_UNIT = re.compile(
     "elongation|airmass.*|nonlinearity|good_fraction|em_res_power|flatness|imstat_.*"
-    "|spread|chi2|color_term.*|stetson|error_scale|val|median_chi2"
+    "|doubt|spread|chi2|color_term.*|stetson|error_scale|val|median_chi2"
     "|saturated|amplitude|.*_fraction|noise_factor|psf_difference|coverage|clipped|flux_scale|effective_gain"
 )
 #: Found by an index too, but only after every row of the view was computed.
 _COMPUTED = {"ancestor_id", "ancestor_class", "descendant_id", "descendant_class"}
+#: Looked up in the few classes that are not listed, not in the images.
+_COMPUTED |= {"dataproduct_subtype"}
 
 
 def names(table):

@@ -114,7 +114,9 @@ def test_weights_are_inverse_variances_where_reading_makes_noise(
     )
     # from a weight follows the flat: reduction.steps.photons
     share = made.photon_fraction
-    assert share == pytest.approx(level / gain / (level / gain + read_noise**2), rel=0.05)
+    assert share == pytest.approx(
+        level / gain / (level / gain + read_noise**2), rel=0.05, abs=1e-3
+    )
     expected = made.unit_weight * flat**2 / (share * flat + 1.0 - share)
     assert made.weight == pytest.approx(expected, rel=1e-4)
     for part in np.array_split(np.arange(640), 5):
@@ -154,3 +156,22 @@ def test_stars_at_the_edge_or_on_bad_pixels_have_no_width() -> None:
     assert np.isfinite(widths).tolist() == [False, False, True]
     none = star_widths(image.astype(np.float32), weight, x[:0], y[:0], expected=4.0)
     assert none.shape == (0,)
+
+
+@pytest.mark.parametrize("mean", [0.03, 0.3, 0.5])
+@pytest.mark.parametrize("sigma", [0.2, 0.3, 0.6])
+def test_whole_numbers_of_little_noise_have_the_weight_of_their_scatter_and_step(
+    mean: float, sigma: float
+) -> None:
+    numbers = np.rint(np.random.default_rng(5).normal(100.0 + mean, sigma, (512, 512)))
+    image = numbers.astype(np.float32)
+    made = subtract_sky(
+        image,
+        np.ones_like(image),
+        gain=1.0,
+        read_noise=0.0,
+        method=BackgroundSubtractionType.MESH,
+    )
+    # a fifth of a step at least; few pixels of another number are taken for sources
+    assert 0.8 * max(image.std(), 0.2) < made.rms < 1.1 * max(image.std(), 0.21)
+    assert made.level == pytest.approx(image.mean(), abs=0.03)
