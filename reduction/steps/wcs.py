@@ -142,7 +142,7 @@ class TanWcs:
         except KeyError as error:
             message = f"the WCS has no card {error.args[0]}: expected CRVAL, CRPIX and CD"
             raise UnprocessableError(message) from error
-        if not cards.keys() & set(_MATRIX):
+        if not any(name in cards for name in _MATRIX):
             message = f"the WCS has none of the cards {', '.join(_MATRIX)}: expected CD"
             raise UnprocessableError(message)
         c11, c12, c21, c22 = (float(cards.get(name, 0.0)) for name in _MATRIX)
