@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from asyncio import CancelledError as AsyncCancelledError
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -82,6 +82,50 @@ def open_engine(archive: Archive, address: str) -> Engine:
     return InlineEngine(archive) if address == "inline" else DaskEngine(archive, address)
 
 
+class _Running:
+    """A plan that runs or waits to: what came of its steps so far.
+
+    Parameters
+    ----------
+    steps
+        Targets with their epochs.
+    """
+
+    def __init__(self, steps: frozenset[tuple[int, int]]) -> None:
+        self.steps = steps
+        self.ended = False
+        self._found: dict[int, Outcome | Exception] = {}
+        self._error: Exception | None = None
+        self._changed = threading.Condition()
+
+    def note(self, target_id: int, found: Outcome | Exception) -> None:
+        """Say what came of a step."""
+        with self._changed:
+            self._found[target_id] = found
+            self._changed.notify_all()
+
+    def end(self, error: Exception | None) -> None:
+        """Say that no more comes, and what ended it before its end."""
+        with self._changed:
+            self._error, self.ended = error, True
+            self._changed.notify_all()
+
+    def wait(self, wanted: list[int], seconds: float) -> bool:
+        """Wait for some steps; whether they are done, or nothing more comes."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self.ended or self._found.keys() >= set(wanted), timeout=seconds
+            )
+
+    def outcomes_of(self, wanted: list[int]) -> list[Outcome]:
+        """What came of some steps that were waited for; the first error of theirs is raised."""
+        found = [self._found.get(number, self._error) for number in wanted]
+        for one in found:
+            if isinstance(one, Exception):
+                raise one
+        return [one for one in found if isinstance(one, Outcome)]
+
+
 class InlineEngine:
     """Runs plans in threads of this process, one plan at a time in each.
 
@@ -95,8 +139,7 @@ class InlineEngine:
         self._archive = archive
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="make")
         self._lock = threading.Lock()
-        #: What runs or waits: targets with their epochs, and the future.
-        self._running: list[tuple[frozenset[tuple[int, int]], Future[list[Outcome]]]] = []
+        self._running: list[_Running] = []
 
     def run(
         self, plan: Plan, *, budget_s: float, progress: Callable[[Outcome], None] | None = None
@@ -105,38 +148,43 @@ class InlineEngine:
 
         A step that ends in an error, as where a file is damaged or the disk is full, does not end
         the others: the first error is raised when all have been tried. Who asks again for what
-        runs already, or waits to, waits with it.
+        runs already, or waits to, waits for it and for nothing else.
         """
         steps = frozenset((step.target_id, step.epoch) for step in plan.steps)
         with self._lock:
-            self._running = [one for one in self._running if not one[1].done()]
-            future = next((running for some, running in self._running if steps <= some), None)
-            if future is None:
-                future = self._pool.submit(self._make, plan, progress)
-                self._running.append((steps, future))
-        wait([future], timeout=budget_s)
-        if not future.done():
+            self._running = [one for one in self._running if not one.ended]
+            running = next((one for one in self._running if steps <= one.steps), None)
+            if running is None:
+                running = _Running(steps)
+                self._running.append(running)
+                self._pool.submit(self._make, plan, running, progress)
+        wanted = [step.target_id for step in plan.steps]
+        if not running.wait(wanted, budget_s):
             raise _not_yet(plan)
-        wanted = {step.target_id for step in plan.steps}
-        return [outcome for outcome in future.result() if outcome.target_id in wanted]
+        return running.outcomes_of(wanted)
 
-    def _make(self, plan: Plan, progress: Callable[[Outcome], None] | None) -> list[Outcome]:
+    def _make(
+        self, plan: Plan, running: _Running, progress: Callable[[Outcome], None] | None
+    ) -> None:
         """Make step after step."""
-        outcomes, failures = [], list[Exception]()
-        for step in plan.steps:
-            try:
-                outcomes.append(make_restoring(self._archive, step.target_id))
-            except (BusyError, DBAPIError):  # without its database nothing goes on
-                raise
-            except Exception as error:  # noqa: BLE001  # the rest of the night goes on
-                _LOG.warning("step ended: %r", error, extra={"target": step.target_id})
-                failures.append(error)
-                continue
-            if progress is not None:
-                progress(outcomes[-1])
-        if failures:
-            raise failures[0]
-        return outcomes
+        ended_by: Exception | None = None
+        try:
+            for step in plan.steps:
+                try:
+                    outcome = make_restoring(self._archive, step.target_id)
+                except (BusyError, DBAPIError):  # without its database nothing goes on
+                    raise
+                except Exception as error:  # noqa: BLE001  # the rest of the night goes on
+                    _LOG.warning("step ended: %r", error, extra={"target": step.target_id})
+                    running.note(step.target_id, error)
+                    continue
+                running.note(step.target_id, outcome)
+                if progress is not None:
+                    progress(outcome)
+        except Exception as error:  # noqa: BLE001  # told to who waits
+            ended_by = error
+        finally:
+            running.end(ended_by)
 
     def close(self) -> None:
         """Begin no further plan."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 __all__ = ["RedescribedReport", "redescribe"]
 
 import datetime as dt
+import json
 import logging
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,10 +21,11 @@ from sqlalchemy import select
 from reduction.batches import batched
 from reduction.frames import read_headers
 from reduction.ingest import see_known
+from reduction.keys import canonical_json
 from reduction.raw_quality import judge
 from reduction.recorded import reason
 from reduction.superseded import SUPERSEDED
-from reduction.take_place import as_json, columns_of, follow_night, take_place
+from reduction.take_place import columns_of, take_place
 from reduction.targets.raw import RawFrame
 from schemas.errors import IngestError, VOError
 from schemas.tables import File, Product
@@ -35,6 +37,11 @@ if TYPE_CHECKING:
     from reduction.instruments.base import FrameDescription
 
 _LOG = logging.getLogger(__name__)
+
+_NEW: Final = (
+    "its camera's module sees a frame there that it did not see when the file came; nothing is "
+    "added to a file that is there"
+)
 
 #: Longest text of a value in the sentence that says what is described otherwise.
 _LONGEST: Final = 60
@@ -88,7 +95,6 @@ def redescribe(
     """
     why = reason(why)
     report = RedescribedReport()
-    nights: set[tuple[str, dt.date]] = set()
     for frames in _by_file(archive, instrument):
         for frame, found in _described(archive, frames, report):
             name = _name(frame)
@@ -105,10 +111,7 @@ def redescribe(
                 except IngestError as error:
                     report.unreadable.append((name, error.what))
                     continue
-                nights |= {(frame.instrument, night) for night in _nights(frame, found)}
             report.changed.append((name, said))
-    for camera, night in sorted(nights):
-        archive.transact(partial(follow_night, archive, camera=camera, night=night))
     return report
 
 
@@ -159,6 +162,9 @@ def _described(
     except Exception as error:  # noqa: BLE001  # a camera's module raises what it likes
         _LOG.exception("instrument failed", extra={"target": _name(frames[0])})
         what = f"its headers cannot be understood as those of {camera.name} ({error!r})"
+    for hdu in sorted(by_hdu.keys() - {frame.hdu for frame in frames}, key=str):
+        name = f"{frames[0].attributes.get('name')}, HDU {hdu}"
+        report.unreadable.append((name, _NEW))
     for frame in frames:
         found = by_hdu.get(frame.hdu)
         said = what
@@ -176,12 +182,6 @@ def _name(frame: Product) -> str:
     return f"{frame.attributes.get('name')} (object {frame.product_id})"
 
 
-def _nights(frame: Product, found: FrameDescription) -> set[dt.date]:
-    """Nights that a frame was of, and is of."""
-    now = dt.date.fromisoformat(found.night)
-    return {now} if frame.night is None else {now, frame.night}
-
-
 def _differences(frame: Product, found: FrameDescription) -> str:
     """What is described otherwise than before, in words; empty where nothing is."""
     now = columns_of(frame, found)
@@ -192,13 +192,18 @@ def _differences(frame: Product, found: FrameDescription) -> str:
     said = [
         f"{name.replace('class_name', 'kind')} {_short(old)} -> {_short(new)}"
         for name, (old, new) in pairs.items()
-        if as_json(old) != as_json(new)
+        if old != _plain(new)
     ]
     return ", ".join(said)
 
 
+def _plain(value: Any) -> Any:  # noqa: ANN401  # JSON, or a date
+    """A value as the database gives it back: without tuples."""
+    return value if isinstance(value, dt.date) else json.loads(canonical_json(value))
+
+
 def _short(value: Any) -> str:  # noqa: ANN401  # JSON, or a date
-    said = as_json(value)
+    said = str(value) if isinstance(value, dt.date) else canonical_json(value)
     return said if len(said) <= _LONGEST else said[: _LONGEST - 3] + "..."
 
 
@@ -223,6 +228,10 @@ def _change(
         raise
     except VOError as error:
         raise IngestError(path.name, str(error)) from error
+    except Exception as error:
+        _LOG.exception("instrument failed", extra={"target": _name(frame)})
+        what = f"the module of {camera.name} cannot judge it ({error!r})"
+        raise IngestError(path.name, what) from error
     archive.transact(
         partial(
             take_place,

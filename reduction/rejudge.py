@@ -22,6 +22,7 @@ from reduction.edits import held, set_standing
 from reduction.frames import read_headers
 from reduction.quality import QualityFlags, said_flags
 from reduction.raw_quality import judge
+from reduction.take_place import JUDGED
 from reduction.targets.raw import RawFrame
 from schemas.errors import IngestError, VOError
 from schemas.recipe_tables import Edit
@@ -138,7 +139,7 @@ def _reject(archive: Archive, object_id: int, said: str, who: str) -> bool:
         spoken = session.scalar(_SAID_OF.where(Edit.product_id == object_id).limit(1))
         if frame.is_valid != 1 or frame.quality_flags != 0 or spoken is not None:
             return False
-        set_standing(archive, session, frame, 0, who, f"judged: {said}")
+        set_standing(archive, session, frame, 0, who, f"{JUDGED}{said}")
         return True
 
     return archive.transact(work)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["as_json", "columns_of", "follow_night", "take_place"]
+__all__ = ["columns_of", "take_place"]
 
 import datetime as dt
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +21,7 @@ from reduction.recorded import enter_edit
 from reduction.redeclare import see_declared
 from reduction.superseded import DESCRIBED, SUPERSEDED, successor
 from reduction.validity import say_validity, validity_of
+from schemas.recipe_tables import Edit
 from schemas.tables import Product, Target
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from reduction.archive import Archive
     from reduction.instruments.base import FrameDescription
     from reduction.raw_quality import RawQuality
+
+#: How the reason of a rejection by measuring begins.
+JUDGED: Final = "judged: "
 
 #: Why products hold for another time.
 _FOLLOWS: Final = "its night's frames were described again"
@@ -49,7 +53,7 @@ def columns_of(frame: Product, found: FrameDescription) -> dict[str, Any]:
     }
 
 
-def as_json(value: Any) -> str:  # noqa: ANN401  # JSON, or a date
+def _json(value: Any) -> str:  # noqa: ANN401  # JSON, or a date
     """A value as it is compared and hashed."""
     return canonical_json(str(value) if isinstance(value, dt.date) else value)
 
@@ -83,7 +87,8 @@ def take_place(
     see_declared(session, registry, registry.instruments[old.instrument])
     if successor(session, old_id) is not None:  # somebody else did so meanwhile
         return
-    new = _entered(session, old, found, quality, sha256)
+    spoken = _spoken(session, old)
+    new = _entered(session, old, found, quality, sha256, spoken)
     mark_users_of_raw(session, registry, old)
     frame = Frame.of(registry, new, sha256)
     _follow(archive, session, old_id, frame)
@@ -97,17 +102,50 @@ def take_place(
     mark_users_of_raw(session, registry, new)
     who, why = said
     say_validity(session, [number for number in moved if number is not None], why=_FOLLOWS)
+    if spoken is not None:
+        _say_again(session, new, spoken)
     values = str(old_id), str(new.product_id)
     enter_edit(session, old.class_name, DESCRIBED, values, who=who, why=why, product_id=old_id)
+    for night in {new.night, old.night}:
+        _follow_night(archive, session, new.instrument, night)
     set_standing(archive, session, old, 0, who, why)
 
 
+def _spoken(session: Session, old: Product) -> Edit | None:
+    """What a person said last of a frame; None for what measuring it said, which is done again."""
+    said = session.scalar(
+        select(Edit)
+        .where(Edit.product_id == old.product_id, Edit.field == "is_valid")
+        .order_by(Edit.edit_id.desc())
+        .limit(1)
+    )
+    return None if said is None or said.why.startswith(JUDGED) else said
+
+
+def _say_again(session: Session, new: Product, spoken: Edit) -> None:
+    """Record of the new frame what a person said of the old one."""
+    enter_edit(
+        session,
+        new.class_name,
+        "is_valid",
+        (spoken.old, str(spoken.new)),
+        who=spoken.who,
+        why=spoken.why,
+        product_id=new.product_id,
+    )
+
+
 def _entered(
-    session: Session, old: Product, found: FrameDescription, quality: RawQuality, sha256: str
+    session: Session,
+    old: Product,
+    found: FrameDescription,
+    quality: RawQuality,
+    sha256: str,
+    spoken: Edit | None,
 ) -> Product:
     """A raw frame with the file of another and a description of its own."""
     now = columns_of(old, found)
-    said = [now["class_name"], sha256, old.hdu, as_json(now["attributes"])]
+    said = [now["class_name"], sha256, old.hdu, _json(now["attributes"])]
     said += [now["chip"], now["filter"], str(now["night"])]
     new = Product(
         key=hash_of([*said, old.product_id]),
@@ -116,7 +154,7 @@ def _entered(
         process_params=dict(quality.limits),
         quality_flags=quality.flags,
         instrument=old.instrument,
-        is_valid=old.is_valid,
+        is_valid=1 if spoken is None else old.is_valid,
         file_id=old.file_id,
         hdu=old.hdu,
         **{**now, "attributes": {**now["attributes"], **quality.attributes}},
@@ -142,15 +180,22 @@ def _follow(archive: Archive, session: Session, old_id: int, frame: Frame) -> No
         values = target_values(archive, cls, frame, field_of)
         if values["identity"] != target.identity:
             continue
+        was = _range(target)
         for name in _FOLLOW:
             setattr(target, name, values[name])
         if not target.validity_edited:
             target.validity_start = values["validity_start"]
             target.validity_end = values["validity_end"]
-    session.flush()
+        session.flush()
+        mark_users_of_calibration(session, archive.registry, target, was, _range(target))
 
 
-def follow_night(archive: Archive, session: Session, camera: str, night: dt.date) -> None:
+def _range(target: Target) -> tuple[float, float]:
+    """For which moments a target holds, MJD."""
+    return target.validity_start or 0.0, target.validity_end or 0.0
+
+
+def _follow_night(archive: Archive, session: Session, camera: str, night: dt.date | None) -> None:
     """Let a night's targets begin with the earliest of the frames that it has now."""
     earliest: dict[int, float] = {}
     classes = {cls.__name__: cls for cls in archive.registry.targets()}
@@ -183,11 +228,10 @@ def follow_night(archive: Archive, session: Session, camera: str, night: dt.date
     moved = [target for target in targets if target.target_id in earliest]
     for target in moved:
         before, after = validity_of(archive.registry, target.class_name, camera)
-        ranges = [(target.validity_start or 0.0, target.validity_end or 0.0)]
+        was = _range(target)
         target.moment = moment = earliest[target.target_id]
         if not target.validity_edited:
             target.validity_start, target.validity_end = moment - before, moment + after
         session.flush()
-        ranges.append((target.validity_start or 0.0, target.validity_end or 0.0))
-        mark_users_of_calibration(session, archive.registry, target, *ranges)
+        mark_users_of_calibration(session, archive.registry, target, was, _range(target))
     say_validity(session, [target.target_id for target in moved], why=_FOLLOWS)

@@ -46,6 +46,12 @@ def test_who_asks_again_in_this_process_waits_with_the_first(
         with pytest.raises(NotMadeYetError):
             engine.run(archive.plan(numbers), budget_s=0.01)
     assert len(engine._running) == 1
+    # a part of it is waited for alone
+    with archive.transaction() as session:
+        query = "SELECT target_id FROM vo.target WHERE class_name = 'ToyBias'"
+        (bias,) = session.scalars(text(query))
+    assert [o.target_id for o in engine.run(archive.plan([bias]), budget_s=60.0)] in ([bias], [])
+    assert archive.plan(numbers).steps
     outcomes = engine.run(archive.plan(numbers), budget_s=60.0)
     assert {outcome.target_id for outcome in outcomes} >= set(numbers)
     assert sorted(work_done(work_log)) == ["ToyBias", "ToyFlat", "ToyImage", "ToyMap"]

@@ -96,7 +96,7 @@ def test_another_exposure_time_makes_what_came_of_it_stale_and_nothing_else(
     assert "ToyBias" not in work_done(work_log)
     (target,) = targets(archive, "ToyImage")
     assert (target.identity, target.raw_id) == (was.identity, new.product_id)
-    assert target.moment == pytest.approx(was.moment + 30.0 / 86400, abs=1e-9)
+    assert target.moment == pytest.approx(was.moment + 30.0 / 86400, abs=1e-9, rel=0)
     with archive.transaction() as session:
         (said,) = session.scalars(select(Edit).where(Edit.field == "description"))
         assert (said.who, said.product_id, said.new) == (
@@ -149,13 +149,13 @@ def test_a_night_begins_with_the_earliest_of_the_frames_that_it_has_now(
     archive = corrected([FrameKind.BIAS], mjd_obs=was.moment + 0.25)
     redescribe(archive, why=WHY)
     (now,) = targets(archive, "ToyBias")
-    assert now.moment == pytest.approx(was.moment + 0.25)
-    assert now.validity_start == pytest.approx(now.moment - 0.6)
+    assert now.moment == pytest.approx(was.moment + 0.25, abs=1e-6, rel=0)
+    assert now.validity_start == pytest.approx(now.moment - 0.6, abs=1e-6, rel=0)
     # a start and a frame that comes leave it so
     sync_recipes(archive)
     assert targets(archive, "ToyBias")[0].moment == now.moment
     again = ToyBias.get()
-    assert again.timestamp_start == pytest.approx(now.validity_start)
+    assert again.timestamp_start == pytest.approx(now.validity_start, abs=1e-6, rel=0)
     assert again.object_id != bias.object_id
 
 
@@ -169,9 +169,39 @@ def test_what_a_person_said_of_a_frame_goes_with_it_and_the_old_one_stays_out(
     old, new = raws(archive, "RawBiasFrame")[:3], raws(archive, "RawBiasFrame")[3:]
     assert [row.is_valid for row in old] == [0, 0, 0]
     assert [row.is_valid for row in new] == [0, 1, 1]
+    with archive.transaction() as session:
+        query = select(Edit.why).where(Edit.product_id == new[0].product_id)
+        assert session.scalars(query).all() == ["clouds in the dome"]
     with pytest.raises(ParameterError, match=rf"described again as object {new[1].product_id}"):
         edit(archive, old[1].product_id, "is_valid", 1, why="I like it")
     assert len(list(ToyBias.get().raw_bias_frames)) == 2
+
+
+def test_what_measuring_said_under_the_wrong_description_is_measured_again(
+    archive: Archive, night: Path, corrected: Callable[..., Archive]
+) -> None:
+    first = raws(archive, "RawBiasFrame")[0].product_id
+    edit(archive, first, "is_valid", 0, why="judged: it is saturated")
+    archive = corrected([FrameKind.BIAS], object="zero")
+    redescribe(archive, why=WHY)
+    assert [row.is_valid for row in raws(archive, "RawBiasFrame")[3:]] == [1, 1, 1]
+
+
+def test_zeros_of_either_sign_are_the_same(
+    archive: Archive, night: Path, corrected: Callable[..., Archive]
+) -> None:
+    archive = corrected([FrameKind.SCIENCE], wcs={"CD1_1": 1.0, "CD1_2": -0.0})
+    assert len(redescribe(archive, why=WHY).changed) == 1
+    assert redescribe(archive, why=WHY).changed == []
+
+
+def test_a_frame_that_the_module_sees_only_now_is_named(
+    archive: Archive, night: Path, corrected: Callable[..., Archive]
+) -> None:
+    archive = corrected(read=lambda headers: [*PLAIN(headers), replace(PLAIN(headers)[0], hdu=1)])
+    report = redescribe(archive, why=WHY)
+    assert (report.looked, report.changed, len(report.unreadable)) == (6, [], 6)
+    assert report.unreadable[0][0].endswith(", HDU 1")
 
 
 def test_described_as_before_again_it_is_used_again(
