@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _RAW: Final = "raw/"
+#: Times that a maker restores what it cannot read: a disk may go on losing files.
+_ROUNDS: Final = 8
 _WHY: Final = "its file was lost or damaged, and was made again from what it was made from"
 
 
@@ -263,7 +265,8 @@ def make_restoring(archive: Archive, target_id: int) -> Outcome:
     UnreadableError
         If a file is damaged that cannot be made again.
     """
-    while True:
+    last: UnreadableError | None = None
+    for _ in range(_ROUNDS):
         try:
             return make_target(archive, target_id)
         except UnreadableError as error:
@@ -271,9 +274,14 @@ def make_restoring(archive: Archive, target_id: int) -> Outcome:
                 restored = _restored(archive, target_id)
             except VOError as cause:
                 raise error from cause
-            if not restored:
+            # where nothing is damaged another maker may have restored it: once more, and no more
+            if not restored and str(error) == str(last):
                 raise
+            last = error
             _LOG.warning("restored objects %s: %s", restored, error, extra={"target": target_id})
+    raise last or UnreadableError(
+        f"what target {target_id} is made from is damaged again and again"
+    )
 
 
 def _restored(archive: Archive, target_id: int) -> list[int]:
