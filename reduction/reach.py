@@ -13,7 +13,7 @@ from sqlalchemy import select
 from reduction.batches import batched
 from reduction.frame_keys import file_stem
 from reduction.select import angle, in_box
-from reduction.superseded import SUPERSEDED
+from reduction.superseded import NOT_SUPERSEDED
 from schemas.sphere import Cap
 from schemas.tables import Product, Target
 
@@ -110,7 +110,7 @@ def raw_frames_of(session: Session, registry: Registry, spec: FieldSpec) -> Sequ
         raws = select(Product).where(
             Product.product_id.in_(part),
             Product.class_name == "RawScienceFrame",
-            Product.product_id.not_in(SUPERSEDED),
+            NOT_SUPERSEDED,
         )
         near += session.scalars(raws)
     return [

@@ -22,7 +22,7 @@ from reduction.events import mark_suspect
 from reduction.fields import field_spec
 from reduction.keys import canonical_json, hash_of
 from reduction.reach import raw_frames_of
-from reduction.superseded import SUPERSEDED
+from reduction.superseded import NOT_SUPERSEDED
 from reduction.unlisted import follow_published, name_some
 from reduction.validity import follow_camera, validity_of
 from schemas.errors import BusyError
@@ -228,7 +228,7 @@ def _piece(
         .where(
             Product.class_name.in_(sorted(anchors)),
             Product.target_id.is_(None),
-            Product.product_id.not_in(SUPERSEDED),
+            NOT_SUPERSEDED,
             Product.instrument.in_(sorted(wanted)),
             Product.product_id > after,
         )

@@ -24,7 +24,7 @@ from reduction.ingest import see_known
 from reduction.keys import canonical_json
 from reduction.raw_quality import judge
 from reduction.recorded import reason
-from reduction.superseded import SUPERSEDED
+from reduction.superseded import NOT_SUPERSEDED
 from reduction.take_place import columns_of, take_place
 from reduction.targets.raw import RawFrame
 from schemas.errors import IngestError, VOError
@@ -123,7 +123,7 @@ def _by_file(archive: Archive, instrument: str) -> Iterator[Sequence[Product]]:
         Product.class_name.in_(names),
         Product.instrument.in_(cameras),
         Product.target_id.is_(None),
-        Product.product_id.not_in(SUPERSEDED),
+        NOT_SUPERSEDED,
     )
     with archive.transaction() as session:
         files = session.scalars(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["DESCRIBED", "SUPERSEDED", "successor"]
+__all__ = ["DESCRIBED", "NOT_SUPERSEDED", "successor"]
 
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
 from schemas.recipe_tables import Edit
+from schemas.tables import Product
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -16,9 +17,13 @@ if TYPE_CHECKING:
 #: Field of the edit that says it: from the object of before to the one of now.
 DESCRIBED: Final = "description"
 
-#: Numbers of the raw frames of before.
-SUPERSEDED: Final = select(Edit.product_id).where(
-    Edit.field == DESCRIBED, Edit.product_id.is_not(None)
+#: Of the products that a query is about, those whose place nothing took. Looked up product by
+#: product by the index of edits, so that it costs the same however many were described again.
+NOT_SUPERSEDED: Final = ~(
+    select(Edit.edit_id)
+    .where(Edit.field == DESCRIBED, Edit.product_id == Product.product_id)
+    .correlate(Product)
+    .exists()
 )
 
 

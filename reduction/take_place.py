@@ -5,26 +5,30 @@ from __future__ import annotations
 __all__ = ["columns_of", "take_place"]
 
 import datetime as dt
+import math
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select, true
 
 from reduction.declare import declare_in_field, declare_target, hold_fields, target_values
 from reduction.duplicates import flag_duplicate
-from reduction.edits import held, set_standing
+from reduction.edits import held
 from reduction.events import mark_users_of_calibration, mark_users_of_raw
 from reduction.fields import field_spec, joined_fields
 from reduction.ingest import raw_attributes
 from reduction.keys import canonical_json, hash_of
+from reduction.moments import stamp
 from reduction.reach import Frame
 from reduction.recorded import enter_edit
 from reduction.redeclare import see_declared
-from reduction.superseded import DESCRIBED, SUPERSEDED, successor
+from reduction.superseded import DESCRIBED, NOT_SUPERSEDED, successor
 from reduction.validity import say_validity, validity_of
 from schemas.recipe_tables import Edit
 from schemas.tables import Product, Target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
@@ -89,6 +93,10 @@ def take_place(
         return
     spoken = _spoken(session, old)
     new = _entered(session, old, found, quality, sha256, spoken)
+    was, old.is_valid = old.is_valid, 0
+    who, why = said
+    values = str(old_id), str(new.product_id)
+    enter_edit(session, old.class_name, DESCRIBED, values, who=who, why=why, product_id=old_id)
     mark_users_of_raw(session, registry, old)
     frame = Frame.of(registry, new, sha256)
     _follow(archive, session, old_id, frame)
@@ -100,15 +108,16 @@ def take_place(
     for number, spec in joined_fields(session, frame):
         declare_in_field(archive, session, number, spec, [new])
     mark_users_of_raw(session, registry, new)
-    who, why = said
+    moved += _follow_nights(archive, session, old, new)
+    # nothing is waited for, or marked, from here on: this takes the stamp
     say_validity(session, [number for number in moved if number is not None], why=_FOLLOWS)
     if spoken is not None:
         _say_again(session, new, spoken)
-    values = str(old_id), str(new.product_id)
-    enter_edit(session, old.class_name, DESCRIBED, values, who=who, why=why, product_id=old_id)
-    for night in {new.night, old.night}:
-        _follow_night(archive, session, new.instrument, night)
-    set_standing(archive, session, old, 0, who, why)
+    if was != 0:
+        at, subject, values = stamp(session), old.class_name, (str(was), "0")
+        enter_edit(
+            session, subject, "is_valid", values, who=who, why=why, product_id=old_id, at=at
+        )
 
 
 def _spoken(session: Session, old: Product) -> Edit | None:
@@ -195,43 +204,93 @@ def _range(target: Target) -> tuple[float, float]:
     return target.validity_start or 0.0, target.validity_end or 0.0
 
 
-def _follow_night(archive: Archive, session: Session, camera: str, night: dt.date | None) -> None:
-    """Let a night's targets begin with the earliest of the frames that it has now."""
-    earliest: dict[int, float] = {}
-    classes = {cls.__name__: cls for cls in archive.registry.targets()}
-    targets = session.scalars(
-        select(Target)
-        .where(
-            Target.class_name.in_(classes),
-            Target.instrument == camera,
-            Target.night == night,
-            Target.raw_id.is_(None),
-            Target.field_id.is_(None),
-        )
-        .order_by(Target.target_id)
-        .with_for_update(key_share=True)
-    ).all()
+def _follow_nights(archive: Archive, session: Session, *frames: Product) -> list[int]:
+    """Let targets of nights begin with the earliest of the frames that they have now.
+
+    Parameters
+    ----------
+    frames
+        Of one camera: what was taken out of a night, and what came into one.
+
+    Returns
+    -------
+    list of int
+        Targets that hold for another time now; their products have to say so.
+    """
+    targets = _of_nights(archive, session, frames)
+    first = _earliest(archive, session, targets)
+    moved: list[int] = []
     for target in targets:
-        query = select(func.min(Product.moment)).where(
-            Product.class_name.in_(classes[target.class_name].ANCHOR_CLASSES),
-            Product.target_id.is_(None),
-            Product.product_id.not_in(SUPERSEDED),
-            Product.instrument == camera,
-            Product.night == night,
-        )
-        for name in ("chip", "filter"):
-            if value := getattr(target, name):
-                query = query.where(getattr(Product, name) == value)
-        moment = session.scalar(query)
-        if moment is not None and moment != target.moment:
-            earliest[target.target_id] = moment
-    moved = [target for target in targets if target.target_id in earliest]
-    for target in moved:
-        before, after = validity_of(archive.registry, target.class_name, camera)
+        moment = first.get(target.target_id)
+        if moment is None or moment == target.moment:
+            continue
+        before, after = validity_of(archive.registry, target.class_name, target.instrument)
         was = _range(target)
-        target.moment = moment = earliest[target.target_id]
+        target.moment = moment
         if not target.validity_edited:
             target.validity_start, target.validity_end = moment - before, moment + after
         session.flush()
         mark_users_of_calibration(session, archive.registry, target, was, _range(target))
-    say_validity(session, [target.target_id for target in moved], why=_FOLLOWS)
+        moved.append(target.target_id)
+    return moved
+
+
+def _of_nights(archive: Archive, session: Session, frames: Sequence[Product]) -> Sequence[Target]:
+    """Targets of nights that some frames of a camera belong to, held, lowest number first."""
+    theirs = [
+        and_(
+            Target.class_name.in_(_made_of(archive, frame.class_name)),
+            Target.instrument == frame.instrument,
+            Target.night == frame.night,
+            Target.chip.in_(("", frame.chip)),
+            Target.filter.in_(("", frame.filter)),
+        )
+        for frame in frames
+    ]
+    return session.scalars(
+        select(Target)
+        .where(or_(*theirs), Target.raw_id.is_(None), Target.field_id.is_(None))
+        .order_by(Target.target_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def _made_of(archive: Archive, kind: str) -> list[str]:
+    """Names of the classes with targets where there are frames of a kind."""
+    return [cls.__name__ for cls in archive.registry.targets() if kind in cls.ANCHOR_CLASSES]
+
+
+def _earliest(archive: Archive, session: Session, targets: Sequence[Target]) -> dict[int, float]:
+    """Moment of the first frame that each of a camera's targets of nights has, by its number."""
+    if not targets:
+        return {}
+    anchors = {cls.__name__: cls.ANCHOR_CLASSES for cls in archive.registry.targets()}
+    kinds = {name for target in targets for name in anchors[target.class_name]}
+    chips = {target.chip for target in targets}
+    parts = Product.class_name, Product.chip, Product.filter, Product.night
+    rows = session.execute(
+        select(*parts, func.min(Product.moment))
+        .where(
+            Product.class_name.in_(sorted(kinds)),
+            Product.instrument == targets[0].instrument,
+            true() if "" in chips else Product.chip.in_(sorted(chips)),
+            Product.night.in_({target.night: None for target in targets}),
+            Product.target_id.is_(None),
+            NOT_SUPERSEDED,
+        )
+        .group_by(*parts)
+    ).all()
+    found: dict[int, float] = {}
+    for target in targets:
+        for kind, chip, filter_, night, moment in rows:
+            if (
+                moment is not None
+                and kind in anchors[target.class_name]
+                and target.chip in ("", chip)
+                and target.filter in ("", filter_)
+                and target.night == night
+            ):
+                number = target.target_id
+                found[number] = min(moment, found.get(number, math.inf))
+    return found

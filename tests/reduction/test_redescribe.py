@@ -4,15 +4,17 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
 from reduction.archive import Archive
 from reduction.edits import edit
 from reduction.instruments.base import FrameKind
+from reduction.moments import _LOCK
 from reduction.operate import sync_recipes
 from reduction.redescribe import redescribe
 from schemas.errors import IngestError, ParameterError
@@ -61,6 +63,21 @@ def targets(archive: Archive, class_name: str) -> Sequence[Target]:
     with archive.transaction() as session:
         query = select(Target).where(Target.class_name == class_name)
         return session.scalars(query.order_by(Target.target_id)).all()
+
+
+@contextmanager
+def statements(archive: Archive) -> Iterator[list[str]]:
+    """What is asked of the database, each statement with its values."""
+    said: list[str] = []
+
+    def note(*call: Any) -> None:
+        said.append(f"{call[2]} {call[3]}")
+
+    event.listen(archive.database.service, "before_cursor_execute", note)
+    try:
+        yield said
+    finally:
+        event.remove(archive.database.service, "before_cursor_execute", note)
 
 
 def test_a_frame_that_is_described_alike_stays_as_it_is(archive: Archive, night: Path) -> None:
@@ -157,6 +174,40 @@ def test_a_night_begins_with_the_earliest_of_the_frames_that_it_has_now(
     again = ToyBias.get()
     assert again.timestamp_start == pytest.approx(now.validity_start, abs=1e-6, rel=0)
     assert again.object_id != bias.object_id
+
+
+def test_what_follows_a_frame_is_held_and_marked_before_the_one_stamp(
+    archive: Archive, night: Path, corrected: Callable[..., Archive]
+) -> None:
+    ToyImage.get()
+    (was,) = targets(archive, "ToyBias")
+    archive = corrected([FrameKind.BIAS], mjd_obs=was.moment + 0.25)
+    with statements(archive) as said:
+        redescribe(archive, why=WHY)
+    words = [
+        "stamp"
+        if str(_LOCK) in said_of
+        else "begin"
+        if "xact_lock_shared" in said_of
+        else "waits"
+        if "mark_suspect" in said_of or " FOR " in said_of
+        else ""
+        for said_of in said
+    ]
+    frames = " ".join(filter(None, words)).split("begin")[1:]
+    assert [frame.split().count("stamp") for frame in frames] == [1, 1, 1]
+    assert [frame.split()[-1] for frame in frames] == ["stamp"] * 3
+
+
+def test_a_frame_makes_nobody_look_at_other_kinds_and_filters_of_its_night(
+    archive: Archive, night: Path, corrected: Callable[..., Archive]
+) -> None:
+    archive = corrected([FrameKind.BIAS], object="zero")
+    with statements(archive) as said:
+        assert len(redescribe(archive, why=WHY).changed) == 3
+    assert len([words for words in said if "min(" in words]) == 3
+    held = [words for words in said if "FROM vo.target" in words and " FOR " in words]
+    assert not [words for words in held if "ToyFlat" in words]
 
 
 def test_what_a_person_said_of_a_frame_goes_with_it_and_the_old_one_stays_out(
