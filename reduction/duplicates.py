@@ -72,20 +72,26 @@ def _stem(attributes: Mapping[str, Any]) -> str:
     return file_stem(str(attributes["name"]))
 
 
-def flag_duplicate(session: Session, raw: Product) -> None:
+def flag_duplicate(session: Session, raw: Product) -> bool:
     """Flag a frame that comes in, and is not registered yet, if its exposure is used already.
 
     Of two that come at the same time one waits for the other.
+
+    Returns
+    -------
+    bool
+        Whether it is.
     """
     _hold(session, raw)
     other = used_twin(session, raw)
     if other is None:
-        return
+        return False
     raw.quality_flags |= DUPLICATE[0]
     raw.attributes = {**raw.attributes, "duplicate_of": other.product_id}
     name, before = raw.attributes["name"], other.attributes["name"]
     message = "%s is the same exposure as %s (object %d), which stays in use"
     _LOG.warning(message, name, before, other.product_id, extra={"target": name})
+    return True
 
 
 def _hold(session: Session, raw: Product) -> None:

@@ -107,7 +107,8 @@ def redescribe(
             if change:
                 why_now = f"described again ({said}): {why}"
                 try:
-                    _change(archive, frame, found, (who, why_now))
+                    withdrawn = _change(archive, frame, found, (who, why_now))
+                    said = f"{said}; {withdrawn}" if withdrawn else said
                 except IngestError as error:
                     report.unreadable.append((name, error.what))
                     continue
@@ -209,8 +210,13 @@ def _short(value: Any) -> str:  # noqa: ANN401  # JSON, or a date
 
 def _change(
     archive: Archive, frame: Product, found: FrameDescription, said: tuple[str, str]
-) -> None:
+) -> str:
     """Let a new description take the place of a frame.
+
+    Returns
+    -------
+    str
+        Why it is not used though a person vouched for it; empty for others.
 
     Raises
     ------
@@ -232,7 +238,7 @@ def _change(
         _LOG.exception("instrument failed", extra={"target": _name(frame)})
         what = f"the module of {camera.name} cannot judge it ({error!r})"
         raise IngestError(path.name, what) from error
-    archive.transact(
+    return archive.transact(
         partial(
             take_place,
             archive,

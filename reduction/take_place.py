@@ -21,6 +21,7 @@ from reduction.moments import stamp
 from reduction.reach import Frame
 from reduction.recorded import enter_edit
 from reduction.redeclare import see_declared
+from reduction.select import VOUCHED
 from reduction.superseded import DESCRIBED, NOT_SUPERSEDED, successor
 from reduction.validity import say_validity, validity_of
 from schemas.recipe_tables import Edit
@@ -71,7 +72,7 @@ def take_place(
     quality: RawQuality,
     sha256: str,
     said: tuple[str, str],
-) -> None:
+) -> str:
     """Enter a raw frame as it is described now, and let all follow it, in one transaction.
 
     Parameters
@@ -84,13 +85,18 @@ def take_place(
         Of its file.
     said
         Who does so, and why.
+
+    Returns
+    -------
+    str
+        Why it is not used though a person vouched for it; empty for others.
     """
     registry = archive.registry
     hold_fields(session, alone=False)
     old = held(session, old_id)
     see_declared(session, registry, registry.instruments[old.instrument])
     if successor(session, old_id) is not None:  # somebody else did so meanwhile
-        return
+        return ""
     spoken = _spoken(session, old)
     new = _entered(session, old, found, quality, sha256, spoken)
     was, old.is_valid = old.is_valid, 0
@@ -113,11 +119,13 @@ def take_place(
     say_validity(session, [number for number in moved if number is not None], why=_FOLLOWS)
     if spoken is not None:
         _say_again(session, new, spoken)
+    withdrawn = _withdrawn(session, new, who) if new.is_valid < was else ""
     if was != 0:
         at, subject, values = stamp(session), old.class_name, (str(was), "0")
         enter_edit(
             session, subject, "is_valid", values, who=who, why=why, product_id=old_id, at=at
         )
+    return withdrawn
 
 
 def _spoken(session: Session, old: Product) -> Edit | None:
@@ -144,6 +152,16 @@ def _say_again(session: Session, new: Product, spoken: Edit) -> None:
     )
 
 
+def _withdrawn(session: Session, new: Product, who: str) -> str:
+    """Record that a frame which a person vouched for is used no more beside its twin, and why."""
+    other = new.attributes["duplicate_of"]
+    why = f"described again, it is the same exposure as object {other}, which is used"
+    values = str(VOUCHED), str(new.is_valid)
+    subject, number, at = new.class_name, new.product_id, stamp(session)
+    enter_edit(session, subject, "is_valid", values, who=who, why=why, product_id=number, at=at)
+    return f"object {number} is not used: {why}"
+
+
 def _entered(
     session: Session,
     old: Product,
@@ -168,7 +186,8 @@ def _entered(
         hdu=old.hdu,
         **{**now, "attributes": {**now["attributes"], **quality.attributes}},
     )
-    flag_duplicate(session, new)
+    if flag_duplicate(session, new) and new.is_valid == VOUCHED:
+        new.is_valid = 1  # of two that are the same only one is used, whoever vouched for it
     session.add(new)
     session.flush()
     return new

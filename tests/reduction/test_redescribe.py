@@ -65,6 +65,17 @@ def targets(archive: Archive, class_name: str) -> Sequence[Target]:
         return session.scalars(query.order_by(Target.target_id)).all()
 
 
+def clock_of(hour: float, moment: float | None) -> Callable[[Any], Any]:
+    """A module that gives frames of one hour another beginning, MJD."""
+
+    def read(headers: Any) -> Any:
+        plain = PLAIN(headers)
+        late = moment is not None and headers[0]["HOUR"] == hour
+        return [replace(found, mjd_obs=moment) if late else found for found in plain]
+
+    return read
+
+
 @contextmanager
 def statements(archive: Archive) -> Iterator[list[str]]:
     """What is asked of the database, each statement with its values."""
@@ -236,6 +247,31 @@ def test_what_measuring_said_under_the_wrong_description_is_measured_again(
     archive = corrected([FrameKind.BIAS], object="zero")
     redescribe(archive, why=WHY)
     assert [row.is_valid for row in raws(archive, "RawBiasFrame")[3:]] == [1, 1, 1]
+
+
+def test_a_frame_that_a_person_vouched_for_is_not_used_beside_the_one_that_it_turns_out_to_be(
+    archive: Archive, night: Path, tmp_path: Path, corrected: Callable[..., Archive]
+) -> None:
+    third = raws(archive, "RawBiasFrame")[2]
+    folder = tmp_path / "more"
+    folder.mkdir()
+    archive.ingest([write_frame(folder, "bias2", FrameKind.BIAS, 106, hour=0.05)])
+    late = raws(archive, "RawBiasFrame")[3]
+    edit(archive, late.product_id, "is_valid", 2, why="a good one")
+    ToyBias.get()
+    archive = corrected([FrameKind.BIAS], read=clock_of(0.05, third.moment))
+    ((_, said),) = redescribe(archive, why=WHY, who="eva").changed
+    new = raws(archive, "RawBiasFrame")[4]
+    assert (new.is_valid, new.attributes["duplicate_of"]) == (1, third.product_id)
+    words = f"is the same exposure as object {third.product_id}, which is used"
+    assert f"object {new.product_id} is not used: described again, it {words}" in said
+    with archive.transaction() as session:
+        query = select(Edit).where(Edit.product_id == new.product_id).order_by(Edit.edit_id)
+        edits = [(e.who, e.old, e.new, e.why) for e in session.scalars(query)]
+    assert [(old, now) for _, old, now, _ in edits] == [("1", "2"), ("2", "1")]
+    assert (edits[0][3], edits[1][0]) == ("a good one", "eva")
+    assert words in edits[1][3]
+    assert len(list(ToyBias.get().raw_bias_frames)) == 3
 
 
 def test_zeros_of_either_sign_are_the_same(
