@@ -7,7 +7,7 @@ for.
 
 from __future__ import annotations
 
-__all__ = ["flag_duplicate", "see_alone", "used_twin"]
+__all__ = ["alone_again", "flag_duplicate", "see_alone", "used_twin"]
 
 import logging
 from typing import TYPE_CHECKING, Final
@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 
 from reduction.frame_keys import file_stem
 from reduction.select import VOUCHED, usable
+from reduction.superseded import successor
 from reduction.targets.raw import DUPLICATE
 from schemas.errors import ParameterError
 from schemas.tables import Product
@@ -92,6 +93,22 @@ def flag_duplicate(session: Session, raw: Product) -> bool:
     message = "%s is the same exposure as %s (object %d), which stays in use"
     _LOG.warning(message, name, before, other.product_id, extra={"target": name})
     return True
+
+
+def alone_again(session: Session, raw: Product) -> str:
+    """Why a frame that is flagged is none of two any more, in words; empty for others.
+
+    The other one was described to be another exposure since. One that a person rejected keeps its
+    exposure out: who wants this frame in its place says so himself.
+    """
+    if not raw.quality_flags & DUPLICATE[0] or raw.is_valid != 1:
+        return ""
+    other = now = int(raw.attributes["duplicate_of"])
+    while (later := successor(session, now)) is not None:
+        now = later
+    if now == other or session.get_one(Product, now).is_valid == 0 or used_twin(session, raw):
+        return ""
+    return f"duplicate_of {other} -> null: that was described again as object {now}"
 
 
 def _hold(session: Session, raw: Product) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import select
 
 from reduction.batches import batched
+from reduction.duplicates import alone_again
 from reduction.frames import read_headers
 from reduction.ingest import see_known
 from reduction.keys import canonical_json
@@ -102,7 +103,7 @@ def redescribe(
             if found is None:
                 continue
             report.looked += 1
-            if not (said := _differences(frame, found)):
+            if not (said := _differences(frame, found) or _alone_again(archive, frame)):
                 continue
             if change:
                 why_now = f"described again ({said}): {why}"
@@ -196,6 +197,14 @@ def _differences(frame: Product, found: FrameDescription) -> str:
         if old != _plain(new)
     ]
     return ", ".join(said)
+
+
+def _alone_again(archive: Archive, frame: Product) -> str:
+    """Why a frame is no duplicate any more, though its header says the same as before."""
+    if not frame.quality_flags:
+        return ""
+    with archive.transaction() as session:
+        return alone_again(session, frame)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  # JSON, or a date

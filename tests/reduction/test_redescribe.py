@@ -24,7 +24,7 @@ from tests.support import toy
 from tests.support.toy import ToyBias, ToyFlat, ToyImage, work_done, write_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 PLAIN = toy.INSTRUMENT.describe
@@ -65,13 +65,13 @@ def targets(archive: Archive, class_name: str) -> Sequence[Target]:
         return session.scalars(query.order_by(Target.target_id)).all()
 
 
-def clock_of(hour: float, moment: float | None) -> Callable[[Any], Any]:
-    """A module that gives frames of one hour another beginning, MJD."""
+def clock_of(moments: Mapping[float, float]) -> Callable[[Any], Any]:
+    """A module that gives frames of some hours another beginning, MJD."""
 
     def read(headers: Any) -> Any:
         plain = PLAIN(headers)
-        late = moment is not None and headers[0]["HOUR"] == hour
-        return [replace(found, mjd_obs=moment) if late else found for found in plain]
+        moment = moments.get(headers[0]["HOUR"])
+        return plain if moment is None else [replace(found, mjd_obs=moment) for found in plain]
 
     return read
 
@@ -259,7 +259,7 @@ def test_a_frame_that_a_person_vouched_for_is_not_used_beside_the_one_that_it_tu
     late = raws(archive, "RawBiasFrame")[3]
     edit(archive, late.product_id, "is_valid", 2, why="a good one")
     ToyBias.get()
-    archive = corrected([FrameKind.BIAS], read=clock_of(0.05, third.moment))
+    archive = corrected([FrameKind.BIAS], read=clock_of({0.05: third.moment or 0.0}))
     ((_, said),) = redescribe(archive, why=WHY, who="eva").changed
     new = raws(archive, "RawBiasFrame")[4]
     assert (new.is_valid, new.attributes["duplicate_of"]) == (1, third.product_id)
@@ -272,6 +272,40 @@ def test_a_frame_that_a_person_vouched_for_is_not_used_beside_the_one_that_it_tu
     assert (edits[0][3], edits[1][0]) == ("a good one", "eva")
     assert words in edits[1][3]
     assert len(list(ToyBias.get().raw_bias_frames)) == 3
+
+
+@pytest.mark.parametrize("rejected", [False, True])
+def test_a_copy_of_a_frame_that_is_another_exposure_now_is_used_unless_a_person_rejected_that(
+    archive: Archive,
+    night: Path,
+    tmp_path: Path,
+    corrected: Callable[..., Archive],
+    rejected: bool,  # noqa: FBT001  # a parameter of the test
+) -> None:
+    third = raws(archive, "RawBiasFrame")[2]
+    began = third.moment or 0.0
+    folder = tmp_path / "more"
+    folder.mkdir()
+    archive = corrected([FrameKind.BIAS], read=clock_of({0.05: began}))
+    archive.ingest([write_frame(folder, "bias2", FrameKind.BIAS, 106, hour=0.05)])
+    copy = raws(archive, "RawBiasFrame")[3]
+    assert copy.attributes["duplicate_of"] == third.product_id
+    assert len(list(ToyBias.get().raw_bias_frames)) == 3
+    if rejected:
+        edit(archive, third.product_id, "is_valid", 0, why="clouds in the dome")
+    archive = corrected([FrameKind.BIAS], read=clock_of({0.02: began + 0.1, 0.05: began}))
+    changed = redescribe(archive, why=WHY).changed
+    new = raws(archive, "RawBiasFrame")[4:]
+    if rejected:
+        assert (len(changed), [frame.is_valid for frame in new]) == (1, [0])
+        assert len(list(ToyBias.get().raw_bias_frames)) == 2
+        return
+    assert [frame.quality_flags for frame in new] == [0, 0]
+    assert "duplicate_of" not in new[1].attributes
+    words = f"duplicate_of {third.product_id} -> null: that was described again as object"
+    assert changed[1][1] == f"{words} {new[0].product_id}"
+    assert len(list(ToyBias.get().raw_bias_frames)) == 4
+    assert redescribe(archive, why=WHY).changed == []
 
 
 def test_zeros_of_either_sign_are_the_same(
