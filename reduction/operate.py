@@ -39,6 +39,7 @@ from reduction.published import class_views, table_name
 from reduction.recipe_edits import bump, forget_parameter, made_by, set_parameter
 from reduction.redeclare import redeclare
 from reduction.stored_parameters import look_again
+from reduction.superseded import NOT_SUPERSEDED
 from reduction.verdicts import ReasonKind
 from schemas.database import grant, migrate
 from schemas.errors import NotFoundError, ParameterError, SettingsError
@@ -326,7 +327,8 @@ def _is_another(archive: Archive, session: Session, cls: type[ProcessTarget], ow
 def status(archive: Archive) -> dict[str, dict[str, int]]:
     """Number of targets by class and state, and of raw frames by class.
 
-    Targets of a closed field are withdrawn, whatever their state.
+    Targets of a closed field are withdrawn, whatever their state. A raw frame that was described
+    again counts once.
 
     Returns
     -------
@@ -342,7 +344,7 @@ def status(archive: Archive) -> dict[str, dict[str, int]]:
         ).all()
         raws = session.execute(
             select(Product.class_name, func.count())
-            .where(Product.target_id.is_(None))
+            .where(Product.target_id.is_(None), NOT_SUPERSEDED)
             .group_by(Product.class_name)
         ).all()
     for name, state, number in rows:

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, literal_column, not_, or_, select, text, tuple_
 
+from reduction.superseded import NOT_SUPERSEDED
 from schemas.sphere import Cap, ra_ranges, zone_expression, zones
 from schemas.tables import Product, Target
 
@@ -160,8 +161,11 @@ def raw_products(session: Session, target: Target, slot: Slot) -> Sequence[Produ
 
 
 def left_out_raws(session: Session, target: Target, slot: Slot) -> Sequence[Product]:
-    """Raw frames of a target's night that :func:`raw_products` leaves out: rejected or flagged."""
-    return session.scalars(_raws(target, slot).where(not_(_FIT))).all()
+    """Raw frames of a target's night that :func:`raw_products` leaves out: rejected or flagged.
+
+    Those that were described again are none of its night's any more.
+    """
+    return session.scalars(_raws(target, slot).where(not_(_FIT), NOT_SUPERSEDED)).all()
 
 
 def _raws(target: Target, slot: Slot) -> Select[Product]:

@@ -12,10 +12,11 @@ import pytest
 from sqlalchemy import event, select, text
 
 from reduction.archive import Archive
+from reduction.causes import causes_of
 from reduction.edits import edit
 from reduction.instruments.base import FrameKind
 from reduction.moments import _LOCK
-from reduction.operate import sync_recipes
+from reduction.operate import status, sync_recipes
 from reduction.redescribe import redescribe
 from schemas.errors import IngestError, ParameterError
 from schemas.recipe_tables import Edit
@@ -219,6 +220,21 @@ def test_a_frame_makes_nobody_look_at_other_kinds_and_filters_of_its_night(
     assert len([words for words in said if "min(" in words]) == 3
     held = [words for words in said if "FROM vo.target" in words and " FOR " in words]
     assert not [words for words in held if "ToyFlat" in words]
+
+
+def test_a_frame_that_is_described_again_counts_once_and_is_named_once(
+    archive: Archive, night: Path, corrected: Callable[..., Archive]
+) -> None:
+    archive = corrected([FrameKind.BIAS], object="zero")
+    redescribe(archive, why=WHY)
+    assert status(archive)["RawBiasFrame"] == {"raw": 3}
+    new = [frame.product_id for frame in raws(archive, "RawBiasFrame")[3:]]
+    for number in new[:2]:
+        edit(archive, number, "is_valid", 0, why="light leak")
+    (target,) = targets(archive, "ToyBias")
+    (cause,) = causes_of(archive, [target.target_id])
+    names = [below.name for below in cause.below]
+    assert names == [f"raw frame bias{n}.fits (object {new[n]})" for n in range(2)]
 
 
 def test_what_a_person_said_of_a_frame_goes_with_it_and_the_old_one_stays_out(
