@@ -17,6 +17,7 @@ from sqlalchemy import select
 from reduction.batches import batched
 from reduction.chain import Examiner
 from reduction.depends import SlotKind
+from reduction.duplicates import used_twin
 from reduction.quality import said_flags, unfit
 from reduction.select import left_out_raws, usable
 from reduction.verdicts import ReasonKind, VerdictKind
@@ -242,7 +243,7 @@ class _Seeker:
         """Why a product is no progenitor, with who rejected it and why."""
         said = unfit(self._registry.classes, product)
         if product.is_valid >= 1:
-            return said
+            return said + self._of_two(product)
         self._look_up_edits([product])
         edit = self._edits[product.product_id]
         if edit is not None:
@@ -252,6 +253,19 @@ class _Seeker:
             if flags is not None:
                 said += f"; flagged {said_flags(flags, product.quality_flags)}"
         return said
+
+    def _of_two(self, product: Product) -> str:
+        """Of a frame that is flagged as a duplicate, what is used of its exposure."""
+        if not product.attributes.get("duplicate_of"):
+            return ""
+        used = used_twin(self._session, product)
+        if used is not None:
+            return f"; that is object {used.product_id}"
+        number = product.product_id
+        return (
+            "; nothing of its exposure is used any more: "
+            f"`vo-service set-valid {number} proposed` uses this one"
+        )
 
 
 def _depth(cause: Cause) -> int:

@@ -66,6 +66,25 @@ def test_a_catalogue_that_cannot_be_made_leads_to_the_frames_that_people_rejecte
         assert f"raw frame {raw.name} (object {raw.object_id})" in names
 
 
+def test_a_copy_that_is_left_out_says_what_is_used_of_its_exposure(
+    archive: Archive, night: Path, tmp_path: Path, work_log: Path
+) -> None:
+    first, *others = ToyBias.get().raw_bias_frames
+    again = tmp_path / "again"
+    again.mkdir()
+    archive.ingest([write_frame(again, "bias0", FrameKind.BIAS, 101)])
+    for raw in others:
+        edit(archive, raw.object_id, "is_valid", 0, why="light leak")
+
+    def said() -> str:
+        below = cause_of(archive, "ToyBias").below
+        return next(cause.said for cause in below if "DUPLICATE" in cause.said)
+
+    assert said().endswith(f"which is used); that is object {first.object_id}")
+    edit(archive, first.object_id, "is_valid", 0, why="light leak")
+    assert "nothing of its exposure is used any more: `vo-service set-valid" in said()
+
+
 def test_a_frame_that_a_field_left_out_is_named_with_its_error(
     archive: Archive, night: Path, work_log: Path
 ) -> None:
