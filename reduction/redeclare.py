@@ -164,8 +164,8 @@ def see_declared(session: Session, registry: Registry, camera: Instrument) -> No
         if name.partition(" ")[2] == camera.name and said and own.get(name) != said:
             message = (
                 f"the archive was made ready by other code than this process has, which makes "
-                f"{name.partition(' ')[0]} for {camera.name} in another way: ingest again what "
-                "was not taken"
+                f"{name.partition(' ')[0]} for {camera.name} in another way: do again what "
+                "was not done"
             )
             raise BusyError(message)
 

@@ -7,7 +7,7 @@ of the frame follow it, and what was made of the old or can be made of the new i
 
 from __future__ import annotations
 
-__all__ = ["RedescribedReport", "redescribe"]
+__all__ = ["RedescribedReport", "number_of_frames", "redescribe"]
 
 import datetime as dt
 import json
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from reduction.batches import batched
 from reduction.duplicates import alone_again
@@ -33,6 +33,8 @@ from schemas.tables import File, Product
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from sqlalchemy import ColumnElement
 
     from reduction.archive import Archive
     from reduction.instruments.base import FrameDescription
@@ -75,6 +77,7 @@ def redescribe(
     who: str = "",
     change: bool = True,
     progress: Callable[[str], None] = lambda _: None,
+    report: RedescribedReport | None = None,
 ) -> RedescribedReport:
     """Read the headers of raw frames again, and follow what their cameras' modules say now.
 
@@ -88,14 +91,20 @@ def redescribe(
         False to look only.
     progress
         Called with the name of each frame that was looked at.
+    report
+        Filled frame by frame, each change after it counts, for whoever wants to know what was done
+        where an error ends this.
 
     Raises
     ------
     ParameterError
         If the reason is blank.
+    BusyError
+        If the database is gone, or the archive was made ready meanwhile by other code: frames that
+        were not looked at stay as they are.
     """
     why = reason(why)
-    report = RedescribedReport()
+    report = RedescribedReport() if report is None else report
     for frames in _by_file(archive, instrument):
         for frame, found in _described(archive, frames, report):
             name = _name(frame)
@@ -117,16 +126,28 @@ def redescribe(
     return report
 
 
-def _by_file(archive: Archive, instrument: str) -> Iterator[Sequence[Product]]:
-    """Raw frames that nothing took the place of, file by file."""
+def number_of_frames(archive: Archive, instrument: str = "") -> int:
+    """How many raw frames :func:`redescribe` looks at."""
+    query = select(func.count()).select_from(Product).where(*_chosen(archive, instrument))
+    with archive.transaction() as session:
+        return session.scalars(query).one()
+
+
+def _chosen(archive: Archive, instrument: str) -> Sequence[ColumnElement[bool]]:
+    """Raw frames of a camera, or of all, that nothing took the place of."""
     names = [name for name, cls in archive.registry.classes.items() if issubclass(cls, RawFrame)]
     cameras = [instrument] if instrument else list(archive.registry.instruments)
-    chosen = (
+    return (
         Product.class_name.in_(names),
         Product.instrument.in_(cameras),
         Product.target_id.is_(None),
         NOT_SUPERSEDED,
     )
+
+
+def _by_file(archive: Archive, instrument: str) -> Iterator[Sequence[Product]]:
+    """Raw frames that nothing took the place of, file by file."""
+    chosen = _chosen(archive, instrument)
     with archive.transaction() as session:
         files = session.scalars(
             select(Product.file_id).where(*chosen).distinct().order_by(Product.file_id)

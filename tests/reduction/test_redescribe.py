@@ -17,8 +17,8 @@ from reduction.edits import edit
 from reduction.instruments.base import FrameKind
 from reduction.moments import _LOCK
 from reduction.operate import status, sync_recipes
-from reduction.redescribe import redescribe
-from schemas.errors import IngestError, ParameterError
+from reduction.redescribe import RedescribedReport, number_of_frames, redescribe
+from schemas.errors import BusyError, IngestError, ParameterError
 from schemas.recipe_tables import Edit
 from schemas.tables import Product, Target
 from tests.support import toy
@@ -339,6 +339,26 @@ def test_a_frame_that_the_module_sees_only_now_is_named(
     report = redescribe(archive, why=WHY)
     assert (report.looked, report.changed, len(report.unreadable)) == (6, [], 6)
     assert report.unreadable[0][0].endswith(", HDU 1")
+
+
+def test_what_was_done_is_told_where_other_code_ends_the_rest(
+    archive: Archive, night: Path, corrected: Callable[..., Archive]
+) -> None:
+    archive = corrected([FrameKind.BIAS], object="zero")
+    report, seen = RedescribedReport(), []
+
+    def other_code(name: str) -> None:
+        seen.append(name)
+        if len(seen) == 2:
+            own = "UPDATE vo.service_fact SET value = 'other' WHERE name = 'declared ToyBias toy'"
+            with archive.transaction() as session:
+                session.execute(text(own))
+
+    assert number_of_frames(archive, "toy") == 6
+    with pytest.raises(BusyError, match="ToyBias for toy in another way: do again"):
+        redescribe(archive, why=WHY, progress=other_code, report=report)
+    assert (report.looked, len(report.changed)) == (2, 1)
+    assert len(raws(archive, "RawBiasFrame")) == 4
 
 
 def test_described_as_before_again_it_is_used_again(

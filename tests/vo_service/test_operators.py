@@ -186,6 +186,11 @@ def test_judging_anew_leaves_alone_what_a_person_judged(run: Run) -> None:
     assert before <= judged <= 17
 
 
+def test_describing_anew_says_what_it_looked_at(run: Run) -> None:
+    said = run("describe", *WHY, "--dry-run")
+    assert said.strip() == "18 raw frames looked at, 0 would be others now"
+
+
 # -- scripts, recipes, questions -----------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from vo_service.commands.words import WHO, WHY, moment, narrowing
 
 if TYPE_CHECKING:
     from reduction.listing import Listed
+    from reduction.redescribe import RedescribedReport
 
 _STANDINGS: Final = ("rejected", "valid", "proposed")
 """Words for ``is_valid`` 0, 1 and 2."""
@@ -210,20 +211,36 @@ def describe(
     ...) is entered once more, from the same file, and the one of before is rejected: what was made
     from it will be remade. Judgements of people go with it.
     """
-    from reduction.redescribe import redescribe
+    from reduction.redescribe import RedescribedReport, number_of_frames, redescribe
 
     with opened(context) as archive:
         if instrument and instrument not in archive.registry.instruments:
             known = ", ".join(sorted(archive.registry.instruments))
             message = f"no camera {instrument!r}: expected one of {known}"
             raise click.UsageError(message)
-        report = redescribe(archive, instrument=instrument, who=who, why=why, change=not dry_run)
+        number, report = number_of_frames(archive, instrument), RedescribedReport()
+        try:
+            with progress_bar("describing", number) as done:
+                redescribe(
+                    archive,
+                    instrument=instrument,
+                    who=who,
+                    why=why,
+                    change=not dry_run,
+                    progress=done,
+                    report=report,
+                )
+        finally:  # what was changed is, whatever ended this
+            _say_described(report, dry_run=dry_run)
+    if report.unreadable:
+        context.exit(1)
+
+
+def _say_described(report: RedescribedReport, *, dry_run: bool) -> None:
     verb = "would be" if dry_run else "are"
     CONSOLE.print(f"{report.looked} raw frames looked at, {len(report.changed)} {verb} others now")
     for name, said in (*report.changed, *report.unreadable):
         CONSOLE.print(f"  {name}: {said}", markup=False)
-    if report.unreadable:
-        context.exit(1)
 
 
 COMMANDS = (list_objects, set_valid, invalidate, set_validity, judge, describe)
