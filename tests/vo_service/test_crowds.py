@@ -21,7 +21,7 @@ from vo_service.opening import prepare_database
 from vo_service.supervise import free_port
 
 THREADS = 8
-# what is held is held for longer than the others may wait for their answer, however busy the machine
+# what is held is held for longer than the others may wait, however busy the machine
 HELD_S, ANSWERED_S = 60, 30
 MANY = (
     "SELECT TOP 2000000 a.description, b.description AS bd, a.table_name "
