@@ -193,6 +193,7 @@ def test_a_failure_that_passes_does_not_stay_with_the_engine(
         assert ask(asker)[0] == [(20.0,)]
 
 
+@pytest.mark.timeout(900)
 def test_a_recipe_that_ends_its_workers_fails_alone(
     archive: Archive, night: Path, work_log: Path
 ) -> None:
