@@ -119,7 +119,8 @@ def take_place(
     say_validity(session, [number for number in moved if number is not None], why=_FOLLOWS)
     if spoken is not None:
         _say_again(session, new, spoken)
-    withdrawn = _withdrawn(session, new, who) if new.is_valid < was else ""
+    twin = was == VOUCHED and "duplicate_of" in new.attributes
+    withdrawn = _withdrawn(session, new, who) if twin else ""
     if was != 0:
         at, subject, values = stamp(session), old.class_name, (str(was), "0")
         enter_edit(
