@@ -111,8 +111,9 @@ def _progenitor(archive: Archive, beside: _Beside, product: Product) -> Progenit
     if product.file_id is not None:
         path = archive.storage.path(beside.locations[product.file_id])
         owner = called(product)
-        images = StoredImages(path, product.hdu, archive.storage.planes, owner=owner)
-        tables = StoredTables(path, owner) if product.hdu is None else {}
+        planes = archive.storage.planes
+        images = StoredImages(path, product.hdu, planes, owner=owner, sure=True)
+        tables = StoredTables(path, owner, sure=True) if product.hdu is None else {}
     raw = None if product.target_id is None else beside.raws.get(product.target_id)
     return Progenitor(
         product.product_id,

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from reduction.damage import reading, see_whole
+from reduction.damage import reading, see_unaltered, see_whole
 from reduction.large_images import append_hdu, append_image, read_image, strip_rows
 from reduction.pixel_cache import PIXELS
 from reduction.scratch import Scratch
@@ -252,11 +252,12 @@ class _Stored(Mapping[str, Array]):
     """Extensions of a product file by name: read when they are asked for, then kept.
 
     Whatever is asked for, a file that is gone or damaged raises
-    :class:`schemas.errors.UnreadableError`, which names the object and the file.
+    :class:`schemas.errors.UnreadableError`, which names the object and the file. Where ``sure``,
+    that is so of a single altered byte: its checksum is looked at before the first reading.
     """
 
-    def __init__(self, path: Path, owner: str = "") -> None:
-        self._path = path
+    def __init__(self, path: Path, owner: str = "", *, sure: bool = False) -> None:
+        self._path, self._sure = path, sure
         file = f"its file {'/'.join(path.parts[-3:])}"  # as the storage places it
         self._said = f"{owner}: {file}" if owner else f"{path.name}: the product"
         self._names: tuple[str, ...] | None = None
@@ -289,11 +290,17 @@ class _Stored(Mapping[str, Array]):
     @contextmanager
     def _opened(self, *, plain: bool = False) -> Iterator[fits.HDUList]:
         """The file; with compressed images as the tables that they are where ``plain``."""
+        self._see()
         with (
             reading(self._said),
             fits.open(self._path, memmap=False, disable_image_compression=plain) as hdus,
         ):
             yield hdus
+
+    def _see(self) -> None:
+        """See that the file is as it was written, where that is asked for."""
+        if self._sure:
+            see_unaltered(self._path, self._said)
 
     def _is_mine(self, hdu: Hdu) -> bool:
         raise NotImplementedError
@@ -315,6 +322,8 @@ class StoredImages(_Stored):
         Room for what is large.
     owner
         What to call the object in a sentence; the file's name where not given.
+    sure
+        Read nothing of a file that is not as it was written.
     """
 
     def __init__(
@@ -324,8 +333,9 @@ class StoredImages(_Stored):
         scratch: Scratch | None = None,
         *,
         owner: str = "",
+        sure: bool = False,
     ) -> None:
-        super().__init__(path, owner)
+        super().__init__(path, owner, sure=sure)
         self._hdu = hdu
         self._scratch = scratch or Scratch()
         if hdu is not None:
@@ -340,6 +350,7 @@ class StoredImages(_Stored):
 
     def sections(self) -> Sections:
         """The same from a product's file that is opened once for many rectangles."""
+        self._see()
         with reading(self._said):
             return Sections(fits.open(self._path, memmap=False), self._said)
 
@@ -348,6 +359,7 @@ class StoredImages(_Stored):
 
     def _fetch(self, name: str) -> Array:
         if self._hdu is not None:
+            self._see()
             with reading(self._said):
                 return _raw_pixels(self._path, self._hdu)
         known = PIXELS.get(self._path, name)

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select, text
 
 from reduction.instruments.base import FrameKind
+from reduction.operate import bump
 from reduction.pixel_cache import PIXELS
 from reduction.restore import damaged_files, restore
 from schemas.errors import (
@@ -102,6 +103,27 @@ def test_what_a_new_frame_needs_is_restored_when_it_is_asked_for(
     archive.ingest([write_frame(tmp_path, "late", FrameKind.SCIENCE, 303, hour=3)])
     image = ToyImage.get(raw="late.fits")
     assert image.bias.object_id == bias.object_id
+    assert list(damaged_files(archive)) == []
+
+
+def test_a_changed_byte_that_can_be_read_goes_into_nothing(
+    archive: Archive, night: Path, tmp_path: Path, work_log: Path
+) -> None:
+    image, bias = ToyImage.get(), ToyBias.get()
+    pixels = image.images["IMAGE"].copy()
+    raw = bias.raw_bias_frames[0]
+    whole = path_of(archive, raw.object_id).read_bytes()
+    damage(archive, raw.object_id)
+    bump(archive, "ToyBias", why="try")
+    with pytest.raises(UnreadableError, match=f"object {raw.object_id} .*not as it was written"):
+        ToyImage.get()
+    copy = tmp_path / "copy.fits"
+    copy.write_bytes(whole)
+    assert restore(archive, raw.object_id, source=copy) == [raw.object_id]
+    # a product with such a byte is made again on the way
+    damage(archive, ToyBias.get().object_id)
+    bump(archive, "ToyImage", why="try")
+    assert np.array_equal(ToyImage.get().images["IMAGE"], pixels)
     assert list(damaged_files(archive)) == []
 
 
