@@ -14,6 +14,7 @@ from __future__ import annotations
 
 __all__ = ["MEMBER_DTYPE", "Coadd", "CombineType", "Contribution", "Tiling", "coadd"]
 
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -111,7 +112,8 @@ class Coadd:
         Frames that have a part in the pixel, int16.
     gain
         Electrons a unit of the mean: a flux over them is its photons' part of its variance. Flats,
-        gains and weights of the frames that have a part count. float32, 0 where not known.
+        gains and weights of the frames that have a part count. float32, 0 where not known; where
+        that is everywhere, it takes no memory and is not written to.
     origin
         Which ones: a number that ``members`` explains, int32; 0 for none.
     members
@@ -172,7 +174,9 @@ def coadd(  # the settings of SWarp's combination
     if not frames:
         message = "there is no frame to combine: expected one or more"
         raise UnprocessableError(message)
-    made = _empty(box.shape, len(frames), np.full if scratch is None else scratch.full)
+    known = any(math.isfinite(frame.photons.terms(frame.scale)[-1]) for frame in frames)
+    full = np.full if scratch is None else scratch.full
+    made = _empty(box.shape, len(frames), full, known=known)
     clipped = combine is CombineType.CLIPPED
     clipping = Clipping(clip_sigma, clip_fraction, reach) if clipped else None
     tiles = _Tiles(frames, box, clipping, made)
@@ -195,15 +199,19 @@ def _rows_of_tiles(box: Section, tiling: Tiling) -> Iterator[Iterator[Section]]:
 
 
 def _empty(
-    shape: tuple[int, int], frames: int, full: Callable[[tuple[int, int], float, Any], Any]
+    shape: tuple[int, int],
+    frames: int,
+    full: Callable[[tuple[int, int], float, Any], Any],
+    *,
+    known: bool,
 ) -> Coadd:
-    """A coadd of zeros, to be written over."""
+    """A coadd of zeros, to be written over; the gain only where some frame's photons are known."""
     return Coadd(
         image=full(shape, 0, np.float32),
         weight=full(shape, 0, np.float32),
         mask=full(shape, 0, np.uint8),
         number=full(shape, 0, np.int16),
-        gain=full(shape, 0, np.float32),
+        gain=full(shape, 0, np.float32) if known else np.broadcast_to(np.float32(0), shape),
         origin=full(shape, 0, np.int32),
         members=np.zeros(0, MEMBER_DTYPE),
         clipped=np.zeros(frames, np.int64),
@@ -275,7 +283,8 @@ class _Tiles:
         made.weight[place.slices] = found.weight
         made.mask[place.slices] = found.mask
         made.number[place.slices] = found.number
-        made.gain[place.slices] = found.gain
+        if made.gain.flags.writeable:
+            made.gain[place.slices] = found.gain
         made.clipped[frames] += found.lost
         rows, columns = np.divmod(found.first, part.shape[1])
         at = (place.y0 + rows).astype(np.int64) * self._box.shape[1] + place.x0 + columns

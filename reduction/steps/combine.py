@@ -24,6 +24,9 @@ _VALUES = 1 << 18
 #: Values of all frames after which those in files are let go of.
 _HELD = 1 << 23
 
+#: Largest weight over smallest up to which a plain median is as good a centre as a weighted one.
+_ALIKE = 2.0
+
 
 class Rows(Protocol):
     """A frame that gives some rows at a time: an array, or what is computed of one."""
@@ -80,6 +83,13 @@ def combine(
     A frame's noise is taken to be at least that of the median, pi / 2 times the variance of the
     plain mean of all: where noisy frames make the median, it would otherwise be the best frame
     that is left out. Of two frames both are as far from the median, and have the larger noise.
+
+    Of weights that differ by more than twice, the median is a weighted one (half of the weight
+    is below it), whose variance and a frame's add: it is often the value of one frame. Where one
+    has more than half of all, that is its own value, which nothing would ever leave out: where it
+    is higher than the median of the others by more than the noise of both allows, theirs is what
+    the values are compared with. Of two good frames and a poor one, with one of the good hit, the
+    poor one's value is at times left alone.
     """
     shapes = {frame.shape for frame in frames}
     if len(shapes) != 1:
@@ -117,6 +127,17 @@ class _Noise:
     per_signal: NDArray[np.float32]
     weight: NDArray[np.float32]
 
+    @property
+    def differ(self) -> bool:
+        """Whether the weights differ so much that the median has to be a weighted one."""
+        return bool(self.weight.min() * _ALIKE < 1.0)
+
+    @property
+    def first(self) -> int | None:
+        """The frame that has more than half of all weight; None for none."""
+        largest = int(np.argmax(self.weight))
+        return largest if 2.0 * self.weight[largest] > self.weight.sum() else None
+
     @classmethod
     def of(
         cls,
@@ -128,29 +149,36 @@ class _Noise:
         noise = np.asarray(sigma, dtype=np.float32)
         per_signal = np.zeros_like(noise) if photon is None else np.asarray(photon, dtype="f4")
         weight = np.ones_like(noise) if weights is None else np.asarray(weights, dtype=np.float64)
-        return cls(
-            _at_least_the_centre(noise * noise),
-            _at_least_the_centre(per_signal),
-            np.asarray(weight / weight.max(), dtype=np.float32),
-        )
+        weight = np.asarray(weight / weight.max(), dtype=np.float32)
+        plain = cls(noise * noise, per_signal, weight)
+        return cls(plain._about_the_centre(0), plain._about_the_centre(1), weight)
 
+    def _about_the_centre(self, term: int) -> NDArray[np.float32]:
+        """One term of the variances that frames may have from what they are compared with."""
+        variance = self.per_signal if term else self.constant
+        if self.differ:
+            return np.asarray(variance + self.variance_of_median(slice(None))[term])
+        count = len(variance)
+        centre = variance.sum() * np.float32(np.pi / 2 / count**2)
+        return np.asarray(np.maximum(variance, variance.max() if count <= 2 else centre))
 
-def _at_least_the_centre(variance: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Variances of frames, none smaller than that of their median; of two frames the larger."""
-    count = len(variance)
-    centre = variance.sum() * np.float32(np.pi / 2 / count**2)
-    return np.asarray(np.maximum(variance, variance.max() if count <= 2 else centre))
+    def variance_of_median(self, some: NDArray[np.bool_] | slice) -> tuple[np.float32, np.float32]:
+        """Both terms of the weighted median of some frames: pi / 2 times those of their mean."""
+        weight = self.weight[some]
+        share = np.square(weight / weight.sum()) * np.float32(np.pi / 2 if len(weight) > 1 else 1)
+        return (share * self.constant[some]).sum(), (share * self.per_signal[some]).sum()
 
 
 def _combine_block(
     frames: list[NDArray[np.float32]], noise: _Noise, sigma_clip: float
 ) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
-    centre = _median(np.stack(frames))
+    differ = noise.differ
+    centre = _weighted(frames, noise, sigma_clip) if differ else _median(np.stack(frames))
     mean, count = _mean_about(centre, frames, noise, sigma_clip)
     if not count.all():
         split = (count == 0) & np.isfinite(centre)
         few = [frame[split] for frame in frames]
-        lower, _ = _middle(np.stack(few))
+        lower, _ = _weighted_middle(few, noise.weight) if differ else _middle(np.stack(few))
         mean[split], count[split] = _mean_about(lower, few, noise, sigma_clip)
     return mean, count
 
@@ -181,6 +209,42 @@ def _mean_about(
     np.divide(total, share, out=total, where=count > 0)
     total += centre
     return total, count
+
+
+def _weighted(
+    frames: list[NDArray[np.float32]], noise: _Noise, sigma_clip: float
+) -> NDArray[np.float32]:
+    """Weighted median; that of the others where the frame with most weight is far above it."""
+    first = noise.first
+    if first is None:
+        low, high = _weighted_middle(frames, noise.weight)
+        return (low + high) * np.float32(0.5)
+    rest = np.arange(len(frames)) != first
+    others = [frame for frame, other in zip(frames, rest, strict=True) if other]
+    low, high = _weighted_middle(others, noise.weight[rest])
+    other = (low + high) * np.float32(0.5)
+    constant, per_signal = noise.variance_of_median(rest)
+    constant, per_signal = constant + noise.constant[first], per_signal + noise.per_signal[first]
+    centre = frames[first]
+    with np.errstate(invalid="ignore"):
+        limit = np.sqrt(np.maximum(centre, np.float32(0.0)) * per_signal + constant)
+        known = np.isfinite(centre) & ~(centre - other > limit * np.float32(sigma_clip))
+    return np.where(known, centre, other)
+
+
+def _weighted_middle(
+    frames: list[NDArray[np.float32]], weight: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The values below and above half of the weight; NaN where none is valid, else often equal."""
+    stack = np.stack(frames, axis=-1)
+    stack = np.where(np.isfinite(stack), stack, np.float32(np.nan))  # NaN is sorted last
+    order = np.argsort(stack, axis=-1, kind="stable")
+    ordered = np.take_along_axis(stack, order, axis=-1)
+    below = np.cumsum(np.where(np.isfinite(ordered), weight[order], 0.0), axis=-1)
+    half = 0.5 * below[..., -1:]
+    low, high = (np.argmax(over, axis=-1) for over in (below >= half, below > half))
+    one, two = (np.take_along_axis(ordered, k[..., None], axis=-1)[..., 0] for k in (low, high))
+    return one, two
 
 
 def _median(stack: NDArray[np.float32]) -> NDArray[np.float32]:

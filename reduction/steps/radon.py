@@ -41,7 +41,7 @@ def line_sums(image: Array) -> Array:
     Parameters
     ----------
     image
-        Shape (ny, nx).
+        Shape (ny, nx), of more than 8 rows: lower ones have too few places for what leans.
 
     Returns
     -------

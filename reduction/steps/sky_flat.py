@@ -161,6 +161,9 @@ def sky_flat(
     fainter ones. Levels are the second time those of frame over flat, so that it does not matter
     where a frame is masked. What most frames say has no light keeps its own response: neither
     does it shape the large-scale light of a frame, nor is it filled from what surrounds it.
+
+    Frames count alike, unlike those of :func:`reduction.steps.flat.combine_flats`, which weighs by
+    noise: levels of one night's sky differ by less than those of twilight.
     """
     measured = _lit(frames)
     if good is not None:

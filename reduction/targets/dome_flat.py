@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class DomeFlatFrame(CombinedFlat):
     """Mean of a night's dome flats of one filter, weighted by their noise, of median 1."""
 
-    VERSION = 3
+    VERSION = 4
     COST_S = 0.15
     ANCHOR_CLASSES = ("RawDomeFlatFrame",)
 

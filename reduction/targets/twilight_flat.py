@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class TwilightFlatFrame(CombinedFlat):
     """Weighted mean of a night's twilight flats of one filter, stars rejected, of median 1."""
 
-    VERSION = 3
+    VERSION = 4
     ANCHOR_CLASSES = ("RawTwilightFlatFrame",)
 
     raw_twilight_flats = raw_frames("RawTwilightFlatFrame", at_least=1)

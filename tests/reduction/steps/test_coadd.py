@@ -305,3 +305,14 @@ def test_the_width_of_a_sum_is_that_of_half_of_its_light() -> None:
     assert summed_width(widths, shares) == pytest.approx(expected, rel=1e-6)
     assert summed_width([2.5, np.nan], [1.0, 5.0]) == 2.5
     assert np.isnan(summed_width([np.nan], [1.0]))
+
+
+def test_frames_of_unknown_photons_make_no_plane_of_gains() -> None:
+    frames = scattered(np.random.default_rng(5), 4)
+    planes = [coadd(frames, BOX, combine=CombineType.WEIGHTED).gain]
+    known = [*frames[:3], replace(frames[3], photons=Photons(2.0, 1.0, 1.0))]
+    planes.append(coadd(known, BOX, combine=CombineType.WEIGHTED).gain)
+    assert [plane.shape for plane in planes] == [BOX.shape] * 2
+    assert not planes[0].any()
+    assert planes[0].strides == (0, 0)
+    assert planes[1].any()

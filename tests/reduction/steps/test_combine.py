@@ -120,6 +120,36 @@ def test_a_good_frame_is_not_left_out_for_the_noise_of_others(noises):
     assert mean.std(dtype=np.float64) == pytest.approx(best, rel=4 / (2 * 90000) ** 0.5)
 
 
+@pytest.mark.parametrize("levels", [(1e3, 3e4), (1e3, 1e3, 3e4), (5e3, 1e4, 3e4)])
+def test_a_defect_of_the_brightest_flat_is_not_kept_for_the_noise_of_the_faint(levels):
+    rng = np.random.default_rng(19)
+    shape, gain = (200, 200), 2.0
+    frames = [(rng.poisson(level * gain, shape) / gain / level).astype("f4") for level in levels]
+    photon = [1.0 / (gain * level) for level in levels]
+    hit = np.s_[::5, ::5]
+    frames[-1][hit] += 0.3
+    weights = [1.0 / noise for noise in photon]
+    mean, count = combine(
+        frames, [0.0] * len(levels), sigma_clip=5.0, photon=photon, weights=weights
+    )
+    # What is left is of the other frames, nearly always of all; four errors of 1600 pixels
+    noise = (1.0 / sum(weights[:-1])) ** 0.5
+    assert mean[hit].mean(dtype=np.float64) == pytest.approx(1.0, abs=4 * noise / 40)
+    assert (count[hit] == len(levels) - 1).mean() > 0.99
+    assert mean[hit].std(dtype=np.float64) == pytest.approx(noise, rel=4 / (2 * 1600) ** 0.5)
+
+
+def test_a_hit_or_missing_value_of_a_faint_flat_leaves_the_bright_one():
+    noises = (0.02, 0.004)
+    for value in (1.5, np.nan, np.inf):
+        frames = [np.full((3, 3), one, dtype=np.float32) for one in (value, 1.0)]
+        for each, of_each in ((frames, noises), (frames[::-1], noises[::-1])):
+            weights = [noise**-2 for noise in of_each]
+            mean, count = combine(each, of_each, sigma_clip=5.0, weights=weights)
+            assert np.all(mean == 1.0)
+            assert np.all(count == 1)
+
+
 def test_photon_noise_widens_the_limit():
     frames = [np.full((2, 2), value, dtype=np.float32) for value in (980.0, 1000.0, 1020.0)]
     _, tight = combine(frames, [1.0] * 3, sigma_clip=3.0)
