@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from reduction.batches import batched
 from reduction.freshness import Answering, Fresh, last_moment, targets_in_scope
 from reduction.outcomes import flattened
 from schemas.errors import NotMadeYetError, ParameterError, StaleError
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from reduction.archive import Archive
     from reduction.freshness import FreshnessReport
     from reduction.scope import Scope
+    from reduction.verdicts import Step
 
 
-#: Targets that are examined and made before the question is looked at again: what a question costs
-#: before its budget is looked at, however many stale ones it touches.
+#: Targets, at most, that are examined and made before the question is looked at again: what a
+#: question costs before its budget is looked at, however many stale ones it touches.
 _AT_ONCE: Final = 2000
 
 
@@ -84,16 +86,43 @@ def answering(
 def _freshen(
     archive: Archive, target_ids: Sequence[int], report: FreshnessReport, deadline: float
 ) -> None:
-    plan = archive.plan(target_ids[:_AT_ONCE])
+    if report.policy is Fresh.REQUIRE:
+        _refuse_stale(archive, target_ids, deadline)
+        return
+    plan = archive.plan(_first_block(target_ids))
     if not plan.steps:
         return
-    if report.policy is Fresh.REQUIRE:
-        first = plan.steps[0]
-        why = "; ".join(reason.text for reason in first.reasons)
-        message = (
-            f"stale targets: {len(plan.steps)} ({first.name}: {why}); FRESH=require "
-            "allows no making: ask with FRESH=make or FRESH=any"
-        )
-        raise StaleError(message)
     left = deadline - time.monotonic()
     report.outcomes += flattened(archive.engine.run(plan, budget_s=max(left, 0.01)))
+
+
+def _first_block(target_ids: Sequence[int]) -> list[int]:
+    """Those of the lowest block of numbers.
+
+    Blocks have fixed ends: as targets of one are made, a question that is asked again finds a part
+    of the same, which runs already, and no others in the place of those that are made.
+    """
+    block = min(target_ids) // _AT_ONCE
+    return sorted(number for number in target_ids if number // _AT_ONCE == block)
+
+
+def _refuse_stale(archive: Archive, target_ids: Sequence[int], deadline: float) -> None:
+    """Refuse to answer where anything is stale, with how many; as many as the budget can count."""
+    numbers = sorted(target_ids)
+    steps: list[Step] = []
+    counted = 0
+    for part in batched(numbers, _AT_ONCE):
+        steps += archive.plan(part).steps
+        counted += len(part)
+        if time.monotonic() > deadline:
+            break
+    if not steps:
+        return
+    first, number = steps[0], len({step.target_id for step in steps})
+    why = "; ".join(reason.text for reason in first.reasons)
+    least = "" if counted == len(numbers) else "at least "
+    message = (
+        f"stale targets: {least}{number} ({first.name}: {why}); FRESH=require "
+        "allows no making: ask with FRESH=make or FRESH=any"
+    )
+    raise StaleError(message)

@@ -100,12 +100,14 @@ def targets_matching(
     ------
     NotFoundError
         If there is no such class or field.
+    ParameterError
+        If the night is no date.
     """
     names = {"chip": chip, "instrument": instrument, "filter": filter, "raw": raw, "field": field}
     with archive.transaction() as session:
         query = _matching(archive, session, class_name, names)
         if night is not None:
-            query = query.where(Target.night == dt.date.fromisoformat(night))
+            query = query.where(Target.night == _night(night))
         return session.scalars(query).all()
 
 
@@ -123,6 +125,14 @@ def _matching(
     if (field := names["field"]) is not None:
         query = query.where(Target.field_id == find_field(session, field).field_id)
     return query.order_by(Target.moment, Target.target_id)
+
+
+def _night(said: str) -> dt.date:
+    """The date that a word for a night says."""
+    try:
+        return dt.date.fromisoformat(said.strip())
+    except ValueError as error:
+        raise ParameterError("night", said, "a date such as 2025-03-01") from error
 
 
 def _day(date: str) -> tuple[float, float]:

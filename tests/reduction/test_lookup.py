@@ -47,6 +47,11 @@ def test_targets_of_a_night_are_those_alone_oldest_first(nights: Archive) -> Non
     assert targets_matching(nights, "ToyBias", night="2020-01-03", chip="t9") == []
 
 
+def test_a_night_that_is_no_date_is_refused_with_what_is_one(archive: Archive) -> None:
+    with pytest.raises(ParameterError, match=r"foo.*a date such as 2025-03-01"):
+        targets_matching(archive, "ToyBias", night="foo")
+
+
 def test_a_date_is_the_day_on_which_something_was_observed(nights: Archive) -> None:
     third = of_night(nights, "2020-01-03")
     day = utc_of(third.moment).date().isoformat()

@@ -1,0 +1,46 @@
+"""Which targets a question of many stale ones makes first, and what it says of their number."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reduction import answering
+from reduction.freshness import Fresh
+from reduction.instruments.base import FrameKind
+from reduction.scope import Scope
+from schemas.errors import StaleError
+from tests.support.toy import write_frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reduction.archive import Archive
+
+
+def test_all_that_is_stale_is_counted_where_nothing_may_be_made(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for night in ("2020-03-01", "2020-03-02", "2020-03-03"):
+        for number in range(2):
+            name = f"{night}-{number}"
+            write_frame(tmp_path, name, FrameKind.BIAS, 100, night=night, hour=number / 10)
+    archive.ingest(sorted(tmp_path.glob("2020-03*.fits")))
+    monkeypatch.setattr(answering, "_AT_ONCE", 2)
+    scope = Scope(classes=frozenset(("ToyBias",)))
+    with (
+        pytest.raises(StaleError, match=r"stale targets: 3 \("),
+        archive.snapshot(scope, fresh=Fresh.REQUIRE, timeout_s=5),
+    ):
+        pass
+
+
+def test_a_retry_asks_for_a_part_of_what_was_asked_for_before() -> None:
+    stale = list(range(9000, 3000, -1))
+    first = answering._first_block(stale)
+    assert first == list(range(3001, 4000))
+    left = [number for number in stale if number not in first[:500]]
+    assert answering._first_block(left) == first[500:]
