@@ -6,6 +6,7 @@ __all__ = ["answering", "said_moment"]
 
 import datetime as dt
 import time
+from bisect import bisect_left
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -97,13 +98,22 @@ def _freshen(
 
 
 def _first_block(target_ids: Sequence[int]) -> list[int]:
-    """Those of the lowest block of numbers.
+    """Those of the lowest block of numbers: all, where these are no more than are made at once.
 
-    Blocks have fixed ends: as targets of one are made, a question that is asked again finds a part
-    of the same, which runs already, and no others in the place of those that are made.
+    The block is as wide as it may be, and its ends do not depend on what is stale: as targets of
+    it are made, a question that is asked again finds a part of the same, which runs already, and
+    no others in the place of those that are made. It gets wider only where few are left.
     """
-    block = min(target_ids) // _AT_ONCE
-    return sorted(number for number in target_ids if number // _AT_ONCE == block)
+    numbers = sorted(target_ids)
+    width, found = 1, numbers[:1]
+    while len(found) < len(numbers):
+        width *= 2
+        end = (numbers[0] // width + 1) * width
+        wider = numbers[: bisect_left(numbers, end)]
+        if len(wider) > _AT_ONCE:
+            break
+        found = wider
+    return found
 
 
 def _refuse_stale(archive: Archive, target_ids: Sequence[int], deadline: float) -> None:

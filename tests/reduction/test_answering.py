@@ -41,6 +41,15 @@ def test_all_that_is_stale_is_counted_where_nothing_may_be_made(
 def test_a_retry_asks_for_a_part_of_what_was_asked_for_before() -> None:
     stale = list(range(9000, 3000, -1))
     first = answering._first_block(stale)
-    assert first == list(range(3001, 4000))
+    assert first == list(range(3001, 4096))
     left = [number for number in stale if number not in first[:500]]
     assert answering._first_block(left) == first[500:]
+
+
+def test_what_may_be_made_at_once_is_made_at_once_however_far_apart_its_numbers() -> None:
+    few = [5, 70_000, 1_000_000_007]
+    assert answering._first_block(few) == few
+    many = list(range(7, 10_000_000, 1000))
+    assert 1000 < len(answering._first_block(many)) <= 2000
+    dense = [*range(3000), 10_000_000]
+    assert 1000 < len(answering._first_block(dense)) <= 2000
