@@ -75,12 +75,12 @@ def test_an_event_that_waits_for_a_publication_reaches_what_was_published(
     monkeypatch.setattr(reduction.publish, "depend", held)
     with ThreadPoolExecutor(2) as pool:
         making = pool.submit(archive.get, "ToyImage")
-        assert inside.wait(20)
+        assert inside.wait(60)
         rejecting = pool.submit(edit, archive, raw.object_id, "is_valid", 0, why="x")
         time.sleep(0.5)
         go.set()
-        rejecting.result(20)
-        making.result(20)
+        rejecting.result(60)
+        making.result(60)
     monkeypatch.undo()
     current = ToyFlat.get().object_id
     assert ToyImage.get(raw="science.fits").flat.object_id == current
@@ -127,7 +127,7 @@ def test_an_edit_and_a_publication_do_not_stop_each_other(
     monkeypatch.setattr(reduction.publish, "hold", slow)
     with ThreadPoolExecutor(2) as pool:
         making = pool.submit(archive.get, "ToyBias")
-        assert inside.wait(20)
+        assert inside.wait(60)
         pool.submit(edit, archive, raw, "is_valid", 0, why="x").result(30)
         making.result(30)
     monkeypatch.undo()

@@ -96,7 +96,7 @@ def ask(url, path="/tap/sync", *, client="192.0.2.1", **query):
 
 
 def until(condition):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -21,6 +21,8 @@ from vo_service.opening import prepare_database
 from vo_service.supervise import free_port
 
 THREADS = 8
+# what is held is held for longer than the others may wait, however busy the machine
+HELD_S, ANSWERED_S = 60, 30
 MANY = (
     "SELECT TOP 2000000 a.description, b.description AS bd, a.table_name "
     "FROM tap_schema.columns AS a, tap_schema.columns AS b, tap_schema.columns AS c"
@@ -31,8 +33,8 @@ def settings_of(database, folder, **web):
     return Settings(
         database=database,
         storage=StorageSettings(root=folder / "files"),
-        jobs=JobSettings(folder=folder / "jobs", wait_s=20),
-        limits=LimitSettings(sync_timeout_s=20, upload_bytes=10_000_000),
+        jobs=JobSettings(folder=folder / "jobs", wait_s=HELD_S),
+        limits=LimitSettings(sync_timeout_s=HELD_S, upload_bytes=10_000_000),
         web=WebSettings(port=free_port("127.0.0.1"), workers=1, proxies=1, **web),
     )
 
@@ -59,7 +61,7 @@ def opened(settings, head, *, client, number=THREADS, length=None, more=b""):
         for _ in range(number):
             one = stack.enter_context(socket.socket())
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            one.settimeout(20)
+            one.settimeout(ANSWERED_S)
             one.connect(("127.0.0.1", settings.web.port))
             one.sendall("\r\n".join([*fields, "", ""]).encode() + more)
             found.append(one)
@@ -72,7 +74,7 @@ def asked(settings, path="/tap/sync", client="198.51.100.7", **more):
         settings.web.url + path,
         params=more,
         headers={"X-Forwarded-For": client, "Connection": "close"},
-        timeout=4,
+        timeout=ANSWERED_S,
     )
 
 
@@ -111,7 +113,7 @@ def test_a_large_request_hears_why_it_is_refused(small):
         settings.web.url + "/tap/async",
         data={"QUERY": "x" * 20_000_000},
         headers={"X-Forwarded-For": "192.0.2.3"},
-        timeout=30,
+        timeout=ANSWERED_S,
     )
     assert answer.status_code == 413
     assert "10000000 bytes" in answer.text
@@ -151,12 +153,12 @@ def test_those_who_wait_hold_their_share_alone_and_nothing_once_they_left(small)
     with ExitStack() as stack:
         for client in clients:
             stack.enter_context(
-                opened(settings, f"GET {where}?WAIT=20", client=client, number=THREADS)
+                opened(settings, f"GET {where}?WAIT={HELD_S}", client=client, number=THREADS)
             )
         see_others_answered(settings)
     # they left: their threads are free, long before their time
-    until(lambda: len(waits_in(log)) >= len(clients) * THREADS, 10)
-    assert max(waits_in(log)) < 15
+    until(lambda: len(waits_in(log)) >= len(clients) * THREADS)
+    assert max(waits_in(log)) < ANSWERED_S
 
 
 def waits_in(log):
