@@ -22,7 +22,7 @@ from reduction.ingest import register_file
 from reduction.keys import hash_of
 from reduction.reference import reference_parts
 from reduction.reference_files import media_type
-from reduction.storage import StoredFile, checksum
+from reduction.storage import checksum
 from schemas.tables import File, Product, ReferenceSource
 
 if TYPE_CHECKING:
@@ -76,10 +76,11 @@ def ingest_references(
     if there is not None and _is_known(archive, there.file_id, path, asked, number):
         return 0
     if there is None:
-        suffix = "".join(path.suffixes[-2:])
-        stored = archive.storage.copy_in(path, "reference", suffix, expected=digest)
-    else:
-        stored = StoredFile(digest, there.size, there.location)
+        kind, suffix = "reference", "".join(path.suffixes[-2:])
+    else:  # to its own place, from which it may have been lost
+        folder, _, stored_name = there.location.rpartition("/")
+        kind, suffix = folder.partition("/")[0], stored_name.removeprefix(digest)
+    stored = archive.storage.copy_in(path, kind, suffix, expected=digest)
     form = media_type(path)
 
     def work(session: Session) -> int:

@@ -70,6 +70,20 @@ def test_a_catalogue_read_with_wrong_columns_is_read_again_with_the_right_ones(
     assert len(kept(archive)) == 1
 
 
+def test_a_file_that_was_lost_comes_back_when_it_is_loaded_again(
+    archive: Archive, tmp_path: Path
+) -> None:
+    path = tmp_path / "stars.csv"
+    path.write_text(STARS)
+    assert archive.load_references(path, "stars", columns=WRONG) == 1
+    (lost,) = kept(archive)
+    lost.unlink()
+    renamed = path.rename(tmp_path / "stars.txt")
+    assert archive.load_references(renamed, "stars", columns=RIGHT) == 1
+    assert kept(archive) == [lost]
+    assert lost.read_text() == STARS
+
+
 def forget_columns(archive: Archive) -> None:
     """Make of a catalogue what it was before columns were recorded and part of its key."""
     with archive.transaction() as session:
