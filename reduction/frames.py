@@ -358,8 +358,8 @@ class StoredImages(_Stored):
         return bool(hdu.is_image)
 
     def _fetch(self, name: str) -> Array:
+        self._see()
         if self._hdu is not None:
-            self._see()
             with reading(self._said):
                 return _raw_pixels(self._path, self._hdu)
         known = PIXELS.get(self._path, name)
@@ -370,7 +370,8 @@ class StoredImages(_Stored):
             compressed = isinstance(hdu, fits.BinTableHDU)
             image = fits.CompImageHDU(bintable=hdu) if compressed else hdu
             pixels = _pixels(image, self._scratch)
-        PIXELS.put(self._path, name, pixels, copy=True)
+        if self._sure:  # others take what is kept here for right
+            PIXELS.put(self._path, name, pixels, copy=True)
         return pixels
 
 
