@@ -11,12 +11,15 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 import dask
-from distributed import LocalCluster, Nanny
+from distributed import LocalCluster, Nanny, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 _LOOK_S: Final = 1.0
+
+#: What a nanny is that will start no worker any more.
+_GONE: Final = frozenset({Status.closed, Status.failed})
 
 #: Modules that workers load before they say that they are there.
 _PRELOAD: Final = ["reduction.warm"]
@@ -54,14 +57,32 @@ def run_cluster(*, host: str, port: int, workers: int, threads: int) -> None:
             asynchronous=True,
             silence_logs=False,
             preload=_PRELOAD,
-        ):
-            await _until_told()
+        ) as cluster:
+            await _until_told(lambda: _complete(cluster, workers))
 
     _run(run())
 
 
+def _complete(cluster: LocalCluster, workers: int) -> bool:
+    """Start the workers that a cluster has given up.
+
+    Dask starts a worker that died again, but gives up one that does not come back within 15
+    seconds, as on a busy machine, or that dies while it starts: for good, so that a cluster with
+    fewer workers, or none, would be left, and what is asked of it waited for ever.
+    """
+    for name, nanny in list(cluster.workers.items()):
+        if nanny.status in _GONE:
+            del cluster.workers[name]
+    if len(cluster.workers) < workers:
+        cluster.scale(workers)
+    return True
+
+
 def run_worker(address: str, *, threads: int) -> None:
     """Run one more worker process of a scheduler until told to stop.
+
+    Ends, too, when the process cannot be started again after it died: whoever watches over this
+    one then knows.
 
     Parameters
     ----------
@@ -73,8 +94,10 @@ def run_worker(address: str, *, threads: int) -> None:
 
     async def run() -> None:
         """Be a worker, and start it again when it dies, until told to stop."""
-        async with Nanny(address, nthreads=threads, dashboard_address=None, preload=_PRELOAD):
-            await _until_told()
+        async with Nanny(
+            address, nthreads=threads, dashboard_address=None, preload=_PRELOAD
+        ) as nanny:
+            await _until_told(lambda: nanny.status not in _GONE)
 
     _run(run())
 
@@ -84,12 +107,13 @@ def _run(main: Coroutine[None, None, None]) -> None:
         asyncio.run(main)
 
 
-async def _until_told() -> None:
+async def _until_told(look: Callable[[], bool]) -> None:
+    """Wait for a signal, the end of the process that started this one, or a look that says no."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     parent = os.getppid()
-    while not told.is_set() and os.getppid() == parent:
+    while not told.is_set() and os.getppid() == parent and look():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(told.wait(), _LOOK_S)

@@ -124,6 +124,12 @@ def wait_for_work(work_log: Path, word: str) -> None:
         time.sleep(0.02)
 
 
+def kill_workers(engine: subprocess.Popen[bytes]) -> None:
+    for worker in psutil.Process(engine.pid).children(recursive=True):
+        if "spawn_main" in " ".join(worker.cmdline()):
+            os.kill(worker.pid, signal.SIGKILL)
+
+
 def test_a_plan_runs_on_the_workers(archive: Archive, night: Path, work_log: Path) -> None:
     with working(archive, work_log) as (asker, _):
         assert ask(asker) == ([(20.0,)], 4)
@@ -144,9 +150,7 @@ def test_a_killed_worker_does_not_lose_the_question(
     ):
         answer = pool.submit(ask, asker)
         wait_for_work(work_log, "ToyBias")
-        for worker in psutil.Process(engine.pid).children(recursive=True):
-            if "spawn_main" in " ".join(worker.cmdline()):
-                os.kill(worker.pid, signal.SIGKILL)
+        kill_workers(engine)
         assert answer.result(timeout=90) == ([(20.0,)], 4)
 
 
@@ -191,6 +195,20 @@ def test_a_failure_that_passes_does_not_stay_with_the_engine(
             ask(asker)
         away.rename(path)
         assert ask(asker)[0] == [(20.0,)]
+
+
+def test_workers_that_come_back_late_come_back(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    # Dask gives up a worker that takes longer than this to start again, as on a busy machine
+    with working(archive, work_log, DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT="100ms") as (
+        asker,
+        engine,
+    ):
+        assert ask(asker)[0] == [(20.0,)]
+        kill_workers(engine)
+        edit(archive, ToyBias.get().raw_bias_frames[0].object_id, "is_valid", 0, why="x")
+        assert until_made(asker)[0] == [(round(100 * 199 / 999, 4),)]
 
 
 @pytest.mark.timeout(900)
