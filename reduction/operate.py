@@ -62,6 +62,8 @@ if TYPE_CHECKING:
 _START: Final = 0
 #: Fact that says how the views of classes were made.
 _VIEWS: Final = "class views"
+#: What code and settings say of a recipe.
+_RECIPE: Final = ("version", "fingerprint", "parameters")
 #: Why targets fail that another code or another camera may make.
 _MAY_BE_MENDED: Final = (ReasonKind.RECIPE_FAILED, ReasonKind.NO_CAMERA)
 
@@ -180,16 +182,11 @@ def _sync(archive: Archive, session: Session) -> list[str]:
     """Write down the recipes of the code."""
     session.execute(select(func.pg_advisory_xact_lock(7230127)))
     several = _several(archive, session)
-    changed = [
-        (cls.__name__, owner)
-        for cls in archive.registry.targets()
-        for owner in (
-            *archive.registry.instruments,
-            "",
-            *(several if cls.ANCHOR.of_whole_field else ()),
-        )
-        if _is_another(archive, session, cls, owner)
-    ]
+    classes = list(archive.registry.targets())
+    owners = (*archive.registry.instruments, "")
+    changed = _write(archive, session, [(cls, owner) for cls in classes for owner in owners])
+    of_fields = [cls for cls in classes if cls.ANCHOR.of_whole_field]
+    changed += _write(archive, session, [(cls, owner) for cls in of_fields for owner in several])
     if not changed:
         return []
     # all at once: most of what is made hangs on several of them
@@ -289,39 +286,62 @@ def _no_such(key: str, expected: str) -> str:
     return f"{key}: there is no such instrument, expected {expected}"
 
 
-def _is_another(archive: Archive, session: Session, cls: type[ProcessTarget], owner: str) -> bool:
-    """Write down a recipe; whether it made something in another way before.
+def _write(
+    archive: Archive, session: Session, recipes: Iterable[tuple[type[ProcessTarget], str]]
+) -> list[tuple[str, str]]:
+    """Write down recipes; those of them that made something in another way before.
 
-    For one camera, for several joined by "+", or, under "", for all others of several.
+    Of one camera, of several joined by "+", or, under "", of all others of several.
     """
+    every = select(Recipe).execution_options(populate_existing=True)
+    known = {(row.class_name, row.instrument): row for row in session.scalars(every)}
+    written: list[dict[str, Any]] = []
+    changed: list[tuple[str, str]] = []
+    for cls, owner in recipes:
+        key = cls.__name__, owner
+        own = _recipe(archive, cls, owner)
+        before = known.get(key)
+        if before is not None and (before.version, before.fingerprint) == (
+            own["version"],
+            own["fingerprint"],
+        ):
+            continue
+        new = {"class_name": cls.__name__, "instrument": owner, "revision": 0, **own}
+        if before is not None:
+            changed.append(key)
+        elif "+" in owner and (common := known.get((cls.__name__, ""))) is not None:
+            new["revision"] = _held_revision(session, cls.__name__)
+            if common.fingerprint != own["fingerprint"]:
+                changed.append(key)
+        written.append(new)
+    if written:
+        statement = upsert(Recipe).values(written)
+        values = {name: statement.excluded[name] for name in _RECIPE}
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["class_name", "instrument"], set_=values
+            )
+        )
+    return changed
+
+
+def _recipe(archive: Archive, cls: type[ProcessTarget], owner: str) -> dict[str, Any]:
+    """What code and settings make of a class for its cameras, as it is written down."""
     name, camera = cls.__name__, archive.registry.instruments.get(owner)
     overlay: dict[str, Any] = {} if camera is None else dict(camera.parameters.get(name, {}))
     for level in ("*", owner):
         overlay |= archive.settings.reduction.parameters.get(level, {}).get(name, {})
     overlay = check_parameters(name, cls.Parameters, overlay)
     own = fingerprint(cls, camera, overlay)
-    row = session.get(Recipe, (name, owner))
-    if row is not None and (row.version, row.fingerprint) == (cls.VERSION, own):
-        return False
-    common, revision = None, 0
-    if "+" in owner and row is None:
-        common = session.get(Recipe, (name, ""))
-        of_common = select(Recipe.revision).where(
-            Recipe.class_name == name, Recipe.instrument == ""
-        )
-        revision = session.scalar(of_common.with_for_update(read=True)) or 0  # held against a bump
-    values = {"version": cls.VERSION, "fingerprint": own, "parameters": overlay}
-    statement = upsert(Recipe).values(
-        class_name=name,
-        instrument=owner,
-        revision=revision,
-        **values,
+    return dict(zip(_RECIPE, (cls.VERSION, own, overlay), strict=True))
+
+
+def _held_revision(session: Session, class_name: str) -> int:
+    """Revision of a class for several cameras, held against one who raises it meanwhile."""
+    of_common = select(Recipe.revision).where(
+        Recipe.class_name == class_name, Recipe.instrument == ""
     )
-    session.execute(
-        statement.on_conflict_do_update(index_elements=["class_name", "instrument"], set_=values)
-    )
-    before = row or common
-    return before is not None and not (before is common and before.fingerprint == own)
+    return session.scalar(of_common.with_for_update(read=True)) or 0
 
 
 def status(archive: Archive) -> dict[str, dict[str, int]]:

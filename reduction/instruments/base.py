@@ -18,6 +18,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from reduction.keys import canonical_json
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -219,6 +221,18 @@ class Instrument:
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     validity: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     corrections: frozenset[str] = frozenset()
+    _described: list[str] = field(default_factory=list, init=False, compare=False, repr=False)
+
+    def described(self) -> str:
+        """All facts of all chips in all bands, as canonical JSON; composed once."""
+        if not self._described:
+            bands = sorted({"", *self.bands})
+            facts = {
+                name: [self.facts(chip, band) for band in bands]
+                for name, chip in self.chips.items()
+            }
+            self._described.append(canonical_json(facts))
+        return self._described[0]
 
     def facts(self, chip: Chip, filter: str) -> dict[str, Any]:
         """What a computation may see of the camera, as JSON: part of a product's identity."""
