@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ABI 2 /* raised with every change of a signature, here and in reduction/steps/stack.py */
+#define ABI 3 /* raised with every change of a signature, here and in reduction/steps/stack.py */
 #define RUN 128 /* pixels of a row that go through a step together */
-#define BUFFERS 13 /* arrays that are given */
+#define BUFFERS 14 /* arrays that are given */
 #define ENOUGH 3 /* values of a pixel among which there can be outliers */
 
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
@@ -28,6 +28,7 @@
 typedef struct {
     float *value, *weight;
     const uint8_t *bits;
+    const float *factor; /* NULL where all are 1 */
     Py_ssize_t n, ny, nx;
 } Stack;
 
@@ -189,11 +190,15 @@ WIDE static void gain_run(const Stack *s, Py_ssize_t at, int m, const Made *made
         const float *v = s->value + f * plane + at, *w = s->weight + f * plane + at;
         float linear = (float)made->photons[3 * f], square = (float)made->photons[3 * f + 1];
         float unit = (float)made->photons[3 * f + 2];
+        float one[RUN];
+        for (int q = 0; q < m; q++)
+            one[q] = s->factor ? s->factor[f * plane + at + q] : 1.0f;
         for (int q = 0; q < m; q++) {
             int used = is_used(v[q], w[q]);
-            float share = used ? w[q] : 0.0f, rise = linear * share;
-            float flat = rise + sqrtf(rise * rise + square * share);
-            float photons = share / flat * unit * share;
+            float share = used ? w[q] : 0.0f, before = share * one[q] * one[q];
+            float rise = linear * before;
+            float flat = rise + sqrtf(rise * rise + square * before);
+            float photons = share / flat * unit * share * one[q];
             weight[q] += (double)share;
             total[q] += (double)(used ? photons : 0.0f);
         }
@@ -308,7 +313,7 @@ static Py_ssize_t number_sums(const uint64_t *sum, Py_ssize_t n, int32_t *number
 }
 
 PyDoc_STRVAR(combine_doc,
-             "combine(value, weight, bits, (n, ny, nx), (y0, y1, x0, x1), "
+             "combine(value, weight, bits, factor, (n, ny, nx), (y0, y1, x0, x1), "
              "(sigma, fraction, reach, light_sigma, half_pi) or None, sign, photons, nothing, image, "
              "weight, mask, number, gain, origin, first, lost): fill the last arrays; how many origins there are");
 
@@ -360,7 +365,8 @@ static int sizes_agree(const Py_buffer *b, const Py_ssize_t *n, const Py_ssize_t
            b[2].len == stack && b[3].len == n[0] * 8 && b[4].len == n[0] * 24 &&
            b[5].len == made * 4 && b[6].len == made * 4 && b[7].len == made &&
            b[8].len == made * 2 && b[9].len == made * 4 && b[10].len == made * 4 &&
-           b[11].len == made * 4 && b[12].len == n[0] * 8;
+           b[11].len == made * 4 && b[12].len == n[0] * 8 &&
+           (b[13].len == 0 || b[13].len == stack * 4);
 }
 
 static PyObject *combine(PyObject *module, PyObject *args)
@@ -371,8 +377,8 @@ static PyObject *combine(PyObject *module, PyObject *args)
     Clip clip = {0};
     unsigned char nothing;
     (void)module;
-    if (!PyArg_ParseTuple(args, "w*w*y*(nnn)(nnnn)Oy*y*bw*w*w*w*w*w*w*w*", &b[0], &b[1], &b[2], &n[0],
-                          &n[1], &n[2], &box[0], &box[1], &box[2], &box[3], &limits, &b[3], &b[4],
+    if (!PyArg_ParseTuple(args, "w*w*y*y*(nnn)(nnnn)Oy*y*bw*w*w*w*w*w*w*w*", &b[0], &b[1], &b[2], &b[13],
+                          &n[0], &n[1], &n[2], &box[0], &box[1], &box[2], &box[3], &limits, &b[3], &b[4],
                           &nothing, &b[5], &b[6], &b[7], &b[8], &b[9], &b[10], &b[11], &b[12]))
         return NULL;
     int clipped = limits != Py_None;
@@ -380,7 +386,7 @@ static PyObject *combine(PyObject *module, PyObject *args)
                                              &clip.light_sigma, &clip.half_pi);
     int agree = right && sizes_agree(b, n, box) && clip.reach >= 0;
     if (agree) {
-        Stack s = {b[0].buf, b[1].buf, b[2].buf, n[0], n[1], n[2]};
+        Stack s = {b[0].buf, b[1].buf, b[2].buf, b[13].len ? b[13].buf : NULL, n[0], n[1], n[2]};
         Made made = {b[5].buf, b[6].buf,  b[7].buf, b[8].buf, b[9].buf, b[10].buf,
                      NULL,     b[12].buf, b[3].buf, b[4].buf, nothing};
         Py_BEGIN_ALLOW_THREADS

@@ -19,6 +19,7 @@ import numpy as np
 from reduction.coadd_tables import FRAME_DTYPE, detectors_of, sets_of
 from reduction.coadd_widths import stars_of_frames, widths_of_stars
 from reduction.field_grids import grid_of, own_field
+from reduction.focal_plane import nodes_of
 from reduction.frame_keys import frame_key
 from reduction.instruments.base import Section
 from reduction.steps.blocks import row_blocks
@@ -47,7 +48,7 @@ _IN_MEMORY: Final = 40_000_000
 #: Bytes of a tile's values, of a pixel and frame of it; and how much deeper than a coadd's mean a
 #: tile of it may be.
 _ROOM: Final = 64_000_000
-_PIXEL: Final = 9
+_PIXEL: Final = 13
 _UNEVEN: Final = 2
 _NARROWEST: Final = 128
 
@@ -222,7 +223,10 @@ def _combined(
     with Strips(range(box.x0, box.x1, width), margin=reach) as strips:
         found = None if whole else strips
         parts = [
-            Contribution(boxes[i], _reader(frames[i], found), scale, _photons(frames[i]))
+            Contribution(
+                *(boxes[i], _reader(frames[i], found), scale),
+                *(_photons(frames[i]), nodes_of(frames[i].tables["ILLUMINATION"])),
+            )
             for i, scale in scales.items()
         ]
         made = coadd(

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-__all__ = ["ChipMap", "chip_maps", "factor_image", "factors_at"]
+__all__ = [
+    "LIGHT_DTYPE",
+    "ChipMap",
+    "chip_maps",
+    "factor_image",
+    "factors_at",
+    "light_of",
+    "nodes_of",
+]
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from reduction.steps.nodes import Nodes, places_of_nodes
 from reduction.steps.wcs import project
 from schemas.errors import UnprocessableError
 
@@ -22,6 +31,12 @@ if TYPE_CHECKING:
     from reduction.target import Progenitor
 
     Array = NDArray[np.float64]
+
+_STEP: Final = 64
+
+#: What an illumination multiplied the values of a regridded frame by, at nodes: pixels of the
+#: frame's part of the grid, from 0, row by row.
+LIGHT_DTYPE: Final = np.dtype([("x", "i4"), ("y", "i4"), ("factor", "f4")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,3 +171,37 @@ def _map(wcs: TanWcs, shape: tuple[int, int], centre: tuple[float, float]) -> Ch
         for part in (xi, eta)
     )
     return ChipMap(u, v, shape)
+
+
+def light_of(
+    illumination: Progenitor | None, frame: TanWcs, grid: TanWcs, shape: tuple[int, int]
+) -> NDArray[np.void]:
+    """Factors at nodes of a frame's part of a grid, :data:`LIGHT_DTYPE`; no rows without any.
+
+    Parameters
+    ----------
+    illumination
+        The IlluminationCorrectionFrame of its chip.
+    frame, grid
+        Projections of the frame, and of the part of the grid.
+    shape
+        (ny, nx) of the part.
+    """
+    if illumination is None:
+        return np.zeros(0, LIGHT_DTYPE)
+    y, x = (
+        places.ravel() for places in np.meshgrid(*places_of_nodes(shape, _STEP), indexing="ij")
+    )
+    found = np.zeros(len(x), LIGHT_DTYPE)
+    found["x"], found["y"] = x, y
+    ra, dec = grid.to_sky(x.astype(float), y.astype(float))
+    found["factor"] = factors_at(illumination, *frame.to_pixel(ra, dec))
+    return found
+
+
+def nodes_of(light: NDArray[np.void]) -> Nodes | None:
+    """The plane of factors that :func:`light_of` gives; None where there is none."""
+    if not len(light):
+        return None
+    columns = int(np.count_nonzero(light["y"] == 0))
+    return Nodes(light["factor"].astype(np.float64).reshape(-1, columns), _STEP)

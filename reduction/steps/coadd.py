@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reduction.scratch import Scratch
+    from reduction.steps.nodes import Nodes
     from reduction.steps.stack import Stack
 
     Image = NDArray[np.float32]
@@ -87,12 +88,15 @@ class Contribution:
         What the frame's values are multiplied by to be on the coadd's scale.
     photons
         How many electrons its values stand for.
+    factor
+        What an illumination multiplied them by, over the part; None for none.
     """
 
     box: Section
     read: Callable[[Section], Planes]
     scale: float = 1.0
     photons: Photons = _UNKNOWN
+    factor: Nodes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +116,10 @@ class Coadd:
         Frames that have a part in the pixel, int16.
     gain
         Electrons a unit of the mean: a flux over them is its photons' part of its variance. Flats,
-        gains and weights of the frames that have a part count. float32, 0 where not known; where
-        that is everywhere, it takes no memory and is not written to.
+        illuminations, gains and weights of the frames that have a part count. float32, 0 where
+        not known; where that is everywhere, it takes no memory and is not written to. Flats are
+        told by the weights as if all pixels of a frame had one size on the sky: where distortion
+        makes one larger by a part of it, the gain there is wrong by as much at most.
     origin
         Which ones: a number that ``members`` explains, int32; 0 for none.
     members
@@ -299,7 +305,8 @@ class _Tiles:
 
     def _stack(self, frames: NDArray[np.intp], part: Section) -> Stack:
         """Values of some frames in a part, on the common scale."""
-        stack = self._room.stack(len(frames), part.shape)
+        lit = any(self._frames[k].factor is not None for k in frames)
+        stack = self._room.stack(len(frames), part.shape, lit=lit)
         for i, frame in enumerate(self._frames[k] for k in frames):
             both = _meet(frame.box, part)
             assert both is not None  # noqa: S101  # the frame touches the part
@@ -307,6 +314,10 @@ class _Tiles:
                 stack.value[i], stack.weight[i] = np.nan, 0.0
                 stack.bits[i] = int(MaskBit.NON_NUMBER)
             here = (i, *_within(both, part).slices)
+            if stack.factor is not None:
+                stack.factor[i] = 1.0
+                if frame.factor is not None:
+                    stack.factor[here] = frame.factor.piece(_within(both, frame.box))
             image, inverse, mask = frame.read(_within(both, frame.box))
             np.multiply(image, np.float32(frame.scale), out=stack.value[here])
             np.divide(inverse, np.float32(frame.scale**2), out=stack.weight[here])

@@ -29,6 +29,8 @@ class Photons:
     ``F sum(w^2 / (gain f)) / sum(w)^2`` of its own photons: F over the electrons a unit of the
     mean. Where the sky is all noise that is F over the sum of ``gain w / unit_weight``; where
     reading is, that would be too few electrons where flats are low and too many where high.
+    Where an illumination of c multiplied the values, ``w c^2`` tells f, and a unit is of
+    ``gain f / c`` electrons.
     """
 
     gain: float = math.nan

@@ -28,11 +28,12 @@ _ENOUGH_TO_CLIP: Final = 3
 #: A median is light of a source from so many of its errors on.
 _LIGHT_SIGMA: Final = 3.0
 _NOTHING: Final = int(MaskBit.NON_NUMBER)
+_NO_FACTOR: Final = np.empty(0, np.float32)
 
 
 #: The compiled module ``reduction._combine``, or None; asked for at every use. ``VO_KERNEL=off``
 #: leaves it aside.
-KERNEL: Any = compiled("reduction._combine", abi=2)
+KERNEL: Any = compiled("reduction._combine", abi=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,14 @@ class Stack:
         Inverse variances, float32; 0 is "do not use".
     bits
         Sums of :class:`MaskBit`, uint8.
+    factor
+        What illumination multiplied the values by, float32; None where nothing did.
     """
 
     value: Image
     weight: Image
     bits: NDArray[np.uint8]
+    factor: Image | None = None
 
     def used(self, y: Any = slice(None), x: Any = slice(None)) -> NDArray[np.bool_]:  # noqa: ANN401  # any index
         """Which values count, of all pixels or of some."""
@@ -88,17 +92,22 @@ class Room:
 
     def __init__(self) -> None:
         self._value, self._weight = np.empty(0, np.float32), np.empty(0, np.float32)
-        self._bits = np.empty(0, np.uint8)
+        self._bits, self._factor = np.empty(0, np.uint8), np.empty(0, np.float32)
 
-    def stack(self, n: int, shape: tuple[int, int]) -> Stack:
-        """A stack of nothing in particular, until the next one is asked for."""
+    def stack(self, n: int, shape: tuple[int, int], *, lit: bool = False) -> Stack:
+        """A stack of nothing in particular, until the next is asked for; with factors if lit."""
         size = n * shape[0] * shape[1]
         if size > len(self._value):
             self._value, self._weight = np.empty(size, np.float32), np.empty(size, np.float32)
             self._bits = np.empty(size, np.uint8)
         whole = (n, *shape)
         value, weight = self._value[:size].reshape(whole), self._weight[:size].reshape(whole)
-        return Stack(value, weight, self._bits[:size].reshape(whole))
+        bits = self._bits[:size].reshape(whole)
+        if not lit:
+            return Stack(value, weight, bits)
+        if size > len(self._factor):
+            self._factor = np.empty(size, np.float32)
+        return Stack(value, weight, bits, self._factor[:size].reshape(whole))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +170,8 @@ def _by_kernel(stack: Stack, own: Section, frames: Frames, clipping: Clipping | 
     origin, first = np.empty(own.shape, np.int32), np.empty(image.size, np.int32)
     lost = np.zeros(len(stack.value), np.int64)
     sets = KERNEL.combine(
-        *(stack.value, stack.weight, stack.bits, stack.value.shape),
+        *(stack.value, stack.weight, stack.bits),
+        *(_NO_FACTOR if stack.factor is None else stack.factor, stack.value.shape),
         (own.y0, own.y1, own.x0, own.x1),
         _limits(clipping),
         *(frames.sign, frames.photons),
@@ -184,7 +194,8 @@ def _by_numpy(stack: Stack, own: Section, frames: Frames, clipping: Clipping | N
     if clipping is not None:
         _clip(stack, clipping, own.slices, lost)
     piece = (slice(None), *own.slices)
-    part = Stack(stack.value[piece], stack.weight[piece], stack.bits[piece])
+    factor = None if stack.factor is None else stack.factor[piece]
+    part = Stack(stack.value[piece], stack.weight[piece], stack.bits[piece], factor)
     used = part.used()
     sums = np.zeros(own.shape, np.uint64)
     for which, one in zip(used, frames.sign, strict=True):
@@ -255,14 +266,16 @@ def _gain(part: Stack, used: NDArray[np.bool_], photons: NDArray[np.float64]) ->
     """Electrons a unit of the mean, 0 where not known."""
     shape = used.shape[1:]
     total, weight = np.zeros(shape, np.float64), np.zeros(shape, np.float64)
-    for inverse, which, terms in zip(part.weight, used, photons, strict=True):
+    factors = part.factor if part.factor is not None else np.ones(len(used), np.float32)
+    for inverse, which, terms, one in zip(part.weight, used, photons, factors, strict=True):
         linear, square, unit = terms.astype(np.float32)
         share = np.where(which, inverse, np.float32(0))
         weight += share
         with np.errstate(divide="ignore", invalid="ignore"):
-            rise = linear * share
-            flat = rise + np.sqrt(rise * rise + square * share)
-            total += np.where(which, share / flat * unit * share, np.float32(0))
+            before = share * one * one
+            rise = linear * before
+            flat = rise + np.sqrt(rise * rise + square * before)
+            total += np.where(which, share / flat * unit * share * one, np.float32(0))
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(total > 0, weight * weight / total, 0.0).astype(np.float32)
 

@@ -43,7 +43,7 @@ class CoaddedRegriddedFrame(FieldTarget):
     the field's GPhotometric, and of their nights for frames that it does not tie.
     """
 
-    VERSION = 4
+    VERSION = 5
     ANCHOR = Anchor.FIELD_AND_FILTER
     PUBLISHED = True
 

@@ -16,7 +16,7 @@ from reduction.comparison import changed, differs, differs_in_part
 from reduction.depends import calibration, in_field, of_frame, raw_frame
 from reduction.detection import is_clean, signal_to_noise
 from reduction.field_grids import grid_of, own_field
-from reduction.focal_plane import factor_image
+from reduction.focal_plane import factor_image, light_of
 from reduction.parameters import parameter
 from reduction.placed import GRID_X, GRID_Y
 from reduction.quality import QualityFlags
@@ -56,10 +56,11 @@ class RegriddedFrame(FrameInFieldTarget):
     that a pixel adds to a large aperture, adu^-2; 0 is "do not use"), "MASK" (sum of
     :class:`reduction.steps.weight.MaskBit`, not 0 exactly where the weight is 0). They are the
     part of the grid that the frame covers, whose first pixel is (``grid_x``, ``grid_y``).
-    Table: "STARS" (:data:`STAR_DTYPE`), bright stars and their widths.
+    Tables: "STARS" (:data:`STAR_DTYPE`), bright stars and their widths; "ILLUMINATION"
+    (:data:`reduction.focal_plane.LIGHT_DTYPE`), what the values were multiplied by.
     """
 
-    VERSION = 3
+    VERSION = 4
 
     raw = raw_frame("RawScienceFrame")
     reduced = of_frame("ReducedScienceFrame")
@@ -220,7 +221,10 @@ class RegriddedFrame(FrameInFieldTarget):
                 "photon_fraction": sky.photon_fraction,
                 "good_fraction": float(covers.mean()),
             },
-            tables={"STARS": stars},
+            tables={
+                "STARS": stars,
+                "ILLUMINATION": light_of(inputs.illumination, frame, part, box.shape),
+            },
             cards=regridded_cards(inputs, part, box),
         )
 

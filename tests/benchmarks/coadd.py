@@ -33,6 +33,7 @@ from astropy.io import fits
 
 from reduction.field_grids import grid_of
 from reduction.fields import FieldSpec
+from reduction.focal_plane import LIGHT_DTYPE
 from reduction.frames import StoredImages, StoredTables, read_images, read_tables, write_images
 from reduction.keys import content_hash
 from reduction.progenitor import Progenitor
@@ -100,7 +101,8 @@ def prepare(folder: Path) -> None:
         weight = np.where(bad, 0, 0.01).astype(np.float32)
         images: dict[str, Any] = {"IMAGE": image, "WEIGHT": weight}
         images["MASK"] = np.where(bad, 32, 0).astype(np.uint8)
-        write_images(folder / f"{kind}.fits", images, {}, {"STARS": np.zeros(1, STAR_DTYPE)})
+        tables = {"STARS": np.zeros(1, STAR_DTYPE), "ILLUMINATION": np.zeros(0, LIGHT_DTYPE)}
+        write_images(folder / f"{kind}.fits", images, {}, tables)
         fits.writeto(folder / f"{kind}.plain.fits", image)
         fits.writeto(folder / f"{kind}.plain.weight.fits", weight)
 

@@ -15,6 +15,7 @@ from reduction import coadd_widths, coadding
 from reduction.coadd_bands import combine_bands
 from reduction.coadding import CoaddedFrames, combine_frames
 from reduction.fields import FieldSpec
+from reduction.focal_plane import LIGHT_DTYPE
 from reduction.frames import StoredImages, write_images
 from reduction.instruments.base import Section
 from reduction.progenitor import Progenitor
@@ -75,7 +76,7 @@ def regridded(number: int, **facts: Any) -> Progenitor:
     raw = {"name": f"frame{number}", "mjd_obs": 60000.0 + number}
     return Progenitor(
         *(number, "RegriddedFrame", "Johnson V", values, planes),
-        tables={"STARS": np.zeros(0, STAR_DTYPE)},
+        tables={"STARS": np.zeros(0, STAR_DTYPE), "ILLUMINATION": np.zeros(0, LIGHT_DTYPE)},
         raw=raw,
         instrument="ab"[number % 2],
         chip=f"ccd{number % 2}",
@@ -271,17 +272,21 @@ def test_errors_are_right_on_frames_of_either_of_two_gains_and_exposure_times() 
             assert 0.9 < pull.std() < 1.1, name
 
 
-def short(number: int, flat: np.ndarray) -> Progenitor:
-    """A frame of stars of 4000 units a second whose sky is dark: reading it is the noise."""
+def short(number: int, flat: np.ndarray, light_of: np.ndarray | float = 1.0) -> Progenitor:
+    """A frame of stars of 4000 units a second whose sky is dark: reading it is the noise.
+
+    What the flat leaves of the stars' light, an illumination multiplies their values by.
+    """
     rng, gain, read_noise, sky, exptime = np.random.default_rng(number), 1.5, 6.0, 0.5, 10.0
     light = np.zeros(flat.shape)
     y, x = (np.arange(20.0, size - 15.0, 40.0) for size in flat.shape)
     y, x = (a.ravel() for a in np.meshgrid(y, x, indexing="ij"))
     draw(light, x, y, np.full(x.size, 4000.0 * exptime), fwhm=4.0)
-    adu = rng.poisson((light + sky) * flat * gain) / gain + rng.normal(0.0, read_noise, flat.shape)
-    inverse = 1.0 / (sky / (gain * flat) + (read_noise / flat) ** 2)
+    seen = (light / light_of + sky) * flat
+    adu = rng.poisson(seen * gain) / gain + rng.normal(0.0, read_noise, flat.shape)
+    inverse = 1.0 / (sky / (gain * flat) + (read_noise / flat) ** 2) / light_of**2
     planes = {
-        "IMAGE": (adu / flat - sky).astype(np.float32),
+        "IMAGE": ((adu / flat - sky) * light_of).astype(np.float32),
         "WEIGHT": inverse.astype(np.float32),
         "MASK": np.zeros(flat.shape, np.uint8),
     }
@@ -290,7 +295,16 @@ def short(number: int, flat: np.ndarray) -> Progenitor:
     unit = sky / gain + read_noise**2
     facts |= {"unit_weight": 1.0 / unit, "photon_fraction": sky / gain / unit}
     weight = float(np.median(inverse))
-    return replace(regridded(number, **place, **facts, weight=weight), images=planes)
+    made = replace(regridded(number, **place, **facts, weight=weight), images=planes)
+    if isinstance(light_of, float):
+        return made
+    y, x = np.indices(flat.shape)[:, ::64, ::64]
+    y, x = (np.pad(a, ((0, 1), (0, 1)), "reflect", reflect_type="odd") for a in (y, x))
+    table = np.zeros(x.size, LIGHT_DTYPE)
+    table["x"], table["y"] = x.ravel(), y.ravel()
+    inside = np.minimum(y, flat.shape[0] - 1), np.minimum(x, flat.shape[1] - 1)
+    table["factor"] = light_of[inside].ravel()
+    return replace(made, tables=made.tables | {"ILLUMINATION": table})
 
 
 def test_photons_of_bright_stars_count_right_where_flats_differ_and_reading_is_the_noise() -> None:
@@ -314,6 +328,30 @@ def test_photons_of_bright_stars_count_right_where_flats_differ_and_reading_is_t
         # errors right within 5 %: the deviation of 900 pulls is known to 2.4 %. With electrons in
         # proportion to weights it was 1.20
         assert pull.std() == pytest.approx(1.0, abs=0.05 + 0.024), place
+
+
+def test_photons_of_bright_stars_count_right_where_an_illumination_lit_them() -> None:
+    # the flat is too high at the left by 40 %, too low at the right by as much
+    shape = (600, 1200)
+    bowl = np.linspace(1.4, 0.6, shape[1]) * np.ones((shape[0], 1))
+    pulls: dict[str, list[np.ndarray]] = {"left": [], "right": []}
+    for seed in (100, 120, 140, 160):
+        made = combined([short(seed + n, np.ones(shape), bowl) for n in range(3)])
+        deep = deep_of(made)
+        # 15 electrons of a unit of 1/s on each frame of 10 s, and less where values were raised
+        expected = 3 * 15.0 / bowl
+        assert deep.gains == pytest.approx(expected, rel=0.01)
+        found = detect_sources(deep, aperture_radius=8.0)
+        rows = measure_sources(found, deep, aperture_radius=8.0).sources
+        rows = rows[rows["flux_aper"] > 3000.0]
+        pull = (rows["flux_aper"] - 4000.0) / rows["flux_aper_err"]
+        pulls["left"].append(pull[rows["x"] < 400])
+        pulls["right"].append(pull[rows["x"] >= 800])
+    for place, parts in pulls.items():
+        pull = np.concatenate(parts)
+        assert len(pull) > 500
+        # the deviation of 560 pulls is known to 3 %
+        assert pull.std() == pytest.approx(1.0, abs=0.05 + 0.03), place
 
 
 def test_coverage_is_that_of_the_fields_circle() -> None:

@@ -14,6 +14,7 @@ from scipy.optimize import brentq
 from reduction.instruments.base import Section
 from reduction.steps import stack
 from reduction.steps.coadd import Coadd, CombineType, Contribution, Tiling, coadd
+from reduction.steps.nodes import Nodes
 from reduction.steps.photons import Photons
 from reduction.steps.star_widths import summed_width
 from reduction.steps.weight import MaskBit
@@ -21,6 +22,7 @@ from schemas.errors import UnprocessableError
 from tests.support.sky_frames import draw
 
 BOX = Section(10, 50, 20, 90)
+KNOWN = Photons(1.7, 2.0, 0.6)
 COMPILED = pytest.mark.skipif(stack.KERNEL is None, reason="needs the compiled kernel")
 
 
@@ -41,7 +43,7 @@ def contribution(
     return Contribution(box, lambda part: tuple(p[part.slices] for p in planes), scale)  # type: ignore[arg-type,return-value]
 
 
-def scattered(rng: np.random.Generator, n: int) -> list[Contribution]:
+def scattered(rng: np.random.Generator, n: int, photons: Photons = KNOWN) -> list[Contribution]:
     """Frames here and there with holes, their own noise and scales."""
     found = []
     for _ in range(n):
@@ -49,9 +51,11 @@ def scattered(rng: np.random.Generator, n: int) -> list[Contribution]:
         at = (int(rng.integers(5, 30)), int(rng.integers(15, 60)))
         mask = np.where(rng.random(shape) < 0.05, MaskBit.COSMIC, 0).astype(np.uint8)
         weight = np.where(mask, 0.0, rng.uniform(0.5, 2.0))
-        found.append(
-            contribution(rng.normal(10, 1, shape), weight, mask, at=at, scale=rng.uniform(0.5, 2))
+        made = contribution(
+            rng.normal(10, 1, shape), weight, mask, at=at, scale=rng.uniform(0.5, 2)
         )
+        nodes = Nodes(rng.uniform(0.8, 1.2, (5, 5)), 9) if len(found) % 2 else None
+        found.append(replace(made, photons=photons, factor=nodes))
     return found
 
 
@@ -103,14 +107,17 @@ def test_the_compiled_kernel_refuses_arrays_that_do_not_fit() -> None:
     photons = np.ones((2, 3))
     made = [np.zeros((3, 4), kind) for kind in ("f4", "f4", "u1", "i2", "f4", "i4", "i4")]
     edges = (whole.y0, whole.y1, whole.x0, whole.x1)
-    given = (values, values.copy(), bits, shape, edges, None, sign, photons, 1, *made, lost)
+    stacks = (values, values.copy(), bits, np.ones(shape, np.float32))
+    given = (*stacks, shape, edges, None, sign, photons, 1, *made, lost)
     assert stack.KERNEL.combine(*given) == 1
+    assert stack.KERNEL.combine(*given[:3], values[:0], *given[4:]) == 1
     for place, wrong in (
-        (3, (2, 3, 5)),
-        (4, (0, 4, 0, 4)),
-        (6, sign[:1]),
-        (7, photons[:1]),
-        (11, made[2][:2]),
+        (3, values[:1]),
+        (4, (2, 3, 5)),
+        (5, (0, 4, 0, 4)),
+        (7, sign[:1]),
+        (8, photons[:1]),
+        (12, made[2][:2]),
     ):
         with pytest.raises(ValueError, match="sizes"):
             stack.KERNEL.combine(*given[:place], wrong, *given[place + 1 :])
@@ -162,6 +169,16 @@ def test_electrons_of_a_unit_are_those_of_frames_with_flats_of_their_own(share: 
     weights /= np.square(scales)[:, None, None]
     electrons = flats * (np.array(gains) / scales)[:, None, None]
     variance = (weights**2 / electrons).sum(axis=0) / weights.sum(axis=0) ** 2
+    assert made.gain == pytest.approx(1.0 / variance, rel=1e-5)
+    # the second one's values were multiplied by what an illumination found
+    nodes = Nodes(rng.uniform(0.7, 1.3, (3, 4)), 32)
+    factor = nodes.piece(Section(0, 40, 0, 70))
+    lit = contribution(flats[1] * factor, (weights[1] * scales[1] ** 2) / factor**2, scale=0.02)
+    frames[1] = replace(lit, photons=frames[1].photons, factor=nodes)
+    weights[1] /= factor**2
+    electrons[1] /= factor
+    variance = (weights**2 / electrons).sum(axis=0) / weights.sum(axis=0) ** 2
+    made = coadd(frames, BOX, combine=CombineType.WEIGHTED, tiling=Tiling(9, 16))
     assert made.gain == pytest.approx(1.0 / variance, rel=1e-5)
     unknown = [frames[0], replace(frames[1], photons=Photons())]
     gain = coadd(unknown, BOX, combine=CombineType.WEIGHTED).gain
@@ -308,7 +325,7 @@ def test_the_width_of_a_sum_is_that_of_half_of_its_light() -> None:
 
 
 def test_frames_of_unknown_photons_make_no_plane_of_gains() -> None:
-    frames = scattered(np.random.default_rng(5), 4)
+    frames = scattered(np.random.default_rng(5), 4, Photons())
     planes = [coadd(frames, BOX, combine=CombineType.WEIGHTED).gain]
     known = [*frames[:3], replace(frames[3], photons=Photons(2.0, 1.0, 1.0))]
     planes.append(coadd(known, BOX, combine=CombineType.WEIGHTED).gain)

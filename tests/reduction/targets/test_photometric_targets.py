@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reduction.focal_plane import factor_image, factors_at
+from reduction.focal_plane import factor_image, factors_at, light_of, nodes_of
+from reduction.instruments.base import Section
 from reduction.instruments.simulated import INSTRUMENT
 from reduction.make import flat_attributes
 from reduction.progenitor import Progenitor, ReferenceStars
@@ -525,6 +526,29 @@ def test_illumination_of_a_chip_is_not_that_of_a_window() -> None:
     assert factor_image(frame, SHAPE, "a.fits").shape == SHAPE
     with pytest.raises(UnprocessableError, match=r"a\.fits has 50 x 40 pixels.*whole chip"):
         factor_image(frame, (40, 50), "a.fits")
+
+
+def test_what_an_illumination_made_of_a_regridded_frame_is_known_in_its_pixels() -> None:
+    product, _, _ = run(IlluminationCorrection, params={"DEGREE": 2}, **illuminated())
+    frame, _, _ = run(IlluminationCorrectionFrame, "ccd50", correction=product)
+    factor = frame.images["IMAGE"]
+    scale, (ny, nx) = 0.3 / 3600.0, factor.shape
+    own = TanWcs(150.0, 20.0, nx / 2, ny / 2, ((-scale, 0.0), (0.0, scale)))
+    # a grid that is turned by 30 degrees, its pixels half as large
+    sine, cosine = np.sin(0.5236) * scale / 2, np.cos(0.5236) * scale / 2
+    grid = TanWcs(150.0, 20.0, 100.0, 150.0, ((-cosine, sine), (sine, cosine)))
+    nodes = nodes_of(light_of(frame, own, grid, (300, 200)))
+    assert nodes is not None
+    y, x = np.indices((300, 200))
+    columns, rows = own.to_pixel(*grid.to_sky(x.astype(float), y.astype(float)))
+    inside = (columns >= 0) & (columns <= nx - 1) & (rows >= 0) & (rows <= ny - 1)
+    assert inside.sum() > 1000
+    rows, columns = np.rint(rows[inside]).astype(int), np.rint(columns[inside]).astype(int)
+    expected = factor[rows, columns]
+    assert np.ptp(expected) > 0.02
+    found = nodes.piece(Section(0, 300, 0, 200))[inside]
+    assert found == pytest.approx(expected, abs=0.002)
+    assert nodes_of(light_of(None, own, grid, (300, 200))) is None
 
 
 def test_illumination_of_a_chip_without_stars_is_refused_by_name() -> None:
