@@ -213,13 +213,16 @@ def _scores(
     """Deviations of each star left out, in each model of a design that holds them all.
 
     The mean of some ways to part the stars: which ones are left out together is a matter of their
-    numbers, and moves a gain by a third of its error.
+    numbers, and moves a gain by a third of its error. A way that leaves all stars out together
+    says nothing.
     """
     matrix, right = _normal(data, design, use, weight)
     stars, star = np.unique(data.star[use], return_inverse=True)
     found = np.zeros((len(models), len(stars)))
-    for way, fold in itertools.product(range(_WAYS), range(FOLDS)):
-        mine = stars[star] // FOLDS**way % FOLDS == fold
+    parted = [stars // FOLDS**way % FOLDS for way in range(_WAYS)]
+    parted = [folds for folds in parted if len(np.unique(folds)) > 1]
+    for folds, fold in itertools.product(parted, range(FOLDS)):
+        mine = folds[star] == fold
         if not mine.any():
             continue
         some, inverse = use[mine], weight[mine]
@@ -232,7 +235,7 @@ def _scores(
             rest = data.mag[some] - design.value(values, some)
             rest -= group_mean(rest, inverse, star[mine], len(stars))[star[mine]]
             square = np.minimum(inverse * rest**2, _OUTLIER)
-            found[number] += np.bincount(star[mine], square, len(stars)) / _WAYS
+            found[number] += np.bincount(star[mine], square, len(stars)) / len(parted)
     return found
 
 
