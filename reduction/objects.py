@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["called", "count", "inputs_of", "product", "progenitors", "search", "with_file"]
+__all__ = ["called", "count", "held", "inputs_of", "product", "progenitors", "search", "with_file"]
 
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import column, func, select, table, text
 
+from reduction.damage import Held
 from schemas.errors import NotFoundError
 from schemas.tables import File, Product, Publication
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
@@ -72,6 +74,16 @@ def called(product: Product) -> str:
     of += [product.instrument, product.chip, product.filter, night]
     words = ", ".join(str(word) for word in of if word)
     return f"{product.class_name} object {product.product_id} ({words})"
+
+
+def held(product: Product, path: Path) -> Held:
+    """What to call the file of a product or raw frame, and what brings it back."""
+    number = product.product_id
+    raw = product.target_id is None
+    back = f"`vo-service restore {number} --file COPY` brings it back from a copy"
+    again = f"`vo-service restore {number}` makes it again"
+    file = "/".join(path.parts[-3:])  # as the storage places it
+    return Held(f"{called(product)}: its file {file}", back if raw else again, number)
 
 
 def with_file(session: Session, object_id: int) -> tuple[Product, File | None]:

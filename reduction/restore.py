@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = ["Damage", "damaged_files", "make_restoring", "restore"]
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,7 @@ from sqlalchemy import select
 from reduction.batches import batched
 from reduction.events import mark_suspect, mark_users_of_raw
 from reduction.make import make_target
+from reduction.objects import held
 from reduction.pixel_cache import PIXELS
 from reduction.recorded import enter_edit
 from reduction.remake import made_again
@@ -45,6 +47,7 @@ _RAW: Final = "raw/"
 #: Times that a maker restores what it cannot read: a disk may go on losing files.
 _ROUNDS: Final = 8
 _WHY: Final = "its file was lost or damaged, and was made again from what it was made from"
+_COPIED: Final = "its file was lost or damaged, and came back from a copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ def _of_file(archive: Archive, file: File, what: str) -> Damage:
 
 
 def restore(
-    archive: Archive, object_id: int, *, source: Path | None = None, why: str = _WHY, who: str = ""
+    archive: Archive, object_id: int, *, source: Path | None = None, why: str = "", who: str = ""
 ) -> list[int]:
     """Bring the file of an object back: from a copy, or by making it again.
 
@@ -136,7 +139,7 @@ def restore(
     source
         A copy of its file. A raw frame cannot be restored without.
     why, who
-        For the record.
+        For the record; what was done is the reason where none is given.
 
     Returns
     -------
@@ -148,22 +151,26 @@ def restore(
     NotFoundError
         If there is no such object.
     ParameterError
-        If it has no file, or a raw frame is lost and no copy is given; or as
-        :func:`reduction.remake.made_again`.
+        If it has no file; or as :func:`reduction.remake.made_again`.
+    UnreadableError
+        If a raw frame is lost and no copy is given; names it, also where it is what the object
+        is made from.
     IngestError
-        If the copy is of another file.
+        If the copy is of another file, also where nothing is damaged.
     ReductionError
         If it comes out otherwise.
     """
     product, file = _object(archive, object_id)
+    if source is not None:
+        _see_copy(file, source)
     if not (what := _damage(archive.storage, file, read=True)):
         return []
     if source is not None:
-        _copied(archive, file, source)
+        _copied(archive, file, source, why=why, who=who)
         restored: list[int] = []
     elif product.target_id is None:
-        message = f"a copy of {file.name}: {what}, and raw data cannot be made"
-        raise ParameterError("file", "none", message)
+        what += ", and raw data cannot be made"
+        raise held(product, archive.storage.path(file.location)).unreadable(what)
     else:
         restored = _progenitors(archive, object_id, why=why, who=who)
         with archive.single_flight(product.target_id):
@@ -189,10 +196,8 @@ def _object(archive: Archive, object_id: int) -> tuple[Product, File]:
     return product, file
 
 
-def _copied(archive: Archive, file: File, source: Path) -> None:
-    """Put a copy to its place."""
-    folder, _, name = file.location.rpartition("/")
-    kind, suffix = folder.partition("/")[0], name.removeprefix(file.sha256)
+def _see_copy(file: File, source: Path) -> None:
+    """See that a file is a copy of what a stored one was."""
     try:
         digest = checksum(source)
     except OSError as error:
@@ -200,7 +205,29 @@ def _copied(archive: Archive, file: File, source: Path) -> None:
     if digest != file.sha256:
         message = f"it is no copy of {file.name}; expected SHA-256 {file.sha256}, found {digest}"
         raise IngestError(source.name, message)
+
+
+def _copied(archive: Archive, file: File, source: Path, *, why: str, who: str) -> None:
+    """Put a copy to its place, and write down for each object of the file that it came back."""
+    folder, _, name = file.location.rpartition("/")
+    kind, suffix = folder.partition("/")[0], name.removeprefix(file.sha256)
+    found: str | None = None
+    with suppress(OSError):
+        found = checksum(archive.storage.path(file.location))
     archive.storage.copy_in(source, kind, suffix, expected=file.sha256)
+    with archive.transaction() as session:
+        for product in session.scalars(
+            select(Product).where(Product.file_id == file.file_id).order_by(Product.product_id)
+        ):
+            enter_edit(
+                session,
+                product.class_name,
+                "file",
+                (found, file.sha256),
+                who=who,
+                why=why or _COPIED,
+                product_id=product.product_id,
+            )
 
 
 def _progenitors(archive: Archive, object_id: int, *, why: str, who: str) -> list[int]:
@@ -242,7 +269,7 @@ def _enter(
         "file",
         (row.sha256, stored.sha256),
         who=who,
-        why=why,
+        why=why or _WHY,
         product_id=product.product_id,
     )
     row.sha256, row.size, row.location = stored.sha256, stored.size, stored.location

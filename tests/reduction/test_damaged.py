@@ -14,6 +14,7 @@ from astropy.io import fits
 from sqlalchemy import text
 
 from reduction import frames
+from reduction.damage import Held
 from reduction.frames import StoredImages, StoredTables, read_raw, write_images
 from reduction.instruments.base import FrameKind
 from reduction.operate import bump, find_target, targets_matching
@@ -102,7 +103,7 @@ def test_whatever_is_wrong_with_a_products_file_it_cannot_be_read(product: Path)
     whole[30000:30200] = bytes(200)  # in the pixels, which are compressed
     product.write_bytes(whole)
     with pytest.raises(UnreadableError, match=r"BiasFrame object 7: its file .*product\.fits"):
-        StoredImages(product, owner="BiasFrame object 7")["BIAS"]
+        StoredImages(product, owner=Held("BiasFrame object 7: its file product.fits"))["BIAS"]
     with pytest.raises(UnreadableError, match=r"product\.fits: the product cannot be read"):
         StoredImages(product).section("BIAS", np.s_[:600, :600])
     assert len(StoredTables(product)["SOURCES"]) == 100
@@ -122,7 +123,7 @@ def test_a_damaged_raw_frame_that_is_compressed_cannot_be_read(tmp_path: Path) -
     with pytest.raises(UnreadableError, match=r"raw\.fits\.fz: the pixels of HDU 1 cannot"):
         read_raw(path, 1)
     with pytest.raises(UnreadableError, match="RawBiasFrame object 3: its file"):
-        StoredImages(path, 1, owner="RawBiasFrame object 3")["RAW"]
+        StoredImages(path, 1, owner=Held("RawBiasFrame object 3: its file"))["RAW"]
 
 
 def three_nights(archive: Archive, folder: Path) -> list[int]:

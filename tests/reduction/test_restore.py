@@ -18,7 +18,6 @@ from reduction.restore import damaged_files, restore
 from schemas.errors import (
     IngestError,
     NotFoundError,
-    ParameterError,
     ReductionError,
     UnreadableError,
 )
@@ -163,16 +162,23 @@ def test_a_raw_frame_comes_back_from_a_copy_of_itself_alone(
     copy = tmp_path / "copy.fits"
     shutil.copy(path_of(archive, number), copy)
     path = lose(archive, number)
-    with pytest.raises(ParameterError, match=f"a copy of {name}.*raw data cannot be made"):
+    said = rf"object {number} \({name}.*raw data cannot be made.*restore {number} --file COPY"
+    with pytest.raises(UnreadableError, match=said):
         restore(archive, number)
     other = tmp_path / "other.fits"
     other.write_bytes(copy.read_bytes() + b" ")
     with pytest.raises(IngestError, match=f"no copy of {name}"):
         restore(archive, number, source=other)
     assert not path.exists()
-    assert restore(archive, number, source=copy) == [number]
+    assert restore(archive, number, source=copy, why="from tape 7", who="eva") == [number]
     assert path.read_bytes() == copy.read_bytes()
     assert list(damaged_files(archive)) == []
+    with archive.transaction() as session:
+        edit = session.scalars(select(Edit).where(Edit.product_id == number)).one()
+        assert (edit.field, edit.old, edit.new) == ("file", None, path.name.partition(".")[0])
+        assert (edit.who, edit.why) == ("eva", "from tape 7")
+    with pytest.raises(IngestError, match=f"no copy of {name}"):  # also where nothing is damaged
+        restore(archive, number, source=other)
 
 
 def test_a_product_of_other_content_is_not_taken_for_it(
