@@ -25,6 +25,7 @@ from schemas.errors import (
     NotMadeYetError,
     StorageError,
     TransientError,
+    UnreadableError,
     VOError,
 )
 
@@ -168,14 +169,21 @@ class InlineEngine:
     ) -> None:
         """Make step after step."""
         ended_by: Exception | None = None
+        lost: dict[int, Exception] = {}  # by target: files that will not mend by themselves
         try:
             for step in plan.steps:
+                if (before := next((lost[n] for n in step.needs if n in lost), None)) is not None:
+                    lost[step.target_id] = before
+                    running.note(step.target_id, before)
+                    continue
                 try:
                     outcome = make_restoring(self._archive, step.target_id)
                 except (BusyError, DBAPIError):  # without its database nothing goes on
                     raise
                 except Exception as error:  # noqa: BLE001  # the rest of the night goes on
                     _LOG.warning("step ended: %r", error, extra={"target": step.target_id})
+                    if isinstance(error, UnreadableError):
+                        lost[step.target_id] = error
                     running.note(step.target_id, error)
                     continue
                 running.note(step.target_id, outcome)
@@ -247,6 +255,11 @@ class DaskEngine:
         except _LOST:
             self._forget(client)
             raise
+        except NotMadeYetError:
+            ended = [future.result() for future in futures.values() if future.status == "finished"]
+            if (lost := next(filter(_is_lost, ended), None)) is not None:
+                raise _error_of(lost) from None  # asked again it would not be made either
+            raise
         for outcome in flattened(outcomes):
             if outcome.kind is OutcomeKind.ERROR:
                 raise _error_of(outcome)
@@ -316,14 +329,16 @@ def _tell(progress: Callable[[Outcome], None], future: distributed.Future[Outcom
 
 
 def make_step(target_id: int, needs: list[Outcome]) -> Outcome:
-    """Make one target on a worker; ``needs`` only orders the steps.
+    """Make one target on a worker; ``needs`` orders the steps.
 
+    What needs a file that one of them could not read is not tried: each would read it once more.
     Never raises: a step that ended in an exception would stay with the scheduler, and be the
     answer to everybody who asks for the same step again.
     """
     from reduction.archive import Archive  # noqa: PLC0415  # opened on the worker, once a process
 
-    del needs
+    if (lost := next(filter(_is_lost, needs), None)) is not None:
+        return Outcome(target_id, lost.name, OutcomeKind.ERROR, 0.0, lost.message)
     try:
         return make_restoring(Archive.current(), target_id)
     except VOError as error:
@@ -332,6 +347,11 @@ def make_step(target_id: int, needs: list[Outcome]) -> Outcome:
         _LOG.exception("step failed", extra={"target": target_id})
         said, kind = f"making target {target_id} failed on the engine: {error!r}", FatalError
     return Outcome(target_id, kind.__name__, OutcomeKind.ERROR, 0.0, said)
+
+
+def _is_lost(outcome: Outcome) -> bool:
+    """Whether a step ended at a file that will not mend by itself."""
+    return outcome.kind is OutcomeKind.ERROR and outcome.name == UnreadableError.__name__
 
 
 def _error_of(outcome: Outcome) -> VOError:

@@ -22,11 +22,14 @@ from reduction.pixel_cache import PIXELS
 from reduction.recorded import enter_edit
 from reduction.remake import made_again
 from reduction.storage import checksum
+from reduction.unreadable import forget_unreadable, note_unreadable
 from schemas.errors import (
+    BusyError,
     IngestError,
     NotFoundError,
     ParameterError,
     ReductionError,
+    TransientError,
     UnreadableError,
     VOError,
 )
@@ -180,6 +183,7 @@ def restore(
     PIXELS.forget(archive.storage.path(file.location))
     with archive.transaction() as session:
         _look_again(archive, session, file)
+        forget_unreadable(session, object_id)
     return [*restored, object_id]
 
 
@@ -290,25 +294,49 @@ def make_restoring(archive: Archive, target_id: int) -> Outcome:
     Raises
     ------
     UnreadableError
-        If a file is damaged that cannot be made again.
+        If a file is damaged that cannot be made again; it is noted with the target.
     """
+    try:
+        return _made_restoring(archive, target_id)
+    except UnreadableError as error:
+        with suppress(BusyError):  # it is told all the same
+            note_unreadable(archive, target_id, error)
+        raise
+
+
+def _made_restoring(archive: Archive, target_id: int) -> Outcome:
+    """Make a target; once more where something was restored, by this maker or by another one."""
     last: UnreadableError | None = None
     for _ in range(_ROUNDS):
         try:
             return make_target(archive, target_id)
         except UnreadableError as error:
+            if _is_hopeless(archive, error):
+                raise
             try:
                 restored = _restored(archive, target_id)
+            except TransientError:
+                raise
             except VOError as cause:
-                raise error from cause
+                message = f"{error}; it cannot be made again: {cause}"
+                raise UnreadableError(message, object_id=error.object_id) from cause
             # where nothing is damaged another maker may have restored it: once more, and no more
             if not restored and str(error) == str(last):
                 raise
             last = error
-            _LOG.warning("restored objects %s: %s", restored, error, extra={"target": target_id})
+            done = f"restored objects {restored}" if restored else "tried once more"
+            _LOG.warning("%s: %s", done, error, extra={"target": target_id})
     raise last or UnreadableError(
         f"what target {target_id} is made from is damaged again and again"
     )
+
+
+def _is_hopeless(archive: Archive, error: UnreadableError) -> bool:
+    """Whether what cannot be read is still damaged, and nothing but a copy brings it back."""
+    if error.object_id is None:
+        return False
+    product, file = _object(archive, error.object_id)
+    return product.target_id is None and bool(_damage(archive.storage, file, read=True))
 
 
 def _restored(archive: Archive, target_id: int) -> list[int]:

@@ -28,6 +28,7 @@ class ReasonKind(StrEnum):
     RECIPE_FAILED = "recipe failed"
     WRONG_PARAMETER = "wrong parameter"
     NO_CAMERA = "no such camera"
+    UNREADABLE = "file cannot be read"
 
 
 @dataclass(frozen=True, slots=True)

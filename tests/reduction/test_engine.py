@@ -17,13 +17,15 @@ from sqlalchemy import text
 
 from reduction.archive import Archive
 from reduction.engine import InlineEngine
+from reduction.instruments.base import FrameKind
 from reduction.operate import edit, find_target
 from reduction.scope import Scope
-from schemas.errors import BusyError, NotMadeYetError, StorageError
+from schemas.errors import BusyError, NotMadeYetError, StorageError, UnreadableError
 from schemas.settings import EngineSettings, LimitSettings
+from tests.reduction.test_restore import damage
 from tests.reduction.test_single_flight import environment
 from tests.support.serving import kill_tree
-from tests.support.toy import ToyBias, work_done
+from tests.support.toy import ToyBias, work_done, write_frame
 from vo_service.supervise import free_port
 
 if TYPE_CHECKING:
@@ -194,6 +196,26 @@ def test_a_failure_that_passes_does_not_stay_with_the_engine(
 
 
 @pytest.mark.timeout(900)
+def test_a_file_that_will_not_mend_is_read_once_and_its_object_is_named(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    archive.ingest(
+        [write_frame(night, f"more{n}", FrameKind.SCIENCE, 402 + n, hour=3 + n) for n in range(6)]
+    )
+    with archive.transaction() as session:
+        query = "SELECT product_id FROM vo.product WHERE class_name = 'RawBiasFrame'"
+        raw = sorted(session.scalars(text(query)))[1]
+    damage(archive, raw)
+    said = f"RawBiasFrame object {raw} .*restore {raw} --file COPY"
+    with pytest.raises(UnreadableError, match=said):
+        ask(archive)
+    assert work_done(work_log) == ["ToyBias"]
+    with working(archive, work_log) as (asker, _):
+        with pytest.raises(UnreadableError, match=said):
+            ask(asker)
+        assert work_done(work_log) == ["ToyBias"]
+
+
 def test_a_recipe_that_ends_its_workers_fails_alone(
     archive: Archive, night: Path, work_log: Path
 ) -> None:

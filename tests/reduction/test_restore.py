@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from sqlalchemy import select, text
 
+from reduction.causes import causes_of
 from reduction.instruments.base import FrameKind
-from reduction.operate import bump
+from reduction.operate import bump, find_target
 from reduction.pixel_cache import PIXELS
 from reduction.restore import damaged_files, restore
+from reduction.verdicts import ReasonKind
 from schemas.errors import (
     IngestError,
     NotFoundError,
@@ -22,7 +24,7 @@ from schemas.errors import (
     UnreadableError,
 )
 from schemas.recipe_tables import Edit
-from schemas.tables import File, Product
+from schemas.tables import File, Product, Target
 from tests.support.toy import ToyBias, ToyFlat, ToyImage, work_done, write_frame
 
 if TYPE_CHECKING:
@@ -124,6 +126,37 @@ def test_a_changed_byte_that_can_be_read_goes_into_nothing(
     bump(archive, "ToyImage", why="try")
     assert np.array_equal(ToyImage.get().images["IMAGE"], pixels)
     assert list(damaged_files(archive)) == []
+
+
+def test_what_could_not_be_read_stands_with_the_target_until_it_is_back(
+    archive: Archive, night: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with archive.transaction() as session:
+        query = select(Product.product_id).where(Product.class_name == "RawBiasFrame")
+        raw = session.scalars(query.order_by(Product.product_id)).first() or 0
+    copy = shutil.copy(path_of(archive, raw), tmp_path / "copy.fits")
+    damage(archive, raw)
+    with caplog.at_level("INFO"), pytest.raises(UnreadableError):
+        ToyImage.get()
+    assert "restored" not in caplog.text
+    bias, image = (find_target(archive, name).target_id for name in ("ToyBias", "ToyImage"))
+
+    def noted() -> list[str]:
+        """What the archive says of the bias."""
+        with archive.transaction() as session:
+            target = session.get_one(Target, bias)
+            assert target.state == "missing"
+            return [r["text"] for r in target.reasons if r["kind"] == "file cannot be read"]
+
+    for _ in range(2):
+        (text,) = noted()
+        assert f"RawBiasFrame object {raw} (bias0.fits" in text
+        (cause,) = causes_of(archive, [image])  # looks at the targets anew
+        kinds = [r.kind for below in cause.everything_below() for r in below.reasons]
+        assert ReasonKind.UNREADABLE in kinds
+    restore(archive, raw, source=copy)
+    assert noted() == []
+    assert ToyImage.get().bias.level == pytest.approx(102.0)
 
 
 def test_what_cannot_be_restored_is_named(
