@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import select
 
 from reduction.batches import batched
+from reduction.doubtful import doubt_users
 from reduction.events import mark_suspect, mark_users_of_raw
 from reduction.make import make_target
 from reduction.objects import held
@@ -133,7 +134,8 @@ def restore(
 
     A product is made from its recorded progenitors, with its recorded parameters and code; those
     whose files are damaged, too, are restored before it. The product stays the same object: its
-    content has to come out bit for bit. What rests on it is looked at again.
+    content has to come out bit for bit. What rests on it is looked at again. What was made of a
+    raw frame whose bytes were altered is doubted: :func:`reduction.doubtful.doubt_users`.
 
     Parameters
     ----------
@@ -232,6 +234,8 @@ def _copied(archive: Archive, file: File, source: Path, *, why: str, who: str) -
                 why=why or _COPIED,
                 product_id=product.product_id,
             )
+            if found is not None and product.target_id is None:
+                doubt_users(archive, session, product, who=who)
 
 
 def _progenitors(archive: Archive, object_id: int, *, why: str, who: str) -> list[int]:

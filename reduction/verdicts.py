@@ -21,6 +21,7 @@ class ReasonKind(StrEnum):
     OTHER_RECIPE = "other recipe version"
     PROGENITOR_STALE = "progenitor stale"
     PROGENITOR_INVALIDATED = "progenitor invalidated"
+    PROGENITOR_DOUBTED = "progenitor was altered"
     PROGENITOR_REMADE = "progenitor remade with other content"
     BETTER_CALIBRATION = "better calibration available"
     NOT_PUBLISHED = "made before, not published now"

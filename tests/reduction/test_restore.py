@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from sqlalchemy import select, text
 
+from reduction import frames
 from reduction.causes import causes_of
+from reduction.doubtful import doubted
 from reduction.instruments.base import FrameKind
 from reduction.operate import bump, find_target
 from reduction.pixel_cache import PIXELS
@@ -157,6 +159,54 @@ def test_what_could_not_be_read_stands_with_the_target_until_it_is_back(
     restore(archive, raw, source=copy)
     assert noted() == []
     assert ToyImage.get().bias.level == pytest.approx(102.0)
+
+
+def test_what_may_have_been_made_of_altered_bytes_is_made_again(
+    archive: Archive, night: Path, tmp_path: Path, work_log: Path
+) -> None:
+    with archive.transaction() as session:
+        query = select(Product.product_id).where(Product.class_name == "RawBiasFrame")
+        raw = session.scalars(query.order_by(Product.product_id)).first() or 0
+    path, copy = path_of(archive, raw), tmp_path / "copy.fits"
+    shutil.copy(path, copy)
+    # the bias is made while the frame's pixels are others, and nobody looks
+    whole = path.read_bytes()
+    written = write_frame(tmp_path, "other", FrameKind.BIAS, 400)
+    path.chmod(0o644)
+    path.write_bytes(written.read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frames, "see_unaltered", lambda path, what: None)
+        bias, image = ToyBias.get(), ToyImage.get()
+    assert bias.level == pytest.approx(202.0)
+    assert path.read_bytes() != whole
+    work_done(work_log)
+    restore(archive, raw, source=copy, who="eva")
+    with archive.transaction() as session:
+        assert doubted(session, raw) == [bias.object_id]
+        edit = session.scalars(select(Edit).where(Edit.product_id == bias.object_id)).one()
+        assert (edit.field, edit.old, edit.new, edit.who) == ("is_valid", "1", "-1", "eva")
+        assert f"RawBiasFrame object {raw} (bias0.fits" in edit.why
+    (cause,) = causes_of(archive, [find_target(archive, "ToyBias").target_id])
+    assert [r.kind for r in cause.reasons] == [ReasonKind.PROGENITOR_DOUBTED]
+    again = ToyImage.get()
+    assert again.object_id != image.object_id
+    assert again.bias.level == pytest.approx(102.0)
+    assert {"ToyBias", "ToyImage"} <= set(work_done(work_log))
+    with archive.transaction() as session:
+        assert doubted(session, raw) == []
+    # the next times the same comes out: what rests on it stays
+    for _ in range(2):
+        bias = ToyBias.get()
+        damage(archive, raw)
+        restore(archive, raw, source=copy)
+        assert ToyImage.get().object_id == again.object_id
+        assert work_done(work_log) == ["ToyBias"]
+        assert ToyBias.get().object_id != bias.object_id
+    # what was lost, nobody can have read: nothing is made again
+    lose(archive, raw)
+    restore(archive, raw, source=copy)
+    assert ToyImage.get().object_id == again.object_id
+    assert work_done(work_log) == []
 
 
 def test_what_cannot_be_restored_is_named(

@@ -212,16 +212,23 @@ def restore(context: click.Context, object_id: int, source: Path | None, why: st
 
     A product is made from its recorded progenitors with its recorded parameters and code, which
     are restored first where their files are damaged, too; it has to come out bit for bit, and
-    stays the same object. OBJECT_ID is its number in archive.products; `vo-service storage
-    --verify` finds those that need it.
+    stays the same object. What was made of a raw frame whose bytes were altered may have been made
+    of those: it is doubted, and made again when it is asked for. OBJECT_ID is its number in
+    archive.products; `vo-service storage --verify` finds those that need it.
     """
+    from reduction.doubtful import doubted
     from reduction.restore import restore as bring_back
 
     said = {"why": why} if why else {}
     with opened(context) as archive:
         done = bring_back(archive, object_id, source=source, **said)
+        with archive.transaction() as session:
+            again = doubted(session, object_id) if done else []
     numbers = ", ".join(map(str, done))
     CONSOLE.print(f"restored: {numbers}" if done else "its file is as it was written")
+    if again:
+        them = ", ".join(map(str, again))
+        CONSOLE.print(f"made of it, maybe while it was altered: {them}; made again when asked for")
 
 
 COMMANDS = (init, ingest, load_reference, simulate, storage, restore)
