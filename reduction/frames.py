@@ -85,10 +85,14 @@ def read_raw(path: Path, hdu: int) -> Array:
     Raises
     ------
     UnreadableError
-        If the pixels cannot be read.
+        If the pixels cannot be read, or a file of the storage is not as it was written.
     """
-    with reading(Held(f"{path.name}: the pixels of HDU {hdu}")):
-        return _raw_pixels(path, hdu)
+    what = Held(f"{path.name}: the pixels of HDU {hdu}")
+    see_unaltered(path, what)
+    with reading(what):
+        pixels = _raw_pixels(path, hdu)
+    see_unaltered(path, what)
+    return pixels
 
 
 def _raw_pixels(path: Path, hdu: int) -> Array:

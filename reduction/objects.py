@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["called", "count", "held", "inputs_of", "product", "progenitors", "search", "with_file"]
+__all__ = [
+    "brought_back",
+    "called",
+    "count",
+    "held",
+    "inputs_of",
+    "product",
+    "progenitors",
+    "search",
+    "with_file",
+]
 
 from typing import TYPE_CHECKING, Any
 
@@ -78,12 +88,16 @@ def called(product: Product) -> str:
 
 def held(product: Product, path: Path) -> Held:
     """What to call the file of a product or raw frame, and what brings it back."""
-    number = product.product_id
-    raw = product.target_id is None
-    back = f"`vo-service restore {number} --file COPY` brings it back from a copy"
-    again = f"`vo-service restore {number}` makes it again"
-    file = "/".join(path.parts[-3:])  # as the storage places it
-    return Held(f"{called(product)}: its file {file}", back if raw else again, number)
+    number, file = product.product_id, "/".join(path.parts[-3:])  # as the storage places it
+    advice = brought_back(number, raw=product.target_id is None)
+    return Held(f"{called(product)}: its file {file}", advice, number)
+
+
+def brought_back(object_id: int, *, raw: bool) -> str:
+    """What brings an object's file back, as the end of a sentence; of a raw frame a copy alone."""
+    if raw:
+        return f"`vo-service restore {object_id} --file COPY` brings it back from a copy"
+    return f"`vo-service restore {object_id}` makes it again"
 
 
 def with_file(session: Session, object_id: int) -> tuple[Product, File | None]:

@@ -18,7 +18,7 @@ from reduction.batches import batched
 from reduction.doubtful import doubt_users
 from reduction.events import mark_suspect, mark_users_of_raw
 from reduction.make import make_target
-from reduction.objects import held
+from reduction.objects import brought_back, held
 from reduction.pixel_cache import PIXELS
 from reduction.recorded import enter_edit
 from reduction.remake import made_again
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from reduction.storage import Storage, StoredFile
 
 _LOG = logging.getLogger(__name__)
-_RAW: Final = "raw/"
+_MADE: Final = "product/"
 #: Times that a maker restores what it cannot read: a disk may go on losing files.
 _ROUNDS: Final = 8
 _WHY: Final = "its file was lost or damaged, and was made again from what it was made from"
@@ -76,6 +76,13 @@ class Damage:
     object_ids: tuple[int, ...]
     class_name: str
     raw: bool
+
+    @property
+    def advice(self) -> str:
+        """What brings it back, as the end of a sentence."""
+        if not self.object_ids:
+            return f"`vo-service load-reference {self.name}` of the same file brings it back"
+        return brought_back(self.object_ids[0], raw=self.raw)
 
 
 def damaged_files(archive: Archive, *, read: bool = True) -> Iterator[Damage]:
@@ -124,7 +131,7 @@ def _of_file(archive: Archive, file: File, what: str) -> Damage:
         ).all()
     numbers = tuple(row.product_id for row in rows)
     class_name = rows[0].class_name if rows else ""
-    return Damage(file.name, what, numbers, class_name, file.location.startswith(_RAW))
+    return Damage(file.name, what, numbers, class_name, not file.location.startswith(_MADE))
 
 
 def restore(
