@@ -50,6 +50,8 @@ _LOG = logging.getLogger(__name__)
 _MADE: Final = "product/"
 #: Times that a maker restores what it cannot read: a disk may go on losing files.
 _ROUNDS: Final = 8
+#: Lost files that one sentence names.
+_NAMED: Final = 5
 _WHY: Final = "its file was lost or damaged, and was made again from what it was made from"
 _COPIED: Final = "its file was lost or damaged, and came back from a copy"
 
@@ -255,7 +257,18 @@ def _progenitors(archive: Archive, object_id: int, *, why: str, who: str) -> lis
             .order_by(Product.product_id)
             .distinct()
         ).all()
-    return [one for number in numbers for one in restore(archive, number, why=why, who=who)]
+    restored: list[int] = []
+    lost: list[UnreadableError] = []
+    for number in numbers:  # of a night that is lost all frames are named
+        try:
+            restored += restore(archive, number, why=why, who=who)
+        except UnreadableError as error:
+            lost.append(error)
+    if lost:
+        more = f"; and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+        message = "; ".join(map(str, lost[:_NAMED])) + more
+        raise UnreadableError(message, object_id=lost[0].object_id)
+    return restored
 
 
 def _made(archive: Archive, product: Product, file: File, *, why: str, who: str) -> None:

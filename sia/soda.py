@@ -4,15 +4,17 @@ from __future__ import annotations
 
 __all__ = ["PARAMS", "PATH", "STANDARD_ID", "VERSION", "image_file", "run"]
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from astropy.wcs import WCS
 
-from reduction.damage import see_unaltered
+from reduction.damage import Held, see_unaltered
 from reduction.freshness import Fresh
 from reduction.instruments.base import Section
+from reduction.objects import brought_back
 from schemas.dali import FileResult, Param
-from schemas.errors import MultiValuedParameterError, NotFoundError
+from schemas.errors import MultiValuedParameterError, NotFoundError, UnreadableError
 from schemas.params import ASOF, FRESH, RUNID
 from schemas.values import Circle
 from sia.cutout import Stamp, cutout_header, open_image, pixel_box, to_fits
@@ -22,6 +24,7 @@ from sia.resolve import canonical, find, scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from astropy.io.fits import Header
 
@@ -216,11 +219,8 @@ def image_file(
     NotMadeYetError
         If making it takes longer than a request may.
     """
-    file = archive.mender.file(dataset.pixels_id, make=make)
-    if file is None:
-        message = f"the image {dataset.dataset_id} has no file"
-        raise NotFoundError(message)
-    with open_image(file.path, _HDU, file.held) as image:
+    path, held = _sound(archive, dataset, make=make)
+    with open_image(path, _HDU, held) as image:
         parent = _header(dataset, image.header())
         shape = (parent["NAXIS2"], parent["NAXIS1"])
         box: Section | None = Section.whole(shape)
@@ -229,11 +229,28 @@ def image_file(
         if box is None:
             return _nothing()
         pixels = image.pixels(box)
-    see_unaltered(file.path, file.held)  # it was not written into meanwhile
+    see_unaltered(path, held)  # it was not written into meanwhile
     document = to_fits(pixels, cutout_header(parent, box, _stamps(dataset, infos)))
     blocks = (document[start : start + _BLOCK] for start in range(0, len(document), _BLOCK))
     kind = "image" if region is None else f"{box.x0 + 1}-{box.x1}-{box.y0 + 1}-{box.y1}"
     return FileResult(MEDIA_TYPE, blocks, f"{dataset.product_id}-{kind}.fits", len(document))
+
+
+def _sound(archive: Archive, dataset: Dataset, *, make: bool) -> tuple[Path, Held]:
+    """The file of an image's pixels as it was written, and what sentences call it.
+
+    The database is asked for it where it is damaged only.
+    """
+    number = dataset.pixels_id
+    held = Held(f"object {number}", brought_back(number, raw=False), number)
+    with suppress(UnreadableError):
+        see_unaltered(dataset.path, held)
+        return dataset.path, held
+    file = archive.mender.file(number, make=make)
+    if file is None:
+        message = f"the image {dataset.dataset_id} has no file"
+        raise NotFoundError(message)
+    return file.path, file.held
 
 
 def _header(dataset: Dataset, header: Header) -> Header:

@@ -18,7 +18,8 @@ from reduction.damage import Held
 from reduction.frames import StoredImages, StoredTables, read_raw, write_images
 from reduction.instruments.base import FrameKind
 from reduction.operate import bump, find_target, targets_matching
-from reduction.pixel_cache import PixelCache
+from reduction.pixel_cache import PIXELS, PixelCache
+from reduction.storage import checksum
 from schemas.errors import StorageError, UnreadableError
 from tests.support.toy import ToyBias, ToyImage, write_frame
 
@@ -109,6 +110,31 @@ def test_whatever_is_wrong_with_a_products_file_it_cannot_be_read(product: Path)
     assert len(StoredTables(product)["SOURCES"]) == 100
     with pytest.raises(KeyError, match="WEIGHT"):
         StoredImages(product)["WEIGHT"]
+
+
+def test_what_is_altered_while_it_is_read_is_not_taken_for_right(
+    product: Path, tmp_path: Path
+) -> None:
+    stored = tmp_path / f"{checksum(product)}.fits"
+    whole = bytearray(product.read_bytes())
+    altered = whole[:-3000] + bytes([whole[-3000] ^ 1]) + whole[-2999:]
+    stored.write_bytes(whole)
+    images = StoredImages(stored, owner=Held("BiasFrame object 7"), sure=True)
+    sections = images.sections()
+    assert sections.read("BIAS", np.s_[:9, :9]).shape == (9, 9)
+    sections.close()
+    sections = images.sections()
+    sections.read("BIAS", np.s_[:9, :9])
+    stored.write_bytes(altered)
+    with pytest.raises(UnreadableError, match="BiasFrame object 7 cannot be read"):
+        sections.close()
+    # what others may have kept of it before is not taken, and nothing is kept of it
+    PIXELS.forget(stored)
+    with pytest.raises(UnreadableError, match="not as it was written"):
+        images["MASK"]
+    assert PIXELS.get(stored, "MASK") is None
+    stored.write_bytes(whole)
+    assert images["MASK"].shape == (600, 600)
 
 
 def test_a_damaged_raw_frame_that_is_compressed_cannot_be_read(tmp_path: Path) -> None:

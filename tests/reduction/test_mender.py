@@ -65,13 +65,17 @@ def test_what_cannot_be_made_again_is_not_tried_at_each_request(
     bias = ToyBias.get()
     raw = bias.raw_bias_frames[0].object_id
     copy = shutil.copy(path_of(archive, raw), tmp_path / "copy.fits")
+    other = bias.raw_bias_frames[1].object_id
+    aside = lose(archive, other)
     lose(archive, raw)
     lose(archive, bias.object_id)
     with pytest.raises(UnreadableError) as caught:
         archive.mender.file(bias.object_id)
     assert f"ToyBias object {bias.object_id} " in str(caught.value)
-    assert f"`vo-service restore {raw} --file COPY`" in str(caught.value)
+    for number in (raw, other):
+        assert f"`vo-service restore {number} --file COPY`" in str(caught.value)
     shutil.copy(copy, path_of(archive, raw))
+    shutil.copy(night / "bias1.fits", aside)
     with pytest.raises(UnreadableError, match="cannot be made again now"):
         archive.mender.file(bias.object_id)
     archive.mender.close()

@@ -106,6 +106,7 @@ def test_a_recipe_is_made_explained_and_edited_from_the_command_line(run):
     assert "fresh" in run("why", "BiasFrame").stdout
 
 
+@pytest.mark.slow
 def test_damaged_files_are_named_with_what_brings_them_back(run, folder):
     assert run("make", "BiasFrame").returncode == 0
     code = (
