@@ -66,7 +66,10 @@ def _blocks(file: SoundFile) -> Iterator[bytes]:
     with reading(file.held):
         stream = file.path.open("rb")
         before = os.fstat(stream.fileno())
-    see_unaltered(file.path, file.held)  # what was opened is what was looked at
+    see_unaltered(file.path, file.held)
+    with reading(file.held):
+        if not os.path.samestat(before, file.path.stat()):  # what was opened was not looked at
+            raise file.held.unreadable("it was written while it was opened")
 
     def pieces() -> Iterator[bytes]:
         with stream:

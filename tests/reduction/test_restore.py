@@ -151,14 +151,27 @@ def test_what_could_not_be_read_stands_with_the_target_until_it_is_back(
             return [r["text"] for r in target.reasons if r["kind"] == "file cannot be read"]
 
     for _ in range(2):
-        (text,) = noted()
-        assert f"RawBiasFrame object {raw} (bias0.fits" in text
+        (said,) = noted()
+        assert f"RawBiasFrame object {raw} (bias0.fits" in said
         (cause,) = causes_of(archive, [image])  # looks at the targets anew
         kinds = [r.kind for below in cause.everything_below() for r in below.reasons]
         assert ReasonKind.UNREADABLE in kinds
-    restore(archive, raw, source=copy)
-    assert noted() == []
+    whole = copy.read_bytes()
+    path = path_of(archive, raw)
+    path.write_bytes(whole)  # as a disk that was away
     assert ToyImage.get().bias.level == pytest.approx(102.0)
+    with archive.transaction() as session:
+        assert session.get_one(Target, bias).reasons == []
+        said = session.execute(text("SELECT reasons::text FROM vo.publication")).scalars().all()
+        assert not [reasons for reasons in said if "cannot be read" in reasons]
+    damage(archive, raw)
+    bump(archive, "ToyBias", why="try")
+    with pytest.raises(UnreadableError):
+        ToyBias.get()
+    restore(archive, raw, source=copy)
+    with archive.transaction() as session:
+        left = session.get_one(Target, bias).reasons
+        assert not [reason for reason in left if "cannot be read" in reason["kind"]]
 
 
 def test_what_may_have_been_made_of_altered_bytes_is_made_again(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from vo_service.commands.common import CONSOLE, MESSAGES, home_of, opened, progress_bar
+from vo_service.commands.common import CONSOLE, MESSAGES, counted, home_of, opened, progress_bar
 from vo_service.commands.words import night
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -195,7 +195,8 @@ def storage(context: click.Context, *, remove: bool, verify: bool) -> None:
             line = f"{of}({damage.name}): {damage.what}; {damage.advice}"
             CONSOLE.print(line, markup=False)
     if verify:
-        CONSOLE.print(f"{damaged} files are lost or damaged")
+        are = "is" if damaged == 1 else "are"
+        CONSOLE.print(f"{counted(damaged, 'file')} {are} lost or damaged")
     if damaged:
         context.exit(1)
 
