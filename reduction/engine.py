@@ -9,6 +9,7 @@ import threading
 import time
 from asyncio import CancelledError as AsyncCancelledError
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,7 +31,7 @@ from schemas.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     import distributed
 
@@ -41,6 +42,7 @@ else:
 
 _LOG = logging.getLogger(__name__)
 _RECONNECT_S = 1.0
+_MOMENT_S = 1.0
 _LOST = (OSError, CancelledError, AsyncCancelledError)
 
 
@@ -248,16 +250,16 @@ class DaskEngine:
                 futures[step.target_id].add_done_callback(partial(_tell, progress))
         for future in futures.values():
             distributed.fire_and_forget(future)
+        outcomes: list[Outcome] = []
         try:
-            outcomes = [
-                self._outcome(plan, number, future, deadline) for number, future in futures.items()
-            ]
+            for number, future in futures.items():
+                outcomes.append(self._outcome(plan, number, future, deadline))
         except _LOST:
             self._forget(client)
             raise
         except NotMadeYetError:
-            ended = [future.result() for future in futures.values() if future.status == "finished"]
-            if (lost := next(filter(_is_lost, ended), None)) is not None:
+            outcomes += _ended(list(futures.values())[len(outcomes) :])
+            if (lost := next(filter(_is_lost, outcomes), None)) is not None:
                 raise _error_of(lost) from None  # asked again it would not be made either
             raise
         for outcome in flattened(outcomes):
@@ -347,6 +349,15 @@ def make_step(target_id: int, needs: list[Outcome]) -> Outcome:
         _LOG.exception("step failed", extra={"target": target_id})
         said, kind = f"making target {target_id} failed on the engine: {error!r}", FatalError
     return Outcome(target_id, kind.__name__, OutcomeKind.ERROR, 0.0, said)
+
+
+def _ended(futures: Sequence[distributed.Future[Outcome]]) -> Iterator[Outcome]:
+    """Outcomes of steps that have ended, as many as can be asked for in a moment."""
+    until = time.monotonic() + _MOMENT_S
+    for future in futures:
+        if future.status == "finished" and time.monotonic() < until:
+            with suppress(distributed.TimeoutError, distributed.KilledWorker, *_LOST):
+                yield future.result(timeout=_MOMENT_S)
 
 
 def _is_lost(outcome: Outcome) -> bool:

@@ -223,28 +223,39 @@ def _see_copy(file: File, source: Path) -> None:
 
 
 def _copied(archive: Archive, file: File, source: Path, *, why: str, who: str) -> None:
-    """Put a copy to its place, and write down for each object of the file that it came back."""
+    """Put a copy to its place, and write down for each object of the file that it came back.
+
+    What was made of altered bytes is doubted before: who is killed meanwhile finds them still.
+    """
     folder, _, name = file.location.rpartition("/")
     kind, suffix = folder.partition("/")[0], name.removeprefix(file.sha256)
     found: str | None = None
     with suppress(OSError):
         found = checksum(archive.storage.path(file.location))
+    of_file = select(Product).where(Product.file_id == file.file_id).order_by(Product.product_id)
+
+    def doubt(session: Session) -> None:
+        """Doubt what was made of each raw frame of the file."""
+        for product in session.scalars(of_file.where(Product.target_id.is_(None))).all():
+            doubt_users(archive, session, product, who=who)
+
+    def enter(session: Session) -> None:
+        """Write down of each object that its file is back."""
+        for product in session.scalars(of_file).all():
+            _enter_file(session, product, (found, file.sha256), who=who, why=why or _COPIED)
+
+    if found is not None:
+        archive.transact(doubt)
     archive.storage.copy_in(source, kind, suffix, expected=file.sha256)
-    with archive.transaction() as session:
-        for product in session.scalars(
-            select(Product).where(Product.file_id == file.file_id).order_by(Product.product_id)
-        ):
-            enter_edit(
-                session,
-                product.class_name,
-                "file",
-                (found, file.sha256),
-                who=who,
-                why=why or _COPIED,
-                product_id=product.product_id,
-            )
-            if found is not None and product.target_id is None:
-                doubt_users(archive, session, product, who=who)
+    archive.transact(enter)
+
+
+def _enter_file(
+    session: Session, product: Product, sums: tuple[str | None, str], *, who: str, why: str
+) -> None:
+    """Write down that an object's file is another one, or that again: checksums, who and why."""
+    subject, number = product.class_name, product.product_id
+    enter_edit(session, subject, "file", sums, who=who, why=why, product_id=number)
 
 
 def _progenitors(archive: Archive, object_id: int, *, why: str, who: str) -> list[int]:
@@ -291,15 +302,7 @@ def _enter(
     session: Session, product: Product, row: File, stored: StoredFile, *, why: str, who: str
 ) -> None:
     """Write down the new file; its headers say when they were written: its bytes may differ."""
-    enter_edit(
-        session,
-        product.class_name,
-        "file",
-        (row.sha256, stored.sha256),
-        who=who,
-        why=why or _WHY,
-        product_id=product.product_id,
-    )
+    _enter_file(session, product, (row.sha256, stored.sha256), who=who, why=why or _WHY)
     row.sha256, row.size, row.location = stored.sha256, stored.size, stored.location
 
 
