@@ -26,6 +26,7 @@ from reduction.frames import StoredImages, StoredTables
 from reduction.freshness import Answering, Fresh, FreshnessReport
 from reduction.ingest import IngestReport, ingest_files, raw_files
 from reduction.make import is_conflict
+from reduction.mender import Mender
 from reduction.operate import find_target
 from reduction.outcomes import flattened
 from reduction.published import published_schemas
@@ -75,6 +76,7 @@ class Archive:
         self.database = Database(settings.database, snapshots=settings.web.threads)
         self.storage = Storage(settings.storage.root)
         self.engine = open_engine(self, settings.engine.address)
+        self.mender = Mender(self)
         self._process = os.getpid()
 
     @cached_property
@@ -348,8 +350,8 @@ class Archive:
         if file is None or row.class_name == "ReferenceCatalogue":
             return {}
         path = self.storage.path(file.location)
-        owner = objects.called(row)
-        return dict(StoredImages(path, row.hdu, self.storage.planes, owner=owner))
+        owner = objects.held(row, path)
+        return dict(StoredImages(path, row.hdu, self.storage.planes, owner=owner, sure=True))
 
     def tables(self, object_id: int) -> dict[str, np.ndarray[Any, Any]]:
         """Tables of a product's file by extension name; empty if it has none."""
@@ -357,9 +359,11 @@ class Archive:
             row, file = objects.with_file(session, object_id)
         if file is None:
             return {}
-        return dict(StoredTables(self.storage.path(file.location), objects.called(row)))
+        path = self.storage.path(file.location)
+        return dict(StoredTables(path, objects.held(row, path), sure=True))
 
     def close(self) -> None:
         """Close the connections and leave the engine."""
         self.engine.close()
+        self.mender.close()
         self.database.close()

@@ -14,11 +14,13 @@ from reduction.batches import batched
 from reduction.costs import Costs
 from reduction.depends import SlotKind
 from reduction.differences import give_reasons
+from reduction.doubtful import without_doubted
 from reduction.fill import Filler, is_composite
 from reduction.fingerprints import is_current
 from reduction.instruments.composite import whole
 from reduction.keys import hash_of
 from reduction.parameters import BY_NAME, resolve_parameters, stored_values
+from reduction.quality import DOUBTED
 from reduction.select import made_alike
 from reduction.verdicts import Plan, Reason, ReasonKind, Step, Verdict, VerdictKind
 from schemas.errors import BusyError, ParameterError
@@ -319,13 +321,15 @@ class Examiner:
         wanted = []
         for verdict in verdicts:
             current = self._current(verdict.target)
-            if current is not None and current.key == verdict.key:
+            right = current is not None and current.is_valid != DOUBTED
+            if current is not None and right and current.key == verdict.key:
                 self._alike[verdict.target.target_id] = [current]
             elif verdict.key:
                 wanted.append(verdict)
         for part in batched(wanted):
             found = made_alike(self._session, part)
-            self._alike |= {v.target.target_id: f for v, f in zip(part, found, strict=True)}
+            for verdict, alike in zip(part, found, strict=True):
+                self._alike[verdict.target.target_id] = without_doubted(verdict, alike)
 
     def _made_alike(self, verdict: Verdict) -> Sequence[Product]:
         """Products that are there and were made in the same way, the best answer first."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from reduction.batches import batched
-from reduction.quality import unfit
+from reduction.quality import DOUBTED, unfit
 from reduction.select import usable
+from reduction.unreadable import noted_unreadable
 from reduction.verdicts import Reason, ReasonKind
 from schemas.tables import Lineage, Product
 
@@ -44,7 +45,8 @@ def give_reasons(
     made_from = _made_from(session, (p.product_id for _, p in stale if p is not None))
     for verdict, current in stale:
         before = {} if current is None else made_from[current.product_id]
-        verdict.reasons = _differences(registry, verdict, current, before, verdicts)
+        found = _differences(registry, verdict, current, before, verdicts)
+        verdict.reasons = found + noted_unreadable(verdict.target)
 
 
 def _made_from(session: Session, numbers: Iterable[int]) -> dict[int, _ByRole]:
@@ -77,6 +79,9 @@ def _differences(
         kind = ReasonKind.NOT_PUBLISHED if verdict.reuse else ReasonKind.MISSING
         return (Reason(kind, "", f"{verdict.target.identity}: {kind}"), *pending)
     reasons = []
+    if current.is_valid == DOUBTED:
+        text = f"object {current.product_id} may have been made while a raw frame was altered"
+        reasons.append(Reason(ReasonKind.PROGENITOR_DOUBTED, "", text))
     if current.recipe_version != verdict.recipe_version:
         text = f"recipe version {current.recipe_version} -> {verdict.recipe_version}"
         reasons.append(Reason(ReasonKind.OTHER_RECIPE, "", text))

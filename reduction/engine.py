@@ -9,6 +9,7 @@ import threading
 import time
 from asyncio import CancelledError as AsyncCancelledError
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,11 +26,12 @@ from schemas.errors import (
     NotMadeYetError,
     StorageError,
     TransientError,
+    UnreadableError,
     VOError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     import distributed
 
@@ -40,6 +42,7 @@ else:
 
 _LOG = logging.getLogger(__name__)
 _RECONNECT_S = 1.0
+_MOMENT_S = 1.0
 _LOST = (OSError, CancelledError, AsyncCancelledError)
 
 
@@ -168,14 +171,21 @@ class InlineEngine:
     ) -> None:
         """Make step after step."""
         ended_by: Exception | None = None
+        lost: dict[int, Exception] = {}  # by target: files that will not mend by themselves
         try:
             for step in plan.steps:
+                if (before := next((lost[n] for n in step.needs if n in lost), None)) is not None:
+                    lost[step.target_id] = before
+                    running.note(step.target_id, before)
+                    continue
                 try:
                     outcome = make_restoring(self._archive, step.target_id)
                 except (BusyError, DBAPIError):  # without its database nothing goes on
                     raise
                 except Exception as error:  # noqa: BLE001  # the rest of the night goes on
                     _LOG.warning("step ended: %r", error, extra={"target": step.target_id})
+                    if isinstance(error, UnreadableError):
+                        lost[step.target_id] = error
                     running.note(step.target_id, error)
                     continue
                 running.note(step.target_id, outcome)
@@ -240,12 +250,17 @@ class DaskEngine:
                 futures[step.target_id].add_done_callback(partial(_tell, progress))
         for future in futures.values():
             distributed.fire_and_forget(future)
+        outcomes: list[Outcome] = []
         try:
-            outcomes = [
-                self._outcome(plan, number, future, deadline) for number, future in futures.items()
-            ]
+            for number, future in futures.items():
+                outcomes.append(self._outcome(plan, number, future, deadline))
         except _LOST:
             self._forget(client)
+            raise
+        except NotMadeYetError:
+            outcomes += _ended(list(futures.values())[len(outcomes) :])
+            if (lost := next(filter(_is_lost, outcomes), None)) is not None:
+                raise _error_of(lost) from None  # asked again it would not be made either
             raise
         for outcome in flattened(outcomes):
             if outcome.kind is OutcomeKind.ERROR:
@@ -316,14 +331,16 @@ def _tell(progress: Callable[[Outcome], None], future: distributed.Future[Outcom
 
 
 def make_step(target_id: int, needs: list[Outcome]) -> Outcome:
-    """Make one target on a worker; ``needs`` only orders the steps.
+    """Make one target on a worker; ``needs`` orders the steps.
 
+    What needs a file that one of them could not read is not tried: each would read it once more.
     Never raises: a step that ended in an exception would stay with the scheduler, and be the
     answer to everybody who asks for the same step again.
     """
     from reduction.archive import Archive  # noqa: PLC0415  # opened on the worker, once a process
 
-    del needs
+    if (lost := next(filter(_is_lost, needs), None)) is not None:
+        return Outcome(target_id, lost.name, OutcomeKind.ERROR, 0.0, lost.message)
     try:
         return make_restoring(Archive.current(), target_id)
     except VOError as error:
@@ -332,6 +349,20 @@ def make_step(target_id: int, needs: list[Outcome]) -> Outcome:
         _LOG.exception("step failed", extra={"target": target_id})
         said, kind = f"making target {target_id} failed on the engine: {error!r}", FatalError
     return Outcome(target_id, kind.__name__, OutcomeKind.ERROR, 0.0, said)
+
+
+def _ended(futures: Sequence[distributed.Future[Outcome]]) -> Iterator[Outcome]:
+    """Outcomes of steps that have ended, as many as can be asked for in a moment."""
+    until = time.monotonic() + _MOMENT_S
+    for future in futures:
+        if future.status == "finished" and time.monotonic() < until:
+            with suppress(distributed.TimeoutError, distributed.KilledWorker, *_LOST):
+                yield future.result(timeout=_MOMENT_S)
+
+
+def _is_lost(outcome: Outcome) -> bool:
+    """Whether a step ended at a file that will not mend by itself."""
+    return outcome.kind is OutcomeKind.ERROR and outcome.name == UnreadableError.__name__
 
 
 def _error_of(outcome: Outcome) -> VOError:

@@ -17,7 +17,7 @@ from reduction.depends import SlotKind
 from reduction.fields import field_of
 from reduction.frames import StoredImages, StoredTables
 from reduction.instruments.base import Section
-from reduction.objects import called
+from reduction.objects import held
 from reduction.progenitor import Progenitor, ReferenceStars
 from reduction.rows import read_rows
 from reduction.target import Inputs, ProcessTarget
@@ -110,7 +110,7 @@ def _progenitor(archive: Archive, beside: _Beside, product: Product) -> Progenit
     tables: Mapping[str, np.ndarray[Any, Any]] = {}
     if product.file_id is not None:
         path = archive.storage.path(beside.locations[product.file_id])
-        owner = called(product)
+        owner = held(product, path)
         planes = archive.storage.planes
         images = StoredImages(path, product.hdu, planes, owner=owner, sure=True)
         tables = StoredTables(path, owner, sure=True) if product.hdu is None else {}

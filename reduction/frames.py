@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from reduction.damage import reading, see_unaltered, see_whole
+from reduction.damage import Held, reading, see_unaltered, see_whole
 from reduction.large_images import append_hdu, append_image, read_image, strip_rows
 from reduction.pixel_cache import PIXELS
 from reduction.scratch import Scratch
@@ -35,7 +35,7 @@ from reduction.steps.tile_noise import tile_noise
 from schemas.deferred import deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from astropy.io import fits
@@ -85,10 +85,14 @@ def read_raw(path: Path, hdu: int) -> Array:
     Raises
     ------
     UnreadableError
-        If the pixels cannot be read.
+        If the pixels cannot be read, or a file of the storage is not as it was written.
     """
-    with reading(f"{path.name}: the pixels of HDU {hdu}"):
-        return _raw_pixels(path, hdu)
+    what = Held(f"{path.name}: the pixels of HDU {hdu}")
+    see_unaltered(path, what)
+    with reading(what):
+        pixels = _raw_pixels(path, hdu)
+    see_unaltered(path, what)
+    return pixels
 
 
 def _raw_pixels(path: Path, hdu: int) -> Array:
@@ -232,7 +236,7 @@ def read_images(path: Path, scratch: Scratch | None = None) -> dict[str, Array]:
     UnreadableError
         If the file is not there or cannot be read.
     """
-    with reading(f"{path.name}: the product"), fits.open(path, memmap=False) as hdus:
+    with reading(Held(f"{path.name}: the product")), fits.open(path, memmap=False) as hdus:
         room = scratch or Scratch()
         return {hdu.name: _pixels(hdu, room) for hdu in hdus[1:] if hdu.is_image}
 
@@ -256,10 +260,9 @@ class _Stored(Mapping[str, Array]):
     that is so of a single altered byte: its checksum is looked at before the first reading.
     """
 
-    def __init__(self, path: Path, owner: str = "", *, sure: bool = False) -> None:
+    def __init__(self, path: Path, owner: Held | None = None, *, sure: bool = False) -> None:
         self._path, self._sure = path, sure
-        file = f"its file {'/'.join(path.parts[-3:])}"  # as the storage places it
-        self._said = f"{owner}: {file}" if owner else f"{path.name}: the product"
+        self._said = owner or Held(f"{path.name}: the product")
         self._names: tuple[str, ...] | None = None
         self._read: dict[str, Array] = {}
 
@@ -296,9 +299,13 @@ class _Stored(Mapping[str, Array]):
             fits.open(self._path, memmap=False, disable_image_compression=plain) as hdus,
         ):
             yield hdus
+        self._see()
 
     def _see(self) -> None:
-        """See that the file is as it was written, where that is asked for."""
+        """See that the file is as it was written, where that is asked for.
+
+        Before it is read, and afterwards: it may be altered meanwhile.
+        """
         if self._sure:
             see_unaltered(self._path, self._said)
 
@@ -321,7 +328,7 @@ class StoredImages(_Stored):
     scratch
         Room for what is large.
     owner
-        What to call the object in a sentence; the file's name where not given.
+        What sentences call the file; its name where not given.
     sure
         Read nothing of a file that is not as it was written.
     """
@@ -332,7 +339,7 @@ class StoredImages(_Stored):
         hdu: int | None = None,
         scratch: Scratch | None = None,
         *,
-        owner: str = "",
+        owner: Held | None = None,
         sure: bool = False,
     ) -> None:
         super().__init__(path, owner, sure=sure)
@@ -352,7 +359,7 @@ class StoredImages(_Stored):
         """The same from a product's file that is opened once for many rectangles."""
         self._see()
         with reading(self._said):
-            return Sections(fits.open(self._path, memmap=False), self._said)
+            return Sections(fits.open(self._path, memmap=False), self._said, self._see)
 
     def _is_mine(self, hdu: Hdu) -> bool:
         return bool(hdu.is_image)
@@ -361,7 +368,9 @@ class StoredImages(_Stored):
         self._see()
         if self._hdu is not None:
             with reading(self._said):
-                return _raw_pixels(self._path, self._hdu)
+                pixels = _raw_pixels(self._path, self._hdu)
+            self._see()
+            return pixels
         known = PIXELS.get(self._path, name)
         if known is not None:
             return known
@@ -384,10 +393,12 @@ class Sections:
         The file.
     said
         What to call it in a sentence.
+    see
+        Sees that it is as it was written, once more when all is read.
     """
 
-    def __init__(self, hdus: fits.HDUList, said: str) -> None:
-        self._hdus, self._said = hdus, said
+    def __init__(self, hdus: fits.HDUList, said: Held, see: Callable[[], None]) -> None:
+        self._hdus, self._said, self._see = hdus, said, see
 
     def read(self, name: str, slices: tuple[slice, slice]) -> Array:
         """Pixels of a rectangle; nothing else is decompressed, and nothing is kept."""
@@ -395,8 +406,15 @@ class Sections:
             return _native(self._hdus[name].section[slices])
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file.
+
+        Raises
+        ------
+        UnreadableError
+            If it was altered since it was opened.
+        """
         self._hdus.close()
+        self._see()
 
 
 class StoredTables(_Stored):

@@ -18,19 +18,20 @@ __all__ = [
 
 import datetime as dt
 import logging
-import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from reduction.damage import see_unaltered
 from reduction.declare import EARLIER, declare_in_field, declare_target, hold_fields
 from reduction.duplicates import flag_duplicate
 from reduction.events import mark_users_of_raw
 from reduction.fields import joined_fields
+from reduction.intake import sound_headers
 from reduction.keys import hash_of
+from reduction.objects import held
 from reduction.raw_quality import judge
 from reduction.reach import Frame
 from reduction.redeclare import see_declared
@@ -38,7 +39,7 @@ from reduction.storage import checksum
 from reduction.targets.raw import RawFrame
 from reduction.validity import say_validity
 from schemas.deferred import deferred
-from schemas.errors import BusyError, IngestError, VOError
+from schemas.errors import BusyError, IngestError, UnreadableError, VOError
 from schemas.tables import File, Product
 
 if TYPE_CHECKING:
@@ -72,12 +73,18 @@ class IngestReport:
         Raw frames (CCDs) registered.
     refused
         File name and sentence for each file that was not taken.
+    damaged
+        The same for each that is there already, but whose own file in the archive is damaged.
+    remarks
+        The same for what is odd of files that were taken.
     """
 
     ingested: int = 0
     known: int = 0
     frames: int = 0
     refused: list[tuple[str, str]] = field(default_factory=list)
+    damaged: list[tuple[str, str]] = field(default_factory=list)
+    remarks: list[tuple[str, str]] = field(default_factory=list)
 
 
 def raw_files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -111,8 +118,12 @@ def ingest_files(
     """
     report = IngestReport()
     for path in paths:
+        remarks: list[str] = []
         try:
-            frames = _ingest_one(archive, path)
+            frames = _ingest_one(archive, path, remarks.append)
+        except UnreadableError as error:
+            report.known += 1
+            report.damaged.append((_readable(path.name), str(error)))
         except IngestError as error:
             report.refused.append((_readable(path.name), error.what))
         except BusyError as error:
@@ -121,6 +132,7 @@ def ingest_files(
             report.ingested += frames > 0
             report.known += frames == 0
             report.frames += frames
+            report.remarks += [(_readable(path.name), remark) for remark in remarks]
         progress(path)
     return report
 
@@ -135,7 +147,7 @@ def _suffix(path: Path) -> str:
     return next((s + p for s in _SUFFIXES for p in _PACKED if name.endswith(s + p)), "")
 
 
-def _ingest_one(archive: Archive, path: Path) -> int:
+def _ingest_one(archive: Archive, path: Path, remark: Callable[[str], None]) -> int:
     suffix = _suffix(path)
     if not suffix:
         raise IngestError(path.name, "expected a name ending in .fits, .fits.gz or .fits.fz")
@@ -143,10 +155,9 @@ def _ingest_one(archive: Archive, path: Path) -> int:
         digest = checksum(path)
     except OSError as error:
         raise IngestError(path.name, f"cannot be read ({error.strerror})") from error
-    with archive.transaction() as session:
-        if session.scalar(select(File.file_id).where(File.sha256 == digest)) is not None:
-            return 0
-    instrument, descriptions = _understood(archive, path)
+    if _is_there(archive, digest, path):
+        return 0
+    instrument, descriptions = _understood(archive, path, remark)
     judged = [_judged(archive, instrument, description, path) for description in descriptions]
     stored = archive.storage.copy_in(path, "raw", suffix, expected=digest)
 
@@ -168,9 +179,32 @@ def _ingest_one(archive: Archive, path: Path) -> int:
     return archive.transact(work)
 
 
-def _understood(archive: Archive, path: Path) -> tuple[Instrument, list[FrameDescription]]:
+def _is_there(archive: Archive, digest: str, path: Path) -> bool:
+    """Whether the archive has a file of these bytes.
+
+    Raises
+    ------
+    UnreadableError
+        If it has, and its own is lost or damaged: this is the copy that brings it back.
+    """
+    with archive.transaction() as session:
+        file = session.scalar(select(File).where(File.sha256 == digest))
+        if file is None:
+            return False
+        query = select(Product).where(Product.file_id == file.file_id)
+        product = session.scalars(query.order_by(Product.product_id)).first()
+    if product is not None:
+        place = archive.storage.path(file.location)
+        advice = f"`vo-service restore {product.product_id} --file {path}` brings it back"
+        see_unaltered(place, replace(held(product, place), advice=advice))
+    return True
+
+
+def _understood(
+    archive: Archive, path: Path, remark: Callable[[str], None]
+) -> tuple[Instrument, list[FrameDescription]]:
     """Camera of a file, and its frames; refused where the camera's module fails."""
-    headers = _sound_headers(path)
+    headers = sound_headers(path, remark)
     instrument = _recognise(archive, path, headers)
     try:
         descriptions = instrument.describe(headers)
@@ -217,31 +251,6 @@ def see_known(instrument: Instrument, description: FrameDescription, path: Path)
     except ValueError as error:
         what = f"night {description.night!r}, expected a date such as 2025-03-01"
         raise IngestError(path.name, what) from error
-
-
-def _sound_headers(path: Path) -> list[fits.Header]:
-    """Read a whole file, so that one that is cut off is refused now and not in the night."""
-    headers: list[fits.Header] = []
-    numbers: list[bool] = []
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.filterwarnings("error", message=".*truncated.*")
-            with (
-                path.open("rb") as stream,
-                fits.open(stream, memmap=False, ignore_blank=True) as hdus,
-            ):
-                for hdu in hdus:
-                    headers.append(hdu.header.copy())
-                    if hdu.is_image and hdu.data is not None:
-                        numbers.append(bool(np.isfinite(hdu.data).any()))
-                        del hdu.data  # a mosaic's chips are never in memory together
-    except Exception as error:  # astropy raises many kinds for a broken file
-        what = f"not a whole FITS file ({error}); expected one that reads to its end"
-        raise IngestError(path.name, what) from error
-    if numbers and not any(numbers):
-        raise IngestError(path.name, "its pixels hold no number, all are NaN")
-    return headers
 
 
 def _recognise(archive: Archive, path: Path, headers: list[fits.Header]) -> Instrument:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-__all__ = ["called", "count", "inputs_of", "product", "progenitors", "search", "with_file"]
+__all__ = [
+    "brought_back",
+    "called",
+    "count",
+    "held",
+    "inputs_of",
+    "product",
+    "progenitors",
+    "search",
+    "with_file",
+]
 
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import column, func, select, table, text
 
+from reduction.damage import Held
 from schemas.errors import NotFoundError
 from schemas.tables import File, Product, Publication
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
@@ -72,6 +84,20 @@ def called(product: Product) -> str:
     of += [product.instrument, product.chip, product.filter, night]
     words = ", ".join(str(word) for word in of if word)
     return f"{product.class_name} object {product.product_id} ({words})"
+
+
+def held(product: Product, path: Path) -> Held:
+    """What to call the file of a product or raw frame, and what brings it back."""
+    number, file = product.product_id, "/".join(path.parts[-3:])  # as the storage places it
+    advice = brought_back(number, raw=product.target_id is None)
+    return Held(f"{called(product)}: its file {file}", advice, number)
+
+
+def brought_back(object_id: int, *, raw: bool) -> str:
+    """What brings an object's file back, as the end of a sentence; of a raw frame a copy alone."""
+    if raw:
+        return f"`vo-service restore {object_id} --file COPY` brings it back from a copy"
+    return f"`vo-service restore {object_id}` makes it again"
 
 
 def with_file(session: Session, object_id: int) -> tuple[Product, File | None]:

@@ -33,6 +33,7 @@ from reduction.dependencies import note_dependencies
 from reduction.moments import stamp
 from reduction.rows import insert_rows
 from reduction.validity import say_validity
+from reduction.verdicts import ReasonKind
 from schemas.errors import ReductionError
 from schemas.tables import (
     Confirmation,
@@ -304,7 +305,8 @@ def _make_current(
             target_id=target_id,
             product_id=product.product_id,
             published_from=moment,
-            reasons=[reason.as_json() for reason in verdict.reasons],
+            # what could not be read before is none: it could
+            reasons=[r.as_json() for r in verdict.reasons if r.kind is not ReasonKind.UNREADABLE],
         )
     )
 

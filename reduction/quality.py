@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["Flag", "QualityFlags", "describe_flags", "flags_of", "said_flags", "unfit"]
+__all__ = ["DOUBTED", "Flag", "QualityFlags", "describe_flags", "flags_of", "said_flags", "unfit"]
 
 from dataclasses import dataclass
 from enum import IntFlag
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from schemas.tables import Product
+
+DOUBTED: Final = -1
+"""``is_valid`` of a product that may have been made from altered bytes."""
 
 
 class QualityFlags(IntFlag):
@@ -88,6 +91,8 @@ def unfit(classes: Mapping[str, type], product: Product) -> str:
     product
         One that is rejected or has flags.
     """
+    if product.is_valid == DOUBTED:
+        return "is doubted"
     if product.is_valid < 1:
         return "was rejected"
     flags = getattr(classes.get(product.class_name), "Flags", QualityFlags)

@@ -19,24 +19,29 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import func, select
 
 from reduction.batches import batched
+from reduction.damage import reading, see_unaltered
 from reduction.duplicates import alone_again
 from reduction.frames import read_headers
 from reduction.ingest import see_known
 from reduction.keys import canonical_json
+from reduction.objects import held
 from reduction.raw_quality import judge
 from reduction.recorded import reason
 from reduction.superseded import NOT_SUPERSEDED
 from reduction.take_place import columns_of, take_place
 from reduction.targets.raw import RawFrame
-from schemas.errors import IngestError, VOError
+from schemas.errors import IngestError, UnreadableError, VOError
 from schemas.tables import File, Product
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
+    from astropy.io import fits
     from sqlalchemy import ColumnElement
 
     from reduction.archive import Archive
+    from reduction.damage import Held
     from reduction.instruments.base import FrameDescription
 
 _LOG = logging.getLogger(__name__)
@@ -114,6 +119,11 @@ def redescribe(
             report.looked += 1
             if not (said := _differences(frame, found) or _alone_again(archive, frame)):
                 continue
+            try:  # the news may be of an altered byte
+                see_unaltered(*_file_of(archive, frame)[1:])
+            except UnreadableError as error:
+                report.unreadable.append((name, str(error)))
+                continue
             if change:
                 why_now = f"described again ({said}): {why}"
                 try:
@@ -171,17 +181,16 @@ def _described(
 ) -> Iterator[tuple[Product, FrameDescription | None]]:
     """Frames of one file and what their camera's module says of them today, None if nothing."""
     camera = archive.registry.instruments[frames[0].instrument]
-    with archive.transaction() as session:
-        location = session.get_one(File, frames[0].file_id).location
-    path = archive.storage.path(location)
+    file, path, its = _file_of(archive, frames[0])
     by_hdu: dict[int | None, FrameDescription] = {}
     what = "its camera's module sees no frame in its HDU"
     try:
-        by_hdu |= {found.hdu: found for found in camera.describe(read_headers(path))}
+        headers = _headers(file, path, its)
+        by_hdu |= {found.hdu: found for found in camera.describe(headers)}
     except IngestError as error:
         what = error.what
-    except OSError as error:
-        what = f"its file cannot be read ({error})"
+    except UnreadableError as error:
+        what = str(error)
     except Exception as error:  # noqa: BLE001  # a camera's module raises what it likes
         _LOG.exception("instrument failed", extra={"target": _name(frames[0])})
         what = f"its headers cannot be understood as those of {camera.name} ({error!r})"
@@ -199,6 +208,22 @@ def _described(
         if found is None:
             report.unreadable.append((_name(frame), said))
         yield frame, found
+
+
+def _file_of(archive: Archive, frame: Product) -> tuple[File, Path, Held]:
+    """A frame's file, where it is, and what sentences call it."""
+    with archive.transaction() as session:
+        file = session.get_one(File, frame.file_id)
+    path = archive.storage.path(file.location)
+    return file, path, held(frame, path)
+
+
+def _headers(file: File, path: Path, its: Held) -> list[fits.Header]:
+    """Headers of a file that is not cut off: they stand before what is missing."""
+    with reading(its):
+        if (size := path.stat().st_size) != file.size:
+            raise its.unreadable(f"it has {size} bytes, and was written with {file.size}")
+        return read_headers(path)
 
 
 def _name(frame: Product) -> str:
@@ -254,10 +279,7 @@ def _change(
         If its pixels cannot be judged by what is said of them now.
     """
     camera = archive.registry.instruments[frame.instrument]
-    with archive.transaction() as session:
-        file = session.get_one(File, frame.file_id)
-        location, sha256 = file.location, file.sha256
-    path = archive.storage.path(location)
+    file, path, _ = _file_of(archive, frame)
     try:
         quality = judge(archive, camera, found, path)
     except IngestError:
@@ -275,7 +297,7 @@ def _change(
             old_id=frame.product_id,
             found=found,
             quality=quality,
-            sha256=sha256,
+            sha256=file.sha256,
             said=said,
         )
     )

@@ -8,23 +8,29 @@ from __future__ import annotations
 __all__ = ["Damage", "damaged_files", "make_restoring", "restore"]
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
 from reduction.batches import batched
+from reduction.doubtful import doubt_users
 from reduction.events import mark_suspect, mark_users_of_raw
 from reduction.make import make_target
+from reduction.objects import brought_back, held
 from reduction.pixel_cache import PIXELS
 from reduction.recorded import enter_edit
 from reduction.remake import made_again
 from reduction.storage import checksum
+from reduction.unreadable import forget_unreadable, note_unreadable
 from schemas.errors import (
+    BusyError,
     IngestError,
     NotFoundError,
     ParameterError,
     ReductionError,
+    TransientError,
     UnreadableError,
     VOError,
 )
@@ -41,10 +47,13 @@ if TYPE_CHECKING:
     from reduction.storage import Storage, StoredFile
 
 _LOG = logging.getLogger(__name__)
-_RAW: Final = "raw/"
+_MADE: Final = "product/"
 #: Times that a maker restores what it cannot read: a disk may go on losing files.
 _ROUNDS: Final = 8
+#: Lost files that one sentence names.
+_NAMED: Final = 5
 _WHY: Final = "its file was lost or damaged, and was made again from what it was made from"
+_COPIED: Final = "its file was lost or damaged, and came back from a copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,13 @@ class Damage:
     object_ids: tuple[int, ...]
     class_name: str
     raw: bool
+
+    @property
+    def advice(self) -> str:
+        """What brings it back, as the end of a sentence."""
+        if not self.object_ids:
+            return f"`vo-service load-reference {self.name}` of the same file brings it back"
+        return brought_back(self.object_ids[0], raw=self.raw)
 
 
 def damaged_files(archive: Archive, *, read: bool = True) -> Iterator[Damage]:
@@ -117,17 +133,18 @@ def _of_file(archive: Archive, file: File, what: str) -> Damage:
         ).all()
     numbers = tuple(row.product_id for row in rows)
     class_name = rows[0].class_name if rows else ""
-    return Damage(file.name, what, numbers, class_name, file.location.startswith(_RAW))
+    return Damage(file.name, what, numbers, class_name, not file.location.startswith(_MADE))
 
 
 def restore(
-    archive: Archive, object_id: int, *, source: Path | None = None, why: str = _WHY, who: str = ""
+    archive: Archive, object_id: int, *, source: Path | None = None, why: str = "", who: str = ""
 ) -> list[int]:
     """Bring the file of an object back: from a copy, or by making it again.
 
     A product is made from its recorded progenitors, with its recorded parameters and code; those
     whose files are damaged, too, are restored before it. The product stays the same object: its
-    content has to come out bit for bit. What rests on it is looked at again.
+    content has to come out bit for bit. What rests on it is looked at again. What was made of a
+    raw frame whose bytes were altered is doubted: :func:`reduction.doubtful.doubt_users`.
 
     Parameters
     ----------
@@ -136,7 +153,7 @@ def restore(
     source
         A copy of its file. A raw frame cannot be restored without.
     why, who
-        For the record.
+        For the record; what was done is the reason where none is given.
 
     Returns
     -------
@@ -148,22 +165,26 @@ def restore(
     NotFoundError
         If there is no such object.
     ParameterError
-        If it has no file, or a raw frame is lost and no copy is given; or as
-        :func:`reduction.remake.made_again`.
+        If it has no file; or as :func:`reduction.remake.made_again`.
+    UnreadableError
+        If a raw frame is lost and no copy is given; names it, also where it is what the object
+        is made from.
     IngestError
-        If the copy is of another file.
+        If the copy is of another file, also where nothing is damaged.
     ReductionError
         If it comes out otherwise.
     """
     product, file = _object(archive, object_id)
+    if source is not None:
+        _see_copy(file, source)
     if not (what := _damage(archive.storage, file, read=True)):
         return []
     if source is not None:
-        _copied(archive, file, source)
+        _copied(archive, file, source, why=why, who=who)
         restored: list[int] = []
     elif product.target_id is None:
-        message = f"a copy of {file.name}: {what}, and raw data cannot be made"
-        raise ParameterError("file", "none", message)
+        what += ", and raw data cannot be made"
+        raise held(product, archive.storage.path(file.location)).unreadable(what)
     else:
         restored = _progenitors(archive, object_id, why=why, who=who)
         with archive.single_flight(product.target_id):
@@ -173,6 +194,7 @@ def restore(
     PIXELS.forget(archive.storage.path(file.location))
     with archive.transaction() as session:
         _look_again(archive, session, file)
+        forget_unreadable(session, object_id)
     return [*restored, object_id]
 
 
@@ -189,10 +211,8 @@ def _object(archive: Archive, object_id: int) -> tuple[Product, File]:
     return product, file
 
 
-def _copied(archive: Archive, file: File, source: Path) -> None:
-    """Put a copy to its place."""
-    folder, _, name = file.location.rpartition("/")
-    kind, suffix = folder.partition("/")[0], name.removeprefix(file.sha256)
+def _see_copy(file: File, source: Path) -> None:
+    """See that a file is a copy of what a stored one was."""
     try:
         digest = checksum(source)
     except OSError as error:
@@ -200,7 +220,42 @@ def _copied(archive: Archive, file: File, source: Path) -> None:
     if digest != file.sha256:
         message = f"it is no copy of {file.name}; expected SHA-256 {file.sha256}, found {digest}"
         raise IngestError(source.name, message)
+
+
+def _copied(archive: Archive, file: File, source: Path, *, why: str, who: str) -> None:
+    """Put a copy to its place, and write down for each object of the file that it came back.
+
+    What was made of altered bytes is doubted before: who is killed meanwhile finds them still.
+    """
+    folder, _, name = file.location.rpartition("/")
+    kind, suffix = folder.partition("/")[0], name.removeprefix(file.sha256)
+    found: str | None = None
+    with suppress(OSError):
+        found = checksum(archive.storage.path(file.location))
+    of_file = select(Product).where(Product.file_id == file.file_id).order_by(Product.product_id)
+
+    def doubt(session: Session) -> None:
+        """Doubt what was made of each raw frame of the file."""
+        for product in session.scalars(of_file.where(Product.target_id.is_(None))).all():
+            doubt_users(archive, session, product, who=who)
+
+    def enter(session: Session) -> None:
+        """Write down of each object that its file is back."""
+        for product in session.scalars(of_file).all():
+            _enter_file(session, product, (found, file.sha256), who=who, why=why or _COPIED)
+
+    if found is not None:
+        archive.transact(doubt)
     archive.storage.copy_in(source, kind, suffix, expected=file.sha256)
+    archive.transact(enter)
+
+
+def _enter_file(
+    session: Session, product: Product, sums: tuple[str | None, str], *, who: str, why: str
+) -> None:
+    """Write down that an object's file is another one, or that again: checksums, who and why."""
+    subject, number = product.class_name, product.product_id
+    enter_edit(session, subject, "file", sums, who=who, why=why, product_id=number)
 
 
 def _progenitors(archive: Archive, object_id: int, *, why: str, who: str) -> list[int]:
@@ -213,7 +268,18 @@ def _progenitors(archive: Archive, object_id: int, *, why: str, who: str) -> lis
             .order_by(Product.product_id)
             .distinct()
         ).all()
-    return [one for number in numbers for one in restore(archive, number, why=why, who=who)]
+    restored: list[int] = []
+    lost: list[UnreadableError] = []
+    for number in numbers:  # of a night that is lost all frames are named
+        try:
+            restored += restore(archive, number, why=why, who=who)
+        except UnreadableError as error:
+            lost.append(error)
+    if lost:
+        more = f"; and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+        message = "; ".join(map(str, lost[:_NAMED])) + more
+        raise UnreadableError(message, object_id=lost[0].object_id)
+    return restored
 
 
 def _made(archive: Archive, product: Product, file: File, *, why: str, who: str) -> None:
@@ -236,15 +302,7 @@ def _enter(
     session: Session, product: Product, row: File, stored: StoredFile, *, why: str, who: str
 ) -> None:
     """Write down the new file; its headers say when they were written: its bytes may differ."""
-    enter_edit(
-        session,
-        product.class_name,
-        "file",
-        (row.sha256, stored.sha256),
-        who=who,
-        why=why,
-        product_id=product.product_id,
-    )
+    _enter_file(session, product, (row.sha256, stored.sha256), who=who, why=why or _WHY)
     row.sha256, row.size, row.location = stored.sha256, stored.size, stored.location
 
 
@@ -263,25 +321,49 @@ def make_restoring(archive: Archive, target_id: int) -> Outcome:
     Raises
     ------
     UnreadableError
-        If a file is damaged that cannot be made again.
+        If a file is damaged that cannot be made again; it is noted with the target.
     """
+    try:
+        return _made_restoring(archive, target_id)
+    except UnreadableError as error:
+        with suppress(BusyError):  # it is told all the same
+            note_unreadable(archive, target_id, error)
+        raise
+
+
+def _made_restoring(archive: Archive, target_id: int) -> Outcome:
+    """Make a target; once more where something was restored, by this maker or by another one."""
     last: UnreadableError | None = None
     for _ in range(_ROUNDS):
         try:
             return make_target(archive, target_id)
         except UnreadableError as error:
+            if _is_hopeless(archive, error):
+                raise
             try:
                 restored = _restored(archive, target_id)
+            except TransientError:
+                raise
             except VOError as cause:
-                raise error from cause
+                message = f"{error}; it cannot be made again: {cause}"
+                raise UnreadableError(message, object_id=error.object_id) from cause
             # where nothing is damaged another maker may have restored it: once more, and no more
             if not restored and str(error) == str(last):
                 raise
             last = error
-            _LOG.warning("restored objects %s: %s", restored, error, extra={"target": target_id})
+            done = f"restored objects {restored}" if restored else "tried once more"
+            _LOG.warning("%s: %s", done, error, extra={"target": target_id})
     raise last or UnreadableError(
         f"what target {target_id} is made from is damaged again and again"
     )
+
+
+def _is_hopeless(archive: Archive, error: UnreadableError) -> bool:
+    """Whether what cannot be read is still damaged, and nothing but a copy brings it back."""
+    if error.object_id is None:
+        return False
+    product, file = _object(archive, error.object_id)
+    return product.target_id is None and bool(_damage(archive.storage, file, read=True))
 
 
 def _restored(archive: Archive, target_id: int) -> list[int]:

@@ -6,6 +6,7 @@ __all__ = ["Strips", "stripe_width"]
 
 from bisect import bisect_right
 from collections import OrderedDict
+from contextlib import ExitStack
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -96,9 +97,12 @@ class Strips:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the files."""
-        while self._files:
-            self._close_oldest()
+        """Close the files, all of them, though one may have been altered meanwhile."""
+        with ExitStack() as closing:
+            for file in self._files.values():
+                if file is not None:
+                    closing.callback(file.close)
+            self._files.clear()
 
     def read(self, frame: Progenitor, part: Section) -> Planes:
         """Image, weight and mask of a rectangle of a regridded frame."""

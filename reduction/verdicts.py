@@ -21,6 +21,7 @@ class ReasonKind(StrEnum):
     OTHER_RECIPE = "other recipe version"
     PROGENITOR_STALE = "progenitor stale"
     PROGENITOR_INVALIDATED = "progenitor invalidated"
+    PROGENITOR_DOUBTED = "progenitor was altered"
     PROGENITOR_REMADE = "progenitor remade with other content"
     BETTER_CALIBRATION = "better calibration available"
     NOT_PUBLISHED = "made before, not published now"
@@ -28,6 +29,7 @@ class ReasonKind(StrEnum):
     RECIPE_FAILED = "recipe failed"
     WRONG_PARAMETER = "wrong parameter"
     NO_CAMERA = "no such camera"
+    UNREADABLE = "file cannot be read"
 
 
 @dataclass(frozen=True, slots=True)

@@ -338,7 +338,19 @@ class StorageError(FatalError):
 
 
 class UnreadableError(StorageError):
-    """A file of the archive is not there, or not as it was written; others may be."""
+    """A file of the archive is not there, or not as it was written; others may be.
+
+    Parameters
+    ----------
+    message
+        Which, and what brings it back.
+    object_id
+        The object whose file it is; None where that is not known.
+    """
+
+    def __init__(self, message: str, *, object_id: int | None = None) -> None:
+        self.object_id = object_id
+        super().__init__(message)
 
 
 class ReductionError(FatalError):

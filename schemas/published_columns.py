@@ -67,7 +67,11 @@ CHIP: Final = text("chip", "meta.id;instr.det", "CCD")
 FILTER: Final = text("filter", "meta.id;instr.filter", "filter, empty where none applies")
 NIGHT: Final = text("night", "time.epoch", "date on which the night began, local noon to noon")
 VALID: Final = number(
-    "is_valid", "short", "", "meta.code.qual", "0 rejected by a person, 1 valid, 2 proposed"
+    "is_valid",
+    "short",
+    "",
+    "meta.code.qual",
+    "0 rejected by a person, 1 valid, 2 proposed, -1 doubted: maybe of an altered raw frame",
 )
 QUALITY: Final = number(
     "quality_flags", "int", "", "meta.code.qual", "bits set by verify; 0: no problem"

@@ -20,8 +20,8 @@ from astropy.io import fits
 from astropy.wcs import WCS, NoConvergence
 from numpy.typing import NDArray
 
+from reduction.damage import Held, reading
 from reduction.instruments.base import Section
-from schemas.errors import StorageError
 from schemas.values import Circle, Range
 from sia.regions import Cap, contains, outline, to_positions, to_vectors
 
@@ -44,7 +44,6 @@ _STALE: Final = re.compile(
     r"|(DATA|BIAS|TRIM|CCD|DET|AMP|ORIG|IMG)SEC[A-Z]?"
 )
 _REFERENCE: Final = re.compile(r"CRPIX([12])[A-Z]?")
-_UNREADABLE: Final = (OSError, LookupError, ValueError, TypeError, fits.VerifyError)
 _CARD: Final = 80
 _PLAIN: Final = re.compile(r"[A-Z0-9_-]{1,8}")
 
@@ -169,7 +168,7 @@ def _clipped(pieces: Floats, ny: int, nx: int) -> Floats:
 
 
 @contextmanager
-def open_image(file: Path, hdu: int) -> Iterator[Image]:
+def open_image(file: Path, hdu: int, held: Held | None = None) -> Iterator[Image]:
     """Open an image of a FITS file; pixels are read when they are asked for.
 
     Parameters
@@ -178,22 +177,21 @@ def open_image(file: Path, hdu: int) -> Iterator[Image]:
         FITS file; its image may be tile-compressed.
     hdu
         Index of the HDU.
+    held
+        What sentences call the file; its name where not given.
 
     Raises
     ------
-    StorageError
+    UnreadableError
         If the file cannot be read.
     """
-    try:
+    what = held or Held(file.name)
+    with reading(what):
         opened = fits.open(file, memmap=False, lazy_load_hdus=True)
-    except _UNREADABLE as error:
-        raise _unreadable(file.name, error) from error
     with opened:
-        try:
+        with reading(what):
             found = opened[hdu]
-        except _UNREADABLE as error:
-            raise _unreadable(file.name, error) from error
-        yield Image(file.name, found)
+        yield Image(what, found)
 
 
 class Image:
@@ -201,18 +199,19 @@ class Image:
 
     Parameters
     ----------
-    name
-        Of its file.
+    held
+        What sentences call its file.
     hdu
         Of astropy.
     """
 
-    def __init__(self, name: str, hdu: fits.ImageHDU | fits.CompImageHDU) -> None:
-        self._name, self._hdu = name, hdu
+    def __init__(self, held: Held, hdu: fits.ImageHDU | fits.CompImageHDU) -> None:
+        self._held, self._hdu = held, hdu
 
     def header(self) -> fits.Header:
         """Its header, of a tile-compressed image as of the image that it stands for."""
-        return self._hdu.header.copy()
+        with reading(self._held):
+            return self._hdu.header.copy()
 
     def pixels(self, box: Section) -> Pixels:
         """Read a rectangle, touching only the tiles that it needs.
@@ -225,21 +224,14 @@ class Image:
 
         Raises
         ------
-        StorageError
+        UnreadableError
             If the pixels cannot be read, or the image is smaller than the rectangle.
         """
-        try:
+        with reading(self._held):
             found = np.asarray(self._hdu.section[box.slices])
-        except _UNREADABLE as error:
-            raise _unreadable(self._name, error) from error
         if found.shape != box.shape:
-            message = f"{self._name}: the image has fewer pixels than its header says"
-            raise StorageError(message)
+            raise self._held.unreadable("the image has fewer pixels than its header says")
         return np.ascontiguousarray(found, dtype=np.float32)
-
-
-def _unreadable(name: str, error: Exception) -> StorageError:
-    return StorageError(f"{name}: the image cannot be read: {error}")
 
 
 def cutout_header(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 __all__ = ["PARAMS", "PATH", "STANDARD_ID", "VERSION", "image_file", "run"]
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from astropy.wcs import WCS
 
+from reduction.damage import Held, see_unaltered
+from reduction.freshness import Fresh
 from reduction.instruments.base import Section
+from reduction.objects import brought_back
 from schemas.dali import FileResult, Param
-from schemas.errors import MultiValuedParameterError
+from schemas.errors import MultiValuedParameterError, NotFoundError, UnreadableError
 from schemas.params import ASOF, FRESH, RUNID
 from schemas.values import Circle
 from sia.cutout import Stamp, cutout_header, open_image, pixel_box, to_fits
@@ -20,6 +24,7 @@ from sia.resolve import canonical, find, scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from astropy.io.fits import Header
 
@@ -135,6 +140,8 @@ def run(params: Params, archive: Archive) -> FileResult:
         If no published dataset has that identifier.
     ReductionError
         If the dataset cannot be made; says why.
+    UnreadableError
+        If the file of its pixels is lost or damaged, and may not (FRESH) or cannot be made again.
     TransientError
         If the dataset cannot be made in time.
 
@@ -149,7 +156,8 @@ def run(params: Params, archive: Archive) -> FileResult:
         infos = answering.report.infos()
     if not _overlaps(params, covered):
         return _nothing()
-    return image_file(dataset, infos, region)
+    make = Fresh(params["FRESH"]) is Fresh.MAKE
+    return image_file(archive, dataset, infos, region, make=make)
 
 
 def _region(params: Params) -> Shape | None:
@@ -176,18 +184,27 @@ def _nothing() -> FileResult:
 
 
 def image_file(
-    dataset: Dataset, infos: Iterable[Info] = (), region: Shape | None = None
+    archive: Archive,
+    dataset: Dataset,
+    infos: Iterable[Info] = (),
+    region: Shape | None = None,
+    *,
+    make: bool = True,
 ) -> FileResult:
     """Give a dataset, or the part of it that a region touches, as a FITS file.
 
     Parameters
     ----------
+    archive
+        Makes the file of the pixels again where it is lost or damaged.
     dataset
         Which image.
     infos
         What was done for the answer; written as keywords.
     region
         What to cut out, None for the whole image.
+    make
+        Whether that may be done.
 
     Returns
     -------
@@ -197,10 +214,13 @@ def image_file(
 
     Raises
     ------
-    StorageError
-        If the file of the pixels cannot be read.
+    UnreadableError
+        If the file of the pixels is lost or damaged, and may not or cannot be made again.
+    NotMadeYetError
+        If making it takes longer than a request may.
     """
-    with open_image(dataset.path, _HDU) as image:
+    path, held = _sound(archive, dataset, make=make)
+    with open_image(path, _HDU, held) as image:
         parent = _header(dataset, image.header())
         shape = (parent["NAXIS2"], parent["NAXIS1"])
         box: Section | None = Section.whole(shape)
@@ -209,10 +229,28 @@ def image_file(
         if box is None:
             return _nothing()
         pixels = image.pixels(box)
+    see_unaltered(path, held)  # it was not written into meanwhile
     document = to_fits(pixels, cutout_header(parent, box, _stamps(dataset, infos)))
     blocks = (document[start : start + _BLOCK] for start in range(0, len(document), _BLOCK))
     kind = "image" if region is None else f"{box.x0 + 1}-{box.x1}-{box.y0 + 1}-{box.y1}"
     return FileResult(MEDIA_TYPE, blocks, f"{dataset.product_id}-{kind}.fits", len(document))
+
+
+def _sound(archive: Archive, dataset: Dataset, *, make: bool) -> tuple[Path, Held]:
+    """The file of an image's pixels as it was written, and what sentences call it.
+
+    The database is asked for it where it is damaged only.
+    """
+    number = dataset.pixels_id
+    held = Held(f"object {number}", brought_back(number, raw=False), number)
+    with suppress(UnreadableError):
+        see_unaltered(dataset.path, held)
+        return dataset.path, held
+    file = archive.mender.file(number, make=make)
+    if file is None:
+        message = f"the image {dataset.dataset_id} has no file"
+        raise NotFoundError(message)
+    return file.path, file.held
 
 
 def _header(dataset: Dataset, header: Header) -> Header:

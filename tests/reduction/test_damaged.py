@@ -14,10 +14,12 @@ from astropy.io import fits
 from sqlalchemy import text
 
 from reduction import frames
+from reduction.damage import Held
 from reduction.frames import StoredImages, StoredTables, read_raw, write_images
 from reduction.instruments.base import FrameKind
 from reduction.operate import bump, find_target, targets_matching
-from reduction.pixel_cache import PixelCache
+from reduction.pixel_cache import PIXELS, PixelCache
+from reduction.storage import checksum
 from schemas.errors import StorageError, UnreadableError
 from tests.support.toy import ToyBias, ToyImage, write_frame
 
@@ -102,12 +104,37 @@ def test_whatever_is_wrong_with_a_products_file_it_cannot_be_read(product: Path)
     whole[30000:30200] = bytes(200)  # in the pixels, which are compressed
     product.write_bytes(whole)
     with pytest.raises(UnreadableError, match=r"BiasFrame object 7: its file .*product\.fits"):
-        StoredImages(product, owner="BiasFrame object 7")["BIAS"]
+        StoredImages(product, owner=Held("BiasFrame object 7: its file product.fits"))["BIAS"]
     with pytest.raises(UnreadableError, match=r"product\.fits: the product cannot be read"):
         StoredImages(product).section("BIAS", np.s_[:600, :600])
     assert len(StoredTables(product)["SOURCES"]) == 100
     with pytest.raises(KeyError, match="WEIGHT"):
         StoredImages(product)["WEIGHT"]
+
+
+def test_what_is_altered_while_it_is_read_is_not_taken_for_right(
+    product: Path, tmp_path: Path
+) -> None:
+    stored = tmp_path / f"{checksum(product)}.fits"
+    whole = bytearray(product.read_bytes())
+    altered = whole[:-3000] + bytes([whole[-3000] ^ 1]) + whole[-2999:]
+    stored.write_bytes(whole)
+    images = StoredImages(stored, owner=Held("BiasFrame object 7"), sure=True)
+    sections = images.sections()
+    assert sections.read("BIAS", np.s_[:9, :9]).shape == (9, 9)
+    sections.close()
+    sections = images.sections()
+    sections.read("BIAS", np.s_[:9, :9])
+    stored.write_bytes(altered)
+    with pytest.raises(UnreadableError, match="BiasFrame object 7 cannot be read"):
+        sections.close()
+    # what others may have kept of it before is not taken, and nothing is kept of it
+    PIXELS.forget(stored)
+    with pytest.raises(UnreadableError, match="not as it was written"):
+        images["MASK"]
+    assert PIXELS.get(stored, "MASK") is None
+    stored.write_bytes(whole)
+    assert images["MASK"].shape == (600, 600)
 
 
 def test_a_damaged_raw_frame_that_is_compressed_cannot_be_read(tmp_path: Path) -> None:
@@ -122,7 +149,7 @@ def test_a_damaged_raw_frame_that_is_compressed_cannot_be_read(tmp_path: Path) -
     with pytest.raises(UnreadableError, match=r"raw\.fits\.fz: the pixels of HDU 1 cannot"):
         read_raw(path, 1)
     with pytest.raises(UnreadableError, match="RawBiasFrame object 3: its file"):
-        StoredImages(path, 1, owner="RawBiasFrame object 3")["RAW"]
+        StoredImages(path, 1, owner=Held("RawBiasFrame object 3: its file"))["RAW"]
 
 
 def three_nights(archive: Archive, folder: Path) -> list[int]:

@@ -17,13 +17,15 @@ from sqlalchemy import text
 
 from reduction.archive import Archive
 from reduction.engine import InlineEngine
+from reduction.instruments.base import FrameKind
 from reduction.operate import edit, find_target
 from reduction.scope import Scope
-from schemas.errors import BusyError, NotMadeYetError, StorageError
+from schemas.errors import BusyError, NotMadeYetError, StorageError, UnreadableError
 from schemas.settings import EngineSettings, LimitSettings
+from tests.reduction.test_restore import damage
 from tests.reduction.test_single_flight import environment
 from tests.support.serving import kill_tree
-from tests.support.toy import ToyBias, work_done
+from tests.support.toy import ToyBias, work_done, write_frame
 from vo_service.supervise import free_port
 
 if TYPE_CHECKING:
@@ -209,6 +211,48 @@ def test_workers_that_come_back_late_come_back(
         kill_workers(engine)
         edit(archive, ToyBias.get().raw_bias_frames[0].object_id, "is_valid", 0, why="x")
         assert until_made(asker)[0] == [(round(100 * 199 / 999, 4),)]
+
+
+def test_a_file_that_will_not_mend_is_read_once_and_its_object_is_named(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    archive.ingest(
+        [write_frame(night, f"more{n}", FrameKind.SCIENCE, 402 + n, hour=3 + n) for n in range(6)]
+    )
+    with archive.transaction() as session:
+        query = "SELECT product_id FROM vo.product WHERE class_name = 'RawBiasFrame'"
+        raw = sorted(session.scalars(text(query)))[1]
+    damage(archive, raw)
+    said = f"RawBiasFrame object {raw} .*restore {raw} --file COPY"
+    with pytest.raises(UnreadableError, match=said):
+        ask(archive)
+    assert work_done(work_log) == ["ToyBias"]
+    with working(archive, work_log) as (asker, _):
+        with pytest.raises(UnreadableError, match=said):
+            ask(asker)
+        assert work_done(work_log) == ["ToyBias"]
+
+
+@pytest.mark.slow
+def test_who_would_wait_for_a_file_that_will_not_mend_is_told_so(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    archive.ingest(
+        [write_frame(night, f"more{n}", FrameKind.SCIENCE, 402 + n, hour=3 + n) for n in range(6)]
+    )
+    with archive.transaction() as session:
+        query = "SELECT product_id FROM vo.product WHERE attributes->>'name' = 'science.fits'"
+        raw = session.scalar(text(query))
+    for name in ("ToyMap", "ToyFlat"):
+        archive.make([find_target(archive, name).target_id])
+    damage(archive, int(raw or 0))
+    # the others take longer than the budget: asked again, the one could not be given either
+    with (
+        working(archive, work_log, budget_s=30, VO_TOY_SLEEP="12") as (asker, _),
+        pytest.raises(UnreadableError, match=f"RawScienceFrame object {raw} "),
+    ):
+        ask(asker)
+    assert find_target(archive, "ToyImage", raw="more5.fits").state == "missing"
 
 
 @pytest.mark.timeout(900)

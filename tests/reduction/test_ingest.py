@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from reduction.archive import Archive
 from reduction.instruments.base import FrameKind
+from reduction.intake import sound_headers
 from reduction.operate import status
 from reduction.storage import checksum
 from schemas.errors import IngestError
@@ -27,6 +28,97 @@ def test_a_second_ingest_is_a_no_op(archive: Archive, night: Path) -> None:
     report = archive.ingest([night])
     assert (report.ingested, report.known, report.refused) == (0, 6, [])
     assert status(archive) == before
+
+
+def test_a_gzipped_file_is_read_to_its_last_byte(archive: Archive, tmp_path: Path) -> None:
+    whole = gzip.compress(write_frame(tmp_path, "plain", FrameKind.BIAS, 100).read_bytes())
+    cut_off, altered = tmp_path / "short.fits.gz", tmp_path / "altered.fits.gz"
+    cut_off.write_bytes(whole[:-8])  # all pixels are there, the sum of the bytes is not
+    altered.write_bytes(whole[:-8] + bytes(4) + whole[-4:])
+    report = archive.ingest([cut_off, altered])
+    said = dict(report.refused)
+    assert "not a whole gzip file (Compressed file ended" in said["short.fits.gz"]
+    assert "not a whole gzip file (CRC check failed" in said["altered.fits.gz"]
+    (tmp_path / "whole.fits.gz").write_bytes(whole)
+    assert archive.ingest([tmp_path / "whole.fits.gz"]).ingested == 1
+
+
+def test_data_that_are_not_those_of_their_sum_are_refused(
+    archive: Archive, tmp_path: Path
+) -> None:
+    plain = write_frame(tmp_path, "plain", FrameKind.BIAS, 100)
+    whole = sums_added(plain)
+    altered = tmp_path / "altered.fits"
+    altered.write_bytes(flipped(whole, 2880 + 3))
+    ((_, said),) = archive.ingest([altered]).refused
+    assert (
+        "the data of HDU 0 (PRIMARY) were altered since they were written: their DATASUM" in said
+    )
+    # headers are edited by many, after the sums were written
+    edited = tmp_path / "edited.fits"
+    edited.write_bytes(whole.replace(b"FILTER  = 'V", b"FILTER  = 'B"))
+    report = archive.ingest([edited])
+    assert (report.ingested, report.refused) == (1, [])
+    ((name, said),) = report.remarks
+    assert name == "edited.fits"
+    assert "header of HDU 0 (PRIMARY) was edited since its CHECKSUM" in said
+    report = archive.ingest([plain])
+    assert (report.ingested, report.refused, report.remarks) == (1, [], [])
+    # an empty sum says that there is none
+    fits.setval(plain, "DATASUM", value="")
+    assert archive.ingest([plain]).refused == []
+
+
+def test_sums_are_those_of_the_data_as_they_are_in_the_file(tmp_path: Path) -> None:
+    data = np.random.default_rng(1).integers(90, 60000, (300, 300)).astype(np.uint16)
+    path = tmp_path / "packed.fits.fz"
+    packed = fits.CompImageHDU(data, name="ccd1", compression_type="RICE_1")
+    fits.HDUList([fits.PrimaryHDU(), packed, fits.ImageHDU(data)]).writeto(path, checksum=True)
+    said: list[str] = []
+    assert len(sound_headers(path, said.append)) == 3
+    assert said == []
+    with fits.open(path, disable_image_compression=True) as hdus:
+        begin, end = (hdus[n].fileinfo()["datLoc"] for n in (1, 2))
+    whole = path.read_bytes()
+    for at, name in ((begin + 5000, r"HDU 1 \(CCD1\)"), (end + 5001, "HDU 2 ")):
+        path.write_bytes(flipped(whole, at))
+        with pytest.raises(IngestError, match=f"the data of {name}.*were altered"):
+            sound_headers(path, said.append)
+
+
+def sums_added(path: Path) -> bytes:
+    """A file with the sums of its HDUs."""
+    with fits.open(path) as hdus:
+        hdus[0].add_checksum()
+        hdus.writeto(path, overwrite=True)
+    return path.read_bytes()
+
+
+def flipped(whole: bytes, at: int) -> bytes:
+    """The same with one bit changed."""
+    return whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+
+
+def test_a_copy_of_what_the_archive_has_lost_is_told_what_it_is_good_for(
+    archive: Archive, night: Path
+) -> None:
+    with archive.transaction() as session:
+        sql = "SELECT location, product_id FROM vo.file JOIN vo.product USING (file_id) "
+        sql += "WHERE name = 'bias1.fits'"
+        location, number = session.execute(text(sql)).one()
+    path = archive.storage.path(location)
+    whole = path.read_bytes()
+    for harm in (flipped(whole, 2880 + 3), whole[:3000], None):
+        path.unlink()
+        if harm is not None:
+            path.write_bytes(harm)
+        report = archive.ingest([night])
+        assert (report.known, report.refused) == (6, [])
+        ((name, said),) = report.damaged
+        assert name == "bias1.fits"
+        assert (
+            f"`vo-service restore {number} --file {night / 'bias1.fits'}` brings it back" in said
+        )
 
 
 def test_the_stored_raw_file_has_the_bytes_of_the_original(archive: Archive, night: Path) -> None:
@@ -73,8 +165,9 @@ def test_bad_files_are_refused_with_sentences_and_the_rest_goes_on(
     }
     assert "all are NaN" in said["blank.fits"]
     assert "cannot be read" in said["gone.fits"]
-    for name in ("cut.fits", "cut.fits.gz", "text.fits"):
+    for name in ("cut.fits", "text.fits"):
         assert "not a whole FITS file" in said[name]
+    assert "not a whole gzip file (Compressed file ended" in said["cut.fits.gz"]
     assert "INSTRUME is 'WFPC9'" in said["foreign.fits"]
     assert "toy" in said["foreign.fits"]
     assert "KIND is 'LUNCH'" in said["odd.fits"]

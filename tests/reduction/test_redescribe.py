@@ -21,6 +21,7 @@ from reduction.redescribe import RedescribedReport, number_of_frames, redescribe
 from schemas.errors import BusyError, IngestError, ParameterError
 from schemas.recipe_tables import Edit
 from schemas.tables import Product, Target
+from tests.reduction.test_restore import path_of
 from tests.support import toy
 from tests.support.toy import ToyBias, ToyFlat, ToyImage, work_done, write_frame
 
@@ -330,6 +331,27 @@ def test_zeros_of_either_sign_are_the_same(
     archive = corrected([FrameKind.SCIENCE], wcs={"CD1_1": 1.0, "CD1_2": -0.0})
     assert len(redescribe(archive, why=WHY).changed) == 1
     assert redescribe(archive, why=WHY).changed == []
+
+
+def test_a_damaged_frame_is_named_and_not_described_by_its_altered_bytes(
+    archive: Archive, night: Path
+) -> None:
+    frames = raws(archive, "RawBiasFrame")
+    numbers = {frame.attributes["name"]: frame.product_id for frame in frames}
+    cut_off, altered = sorted(numbers)[:2]
+    path = path_of(archive, numbers[cut_off])
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:3000])  # the header is whole
+    path = path_of(archive, numbers[altered])
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes().replace(b"2020-01-01", b"2020-01-02"))
+    report = redescribe(archive, why=WHY, change=False)
+    assert (report.looked, report.changed) == (5, [])
+    said = dict(report.unreadable)
+    for name, why in ((cut_off, "it has 3000 bytes"), (altered, "not as it was written")):
+        text = said[f"{name} (object {numbers[name]})"]
+        assert why in text
+        assert f"`vo-service restore {numbers[name]} --file COPY`" in text
 
 
 def test_a_frame_that_the_module_sees_only_now_is_named(

@@ -11,19 +11,22 @@ import numpy as np
 import pytest
 from sqlalchemy import select, text
 
+from reduction import frames
+from reduction.causes import causes_of
+from reduction.doubtful import doubted
 from reduction.instruments.base import FrameKind
-from reduction.operate import bump
+from reduction.operate import bump, find_target
 from reduction.pixel_cache import PIXELS
 from reduction.restore import damaged_files, restore
+from reduction.verdicts import ReasonKind
 from schemas.errors import (
     IngestError,
     NotFoundError,
-    ParameterError,
     ReductionError,
     UnreadableError,
 )
 from schemas.recipe_tables import Edit
-from schemas.tables import File, Product
+from schemas.tables import File, Product, Target
 from tests.support.toy import ToyBias, ToyFlat, ToyImage, work_done, write_frame
 
 if TYPE_CHECKING:
@@ -127,6 +130,98 @@ def test_a_changed_byte_that_can_be_read_goes_into_nothing(
     assert list(damaged_files(archive)) == []
 
 
+def test_what_could_not_be_read_stands_with_the_target_until_it_is_back(
+    archive: Archive, night: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with archive.transaction() as session:
+        query = select(Product.product_id).where(Product.class_name == "RawBiasFrame")
+        raw = session.scalars(query.order_by(Product.product_id)).first() or 0
+    copy = shutil.copy(path_of(archive, raw), tmp_path / "copy.fits")
+    damage(archive, raw)
+    with caplog.at_level("INFO"), pytest.raises(UnreadableError):
+        ToyImage.get()
+    assert "restored" not in caplog.text
+    bias, image = (find_target(archive, name).target_id for name in ("ToyBias", "ToyImage"))
+
+    def noted() -> list[str]:
+        """What the archive says of the bias."""
+        with archive.transaction() as session:
+            target = session.get_one(Target, bias)
+            assert target.state == "missing"
+            return [r["text"] for r in target.reasons if r["kind"] == "file cannot be read"]
+
+    for _ in range(2):
+        (said,) = noted()
+        assert f"RawBiasFrame object {raw} (bias0.fits" in said
+        (cause,) = causes_of(archive, [image])  # looks at the targets anew
+        kinds = [r.kind for below in cause.everything_below() for r in below.reasons]
+        assert ReasonKind.UNREADABLE in kinds
+    whole = copy.read_bytes()
+    path = path_of(archive, raw)
+    path.write_bytes(whole)  # as a disk that was away
+    assert ToyImage.get().bias.level == pytest.approx(102.0)
+    with archive.transaction() as session:
+        assert session.get_one(Target, bias).reasons == []
+        said = session.execute(text("SELECT reasons::text FROM vo.publication")).scalars().all()
+        assert not [reasons for reasons in said if "cannot be read" in reasons]
+    damage(archive, raw)
+    bump(archive, "ToyBias", why="try")
+    with pytest.raises(UnreadableError):
+        ToyBias.get()
+    restore(archive, raw, source=copy)
+    with archive.transaction() as session:
+        left = session.get_one(Target, bias).reasons
+        assert not [reason for reason in left if "cannot be read" in reason["kind"]]
+
+
+def test_what_may_have_been_made_of_altered_bytes_is_made_again(
+    archive: Archive, night: Path, tmp_path: Path, work_log: Path
+) -> None:
+    with archive.transaction() as session:
+        query = select(Product.product_id).where(Product.class_name == "RawBiasFrame")
+        raw = session.scalars(query.order_by(Product.product_id)).first() or 0
+    path, copy = path_of(archive, raw), tmp_path / "copy.fits"
+    shutil.copy(path, copy)
+    # the bias is made while the frame's pixels are others, and nobody looks
+    whole = path.read_bytes()
+    written = write_frame(tmp_path, "other", FrameKind.BIAS, 400)
+    path.chmod(0o644)
+    path.write_bytes(written.read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frames, "see_unaltered", lambda path, what: None)
+        bias, image = ToyBias.get(), ToyImage.get()
+    assert bias.level == pytest.approx(202.0)
+    assert path.read_bytes() != whole
+    work_done(work_log)
+    restore(archive, raw, source=copy, who="eva")
+    with archive.transaction() as session:
+        assert doubted(session, raw) == [bias.object_id]
+        edit = session.scalars(select(Edit).where(Edit.product_id == bias.object_id)).one()
+        assert (edit.field, edit.old, edit.new, edit.who) == ("is_valid", "1", "-1", "eva")
+        assert f"RawBiasFrame object {raw} (bias0.fits" in edit.why
+    (cause,) = causes_of(archive, [find_target(archive, "ToyBias").target_id])
+    assert [r.kind for r in cause.reasons] == [ReasonKind.PROGENITOR_DOUBTED]
+    again = ToyImage.get()
+    assert again.object_id != image.object_id
+    assert again.bias.level == pytest.approx(102.0)
+    assert {"ToyBias", "ToyImage"} <= set(work_done(work_log))
+    with archive.transaction() as session:
+        assert doubted(session, raw) == []
+    # the next times the same comes out: what rests on it stays
+    for _ in range(2):
+        bias = ToyBias.get()
+        damage(archive, raw)
+        restore(archive, raw, source=copy)
+        assert ToyImage.get().object_id == again.object_id
+        assert work_done(work_log) == ["ToyBias"]
+        assert ToyBias.get().object_id != bias.object_id
+    # what was lost, nobody can have read: nothing is made again
+    lose(archive, raw)
+    restore(archive, raw, source=copy)
+    assert ToyImage.get().object_id == again.object_id
+    assert work_done(work_log) == []
+
+
 def test_what_cannot_be_restored_is_named(
     archive: Archive, night: Path, tmp_path: Path, work_log: Path
 ) -> None:
@@ -163,16 +258,23 @@ def test_a_raw_frame_comes_back_from_a_copy_of_itself_alone(
     copy = tmp_path / "copy.fits"
     shutil.copy(path_of(archive, number), copy)
     path = lose(archive, number)
-    with pytest.raises(ParameterError, match=f"a copy of {name}.*raw data cannot be made"):
+    said = rf"object {number} \({name}.*raw data cannot be made.*restore {number} --file COPY"
+    with pytest.raises(UnreadableError, match=said):
         restore(archive, number)
     other = tmp_path / "other.fits"
     other.write_bytes(copy.read_bytes() + b" ")
     with pytest.raises(IngestError, match=f"no copy of {name}"):
         restore(archive, number, source=other)
     assert not path.exists()
-    assert restore(archive, number, source=copy) == [number]
+    assert restore(archive, number, source=copy, why="from tape 7", who="eva") == [number]
     assert path.read_bytes() == copy.read_bytes()
     assert list(damaged_files(archive)) == []
+    with archive.transaction() as session:
+        edit = session.scalars(select(Edit).where(Edit.product_id == number)).one()
+        assert (edit.field, edit.old, edit.new) == ("file", None, path.name.partition(".")[0])
+        assert (edit.who, edit.why) == ("eva", "from tape 7")
+    with pytest.raises(IngestError, match=f"no copy of {name}"):  # also where nothing is damaged
+        restore(archive, number, source=other)
 
 
 def test_a_product_of_other_content_is_not_taken_for_it(

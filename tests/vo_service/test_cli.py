@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -103,6 +104,52 @@ def test_a_recipe_is_made_explained_and_edited_from_the_command_line(run):
     assert "was rejected" in run("why", "BiasFrame").stdout
     assert run("make", "BiasFrame").returncode == 0
     assert "fresh" in run("why", "BiasFrame").stdout
+
+
+@pytest.mark.slow
+def test_damaged_files_are_named_with_what_brings_them_back(run, folder):
+    assert run("make", "BiasFrame").returncode == 0
+    code = (
+        "b = next(iter(BiasFrame.is_valid >= 1)); r = b.raw_bias_frames[0]; "
+        "print(b.object_id, r.object_id, r.name)"
+    )
+    bias, raw, name = run("prompt", "-c", code).stdout.split()
+    good = folder / "sim" / "raw" / name
+    digest = hashlib.sha256(good.read_bytes()).hexdigest()
+    (stored,) = (folder / "data").rglob(f"{digest}.*")
+    stored.chmod(0o644)
+    stored.write_bytes(good.read_bytes()[:-1] + b"x")
+    product = max((folder / "data").rglob("product/*/*"), key=lambda p: p.stat().st_mtime_ns)
+    product.unlink()
+    done = run("storage", "--verify")
+    assert done.returncode == 1
+    back = f"`vo-service restore {raw} --file COPY` brings it back from a copy"
+    assert f"RawBiasFrame object {raw} ({name}): its bytes are not those" in done.stdout
+    assert back in done.stdout
+    assert "` makes it again" in done.stdout
+    again = run("ingest", str(folder / "sim" / "raw"))
+    assert again.returncode == 1
+    assert f"`vo-service restore {raw} --file {good}` brings it back" in again.stdout
+    needs = run("restore", raw)
+    assert f"RawBiasFrame object {raw} ({name}" in needs.stderr
+    assert back in needs.stderr
+    wrong = run("restore", raw, "--file", str(folder / "sim" / "reference.csv"))
+    assert f"it is no copy of {name}" in wrong.stderr
+    done = run("restore", raw, "--file", str(good), "--why", "from tape")
+    first, second = done.stdout.splitlines()
+    assert first == f"restored: {raw}"
+    assert re.fullmatch(
+        rf"made of it, maybe while it was altered: .*\b{bias}\b.*; made again when asked for",
+        second,
+    )
+    assert "doubted by" in run("list", "BiasFrame").stdout
+    assert run("make", "BiasFrame").returncode == 0
+    damaged = run("storage", "--verify").stdout
+    for number in re.findall(r"`vo-service restore (\d+)` makes it again", damaged):
+        assert run("restore", number).stdout.strip() == f"restored: {number}"
+    assert "0 files are lost or damaged" in run("storage", "--verify").stdout
+    assert "its file is as it was written" in run("restore", raw).stdout
+    assert "-1 is no number of an object" in run("restore", "-1").stderr
 
 
 @pytest.mark.parametrize(

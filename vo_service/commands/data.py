@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from vo_service.commands.common import CONSOLE, MESSAGES, home_of, opened, progress_bar
+from vo_service.commands.common import CONSOLE, MESSAGES, counted, home_of, opened, progress_bar
 from vo_service.commands.words import night
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -41,7 +41,8 @@ def ingest(context: click.Context, paths: tuple[Path, ...]) -> None:
 
     PATH is a FITS file (.fits, .fits.gz, .fits.fz) or a folder that is searched for such files.
     Files are copied; a file that is in the archive already is left alone. Files that cannot be
-    taken are listed with the reason, and the command then ends with status 1.
+    taken are listed with the reason, and so are those that the archive has, but damaged; the
+    command then ends with status 1.
     """
     from reduction.ingest import raw_files
 
@@ -52,9 +53,9 @@ def ingest(context: click.Context, paths: tuple[Path, ...]) -> None:
         f"{report.ingested} files taken ({report.frames} frames), {report.known} known already, "
         f"{len(report.refused)} refused"
     )
-    for name, sentence in report.refused:
+    for name, sentence in (*report.refused, *report.damaged, *report.remarks):
         CONSOLE.print(f"  {name}: {sentence}", markup=False)
-    if report.refused:
+    if report.refused or report.damaged:
         context.exit(1)
 
 
@@ -188,16 +189,33 @@ def storage(context: click.Context, *, remove: bool, verify: bool) -> None:
         CONSOLE.print(f"{found.files} files that nothing names, {found.size} bytes: {done}")
         for damage in damaged_files(archive) if verify else ():
             damaged += 1
-            numbers = ", ".join(map(str, damage.object_ids)) or "none"
-            line = f"{damage.class_name} {damage.name}, objects {numbers}: {damage.what}"
+            numbers = ", ".join(map(str, damage.object_ids))
+            word = "object" if len(damage.object_ids) == 1 else "objects"
+            of = f"{damage.class_name} {word} {numbers} " if numbers else ""
+            line = f"{of}({damage.name}): {damage.what}; {damage.advice}"
             CONSOLE.print(line, markup=False)
     if verify:
-        CONSOLE.print(f"{damaged} files are lost or damaged")
+        are = "is" if damaged == 1 else "are"
+        CONSOLE.print(f"{counted(damaged, 'file')} {are} lost or damaged")
     if damaged:
         context.exit(1)
 
 
-@click.command(short_help="Bring back the file of an object that was lost or damaged.")
+class _OfObject(click.Command):
+    """A command about one object, whose number is no option where it is negative."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse negative numbers with what would be right."""
+        for word in args:
+            if word[:1] == "-" and word[1:].isdecimal():
+                message = f"{word} is no number of an object: archive.products has them"
+                raise click.UsageError(message, ctx)
+        return super().parse_args(ctx, args)
+
+
+@click.command(
+    cls=_OfObject, short_help="Bring back the file of an object that was lost or damaged."
+)
 @click.argument("object_id", type=int)
 @click.option(
     "--file",
@@ -212,16 +230,23 @@ def restore(context: click.Context, object_id: int, source: Path | None, why: st
 
     A product is made from its recorded progenitors with its recorded parameters and code, which
     are restored first where their files are damaged, too; it has to come out bit for bit, and
-    stays the same object. OBJECT_ID is its number in archive.products; `vo-service storage
-    --verify` finds those that need it.
+    stays the same object. What was made of a raw frame whose bytes were altered may have been made
+    of those: it is doubted, and made again when it is asked for. OBJECT_ID is its number in
+    archive.products; `vo-service storage --verify` finds those that need it.
     """
+    from reduction.doubtful import doubted
     from reduction.restore import restore as bring_back
 
     said = {"why": why} if why else {}
     with opened(context) as archive:
         done = bring_back(archive, object_id, source=source, **said)
+        with archive.transaction() as session:
+            again = doubted(session, object_id) if done else []
     numbers = ", ".join(map(str, done))
     CONSOLE.print(f"restored: {numbers}" if done else "its file is as it was written")
+    if again:
+        them = ", ".join(map(str, again))
+        CONSOLE.print(f"made of it, maybe while it was altered: {them}; made again when asked for")
 
 
 COMMANDS = (init, ingest, load_reference, simulate, storage, restore)

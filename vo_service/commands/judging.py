@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from reduction.quality import DOUBTED
 from vo_service.commands.common import CONSOLE, are_suspect, counted, opened, progress_bar
 from vo_service.commands.words import WHO, WHY, moment, narrowing
 
@@ -75,7 +76,8 @@ def _line(item: Listed) -> str:
     """One object: number, class, what of, and what was said of it."""
     row = item.product
     place = (row.instrument, row.chip, row.filter, item.field, str(row.night or ""), item.name)
-    said = [_STANDINGS[row.is_valid]] if row.is_valid != 1 or item.who else []
+    standing = "doubted" if row.is_valid == DOUBTED else _STANDINGS[row.is_valid]
+    said = [standing] if row.is_valid != 1 or item.who else []
     if item.who:
         said[0] += f" by {item.who}: {item.why}"
     if item.flags:
