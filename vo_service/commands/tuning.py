@@ -107,10 +107,14 @@ def set_parameter(
     pars CLASS` says what there is. `forget-parameter` takes it back.
     """
     from reduction.operate import set_parameter
+    from reduction.recipe_edits import operators_say
 
     with opened(context) as archive:
+        before = operators_say(archive, class_name, words["instrument"])
         number = set_parameter(archive, class_name, name, value_of(value), **words)
-    CONSOLE.print(f"{class_name}.{name} is {value}: {are_suspect(number)}", markup=False)
+        same = before == operators_say(archive, class_name, words["instrument"])
+    said = "already; nothing is recorded" if same else f": {are_suspect(number)}"
+    CONSOLE.print(f"{class_name}.{name} is {value}{' ' if same else ''}{said}", markup=False)
 
 
 @click.command(
@@ -129,10 +133,17 @@ def forget_parameter(context: click.Context, /, class_name: str, name: str, **wo
     know it any longer.
     """
     from reduction.operate import forget_parameter
+    from reduction.recipe_edits import operators_say
 
     with opened(context) as archive:
+        before = operators_say(archive, class_name, words["instrument"])
         number = forget_parameter(archive, class_name, name, **words)
-    CONSOLE.print(f"{class_name}.{name} is forgotten: {are_suspect(number)}", markup=False)
+    if name in before:
+        CONSOLE.print(f"{class_name}.{name} is forgotten: {are_suspect(number)}", markup=False)
+        return
+    there = f"set are {', '.join(sorted(before))}" if before else "no parameter of it is"
+    message = f"nobody set {class_name}.{name} for {words['instrument']}, so that nothing is"
+    CONSOLE.print(f"{message} recorded: {there}", markup=False)
 
 
 @click.command(short_help="Draw a raw frame or a product into a file.")
