@@ -223,6 +223,27 @@ def test_an_error_of_the_archive_is_one_sentence_at_the_prompt(run, folder):
     assert typed.stderr.count("Traceback") == 1  # that of the division
 
 
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        ("def f(x):\n    return 1 / x\n\nf(0)", ("f(0)", "return 1 / x", "ZeroDivisionError: ")),
+        ("BiasFrame.gett()", ("BiasFrame.gett()", "AttributeError: BiasFrame has no attribute")),
+        ("for x in", ("for x in", "SyntaxError: ")),
+        ("open('/nowhere/at/all')", ("open('/nowhere/at/all')", "FileNotFoundError: ")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_persons_own_error_is_shown_from_their_line_on(run, code, lines):
+    assert run("init").returncode == 0
+    done = run("prompt", "-c", code)
+    assert done.returncode == 1
+    said = [line for line in done.stderr.splitlines() if set(line) - set(" ~^")]
+    for line in lines:
+        assert any(line in found for found in said)
+    files = {line.split('"')[1] for line in said if line.startswith("  File ")}
+    assert files == {"<prompt>"}
+
+
 def test_the_data_folder_is_not_blamed_for_other_folders(tmp_path):
     (tmp_path / "file").write_text("")
     out = tmp_path / "file" / "sim"
