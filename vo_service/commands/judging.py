@@ -48,27 +48,29 @@ def list_objects(
     Without --proposed or --rejected these are the raw frames and what the archive answers with
     now. CLASS is such as RawBiasFrame or SourceList; it may be left out with one of the options.
     """
-    from reduction.listing import listed
+    from reduction.listing import listed, said_of_none
 
     if class_name is None and standing is None and not flagged:
         message = "expected a CLASS, --proposed, --rejected or --flagged"
         raise click.UsageError(message)
     value = None if standing is None else _STANDINGS.index(standing)
     with opened(context) as archive:
+        # one more than are shown tells that there are
         found = listed(
-            archive,
-            class_name,
-            is_valid=value,
-            flagged=flagged,
-            limit=limit + 1,  # one more shows that there are
-            **words,
+            archive, class_name, is_valid=value, flagged=flagged, limit=limit + 1, **words
+        )
+        instead = (
+            ""
+            if found
+            else said_of_none(archive, class_name, is_valid=value, flagged=flagged, **words)
         )
     for item in found[:limit]:
         CONSOLE.print(_line(item), markup=False)
     if len(found) > limit:
         CONSOLE.print(f"{limit} objects, and there are more: --limit shows them")
     else:
-        CONSOLE.print(counted(len(found), "object"))
+        said = counted(len(found), "object") + (f": {instead}" if instead else "")
+        CONSOLE.print(said, markup=False)
 
 
 def _line(item: Listed) -> str:
