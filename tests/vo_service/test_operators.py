@@ -226,8 +226,11 @@ def test_judging_anew_leaves_alone_what_a_person_judged(run: Run) -> None:
 
 
 def test_describing_anew_says_what_it_looked_at(run: Run) -> None:
-    said = run("describe", *WHY, "--dry-run")
-    assert said.strip() == "18 raw frames looked at, 0 would be others now"
+    for words in (("--dry-run",), ("--dry-run", *WHY)):
+        said = run("describe", *words).strip()
+        assert said == "18 raw frames looked at, 0 would be others now"
+    assert "missing option '--why': the reason is kept" in run("describe")
+    assert "it is blank" in run("describe", "--why", " ")
 
 
 # -- scripts, recipes, questions -----------------------------------------------------------------

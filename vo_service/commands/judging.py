@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from vo_service.commands.common import CONSOLE, are_suspect, counted, opened, progress_bar
-from vo_service.commands.words import WHO, WHY, moment, narrowing
+from vo_service.commands.words import WHO, WHY, moment, narrowing, reason
 
 if TYPE_CHECKING:
     from reduction.listing import Listed
@@ -201,11 +201,13 @@ def judge(context: click.Context, who: str, *, every: bool, dry_run: bool) -> No
 @click.command(short_help="Read raw frames' headers anew, as their cameras' modules do today.")
 @click.option("--instrument", default="", help="Frames of this camera alone.")
 @click.option("--dry-run", is_flag=True, help="Say what is described otherwise; change nothing.")
-@WHY
+@click.option(
+    "--why", callback=reason, help="The reason, kept with each change; not needed to look only."
+)
 @WHO
 @click.pass_context
 def describe(
-    context: click.Context, instrument: str, why: str, who: str, *, dry_run: bool
+    context: click.Context, instrument: str, why: str | None, who: str, *, dry_run: bool
 ) -> None:
     """Read raw frames' headers anew, after a camera's module was corrected.
 
@@ -215,6 +217,9 @@ def describe(
     """
     from reduction.redescribe import RedescribedReport, number_of_frames, redescribe
 
+    if why is None and not dry_run:
+        message = "missing option '--why': the reason is kept with each change"
+        raise click.UsageError(message)
     with opened(context) as archive:
         if instrument and instrument not in archive.registry.instruments:
             known = ", ".join(sorted(archive.registry.instruments))
@@ -227,7 +232,7 @@ def describe(
                     archive,
                     instrument=instrument,
                     who=who,
-                    why=why,
+                    why=why or "",
                     change=not dry_run,
                     progress=done,
                     report=report,

@@ -99,10 +99,10 @@ def _say_cause(cause: Cause, depth: int, said: set[str]) -> None:
         if len(twins) == 1 or below.twin is None:
             _say_cause(below, depth + 1, said)
     if len(twins) > 1:
-        line = _said_twins(twins)
-        again = ", see above" if line in said else ""
-        said.add(line)
-        CONSOLE.print(f"{margin}    {line}{again}", markup=False)
+        counted_up = _said_twins(twins)
+        before = ", see above" if counted_up in said else ""
+        said.add(counted_up)
+        CONSOLE.print(f"{margin}    {counted_up}{before}", markup=False)
 
 
 def _said_twins(twins: Sequence[Cause]) -> str:

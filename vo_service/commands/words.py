@@ -11,6 +11,7 @@ __all__ = [
     "narrowing",
     "night",
     "parameters",
+    "reason",
     "value_of",
 ]
 
@@ -89,7 +90,16 @@ def _mjd(text: str) -> float:
     return (when - _MJD_EPOCH).total_seconds() / _DAY_S
 
 
-def _reason(context: click.Context, param: click.Parameter, value: str) -> str:
+def reason(context: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The reason of an option, without blanks around it; None where none is given.
+
+    Raises
+    ------
+    click.BadParameter
+        If it is blank.
+    """
+    if value is None:
+        return None
     if not value.strip():
         message = "it is blank: expected the reason, in words for those who read it years later"
         raise click.BadParameter(message, context, param)
@@ -97,7 +107,7 @@ def _reason(context: click.Context, param: click.Parameter, value: str) -> str:
 
 
 WHY: Final = click.option(
-    "--why", required=True, callback=_reason, help="The reason, kept with the change."
+    "--why", required=True, callback=reason, help="The reason, kept with the change."
 )
 WHO: Final = click.option("--who", default="", help="Who changes it; you, by default.")
 
