@@ -212,7 +212,8 @@ def status(context: click.Context) -> None:
     if running is None:
         CONSOLE.print("not serving: `vo-service serve` starts it")
     else:
-        CONSOLE.print(f"serving {running.url} (process {running.pid})")
+        verb = "serving" if running.children else "being made ready to serve"
+        CONSOLE.print(f"{verb} {running.url} (process {running.pid})")
         for name, (pid, _) in running.children.items():
             CONSOLE.print(f"  {name}: process {pid}")
     with opened(context) as archive:
