@@ -79,7 +79,10 @@ def test_what_is_no_field_is_refused_with_what_would_be_one(run: Run, words, sai
 
 
 def test_closing_a_field_that_is_not_there_names_those_that_are(run: Run) -> None:
-    run("field", "add", "other", *CIRCLE, "--pixel-scale", 0.5, *WHY)
+    said = run("field", "add", "other", *CIRCLE, "--pixel-scale", 0.5, *WHY)
+    assert "recorded" not in said
+    again = run("field", "add", "other", *CIRCLE, "--pixel-scale", 0.5, *WHY)
+    assert again == said[:-1] + " (declared already, just so; nothing is recorded)\n"
     with pytest.raises(NotFoundError, match=r"no field 'othr'; there are .*other"):
         run("field", "close", "othr", *WHY)
 
@@ -287,7 +290,7 @@ def test_a_question_about_nothing_is_answered_with_what_there_is(run: Run, words
 def test_numbers_and_dates_that_are_none_are_refused(
     run: Run,
 ) -> None:
-    assert "'x' is not a valid integer" in run("set-valid", "x", "valid", *WHY)
+    assert "found 'x', expected the number of an object" in run("set-valid", "x", "valid", *WHY)
     assert "expected a date YYYY-MM-DD" in run("list", "RawBiasFrame", "--night", "20250301")
     assert "expected a moment in UTC" in run("set-validity", 1, "--to", "2025", *WHY)
     assert "expected CLASS.NAME=VALUE" in run("pars", "BiasFrame", "--set", "SIGMA_CLIP")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from vo_service.commands.common import CONSOLE, are_suspect, counted, opened, progress_bar
-from vo_service.commands.words import WHO, WHY, moment, narrowing, reason
+from vo_service.commands.words import WHO, WHY, moment, narrowing, object_id, reason
 
 if TYPE_CHECKING:
     from reduction.listing import Listed
@@ -87,7 +87,7 @@ def _line(item: Listed) -> str:
 
 
 @click.command("set-valid", short_help="Reject an object, declare it valid, or propose it.")
-@click.argument("object_id", type=int)
+@object_id
 @click.argument("standing", type=click.Choice([*_STANDINGS, "0", "1", "2"]), metavar="STANDING")
 @WHY
 @WHO
@@ -117,7 +117,7 @@ def _set_valid(context: click.Context, object_id: int, value: int, why: str, who
 
 
 @click.command()
-@click.argument("object_id", type=int)
+@object_id
 @click.option("--undo", is_flag=True, help="Declare it valid again.")
 @WHY
 @WHO
@@ -132,7 +132,7 @@ def invalidate(context: click.Context, object_id: int, why: str, who: str, *, un
 
 
 @click.command("set-validity")
-@click.argument("object_id", type=int)
+@object_id
 @click.option(
     "--from",
     "start",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vo_service.commands.common import CONSOLE, are_suspect, opened
-from vo_service.commands.words import WHO, WHY, parameters, value_of
+from vo_service.commands.words import WHO, WHY, object_id, parameters, value_of
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -147,7 +147,7 @@ def forget_parameter(context: click.Context, /, class_name: str, name: str, **wo
 
 
 @click.command(short_help="Draw a raw frame or a product into a file.")
-@click.argument("object_id", type=int)
+@object_id
 @click.option(
     "-o",
     "--output",
@@ -170,7 +170,7 @@ def inspect(context: click.Context, object_id: int, output: Path | None) -> None
 
 
 @click.command(short_help="Make a product once more, to see whether it comes out the same.")
-@click.argument("object_id", type=int)
+@object_id
 @click.pass_context
 def remake(context: click.Context, object_id: int) -> None:
     """Make a product once more, to see whether it comes out the same.

@@ -10,6 +10,7 @@ __all__ = [
     "moment",
     "narrowing",
     "night",
+    "object_id",
     "parameters",
     "reason",
     "value_of",
@@ -136,6 +137,19 @@ def value_of(text: str) -> Any:  # noqa: ANN401  # any JSON value
     except (ValueError, RecursionError):
         return text.strip()
 
+
+def _number(text: str) -> int:
+    """The number of a raw frame or a product."""
+    try:
+        return int(text)
+    except ValueError:
+        expected = "the number of an object: `vo-service list CLASS` begins its lines with it"
+        message = f"found {text!r}, expected {expected}"
+        raise click.BadParameter(message) from None
+
+
+object_id: Final = click.argument("object_id", type=_number)
+"""The raw frame or product that a command is about."""
 
 parameters: Final = click.option(
     "--set",
