@@ -301,7 +301,7 @@ def test_a_folder_without_frames_is_said_to_have_none(run, tmp_path):
     (tmp_path / "notes.txt").write_text("clouds")
     said = run("ingest", tmp_path).stdout
     assert "0 files taken" in said
-    assert f"there is no file .fits, .fits.gz or .fits.fz in {tmp_path}, nor in folders" in said
+    assert f"there is no file *.fits, *.fits.gz or *.fits.fz in {tmp_path}, nor in folders" in said
 
 
 @pytest.mark.parametrize(

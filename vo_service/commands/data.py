@@ -54,7 +54,8 @@ def ingest(context: click.Context, paths: tuple[Path, ...]) -> None:
     )
     if not files:
         where = ", ".join(map(str, paths))
-        said = f"there is no file .fits, .fits.gz or .fits.fz in {where}, nor in folders below"
+        names = "*.fits, *.fits.gz or *.fits.fz"
+        said = f"there is no file {names} in {where}, nor in folders below"
         CONSOLE.print(said, markup=False)
     for name, sentence in report.refused:
         CONSOLE.print(f"  {name}: {sentence}", markup=False)
