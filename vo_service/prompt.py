@@ -81,7 +81,8 @@ def _run(text: str, names: dict[str, Any]) -> None:
     from sqlalchemy.exc import OperationalError  # noqa: PLC0415  # there already
 
     # its lines are shown in tracebacks
-    linecache.cache[_TEXT] = (len(text), None, text.splitlines(keepends=True), _TEXT)
+    lines = f"{text}\n".splitlines(keepends=True)
+    linecache.cache[_TEXT] = (len(text), None, lines, _TEXT)
     try:
         exec(compile(text, _TEXT, "exec"), names)  # noqa: S102  # the user's own text
     except (VOError, OperationalError):  # the archive's own, and a database that is gone
