@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Answering", "Archive", "Fresh", "FreshnessReport"]
 
+import operator
 import os
 import threading
 import time
@@ -35,7 +36,7 @@ from reduction.registry import Registry
 from reduction.storage import Storage
 from reduction.variants import make_variant, variant_of
 from schemas.database import Database, database_there
-from schemas.errors import BusyError, ReductionError
+from schemas.errors import BusyError, ParameterError, ReductionError
 from schemas.settings import load_settings
 from schemas.tables import Product, Target
 
@@ -329,9 +330,16 @@ class Archive:
         ------
         NotFoundError
             If there is none.
+        ParameterError
+            If it is no number.
         """
+        try:
+            number = operator.index(object_id)  # a table's column has numbers of numpy
+        except TypeError as error:
+            expected = "the number of an object, such as 17"
+            raise ParameterError("object_id", object_id, expected) from error
         with self.transaction() as session:
-            row = objects.product(session, object_id)
+            row = objects.product(session, number)
         return self.shown(row)
 
     def progenitors(self, object_id: int, role: str) -> list[DBObject]:

@@ -18,6 +18,7 @@ __all__ = [
     "own_header",
     "refuse",
     "right_ascension",
+    "see_date_obs",
     "sexagesimal",
 ]
 
@@ -37,6 +38,11 @@ if TYPE_CHECKING:
 _MJD_EPOCH: Final = datetime(1858, 11, 17, tzinfo=UTC)
 #: The sixtieth second, which only a leap second is.
 _LEAP_SECOND: Final = re.compile(r"(T\d\d:\d\d):60")
+#: A date without a time, as DATE-OBS was before 1999 and is of some cameras still.
+_DATE_ALONE: Final = re.compile(r"\s*\d{4}-\d\d-\d\d\s*")
+#: Seconds that two clocks of one beginning may differ: MJDs with four decimals are 9 s wide, and
+#: what is nearest in time, or a night, is another one by minutes at least.
+_CLOCKS_AGREE_S: Final = 60.0
 _SEXAGESIMAL: Final = re.compile(r"\s*([+-]?)(\d+)[: ](\d{1,2})[: ](\d{1,2}(?:\.\d*)?)\s*")
 
 
@@ -232,6 +238,42 @@ def mjd_of(header: Header, keyword: str) -> float:
     if "T" not in text or not 1980 <= moment.year < 2100:  # the age of CCDs
         refuse(keyword, text, expected)
     return (moment - _MJD_EPOCH) / timedelta(days=1)
+
+
+def see_date_obs(header: Header, mjd: float, keyword: str) -> None:
+    """See that DATE-OBS, where it is there, says the moment that another card does.
+
+    Parameters
+    ----------
+    header
+        With the card, or without: the other one is taken.
+    mjd
+        Beginning of the exposure, MJD UTC, as the other card says.
+    keyword
+        That card.
+
+    Raises
+    ------
+    IngestError
+        If it is no moment, or differs by more than a minute; a date without a time, which may be
+        that of the evening before, by more than a day from that date.
+    """
+    if "DATE-OBS" not in header:
+        return
+    said, alone = header["DATE-OBS"], False
+    taken = (_MJD_EPOCH + timedelta(days=mjd)).isoformat(timespec="seconds")[:19]
+    expected = f"{taken}, the moment of {keyword} ({header.get(keyword)}), within a minute"
+    if isinstance(said, str) and (alone := _DATE_ALONE.fullmatch(said) is not None):
+        header = header.copy()
+        header["DATE-OBS"] = f"{said.strip()}T00:00:00"
+        expected = f"the date of {keyword} ({header.get(keyword)}), {taken}"
+    try:
+        other = mjd_of(header, "DATE-OBS")
+    except IngestError:
+        refuse("DATE-OBS", said, expected)
+    low, high = (-1.0, 2.0) if alone else (-_CLOCKS_AGREE_S / 86400, _CLOCKS_AGREE_S / 86400)
+    if not low <= mjd - other <= high:
+        refuse("DATE-OBS", said, expected)
 
 
 def night_of(mjd: float, longitude: float) -> str:

@@ -54,6 +54,8 @@ class Cause:
         Of the verdict on it.
     below
         What these come from, and what was left out.
+    twin
+        Of a raw frame that is left out as a duplicate, the object that is used; else None.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Cause:
     said: str
     reasons: tuple[Reason, ...] = ()
     below: tuple[Cause, ...] = ()
+    twin: int | None = None
 
     def everything_below(self) -> Iterator[Cause]:
         """All causes below this one, the nearest first."""
@@ -107,6 +110,7 @@ class _Seeker:
         self._known: dict[int, tuple[Cause, ...]] = {}
         self._rested_on: dict[int, list[Target]] = {}
         self._edits: dict[int, Edit | None] = {}
+        self._twins: dict[int, int | None] = {}
 
     def look_up(self, targets: Sequence[Target]) -> None:
         """Fetch what saying why some targets are as they are will ask for, level by level."""
@@ -237,7 +241,7 @@ class _Seeker:
             self._look_up_edits(raws)
             for raw in raws:
                 name = f"raw frame {raw.attributes.get('name')} (object {raw.product_id})"
-                yield Cause(name, slot.name, self._unfit(raw))
+                yield Cause(name, slot.name, self._unfit(raw), twin=self._twin(raw))
 
     def _unfit(self, product: Product) -> str:
         """Why a product is no progenitor, with who rejected it and why."""
@@ -258,14 +262,24 @@ class _Seeker:
         """Of a frame that is flagged as a duplicate, what is used of its exposure."""
         if not product.attributes.get("duplicate_of"):
             return ""
-        used = used_twin(self._session, product)
+        used = self._twin(product)
         if used is not None:
-            return f"; that is object {used.product_id}"
+            return f"; that is object {used}"
         number = product.product_id
         return (
             "; nothing of its exposure is used any more: "
             f"`vo-service set-valid {number} proposed` uses this one"
         )
+
+    def _twin(self, product: Product) -> int | None:
+        """What is used of the exposure of a frame that is flagged as a duplicate."""
+        number = product.product_id
+        if product.is_valid < 1 or not product.attributes.get("duplicate_of"):
+            return None
+        if number not in self._twins:
+            used = used_twin(self._session, product)
+            self._twins[number] = None if used is None else used.product_id
+        return self._twins[number]
 
 
 def _depth(cause: Cause) -> int:

@@ -6,6 +6,7 @@ __all__ = ["run_cluster", "run_worker"]
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from typing import TYPE_CHECKING, Final
@@ -23,6 +24,13 @@ _GONE: Final = frozenset({Status.closed, Status.failed})
 
 #: Modules that workers load before they say that they are there.
 _PRELOAD: Final = ["reduction.warm"]
+
+#: Nobody looks at the engine's pages, which anybody on its network could; and their usual port
+#: belongs to whoever has it.
+_NO_PAGES: Final[dict[str, list[str]]] = {
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
 
 #: Of glibc, for workers: images come from memory that was freed before, instead of being asked
 #: from the system, and cleared by it, each time: that took a third of the time that making takes.
@@ -44,6 +52,8 @@ def run_cluster(*, host: str, port: int, workers: int, threads: int) -> None:
     workers, threads
         Worker processes, and threads of each. A worker that dies is started again.
     """
+    # whoever looks whether it listens speaks no further: nothing to write down
+    logging.getLogger("distributed.comm.tcp").setLevel(logging.WARNING)
 
     async def run() -> None:
         """Be the scheduler with its workers until told to stop."""
@@ -54,6 +64,7 @@ def run_cluster(*, host: str, port: int, workers: int, threads: int) -> None:
             threads_per_worker=threads,
             processes=True,
             dashboard_address=None,
+            scheduler_kwargs={"dashboard": False, "dashboard_address": f"{host}:0"},
             asynchronous=True,
             silence_logs=False,
             preload=_PRELOAD,
@@ -103,7 +114,7 @@ def run_worker(address: str, *, threads: int) -> None:
 
 
 def _run(main: Coroutine[None, None, None]) -> None:
-    with contextlib.suppress(asyncio.CancelledError), dask.config.set(_MEMORY):
+    with contextlib.suppress(asyncio.CancelledError), dask.config.set({**_MEMORY, **_NO_PAGES}):
         asyncio.run(main)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["is_named", "said_instead"]
+__all__ = ["Asked", "is_named", "none_yet", "others_said", "said_instead"]
 
 import datetime as dt
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sqlalchemy import and_, func, literal, or_, select
 
@@ -14,14 +15,18 @@ from reduction.frame_keys import SUFFIX, file_stem
 from schemas.tables import Field, Product, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
 
-_T = TypeVar("_T")
+Asked: TypeAlias = "Callable[[ColumnElement[Any], Mapping[str, str]], Select[Any]]"
+"""The query for something of the objects, of some kind, that words describe.
+
+Columns of words are those of :data:`_COLUMNS`, or others that say the same.
+"""
 
 _SHOWN: Final = 12
 _NIGHTS_SHOWN: Final = 5
@@ -63,22 +68,52 @@ def said_instead(archive: Archive, class_name: str, asked: Mapping[str, str]) ->
         End of a sentence: names that look alike first, the nearest nights, or, where there is
         no target of the class at all, what would bring one into being.
     """
+    of = partial(_of, class_name)
     with archive.transaction() as session:
-        number = session.scalar(_of(class_name, func.count(), {})) or 0
+        number = session.scalar(of(func.count(), {})) or 0
         if number == 0:
-            return _none_yet(archive, session, class_name)
+            return none_yet(archive, session, class_name)
         words = {("night" if word == "date" else word): value for word, value in asked.items()}
-        known = {w: v for w, v in words.items() if _is_there(session, class_name, {w: v})}
-        blamed = [word for word in words if word not in known] or list(words)
-        said = []
-        for word in blamed:
-            others = {w: v for w, v in known.items() if w != word}
-            alike = others if _is_there(session, class_name, others) else {}
-            said.append(_values(session, class_name, word, words[word], alike))
-    return f"there are {number}" + (f", of {'; '.join(said)}" if said else "")
+        return f"there are {number}{others_said(session, of, words, f'a {class_name}')}"
 
 
-def _of(class_name: str, what: ColumnElement[_T], words: Mapping[str, str]) -> Select[_T]:
+def others_said(
+    session: Session,
+    of: Asked,
+    words: Mapping[str, str],
+    thing: str,
+    columns: Mapping[str, ColumnElement[str]] | None = None,
+) -> str:
+    """Say which values there are for each word that is to blame for finding nothing.
+
+    Parameters
+    ----------
+    of
+        The query for what is looked at, of which there is some.
+    words
+        Values by word, as in :func:`said_instead`; empty where nothing is to blame.
+    thing
+        What is asked for, as "a BiasFrame".
+    columns
+        Of the words, where they are no targets'.
+
+    Returns
+    -------
+    str
+        End of a sentence that begins with ", of "; empty without words.
+    """
+    known = {w: v for w, v in words.items() if _is_there(session, of, {w: v})}
+    blamed = [word for word in words if word not in known] or list(words)
+    said = []
+    for word in blamed:
+        others = {w: v for w, v in known.items() if w != word}
+        alike = others if _is_there(session, of, others) else {}
+        column = (columns or _COLUMNS)[word]
+        said.append(_values(session, of(column, alike), column, (word, words[word], thing)))
+    return f", of {'; '.join(said)}" if said else ""
+
+
+def _of(class_name: str, what: ColumnElement[Any], words: Mapping[str, str]) -> Select[Any]:
     """Something of the targets of a class that words describe."""
     query = (
         select(what)
@@ -95,20 +130,20 @@ def _of(class_name: str, what: ColumnElement[_T], words: Mapping[str, str]) -> S
     return query
 
 
-def _is_there(session: Session, class_name: str, words: Mapping[str, str]) -> bool:
-    return session.scalar(_of(class_name, literal(1), words).limit(1)) is not None
+def _is_there(session: Session, of: Asked, words: Mapping[str, str]) -> bool:
+    return session.scalar(of(literal(1), words).limit(1)) is not None
 
 
 def _values(
-    session: Session, class_name: str, word: str, asked: str, others: Mapping[str, str]
+    session: Session, query: Select[Any], column: ColumnElement[str], said: tuple[str, str, str]
 ) -> str:
     """What there is for a word, such as ``chip ccd50, ccd51``."""
-    column = _COLUMNS[word]
-    found = _of(class_name, column, others).where(column != "").distinct()
+    word, asked, thing = said
+    found = query.where(column != "").distinct()
     number = session.scalar(select(func.count()).select_from(found.subquery())) or 0
     if number == 0:
         what = "raw frame" if word == "raw" else word
-        return f"no {what}: a {class_name} is not made for each {what}"
+        return f"no {what}: {thing} is not made for each {what}"
     before = found.where(column <= asked).order_by(column.desc()).limit(_NEAR)
     after = found.where(column > asked).order_by(column).limit(_NEAR)
     values = {value for query in (before, after) for value in session.scalars(query)}
@@ -135,9 +170,8 @@ def _cut(values: Sequence[str], number: int, most: int) -> str:
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
-def _none_yet(archive: Archive, session: Session, class_name: str) -> str:
-    """What would bring the first target of a class into being, and what raw frames there are."""
-    cls = archive.registry.target(class_name)
+def none_yet(archive: Archive, session: Session, class_name: str) -> str:
+    """What would bring the first object of a class into being, and what raw frames there are."""
     counted: list[tuple[str, int]] = [
         (name, number)
         for name, number in session.execute(
@@ -148,8 +182,11 @@ def _none_yet(archive: Archive, session: Session, class_name: str) -> str:
         )
     ]
     there: Any = dict(counted)
+    frames = ", ".join(f"{number} {name}" for name, number in counted) or "no raw frames"
+    cls: Any = archive.registry.classes[class_name]
+    if not hasattr(cls, "ANCHOR"):
+        return f"there are {frames}"
     if cls.ANCHOR.per_field and any(name in there for name in cls.ANCHOR_CLASSES):
         return "there is none yet: it is made for fields, `vo-service field add` declares one"
-    frames = ", ".join(f"{number} {name}" for name, number in counted) or "no raw frames"
     wanted = " or ".join(cls.ANCHOR_CLASSES)
     return f"there is none yet: it is made where there is a {wanted}, and there are {frames}"

@@ -44,7 +44,10 @@ def find_target(
     ------
     NotFoundError
         If there is none, or more than one; lists what there is.
+    ParameterError
+        If a name or the date is no text.
     """
+    _see_texts({"date": date})
     names = {"chip": chip, "instrument": instrument, "filter": filter, "raw": raw, "field": field}
     with archive.transaction() as session:
         query = _matching(archive, session, class_name, names)
@@ -101,7 +104,7 @@ def targets_matching(
     NotFoundError
         If there is no such class or field.
     ParameterError
-        If the night is no date.
+        If the night is no date, or a name is no text.
     """
     names = {"chip": chip, "instrument": instrument, "filter": filter, "raw": raw, "field": field}
     with archive.transaction() as session:
@@ -116,6 +119,7 @@ def _matching(
 ) -> Select[Target]:
     """The query for the targets of a class that names describe, oldest observation first."""
     archive.registry.target(class_name)
+    _see_texts(names)
     query = select(Target).where(Target.class_name == class_name)
     for column in (Target.chip, Target.instrument, Target.filter):
         if (value := names[column.key]) is not None:
@@ -125,6 +129,13 @@ def _matching(
     if (field := names["field"]) is not None:
         query = query.where(Target.field_id == find_field(session, field).field_id)
     return query.order_by(Target.moment, Target.target_id)
+
+
+def _see_texts(said: Mapping[str, object]) -> None:
+    """See that what is said of a target at the prompt are texts, as they all are."""
+    for word, value in said.items():
+        if value is not None and not isinstance(value, str):
+            raise ParameterError(word, value, f"a text: {word}={str(value)!r}")
 
 
 def _night(said: str) -> dt.date:

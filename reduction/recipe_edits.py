@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["bump", "forget_parameter", "made_by", "mark_class", "owner_of", "set_parameter"]
+__all__ = [
+    "bump",
+    "forget_parameter",
+    "made_by",
+    "mark_class",
+    "operators_say",
+    "owner_of",
+    "set_parameter",
+]
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +19,13 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.events import mark_suspect
 from reduction.keys import canonical_json
-from reduction.parameters import check_parameters, stored_values
+from reduction.parameters import (
+    BandConstant,
+    ChipConstant,
+    check_parameters,
+    default_parameters,
+    stored_values,
+)
 from reduction.recorded import enter_edit
 from schemas.errors import ParameterError
 from schemas.recipe_tables import Recipe
@@ -80,7 +94,8 @@ def set_parameter(
     Returns
     -------
     int
-        Number of suspect targets; 0 where an operator set that value before.
+        Number of suspect targets; 0 where that value holds. Where it is an operator's already
+        nothing is recorded; where it is the class's own or the camera's, that it stays so is.
 
     Raises
     ------
@@ -103,7 +118,7 @@ def forget_parameter(
     Returns
     -------
     int
-        Number of suspect targets; 0 where nothing was set.
+        Number of suspect targets; 0 where nothing was set, of which nothing is recorded.
 
     Raises
     ------
@@ -131,18 +146,49 @@ def _change(
         if not values and not _says(session.get(Recipe, (class_name, owner)), name):
             return 0
         row = _recipe(session, class_name, owner)
-        said = stored_values(row.overrides) or {}
+        stored = stored_values(row.overrides)
+        said = stored or {}
         if values and name in said and canonical_json(said[name]) == canonical_json(values[name]):
             return 0
-        old = {**row.parameters, **said}.get(name)
+        own = default_parameters(archive.registry.target(class_name).Parameters)
+        before = {**row.parameters, **said}
         row.overrides = {n: v for n, v in said.items() if n != name} | dict(values)
-        new = {**row.parameters, **row.overrides}.get(name)
+        after = {**row.parameters, **row.overrides}
+        old = before.get(name)
         subject = f"{class_name}.{name} ({owner})"
-        changed = (None if old is None else canonical_json(old), canonical_json(new))
+        changed = (None if old is None else canonical_json(old), canonical_json(after.get(name)))
         enter_edit(session, subject, "process parameter", changed, who=who, why=why)
+        if stored is not None and _same(own | before, own | after, name):
+            return 0
         return mark_class(session, class_name, owner)
 
     return archive.transact(work)
+
+
+def operators_say(archive: Archive, class_name: str, instrument: str) -> Mapping[str, Any]:
+    """Process parameters of a class that operators set for an instrument, or several, by name.
+
+    Raises
+    ------
+    NotFoundError, ParameterError
+        If there is no such class or instrument, or the class is made for each camera alone.
+    """
+    owner = owner_of(archive.registry, class_name, instrument)
+    with archive.transaction() as session:
+        row = session.get(Recipe, (class_name, owner))
+        return {} if row is None else dict(stored_values(row.overrides) or {})
+
+
+def _same(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> bool:
+    """Whether a parameter that both have has one value in them."""
+    if name not in before or name not in after or not _is_plain(before[name]):
+        return False
+    return _is_plain(after[name]) and canonical_json(before[name]) == canonical_json(after[name])
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value is one, and not a chip's or a band's that differs from frame to frame."""
+    return not isinstance(value, (ChipConstant, BandConstant))
 
 
 def _says(row: Recipe | None, name: str) -> bool:

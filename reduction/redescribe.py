@@ -77,7 +77,7 @@ class RedescribedReport:
 def redescribe(
     archive: Archive,
     *,
-    why: str,
+    why: str = "",
     instrument: str = "",
     who: str = "",
     change: bool = True,
@@ -89,7 +89,7 @@ def redescribe(
     Parameters
     ----------
     why, who
-        For the record: why the module says something else.
+        For the record: why the module says something else. Not needed to look only.
     instrument
         A camera; all that this installation knows where it is empty.
     change
@@ -103,12 +103,12 @@ def redescribe(
     Raises
     ------
     ParameterError
-        If the reason is blank.
+        If something may be changed and the reason is blank.
     BusyError
         If the database is gone, or the archive was made ready meanwhile by other code: frames that
         were not looked at stay as they are.
     """
-    why = reason(why)
+    why = reason(why) if change else why
     report = RedescribedReport() if report is None else report
     for frames in _by_file(archive, instrument):
         for frame, found in _described(archive, frames, report):

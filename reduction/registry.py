@@ -5,7 +5,10 @@ from __future__ import annotations
 __all__ = ["Registry"]
 
 import importlib
+import logging
+import traceback
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reduction import instruments as instruments_package
@@ -16,11 +19,13 @@ from reduction.parameters import near_names
 from reduction.target import DBObject, ProcessTarget
 from schemas.columns import Schema
 from schemas.discover import modules_of
-from schemas.errors import NotFoundError
+from schemas.errors import NotFoundError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from types import ModuleType
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,13 @@ class Registry:
         ----------
         plugins
             Names of further modules; a class in one of them replaces one of the same name.
+
+        Raises
+        ------
+        SettingsError
+            If a module cannot be imported; says why, and in which line.
         """
-        extra = [importlib.import_module(name) for name in plugins]
+        extra = [_plugin(name) for name in plugins]
         classes = {
             value.__name__: value
             for module in (*modules_of(targets_package), *extra)
@@ -75,6 +85,14 @@ class Registry:
             for schema in getattr(module, "PUBLISHED", ())
             if isinstance(schema, Schema)
         )
+        declaring = {value.__module__ for value in classes.values()}
+        for module in extra:
+            own = {"INSTRUMENT", "PUBLISHED"} & vars(module).keys()
+            if not own and module.__name__ not in declaring:
+                _LOG.warning(
+                    "the plugin %s declares nothing: expected INSTRUMENT, PUBLISHED, or classes",
+                    module.__name__,
+                )
         return cls(classes, {camera.name: camera for camera in cameras}, published)
 
     def target(self, name: str) -> type[ProcessTarget]:
@@ -153,6 +171,25 @@ class Registry:
             for target in self.targets()
             if any(name in slot.classes for slot in target.SLOTS.values())
         )
+
+
+def _plugin(name: str) -> ModuleType:
+    """Import a module that the settings name."""
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == name:
+            expected = "a module where Python finds it: PYTHONPATH names the folder of its file"
+            message = f"reduction.plugins: there is no module {name!r}, expected {expected}"
+            raise SettingsError(message) from error
+        if isinstance(error, SyntaxError):
+            file, line, what = error.filename or name, error.lineno, error.msg
+        else:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            file, line, what = last.filename, last.lineno, str(error)
+        place = f"{Path(file).name}, line {line}"
+        message = f"reduction.plugins: {name!r} cannot be imported, {place}: "
+        raise SettingsError(f"{message}{type(error).__name__}: {what}") from error
 
 
 def _with_instrument(modules: Iterable[ModuleType]) -> Iterable[ModuleType]:

@@ -19,6 +19,7 @@ from tap.adql.translator import translate
 from tap.cost import planned, shorten
 from tap.execute import execute
 from tap.scope import scope_of
+from tap.unknown import unknown_names
 from tap.upload import opened_uploads
 
 if TYPE_CHECKING:
@@ -132,7 +133,9 @@ def _answer(
     uploads: Uploads | None = None,
 ) -> TableResult:
     checked = check(asked, _catalogue(context, uploads))
-    infos = (Info("QUERY", params["QUERY"]), Info("LANG", params["LANG"]))
+    scope = scope_of(checked)
+    notes = unknown_names(scope, context.archive.registry)
+    infos = (Info("QUERY", params["QUERY"]), Info("LANG", params["LANG"]), *notes)
     limit = row_limit(params["MAXREC"], context.limits)
     if params["MAXREC"] == 0:
         return TableResult(
@@ -140,7 +143,7 @@ def _answer(
         )
     statement = translate(checked, limit=limit + 1)
     with ExitStack() as stack:
-        snapshot = _snapshot(scope_of(checked), params, context, terms, uploads)
+        snapshot = _snapshot(scope, params, context, terms, uploads)
         answering = stack.enter_context(snapshot)
         stack.callback(terms.ended)
         if uploads is not None and uploads.are_astray:

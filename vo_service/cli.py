@@ -8,7 +8,7 @@ import errno
 import logging
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import click
 
@@ -25,13 +25,21 @@ from vo_service.commands import (
 )
 from vo_service.commands.common import MESSAGES
 
+#: Status of what Ctrl-C ended, as shells have it.
+_INTERRUPTED: Final = 130
+
 
 class _Group(click.Group):
-    """Commands on a data folder: the folder is blamed for its own failures, and for no others."""
+    """Commands on a data folder: the folder is blamed for its own failures, and for no others.
+
+    Ctrl-C ends them with a sentence, and with the status that shells give it.
+    """
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _end("stopped; what was finished before stays", _INTERRUPTED)
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read our output has seen enough
                 raise
@@ -96,7 +104,7 @@ def main() -> None:
     except VOError as error:
         _end(str(error), 1)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
     except Exception as error:
         from sqlalchemy.exc import (  # noqa: PLC0415  # --help stays fast
             OperationalError,
@@ -110,6 +118,6 @@ def main() -> None:
         raise
 
 
-def _end(sentence: str, code: int) -> None:
+def _end(sentence: str, code: int) -> NoReturn:
     MESSAGES.print(f"vo-service: {sentence}", style="red", markup=False)
     sys.exit(code)

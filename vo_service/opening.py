@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 
 _log = logging.getLogger(__name__)
+_STARTING: Final = "the service is being made ready: ask again in some seconds"
 _OTHER: Final = (
-    "the service is being made ready, or runs other code or settings than this command has: ask "
-    "again, or stop the service and start it"
+    "the service runs other code or settings than this command has: `vo-service stop`, then "
+    "`vo-service serve`, has it run these"
 )
 
 
@@ -114,7 +115,8 @@ def open_archive(home: Home, *, anew: bool = False) -> Archive:
     ready = is_prepared(archive.database.service, settings)
     if running is not None and not ready:
         archive.close()
-        raise BusyError(_OTHER)
+        # its programs are started once the database is ready
+        raise BusyError(_OTHER if running.children else _STARTING)
     if running is None and (anew or not ready):
         prepare_database(settings)
     Archive.use(archive)

@@ -26,6 +26,7 @@ from reduction.cards import (
     mean_airmass,
     night_of,
     refuse,
+    see_date_obs,
 )
 from reduction.first_wcs import first_wcs, middle_of
 from reduction.instruments.base import (
@@ -139,6 +140,7 @@ def _frame(primary: Header, header: Header, index: int) -> FrameDescription:
     kind, word = _kind(primary)
     exptime = exposure_time(primary, kind, f"ESO DPR TYPE says {word}")
     mjd = card_number(primary, "MJD-OBS", low=40000.0, high=100000.0)
+    see_date_obs(primary, mjd, "MJD-OBS")
     chip = _chip(header)
     _check_size(header, primary)
     science, overscan = chip_sections(chip)

@@ -21,6 +21,7 @@ from reduction.cards import (
     mean_airmass,
     night_of,
     refuse,
+    see_date_obs,
 )
 from reduction.first_wcs import first_wcs, middle_of
 from reduction.instruments.base import (
@@ -101,6 +102,7 @@ def _frame(primary: Header, header: Header, index: int) -> FrameDescription:
     kind = _KINDS[word]
     exptime = exposure_time(primary, kind, f"ESO DPR TYPE says {word}")
     mjd = card_number(primary, "MJD-OBS", low=40000.0, high=100000.0)
+    see_date_obs(primary, mjd, "MJD-OBS")
     science, overscan = _sections(header)
     wcs, ra, dec = {}, None, None
     if kind is FrameKind.SCIENCE:

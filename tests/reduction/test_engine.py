@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -30,7 +35,6 @@ from vo_service.supervise import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 IMAGES = Scope(classes=frozenset({"ToyImage"}))
 
@@ -68,9 +72,8 @@ def start_engine(env: dict[str, str], port: int) -> subprocess.Popen[bytes]:
     script = f"{env['VO_TOY_LOG']}.engine.py"
     with open(script, "w", encoding="utf-8") as stream:  # noqa: PTH123  # a script beside the log
         stream.write(program)
-    return subprocess.Popen(
-        [sys.executable, script], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    with Path(script).with_suffix(".log").open("wb") as log:
+        return subprocess.Popen([sys.executable, script], env=env, stdout=log, stderr=log)
 
 
 @contextmanager
@@ -141,6 +144,27 @@ def test_a_plan_runs_on_the_workers(archive: Archive, night: Path, work_log: Pat
         rows, remade = ask(asker)
         assert rows == [(round(100 * 199 / 999, 4),)]
         assert remade == 4
+
+
+def test_an_engine_shows_no_pages_and_says_nothing_alarming_when_it_starts(
+    archive: Archive, work_log: Path
+) -> None:
+    with socket.socket() as other:
+        with suppress(OSError):  # somebody has it already
+            other.bind(("127.0.0.1", 8787))  # which any Dask cluster of this machine takes
+            other.listen()
+        with working(archive, work_log) as (asker, _):
+            assert ask(asker) == ([], 0)
+            (log,) = work_log.parent.glob("*.engine.log")
+            until = time.monotonic() + 60
+            while not (at := re.search(r"dashboard at:\s+(\S+)", log.read_text())):
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            with pytest.raises(HTTPError, match="404"):
+                urlopen(at[1], timeout=10)
+    said = log.read_text()
+    for word in ("8787", "Warning", "install", "closed before handshake"):
+        assert word not in said
 
 
 def test_a_killed_worker_does_not_lose_the_question(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from sqlalchemy import update
 
@@ -14,11 +17,9 @@ from reduction.lookup import find_target, targets_matching
 from reduction.mjd import utc_of
 from schemas.errors import NotFoundError, ParameterError
 from schemas.tables import Target
-from tests.support.toy import write_frame
+from tests.support.toy import ToyBias, write_frame
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from reduction.archive import Archive
 
 
@@ -50,6 +51,17 @@ def test_targets_of_a_night_are_those_alone_oldest_first(nights: Archive) -> Non
 def test_a_night_that_is_no_date_is_refused_with_what_is_one(archive: Archive) -> None:
     with pytest.raises(ParameterError, match=r"foo.*a date such as 2025-03-01"):
         targets_matching(archive, "ToyBias", night="foo")
+
+
+def test_what_is_no_text_or_number_is_answered_with_one_that_is(archive: Archive) -> None:
+    for word, value in (("chip", 50), ("date", 20250301), ("raw", Path("a.fits"))):
+        said = f"{word}: found {value!r}, expected a text: {word}='{value}'"
+        with pytest.raises(ParameterError, match=re.escape(said)):
+            ToyBias.get(**{word: value})
+    with pytest.raises(ParameterError, match="object_id: found 'ToyBias', expected the number"):
+        archive.object("ToyBias")
+    with pytest.raises(NotFoundError, match="there is no object 99"):
+        archive.object(np.int64(99))
 
 
 def test_a_date_is_the_day_on_which_something_was_observed(nights: Archive) -> None:

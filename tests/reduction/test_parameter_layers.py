@@ -27,6 +27,7 @@ from reduction.operate import (
 )
 from reduction.parameters import parameter
 from reduction.pars import Pars
+from reduction.recipe_edits import operators_say
 from schemas.errors import (
     BusyError,
     NotFoundError,
@@ -348,6 +349,28 @@ def test_taking_back_what_nobody_said_leaves_nothing(archive: Archive, both: Pat
     with archive.transaction() as session:
         owners = set(session.scalars(text("SELECT DISTINCT instrument FROM vo.recipe")))
     assert BOTH not in owners
+
+
+def test_what_holds_already_is_set_for_good_and_makes_nothing_suspect(
+    archive: Archive, night: Path
+) -> None:
+    def edits() -> int:
+        with archive.transaction() as session:
+            return session.scalar(text("SELECT count(*) FROM vo.edit")) or 0
+
+    for value in (0, 5):
+        bias_key(archive)
+        words = {"instrument": "toy", "why": "to be sure"}
+        before = edits()
+        marked = set_parameter(archive, "ToyBias", "OFFSET", value, **words)
+        assert (marked > 0) == (value == 5)  # 0 is the class's own
+        assert operators_say(archive, "ToyBias", "toy") == {"OFFSET": value}
+        assert set_parameter(archive, "ToyBias", "OFFSET", float(value), **words) == 0
+        assert edits() == before + 1
+    bias_key(archive)
+    assert forget_parameter(archive, "ToyBias", "OFFSET", **words) > 0
+    assert forget_parameter(archive, "ToyBias", "OFFSET", **words) == 0
+    assert operators_say(archive, "ToyBias", "toy") == {}
 
 
 def test_of_two_operators_who_set_two_parameters_at_once_both_are_heard(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
+from astropy.time import Time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -121,6 +122,7 @@ def spoil(
     """Write a good exposure anew, taken some minutes later, and spoiled."""
     with fits.open(source, memmap=False) as hdus:
         hdus[0].header["MJD-OBS"] += minutes / 1440.0
+        hdus[0].header["DATE-OBS"] = Time(hdus[0].header["MJD-OBS"], format="mjd").isot
         hdus[1].data = hdus[1].data.copy()
         change(hdus)
         hdus.writeto(path)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from reduction.registry import Registry
 from reduction.scope import Circle, Scope
 from schemas.columns import Column, Table
 from tap.adql import Catalogue, check, parse
 from tap.scope import scope_of
+from tap.unknown import unknown_names
 
 SOURCES = Table(
     "archive",
@@ -174,3 +176,34 @@ def test_the_condition_of_an_inner_join_narrows_too():
         " ON s.chip = p.chip AND s.filter = 'V'"
     )
     assert scope(text) == Scope(S, filters=words("V"))
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("instrument_name = 'nickle'", "no instrument is called 'nickle' here, expected nickel"),
+        ("chip = 'ccd99' AND mag < 20", "no chip is called 'ccd99' here, expected ccd"),
+        ("filter IN ('V', 'W')", "no filter is called 'W' here, expected one of "),
+        ("instrument_name = 'cafos+nickle'", "no instrument is called 'cafos+nickle' here"),
+    ],
+)
+def test_a_name_that_no_camera_has_is_remarked_upon(where: str, said: str) -> None:
+    asked = scope(f"SELECT ra FROM archive.sources WHERE {where}")
+    (note,) = unknown_names(asked, Registry.load())
+    assert note.name == "NOTE"
+    assert note.value.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "instrument_name = 'cafos+nickel' AND filter = 'B'",
+        "filter = 'JohnsonV'",
+        "filter = ''",
+        "chip = 'ccd99' OR mag < 20",
+        "chip <> 'ccd99'",
+    ],
+)
+def test_names_that_cameras_have_or_that_restrict_nothing_are_not(where: str) -> None:
+    asked = scope(f"SELECT ra FROM archive.sources WHERE {where}")
+    assert unknown_names(asked, Registry.load()) == ()

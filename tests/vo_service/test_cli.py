@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from reduction.pars import check_overrides
 from reduction.registry import Registry
-from schemas.errors import StorageError, UsageError
+from schemas.errors import SettingsError, StorageError, UsageError
 from schemas.settings import load_settings
 from vo_service.cli import cli
 from vo_service.commands.making import make
@@ -270,6 +270,27 @@ def test_an_error_of_the_archive_is_one_sentence_at_the_prompt(run, folder):
     assert typed.stderr.count("Traceback") == 1  # that of the division
 
 
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        ("def f(x):\n    return 1 / x\n\nf(0)", ("f(0)", "return 1 / x", "ZeroDivisionError: ")),
+        ("BiasFrame.gett()", ("BiasFrame.gett()", "AttributeError: BiasFrame has no attribute")),
+        ("for x in", ("for x in", "SyntaxError: ")),
+        ("open('/nowhere/at/all')", ("open('/nowhere/at/all')", "FileNotFoundError: ")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_persons_own_error_is_shown_from_their_line_on(run, code, lines):
+    assert run("init").returncode == 0
+    done = run("prompt", "-c", code)
+    assert done.returncode == 1
+    said = [line for line in done.stderr.splitlines() if set(line) - set(" ~^")]
+    for line in lines:
+        assert any(line in found for found in said)
+    files = {line.split('"')[1] for line in said if line.startswith("  File ")}
+    assert files == {"<prompt>"}
+
+
 def test_the_data_folder_is_not_blamed_for_other_folders(tmp_path):
     (tmp_path / "file").write_text("")
     out = tmp_path / "file" / "sim"
@@ -291,6 +312,71 @@ def test_wrong_words_get_a_sentence_and_no_traceback(run):
         assert done.returncode != 0
         assert sentence in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("inspect", "BiasFrame"), "found 'BiasFrame', expected the number of an object: `vo-s"),
+        (
+            ("set-valid", "rejected", "17", "--why", "x"),
+            "found 'rejected', expected the number",
+        ),
+        (
+            ("worker", "localhost"),
+            "found the address 'localhost', expected that of an engine",
+        ),
+        (("worker", "http://localhost:80"), "expected that of an engine: tcp://HOST:PORT"),
+        (("worker", "tcp://localhost:x"), "expected that of an engine: tcp://HOST:PORT"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value[:2]),
+)
+def test_words_of_another_form_are_answered_with_the_right_one(words, sentence):
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 2
+    assert sentence in done.stderr
+
+
+def test_what_is_interrupted_says_so_and_ends_as_shells_expect(run):
+    assert run("init").returncode == 0
+    done = run("prompt", "-c", "raise KeyboardInterrupt")
+    assert done.returncode == 130
+    assert done.stderr == "vo-service: stopped; what was finished before stays\n"
+
+
+def test_a_folder_without_frames_is_said_to_have_none(run, tmp_path):
+    (tmp_path / "notes.txt").write_text("clouds")
+    said = run("ingest", tmp_path).stdout
+    assert "0 files taken" in said
+    assert f"there is no file *.fits, *.fits.gz or *.fits.fz in {tmp_path}, nor in folders" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, "there is no module 'bad_plugin', expected a module where Python finds it"),
+        ("x = (", "'bad_plugin' cannot be imported, bad_plugin.py, line 1: SyntaxError: '(' was"),
+        ("\nimport nowhere", "bad_plugin.py, line 2: ModuleNotFoundError: No module named 'nowh"),
+        ("1 / 0", "bad_plugin.py, line 1: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_plugin_that_cannot_be_imported_is_said_with_its_line(
+    text, sentence, tmp_path, monkeypatch
+):
+    if text is not None:
+        (tmp_path / "bad_plugin.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(SettingsError) as refused:
+        Registry.load(("bad_plugin",))
+    assert str(refused.value).startswith("reduction.plugins: ")
+    assert sentence in str(refused.value)
+
+
+def test_a_plugin_that_declares_nothing_is_remarked_upon(tmp_path, monkeypatch, caplog):
+    (tmp_path / "idle_plugin.py").write_text("INSTRUMENTT = 1")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Registry.load(("idle_plugin",))
+    assert "the plugin idle_plugin declares nothing: expected INSTRUMENT" in caplog.text
 
 
 def test_the_settings_are_printed_with_secrets_hidden(run, monkeypatch):

@@ -185,11 +185,18 @@ def test_an_operator_sets_a_parameter_and_takes_it_back(night, run):
     said = run("set-parameter", *of_it, "4", *why)
     assert said.startswith("BiasFrame.SIGMA_CLIP is 4: ")
     assert "0 targets" not in said
-    assert "BiasFrame.SIGMA_CLIP is 4.0: 0 targets" in run("set-parameter", *of_it, "4.0", *why)
+    again = run("set-parameter", *of_it, "4.0", *why)
+    assert again == "BiasFrame.SIGMA_CLIP is 4.0 already; nothing is recorded\n"
     assert "operator" in run("pars", "BiasFrame", "--instrument", "simulated")
     with pytest.raises(ParameterError, match="found -5, expected a number above 0"):
         run("set-parameter", *of_it, "-5", *why)
+    of_other = ("BiasFrame", "SIGMACLIP")
+    nothing = "nobody set BiasFrame.{} for simulated, so that nothing is recorded: {}\n"
+    said = run("forget-parameter", *of_other, *why)
+    assert said == nothing.format("SIGMACLIP", "set are SIGMA_CLIP")
     assert "BiasFrame.SIGMA_CLIP is forgotten: " in run("forget-parameter", *of_it, *why)
+    said = run("forget-parameter", *of_it, *why)
+    assert said == nothing.format("SIGMA_CLIP", "no parameter of it is")
     assert "operator" not in run("pars", "BiasFrame", "--instrument", "simulated")
 
 

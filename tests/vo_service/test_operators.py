@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from astropy.io import fits
 
 from schemas.errors import NotFoundError, ParameterError, UsageError
 from tests.support.typed import typed, typing_folder
@@ -78,7 +79,10 @@ def test_what_is_no_field_is_refused_with_what_would_be_one(run: Run, words, sai
 
 
 def test_closing_a_field_that_is_not_there_names_those_that_are(run: Run) -> None:
-    run("field", "add", "other", *CIRCLE, "--pixel-scale", 0.5, *WHY)
+    said = run("field", "add", "other", *CIRCLE, "--pixel-scale", 0.5, *WHY)
+    assert "recorded" not in said
+    again = run("field", "add", "other", *CIRCLE, "--pixel-scale", 0.5, *WHY)
+    assert again == said[:-1] + " (declared already, just so; nothing is recorded)\n"
     with pytest.raises(NotFoundError, match=r"no field 'othr'; there are .*other"):
         run("field", "close", "othr", *WHY)
 
@@ -124,7 +128,45 @@ def test_a_list_says_how_many_there_are_and_when_there_are_more(run: Run) -> Non
     assert numbers(part) == numbers(said)[:2]
     assert run("list", "RawBiasFrame", "--limit", 6).endswith("6 objects\n")
     assert run("list", "RawBiasFrame", "--chip", "ccd51").endswith("3 objects\n")
-    assert run("list", "RawBiasFrame", "--night", "2025-03-02") == "0 objects\n"
+    assert run("list", "RawBiasFrame", "--raw", numbers_name(said)).endswith("2 objects\n")
+
+
+def numbers_name(said: str) -> str:
+    """File of the first object that is listed, without its suffix."""
+    return said.splitlines()[0].split()[-1].removesuffix(".fits")
+
+
+@pytest.mark.parametrize(
+    ("words", "there"),
+    [
+        ("RawBiasFrame --night 2025-03-02", "there are 6, of night 2025-03-01"),
+        ("RawBiasFrame --chip ccd15", "there are 6, of chip ccd51, ccd50"),
+        ("RawBiasFrame --instrument simulate", "there are 6, of instrument simulated"),
+        ("RawDomeFlatFrame --filter B --chip ccd50", "there are 4, of filter V"),
+        ("RawBiasFrame --filter V", "there are 6, of no filter: a RawBiasFrame is not made"),
+        ("RawScienceFrame --raw VOSIM", "there are 4, of raw VOSIM.2025-03-02T02_00"),
+        (
+            "RawDarkFrame",
+            "there are 6 RawBiasFrame, 4 RawDomeFlatFrame, 4 RawScienceFrame",
+        ),
+        ("DarkCurrent", "there is none yet: it is made where there is a RawDarkFrame, and there"),
+        (
+            "SourceList --night 2025-03-02",
+            "4 of them can be asked for and none is made: `vo-service make SourceList` makes",
+        ),
+    ],
+)
+def test_an_empty_list_says_what_there_is(run: Run, words: str, there: str) -> None:
+    assert run("list", *words.split()).startswith(f"0 objects: {there}")
+
+
+def test_a_list_of_judged_objects_counts_those_that_are_judged_so(run: Run) -> None:
+    assert run("list", "--proposed", "--chip", "ccd50") == "0 objects\n"
+    number = numbers(run("list", "RawScienceFrame", "--chip", "ccd51"))[0]
+    run("set-valid", number, "proposed", *WHY)
+    said = run("list", "--proposed", "--chip", "ccd50")
+    assert said == "0 objects: there is 1, of chip ccd51\n"
+    run("set-valid", number, "valid", *WHY)
 
 
 def test_a_list_needs_something_to_list(run: Run) -> None:
@@ -187,8 +229,11 @@ def test_judging_anew_leaves_alone_what_a_person_judged(run: Run) -> None:
 
 
 def test_describing_anew_says_what_it_looked_at(run: Run) -> None:
-    said = run("describe", *WHY, "--dry-run")
-    assert said.strip() == "18 raw frames looked at, 0 would be others now"
+    for words in (("--dry-run",), ("--dry-run", *WHY)):
+        said = run("describe", *words).strip()
+        assert said == "18 raw frames looked at, 0 would be others now"
+    assert "missing option '--why': the reason is kept" in run("describe")
+    assert "it is blank" in run("describe", "--why", " ")
 
 
 # -- scripts, recipes, questions -----------------------------------------------------------------
@@ -245,8 +290,25 @@ def test_a_question_about_nothing_is_answered_with_what_there_is(run: Run, words
 def test_numbers_and_dates_that_are_none_are_refused(
     run: Run,
 ) -> None:
-    assert "'x' is not a valid integer" in run("set-valid", "x", "valid", *WHY)
+    assert "found 'x', expected the number of an object" in run("set-valid", "x", "valid", *WHY)
     assert "expected a date YYYY-MM-DD" in run("list", "RawBiasFrame", "--night", "20250301")
     assert "expected a moment in UTC" in run("set-validity", 1, "--to", "2025", *WHY)
     assert "expected CLASS.NAME=VALUE" in run("pars", "BiasFrame", "--set", "SIGMA_CLIP")
     assert "No such command 'lst'. Did you mean 'list'?" in run("lst")
+
+
+def test_frames_that_came_twice_are_counted_where_a_bias_goes_without_them(
+    run: Run, folder: Path
+) -> None:
+    again = folder / "again"
+    again.mkdir()
+    for path in sorted((folder / "sim" / "raw").iterdir()):
+        with fits.open(path) as hdus:
+            if hdus[0].header["OBJECT"] == "BIAS":
+                hdus[0].header["COMMENT"] = "delivered again"
+                hdus.writeto(again / path.name)
+    assert "3 files taken (6 frames)" in run("ingest", again)
+    said = run("why", "BiasFrame", "--chip", "ccd51")
+    (line,) = [line for line in said.splitlines() if "DUPLICATE" in line]
+    assert "raw_bias_frames: 3 raw frames are flagged DUPLICATE: their exposures came in" in line
+    assert line.endswith("are used (objects 2, 4, 6)")

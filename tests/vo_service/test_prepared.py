@@ -124,16 +124,21 @@ def test_what_changes_during_the_work_was_not_worked_with(
         database.close()
 
 
-def test_a_command_of_other_code_than_the_running_service_is_refused(
+def test_a_command_is_refused_while_the_service_starts_or_where_it_runs_other_code(
     fresh_database: DatabaseSettings, tmp_path: Path
 ) -> None:
     own = psutil.Process()
-    state = ServiceState(own.pid, own.create_time(), Settings(database=fresh_database).web.url)
-    (tmp_path / "service.json").write_text(json.dumps(asdict(state)))
+    process = (own.pid, own.create_time())
     settings = Settings(database=fresh_database)
     home = cast("Home", SimpleNamespace(run=tmp_path, settings=lambda: settings))
-    with pytest.raises(BusyError, match="being made ready, or runs other code"):
-        open_archive(home)
+    for children, said in (
+        ({}, "is being made ready: ask again"),
+        ({"engine": process}, "runs other code"),
+    ):
+        state = ServiceState(*process, settings.web.url, children)
+        (tmp_path / "service.json").write_text(json.dumps(asdict(state)))
+        with pytest.raises(BusyError, match=said):
+            open_archive(home)
     prepare_database(settings)
     open_archive(home).close()
 

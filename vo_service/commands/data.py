@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from vo_service.commands.common import CONSOLE, MESSAGES, counted, home_of, opened, progress_bar
-from vo_service.commands.words import night
+from vo_service.commands.words import night, object_id
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _ANY_PATH = click.Path(exists=True, path_type=Path)
@@ -53,6 +53,11 @@ def ingest(context: click.Context, paths: tuple[Path, ...]) -> None:
         f"{report.ingested} files taken ({report.frames} frames), {report.known} known already, "
         f"{len(report.refused)} refused"
     )
+    if not files:
+        where = ", ".join(map(str, paths))
+        names = "*.fits, *.fits.gz or *.fits.fz"
+        said = f"there is no file {names} in {where}, nor in folders below"
+        CONSOLE.print(said, markup=False)
     for name, sentence in (*report.refused, *report.damaged, *report.remarks):
         CONSOLE.print(f"  {name}: {sentence}", markup=False)
     if report.refused or report.damaged:
@@ -216,7 +221,7 @@ class _OfObject(click.Command):
 @click.command(
     cls=_OfObject, short_help="Bring back the file of an object that was lost or damaged."
 )
-@click.argument("object_id", type=int)
+@object_id
 @click.option(
     "--file",
     "source",

@@ -55,7 +55,7 @@ def add(
     All frames of its cameras that reach into its circle belong to it, also those to come. What
     --set sets are the field's own process parameters, for ever.
     """
-    from reduction.fields import FieldSpec, declare_field
+    from reduction.fields import FieldSpec, all_fields, declare_field
     from reduction.pars import split_key
 
     own: dict[str, dict[str, Any]] = {}
@@ -64,11 +64,14 @@ def add(
         own.setdefault(class_name, {})[parameter] = value
     spec = FieldSpec(name, *circle, pixel_scale, tuple(sorted(instruments)), parameters=own)
     with opened(context) as archive:
+        known = any(one.name == name for one in all_fields(archive))
         whole = declare_field(archive, spec, why=why, who=who)
     ny, nx = whole.shape
+    again = " (declared already, just so; nothing is recorded)" if known else ""
     CONSOLE.print(
         f"field {name}: {whole.instrument}, grid of {nx} x {ny} pixels of "
-        f"{whole.pixel_scale:g} arcsec"
+        f"{whole.pixel_scale:g} arcsec{again}",
+        markup=False,
     )
 
 

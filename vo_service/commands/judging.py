@@ -10,7 +10,7 @@ import click
 
 from reduction.quality import DOUBTED
 from vo_service.commands.common import CONSOLE, are_suspect, counted, opened, progress_bar
-from vo_service.commands.words import WHO, WHY, moment, narrowing
+from vo_service.commands.words import WHO, WHY, moment, narrowing, object_id, reason
 
 if TYPE_CHECKING:
     from reduction.listing import Listed
@@ -49,27 +49,29 @@ def list_objects(
     Without --proposed or --rejected these are the raw frames and what the archive answers with
     now. CLASS is such as RawBiasFrame or SourceList; it may be left out with one of the options.
     """
-    from reduction.listing import listed
+    from reduction.listing import listed, said_of_none
 
     if class_name is None and standing is None and not flagged:
         message = "expected a CLASS, --proposed, --rejected or --flagged"
         raise click.UsageError(message)
     value = None if standing is None else _STANDINGS.index(standing)
     with opened(context) as archive:
+        # one more than are shown tells that there are
         found = listed(
-            archive,
-            class_name,
-            is_valid=value,
-            flagged=flagged,
-            limit=limit + 1,  # one more shows that there are
-            **words,
+            archive, class_name, is_valid=value, flagged=flagged, limit=limit + 1, **words
+        )
+        instead = (
+            ""
+            if found
+            else said_of_none(archive, class_name, is_valid=value, flagged=flagged, **words)
         )
     for item in found[:limit]:
         CONSOLE.print(_line(item), markup=False)
     if len(found) > limit:
         CONSOLE.print(f"{limit} objects, and there are more: --limit shows them")
     else:
-        CONSOLE.print(counted(len(found), "object"))
+        said = counted(len(found), "object") + (f": {instead}" if instead else "")
+        CONSOLE.print(said, markup=False)
 
 
 def _line(item: Listed) -> str:
@@ -87,7 +89,7 @@ def _line(item: Listed) -> str:
 
 
 @click.command("set-valid", short_help="Reject an object, declare it valid, or propose it.")
-@click.argument("object_id", type=int)
+@object_id
 @click.argument("standing", type=click.Choice([*_STANDINGS, "0", "1", "2"]), metavar="STANDING")
 @WHY
 @WHO
@@ -117,7 +119,7 @@ def _set_valid(context: click.Context, object_id: int, value: int, why: str, who
 
 
 @click.command()
-@click.argument("object_id", type=int)
+@object_id
 @click.option("--undo", is_flag=True, help="Declare it valid again.")
 @WHY
 @WHO
@@ -132,7 +134,7 @@ def invalidate(context: click.Context, object_id: int, why: str, who: str, *, un
 
 
 @click.command("set-validity")
-@click.argument("object_id", type=int)
+@object_id
 @click.option(
     "--from",
     "start",
@@ -201,11 +203,13 @@ def judge(context: click.Context, who: str, *, every: bool, dry_run: bool) -> No
 @click.command(short_help="Read raw frames' headers anew, as their cameras' modules do today.")
 @click.option("--instrument", default="", help="Frames of this camera alone.")
 @click.option("--dry-run", is_flag=True, help="Say what is described otherwise; change nothing.")
-@WHY
+@click.option(
+    "--why", callback=reason, help="The reason, kept with each change; not needed to look only."
+)
 @WHO
 @click.pass_context
 def describe(
-    context: click.Context, instrument: str, why: str, who: str, *, dry_run: bool
+    context: click.Context, instrument: str, why: str | None, who: str, *, dry_run: bool
 ) -> None:
     """Read raw frames' headers anew, after a camera's module was corrected.
 
@@ -215,6 +219,9 @@ def describe(
     """
     from reduction.redescribe import RedescribedReport, number_of_frames, redescribe
 
+    if why is None and not dry_run:
+        message = "missing option '--why': the reason is kept with each change"
+        raise click.UsageError(message)
     with opened(context) as archive:
         if instrument and instrument not in archive.registry.instruments:
             known = ", ".join(sorted(archive.registry.instruments))
@@ -227,7 +234,7 @@ def describe(
                     archive,
                     instrument=instrument,
                     who=who,
-                    why=why,
+                    why=why or "",
                     change=not dry_run,
                     progress=done,
                     report=report,

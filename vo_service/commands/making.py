@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["COMMANDS"]
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -22,9 +22,14 @@ from vo_service.commands.common import (
 from vo_service.commands.words import WHO, WHY, choosing, chosen, parameters
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reduction.archive import Archive
     from reduction.causes import Cause
     from reduction.verdicts import Reason
+
+#: Objects of a sentence that are named; the rest is counted.
+_SHOWN: Final = 8
 
 
 @click.command(short_help="Show what would have to be made; make nothing.")
@@ -89,8 +94,25 @@ def _say_cause(cause: Cause, depth: int, said: set[str]) -> None:
         if not depth or reason.text not in lower
     ):
         CONSOLE.print(line, markup=False)
+    twins = [below for below in cause.below if below.twin is not None]
     for below in cause.below:
-        _say_cause(below, depth + 1, said)
+        if len(twins) == 1 or below.twin is None:
+            _say_cause(below, depth + 1, said)
+    if len(twins) > 1:
+        counted_up = _said_twins(twins)
+        before = ", see above" if counted_up in said else ""
+        said.add(counted_up)
+        CONSOLE.print(f"{margin}    {counted_up}{before}", markup=False)
+
+
+def _said_twins(twins: Sequence[Cause]) -> str:
+    """What is said of frames that are left out because others of their exposures are used."""
+    used = sorted(cause.twin for cause in twins if cause.twin is not None)
+    shown = ", ".join(map(str, used[:_SHOWN])) + (", ..." if len(used) > _SHOWN else "")
+    return (
+        f"{twins[0].role}: {len(twins)} raw frames are flagged DUPLICATE: their exposures came in "
+        f"other files before, which are used (objects {shown})"
+    )
 
 
 @click.command()
@@ -190,7 +212,8 @@ def status(context: click.Context) -> None:
     if running is None:
         CONSOLE.print("not serving: `vo-service serve` starts it")
     else:
-        CONSOLE.print(f"serving {running.url} (process {running.pid})")
+        verb = "serving" if running.children else "being made ready to serve"
+        CONSOLE.print(f"{verb} {running.url} (process {running.pid})")
         for name, (pid, _) in running.children.items():
             CONSOLE.print(f"  {name}: process {pid}")
     with opened(context) as archive:

@@ -59,13 +59,13 @@ def engine() -> None:
     from schemas.settings import load_settings
 
     settings = load_settings().engine
-    address = urlsplit(settings.address)
-    if address.hostname is None or address.port is None:
+    place = _place(settings.address)
+    if place is None:
         message = f"engine.address is {settings.address!r}: expected tcp://HOST:PORT"
         raise click.ClickException(message)
     run_cluster(
-        host=address.hostname,
-        port=address.port,
+        host=place[0],
+        port=place[1],
         workers=settings.workers,
         threads=settings.threads_per_worker,
     )
@@ -82,7 +82,22 @@ def worker(address: str, threads: int) -> None:
     """
     from reduction.cluster import run_worker
 
+    if _place(address) is None:
+        message = f"found the address {address!r}, expected that of an engine: tcp://HOST:PORT"
+        raise click.UsageError(message)
     run_worker(address, threads=threads)
+
+
+def _place(address: str) -> tuple[str, int] | None:
+    """Host and port of an engine's address; None where it is none."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme != "tcp" or parts.hostname is None or port is None:
+        return None
+    return parts.hostname, port
 
 
 @click.command("job-worker", hidden=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vo_service.commands.common import CONSOLE, are_suspect, opened
-from vo_service.commands.words import WHO, WHY, parameters, value_of
+from vo_service.commands.words import WHO, WHY, object_id, parameters, value_of
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -107,10 +107,14 @@ def set_parameter(
     pars CLASS` says what there is. `forget-parameter` takes it back.
     """
     from reduction.operate import set_parameter
+    from reduction.recipe_edits import operators_say
 
     with opened(context) as archive:
+        before = operators_say(archive, class_name, words["instrument"])
         number = set_parameter(archive, class_name, name, value_of(value), **words)
-    CONSOLE.print(f"{class_name}.{name} is {value}: {are_suspect(number)}", markup=False)
+        same = before == operators_say(archive, class_name, words["instrument"])
+    said = "already; nothing is recorded" if same else f": {are_suspect(number)}"
+    CONSOLE.print(f"{class_name}.{name} is {value}{' ' if same else ''}{said}", markup=False)
 
 
 @click.command(
@@ -129,14 +133,21 @@ def forget_parameter(context: click.Context, /, class_name: str, name: str, **wo
     know it any longer.
     """
     from reduction.operate import forget_parameter
+    from reduction.recipe_edits import operators_say
 
     with opened(context) as archive:
+        before = operators_say(archive, class_name, words["instrument"])
         number = forget_parameter(archive, class_name, name, **words)
-    CONSOLE.print(f"{class_name}.{name} is forgotten: {are_suspect(number)}", markup=False)
+    if name in before:
+        CONSOLE.print(f"{class_name}.{name} is forgotten: {are_suspect(number)}", markup=False)
+        return
+    there = f"set are {', '.join(sorted(before))}" if before else "no parameter of it is"
+    message = f"nobody set {class_name}.{name} for {words['instrument']}, so that nothing is"
+    CONSOLE.print(f"{message} recorded: {there}", markup=False)
 
 
 @click.command(short_help="Draw a raw frame or a product into a file.")
-@click.argument("object_id", type=int)
+@object_id
 @click.option(
     "-o",
     "--output",
@@ -159,7 +170,7 @@ def inspect(context: click.Context, object_id: int, output: Path | None) -> None
 
 
 @click.command(short_help="Make a product once more, to see whether it comes out the same.")
-@click.argument("object_id", type=int)
+@object_id
 @click.pass_context
 def remake(context: click.Context, object_id: int) -> None:
     """Make a product once more, to see whether it comes out the same.

@@ -10,7 +10,9 @@ __all__ = [
     "moment",
     "narrowing",
     "night",
+    "object_id",
     "parameters",
+    "reason",
     "value_of",
 ]
 
@@ -89,7 +91,16 @@ def _mjd(text: str) -> float:
     return (when - _MJD_EPOCH).total_seconds() / _DAY_S
 
 
-def _reason(context: click.Context, param: click.Parameter, value: str) -> str:
+def reason(context: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The reason of an option, without blanks around it; None where none is given.
+
+    Raises
+    ------
+    click.BadParameter
+        If it is blank.
+    """
+    if value is None:
+        return None
     if not value.strip():
         message = "it is blank: expected the reason, in words for those who read it years later"
         raise click.BadParameter(message, context, param)
@@ -97,7 +108,7 @@ def _reason(context: click.Context, param: click.Parameter, value: str) -> str:
 
 
 WHY: Final = click.option(
-    "--why", required=True, callback=_reason, help="The reason, kept with the change."
+    "--why", required=True, callback=reason, help="The reason, kept with the change."
 )
 WHO: Final = click.option("--who", default="", help="Who changes it; you, by default.")
 
@@ -126,6 +137,19 @@ def value_of(text: str) -> Any:  # noqa: ANN401  # any JSON value
     except (ValueError, RecursionError):
         return text.strip()
 
+
+def _number(text: str) -> int:
+    """The number of a raw frame or a product."""
+    try:
+        return int(text)
+    except ValueError:
+        expected = "the number of an object: `vo-service list CLASS` begins its lines with it"
+        message = f"found {text!r}, expected {expected}"
+        raise click.BadParameter(message) from None
+
+
+object_id: Final = click.argument("object_id", type=_number)
+"""The raw frame or product that a command is about."""
 
 parameters: Final = click.option(
     "--set",

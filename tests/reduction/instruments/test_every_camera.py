@@ -9,6 +9,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from astropy import units
+from astropy.time import Time
 from sqlalchemy import select
 
 from reduction.archive import Archive
@@ -48,6 +50,28 @@ def test_a_sample_header_is_described(camera: Instrument, sample: Sample) -> Non
     (frame,) = camera.describe(headers)
     assert frame.kind.value == sample.kind
     assert_sound(camera, frame)
+
+
+BY_MJD = [each for each in EACH if each.values[0].name in {"omegacam", "simulated"}]
+
+
+@pytest.mark.parametrize(("camera", "sample"), BY_MJD)
+def test_the_moment_is_that_of_mjd_obs_and_a_date_that_contradicts_it_is_refused(
+    camera: Instrument, sample: Sample
+) -> None:
+    headers = sample.headers()
+    start = Time(headers[0]["MJD-OBS"], format="mjd")
+    for value in (start.isot, (start + 59 * units.s).isot, start.isot[:10]):
+        headers[0]["DATE-OBS"] = value
+        assert camera.describe(headers)[0].mjd_obs == start.mjd
+    far = (start + 61 * units.s).isot, (start + 1 * units.day).isot, (start - 70 * units.min).isot
+    for value in (*far, (start + 2.5 * units.day).isot[:10], "yesterday", "", 20250301, True):
+        headers[0]["DATE-OBS"] = value
+        with pytest.raises(IngestError) as refused:
+            camera.describe(headers)
+        assert f"keyword DATE-OBS: found {value!r}, expected" in refused.value.what
+        assert f"of MJD-OBS ({start.mjd})" in refused.value.what
+        assert start.isot[:19] in refused.value.what
 
 
 def assert_sound(camera: Instrument, frame: FrameDescription) -> None:
