@@ -9,7 +9,6 @@ import threading
 import time
 from asyncio import CancelledError as AsyncCancelledError
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -31,7 +30,7 @@ from schemas.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
     import distributed
 
@@ -42,7 +41,6 @@ else:
 
 _LOG = logging.getLogger(__name__)
 _RECONNECT_S = 1.0
-_MOMENT_S = 1.0
 _LOST = (OSError, CancelledError, AsyncCancelledError)
 
 
@@ -258,7 +256,6 @@ class DaskEngine:
             self._forget(client)
             raise
         except NotMadeYetError:
-            outcomes += _ended(list(futures.values())[len(outcomes) :])
             if (lost := next(filter(_is_lost, outcomes), None)) is not None:
                 raise _error_of(lost) from None  # asked again it would not be made either
             raise
@@ -349,15 +346,6 @@ def make_step(target_id: int, needs: list[Outcome]) -> Outcome:
         _LOG.exception("step failed", extra={"target": target_id})
         said, kind = f"making target {target_id} failed on the engine: {error!r}", FatalError
     return Outcome(target_id, kind.__name__, OutcomeKind.ERROR, 0.0, said)
-
-
-def _ended(futures: Sequence[distributed.Future[Outcome]]) -> Iterator[Outcome]:
-    """Outcomes of steps that have ended, as many as can be asked for in a moment."""
-    until = time.monotonic() + _MOMENT_S
-    for future in futures:
-        if future.status == "finished" and time.monotonic() < until:
-            with suppress(distributed.TimeoutError, distributed.KilledWorker, *_LOST):
-                yield future.result(timeout=_MOMENT_S)
 
 
 def _is_lost(outcome: Outcome) -> bool:

@@ -257,28 +257,6 @@ def test_a_file_that_will_not_mend_is_read_once_and_its_object_is_named(
         assert work_done(work_log) == ["ToyBias"]
 
 
-@pytest.mark.slow
-def test_who_would_wait_for_a_file_that_will_not_mend_is_told_so(
-    archive: Archive, night: Path, work_log: Path
-) -> None:
-    archive.ingest(
-        [write_frame(night, f"more{n}", FrameKind.SCIENCE, 402 + n, hour=3 + n) for n in range(6)]
-    )
-    with archive.transaction() as session:
-        query = "SELECT product_id FROM vo.product WHERE attributes->>'name' = 'science.fits'"
-        raw = session.scalar(text(query))
-    for name in ("ToyMap", "ToyFlat"):
-        archive.make([find_target(archive, name).target_id])
-    damage(archive, int(raw or 0))
-    # the others take longer than the budget: asked again, the one could not be given either
-    with (
-        working(archive, work_log, budget_s=30, VO_TOY_SLEEP="12") as (asker, _),
-        pytest.raises(UnreadableError, match=f"RawScienceFrame object {raw} "),
-    ):
-        ask(asker)
-    assert find_target(archive, "ToyImage", raw="more5.fits").state == "missing"
-
-
 @pytest.mark.timeout(900)
 def test_a_recipe_that_ends_its_workers_fails_alone(
     archive: Archive, night: Path, work_log: Path
