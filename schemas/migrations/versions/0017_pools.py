@@ -1,4 +1,4 @@
-"""Zero points that cannot be made are rested on together: pools."""
+"""Zero points that cannot be made are rested on together: pools; raw frames by their names."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ down_revision = "0016"
 branch_labels = None
 depends_on = None
 
+_NAMES = (
+    "CREATE INDEX IF NOT EXISTS ix_product_name ON vo.product ((attributes ->> 'name'))"
+    " WHERE target_id IS NULL"
+)
+
 
 def upgrade() -> None:
     """Add the tables, and let dirt flow through them.
@@ -20,6 +25,7 @@ def upgrade() -> None:
     """
     for name in ("pool", "pool_member", "pool_user"):
         Pool.metadata.tables[f"vo.{name}"].create(op.get_bind(), checkfirst=True)
+    op.execute(_NAMES)
     for statement in FUNCTIONS:
         op.get_bind().exec_driver_sql(statement)
 
