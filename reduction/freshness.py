@@ -131,7 +131,7 @@ _NOT_WITHDRAWN: Final = sql.SQL(
 
 def _conditions(scope: Scope) -> Iterator[tuple[sql.Composable, dict[str, Any]]]:
     """What is true of a target in scope that is not known to be right, and values for it."""
-    of_class = sql.SQL("class_name = ANY(%(classes)s)")
+    of_class: sql.Composable = sql.SQL("class_name = ANY(%(classes)s)")
     if scope.datasets is not None:
         of_class = _OR_NAMED.format(of_class)
     yield of_class, {"classes": sorted(scope.classes)}
