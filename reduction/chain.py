@@ -142,6 +142,7 @@ class Examiner:
             return Verdict(target, VerdictKind.UNMAKEABLE, (hopeless,))
         filled = self._filler.fill_all(target, cls.SLOTS)
         considered = {t: epoch for f in filled.values() for t, epoch in f.considered.items()}
+        pools = tuple({p.key: p for f in filled.values() for p in f.pools}.values())
         failures = tuple(
             Reason(ReasonKind.CANNOT_BE_MADE, name, f.failure)
             for name, f in filled.items()
@@ -157,7 +158,12 @@ class Examiner:
                 failures = (Reason(ReasonKind.WRONG_PARAMETER, "", text),)
         if failures:
             return Verdict(
-                target, VerdictKind.UNMAKEABLE, failures, inputs=inputs, considered=considered
+                target,
+                VerdictKind.UNMAKEABLE,
+                failures,
+                inputs=inputs,
+                considered=considered,
+                pools=pools,
             )
         verdict = Verdict(
             target,
@@ -166,6 +172,7 @@ class Examiner:
             parameters=values,
             needs=tuple(dict.fromkeys(n for f in filled.values() for n in f.pending)),
             considered=considered,
+            pools=pools,
             providers={t: p for f in filled.values() for t, p in f.providers.items()},
         )
         self._identify(verdict)

@@ -22,7 +22,12 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reduction.batches import batched
-from reduction.events import mark_suspect, mark_users_of_calibration, users_in_fields
+from reduction.events import (
+    mark_suspect,
+    mark_users_of_calibration,
+    mark_users_of_new,
+    users_in_fields,
+)
 from reduction.reach import Frame
 from reduction.target import Anchor
 from reduction.validity import say_validity, validity_of
@@ -82,7 +87,7 @@ def declare_target(
     target = session.scalars(statement).one_or_none()
     if target is not None:
         valid = values["validity_start"], values["validity_end"]
-        mark_users_of_calibration(session, archive.registry, target, valid)
+        mark_users_of_new(session, archive.registry, target, valid)
         return None
     target = session.scalars(
         select(Target)

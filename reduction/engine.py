@@ -41,6 +41,8 @@ else:
 
 _LOG = logging.getLogger(__name__)
 _RECONNECT_S = 1.0
+#: A running plan with more steps to do than so many times a question's is not waited for.
+_PART = 2
 _LOST = (OSError, CancelledError, AsyncCancelledError)
 
 
@@ -99,6 +101,11 @@ class _Running:
         self._error: Exception | None = None
         self._changed = threading.Condition()
 
+    @property
+    def left(self) -> int:
+        """Number of steps that are not done."""
+        return len(self.steps) - len(self._found)
+
     def note(self, target_id: int, found: Outcome | Exception) -> None:
         """Say what came of a step."""
         with self._changed:
@@ -149,13 +156,16 @@ class InlineEngine:
 
         A step that ends in an error, as where a file is damaged or the disk is full, does not end
         the others: the first error is raised when all have been tried. Who asks again for what
-        runs already, or waits to, waits for it and for nothing else.
+        runs already, or waits to, waits for it and for nothing else. Who asks for a small part of
+        it does not wait for the rest: that is run by itself, and whichever comes first to a target
+        makes it for both.
         """
         steps = frozenset((step.target_id, step.epoch) for step in plan.steps)
         with self._lock:
             self._running = [one for one in self._running if not one.ended]
-            running = next((one for one in self._running if steps <= one.steps), None)
-            if running is None:
+            holding = (one for one in self._running if steps <= one.steps)
+            running = min(holding, key=lambda one: one.left, default=None)
+            if running is None or running.left > _PART * len(steps):
                 running = _Running(steps)
                 self._running.append(running)
                 self._pool.submit(self._make, plan, running, progress)

@@ -7,6 +7,7 @@ __all__ = [
     "mark_users_between",
     "mark_users_of_calibration",
     "mark_users_of_catalogue",
+    "mark_users_of_new",
     "mark_users_of_raw",
     "users_in_fields",
 ]
@@ -18,8 +19,9 @@ from sqlalchemy import any_, func, select
 from sqlalchemy.orm import aliased
 
 from reduction.depends import SlotKind
+from reduction.pools import stir
 from reduction.select import angle
-from schemas.tables import Field, ReferenceSource, Target
+from schemas.tables import Field, ReferenceSource, Target, TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Degrees by which an angle may be too small for rounding.
 _ROUNDING: Final = 1e-6
+#: States of targets of which no verdict is written down.
+_UNKNOWN: Final = (TargetState.MISSING, TargetState.SUSPECT)
 
 
 def mark_suspect(session: Session, seeds: Sequence[int]) -> int:
@@ -137,19 +141,56 @@ def mark_users_of_calibration(
     """
     users = _takers(registry, calibration.class_name)
     seeds = {calibration.target_id}
-    for start, end in ranges:
-        query = select(Target.target_id).where(
-            Target.class_name.in_(users),
-            Target.instrument == calibration.instrument,
-            Target.moment >= start,
-            Target.moment <= end,
-        )
-        if calibration.chip:
-            query = query.where(Target.chip == calibration.chip)
-        if calibration.filter:
-            query = query.where(Target.filter.in_((calibration.filter, "")))
-        seeds.update(session.scalars(query))
+    for valid in ranges:
+        seeds.update(session.scalars(_users_of(calibration, users, valid)))
     return mark_suspect(session, sorted(seeds))
+
+
+def mark_users_of_new(
+    session: Session, registry: Registry, calibration: Target, valid: tuple[float, float]
+) -> int:
+    """A calibration came: mark it, and what the selection could now decide anew.
+
+    Who prefers the calibration of its own frame rests on the pool of its day, unless it has one:
+    of those, the ones that nothing is known to be right or wrong of are not touched, so that what
+    a frame costs does not grow with the frames of its night.
+
+    Parameters
+    ----------
+    valid
+        Its validity, MJD.
+    """
+    classes = _takers(registry, calibration.class_name)
+    borrowing = [name for name in classes if _borrows(registry, name, calibration.class_name)]
+    if not borrowing or not calibration.chip:
+        return mark_users_of_calibration(session, registry, calibration, valid)
+    stir(session, calibration, valid)  # before it is looked who rests on it
+    users = _users_of(calibration, classes, valid).where(
+        Target.class_name.not_in(borrowing) | Target.state.not_in(_UNKNOWN)
+    )
+    return mark_suspect(session, [calibration.target_id, *session.scalars(users)])
+
+
+def _borrows(registry: Registry, user: str, class_name: str) -> bool:
+    """Whether a class takes one of another's in no other way than its own first."""
+    slots = registry.target(user).SLOTS.values()
+    return all(slot.prefer_own for slot in slots if class_name in slot.classes)
+
+
+def _users_of(
+    calibration: Target, classes: Sequence[str], valid: tuple[float, float]
+) -> Select[int]:
+    """Targets of some classes that may take a calibration that holds for a time."""
+    query = select(Target.target_id).where(
+        Target.class_name.in_(classes),
+        Target.instrument == calibration.instrument,
+        Target.moment.between(*valid),
+    )
+    if calibration.chip:
+        query = query.where(Target.chip == calibration.chip)
+    if calibration.filter:
+        query = query.where(Target.filter.in_((calibration.filter, "")))
+    return query
 
 
 def mark_users_between(

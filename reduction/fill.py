@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["Filled", "Filler", "is_composite"]
+__all__ = ["Filler", "is_composite"]
 
 import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
 from reduction.batches import batched
-from reduction.depends import Slot, SlotKind
+from reduction.borrowable import Borrowable
+from reduction.depends import SlotKind
 from reduction.fields import band_filters, field_spec
+from reduction.filled import Filled
 from reduction.quality import unfit
 from reduction.reach import farthest
 from reduction.select import (
@@ -35,35 +36,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from reduction.borrowable import OfDay
+    from reduction.depends import Slot
     from reduction.fields import FieldSpec
     from reduction.registry import Registry
     from reduction.select import Place
     from reduction.verdicts import Verdict
-
-
-@dataclass(slots=True)
-class Filled:
-    """What was found for one slot.
-
-    Attributes
-    ----------
-    products
-        Progenitors, in order.
-    pending
-        Targets that have to be made before more can be said.
-    considered
-        Targets that this rests on, passed-over candidates included, and their counts of events.
-    providers
-        Product that each target gave.
-    failure
-        Why the slot cannot be filled; empty where it is.
-    """
-
-    products: list[Product] = field(default_factory=list)
-    pending: list[int] = field(default_factory=list)
-    considered: dict[int, int] = field(default_factory=dict)
-    providers: dict[int, int] = field(default_factory=dict)
-    failure: str = ""
 
 
 class Filler:
@@ -91,6 +69,7 @@ class Filler:
         self._products: dict[int, Product] = {}
         self._of_raw: dict[int, dict[str, Target]] = {}
         self._of_day: dict[tuple[str, str, str, str | None, int], Sequence[Target]] = {}
+        self._borrowable = Borrowable(session, registry)
         self._catalogues: dict[Place, list[Product]] = {}
         self._in_fields: dict[tuple[tuple[str, ...], int | None, str], Target | None] = {}
         self._fields: dict[int, FieldSpec] = {}
@@ -259,6 +238,8 @@ class Filler:
         return next((own[name] for name in slot.classes if name in own), None)
 
     def _calibration(self, target: Target, slot: Slot) -> Filled:
+        if slot.prefer_own:
+            return self._borrowed(target, slot)
         candidates: list[Target] = []
         for name in slot.classes:
             candidates += eligible(self._calibrations(target, name), target, slot)
@@ -274,6 +255,48 @@ class Filler:
                 self._session, target, name, by_filter=by_filter
             )
         return self._of_day[key]
+
+    def _borrowed(self, target: Target, slot: Slot) -> Filled:
+        """The calibration of a target's own frame, else the nearest that can be made.
+
+        Those that cannot are passed over by all frames of the day, and rested on together.
+        """
+        if target.raw_id not in self._of_raw:
+            self.look_up([target])
+        own = self._own(target, slot)
+        filled = Filled()
+        if own is not None and eligible([own], target, slot):
+            filled = self._first_good([own], slot)
+            if filled.products or filled.pending:
+                return filled
+        for name in slot.classes:
+            of_day = self._borrowable.of_day(target, name)
+            filled.pools.append(of_day.pool)
+            others = eligible(list(of_day.left.values()), target, slot)
+            others = [c for c in others if c.target_id != target.target_id and c is not own]
+            self._nearest(others, of_day, slot, filled)
+            if filled.products or filled.pending:
+                break
+        return filled
+
+    def _nearest(
+        self, candidates: Sequence[Target], of_day: OfDay, slot: Slot, filled: Filled
+    ) -> None:
+        """Take the first of some candidates that can be made and is fit to be used."""
+        start = 0
+        while start < len(candidates):
+            part = candidates[start : 2 * start + 1]
+            start += len(part)
+            for candidate, verdict in zip(part, self._reach(part), strict=True):
+                if verdict.kind is VerdictKind.UNMAKEABLE:
+                    of_day.pass_over(candidate)
+                    continue
+                found = self._first_good([candidate], slot)
+                filled.considered |= found.considered
+                if found.products or found.pending:
+                    filled.products, filled.pending = found.products, found.pending
+                    filled.providers |= found.providers
+                    return
 
     def _frames_of_field(self, target: Target, slot: Slot) -> Filled:
         spec = self.field_of(target)

@@ -102,8 +102,11 @@ def last_moment(connection: psycopg2.extensions.connection) -> str:
         return str((cursor.fetchone() or ("",))[0])
 
 
+#: An image that is asked for by its identifier counts, also where its class is published no more.
+_OR_NAMED: Final = sql.SQL("({} OR dataset_id = ANY(%(dids)s))")
 _OF_DATASETS: Final = sql.SQL(
-    "(raw_id IN (SELECT d.raw_id FROM vo.target d WHERE d.dataset_id = ANY(%(dids)s))"
+    "(dataset_id = ANY(%(dids)s)"
+    " OR raw_id IN (SELECT d.raw_id FROM vo.target d WHERE d.dataset_id = ANY(%(dids)s))"
     " OR (field_id, filter) IN (SELECT d.field_id, f FROM vo.target d"
     " CROSS JOIN LATERAL (VALUES (d.filter), ('')) AS its (f)"
     " WHERE d.dataset_id = ANY(%(dids)s) AND d.raw_id IS NULL))"
@@ -128,7 +131,10 @@ _NOT_WITHDRAWN: Final = sql.SQL(
 
 def _conditions(scope: Scope) -> Iterator[tuple[sql.Composable, dict[str, Any]]]:
     """What is true of a target in scope that is not known to be right, and values for it."""
-    yield sql.SQL("class_name = ANY(%(classes)s)"), {"classes": sorted(scope.classes)}
+    of_class: sql.Composable = sql.SQL("class_name = ANY(%(classes)s)")
+    if scope.datasets is not None:
+        of_class = _OR_NAMED.format(of_class)
+    yield of_class, {"classes": sorted(scope.classes)}
     yield sql.SQL("state <> 'fresh'"), {}
     yield _NOT_WITHDRAWN, {}
     for column, wanted in (

@@ -48,10 +48,14 @@ _COLUMNS: Final[dict[str, ColumnElement[str]]] = {
 
 
 def is_named(raw: str) -> ColumnElement[bool]:
-    """Whether a raw frame's file has a name, with or without its suffix, as SQL on Product."""
+    """Whether a raw frame's file has a name, with or without its suffix, as SQL on Product.
+
+    As the index of raw frames' names can use it.
+    """
     stem = file_stem(raw)
     bare = func.regexp_replace(_NAME, SUFFIX, "", "i")
-    return or_(raw == _NAME, and_(func.starts_with(_NAME, stem), bare == stem))
+    named = or_(raw == _NAME, and_(func.starts_with(_NAME, stem), bare == stem))
+    return and_(Product.target_id.is_(None), named)
 
 
 def said_instead(archive: Archive, class_name: str, asked: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ __all__ = ["MOMENT", "stamp"]
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import DateTime, cast, func, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from schemas.tables import ServiceFact
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 MOMENT: Final = "moment"
 """Fact that holds the last stamp; what a snapshot sees of it is the moment it can be asked for
 again with ASOF."""
+
+#: The clock, or a microsecond after the last stamp where the clock was set back.
+_NEXT: Final = func.greatest(
+    func.clock_timestamp(),
+    select(cast(ServiceFact.value, DateTime(timezone=True)) + text("interval '1 microsecond'"))
+    .where(ServiceFact.name == MOMENT)
+    .scalar_subquery(),
+)
 
 _LOCK: Final = 0x564F_0001
 _TAKEN: Final = "stamp"
@@ -41,7 +49,7 @@ def stamp(session: Session) -> dt.datetime:
     if taken is not None and taken[0] is transaction:
         return taken[1]  # type: ignore[no-any-return]  # put there below
     session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-    moment: dt.datetime = session.scalars(select(func.clock_timestamp())).one()
+    moment: dt.datetime = session.scalars(select(_NEXT)).one()
     said = f"{moment.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
     statement = upsert(ServiceFact).values(name=MOMENT, value=said)
     session.execute(

@@ -31,6 +31,7 @@ from sqlalchemy.exc import (
 
 from reduction.dependencies import note_dependencies
 from reduction.moments import stamp
+from reduction.pools import hold_pools, members_of, note_pools
 from reduction.rows import insert_rows
 from reduction.validity import say_validity
 from reduction.verdicts import ReasonKind
@@ -260,10 +261,11 @@ def hold(session: Session, verdict: Verdict) -> Target:
     """
     own = verdict.target.target_id
     held: dict[int, Target] = {}
+    rests_on = {**members_of(verdict.pools), **verdict.considered}
     for numbers, share in (
-        ([n for n in verdict.considered if n < own], True),
+        ([n for n in rests_on if n < own], True),
         ([own], False),
-        ([n for n in verdict.considered if n > own], True),
+        ([n for n in rests_on if n > own], True),
     ):
         if numbers:
             rows = session.scalars(
@@ -274,13 +276,13 @@ def hold(session: Session, verdict: Verdict) -> Target:
                 .execution_options(populate_existing=True)
             )
             held |= {row.target_id: row for row in rows}
-    expected = {**verdict.considered, own: verdict.epoch}
+    expected = {**rests_on, own: verdict.epoch}
     happened = any(held[number].epoch != epoch for number, epoch in expected.items())
     moved = any(
         held[number].state != TargetState.FRESH or held[number].product_id != product_id
         for number, product_id in verdict.providers.items()
     )
-    if happened or moved:
+    if happened or moved or not hold_pools(session, verdict.pools):
         raise Superseded
     return held[own]
 
@@ -325,6 +327,7 @@ def end_publications(session: Session, target_ids: Sequence[int], moment: dt.dat
 def depend(session: Session, verdict: Verdict) -> None:
     """Note which targets a verdict rested on."""
     note_dependencies(session, {verdict.target.target_id: verdict.considered})
+    note_pools(session, {verdict.target.target_id: verdict.pools})
 
 
 def confirm(session: Session, product: Product, verdict: Verdict) -> None:

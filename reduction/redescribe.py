@@ -271,7 +271,7 @@ def _change(
     Returns
     -------
     str
-        Why it is not used though a person vouched for it; empty for others.
+        Why it is not used though a person spoke for it; empty for others.
 
     Raises
     ------

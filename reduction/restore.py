@@ -34,7 +34,7 @@ from schemas.errors import (
     UnreadableError,
     VOError,
 )
-from schemas.tables import File, Lineage, Product
+from schemas.tables import Dependency, File, Lineage, Product, Target, TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -307,10 +307,22 @@ def _enter(
 
 
 def _look_again(archive: Archive, session: Session, file: File) -> None:
-    """Let all be examined that could not be made without the file; nothing becomes stale by it."""
+    """Let all be examined that could not be made without the file; nothing becomes stale by it.
+
+    What cannot be read is written down of no target, so that of a product's users none is known
+    to have failed by it: those that failed by another word of it are tried again.
+    """
     for product in session.scalars(select(Product).where(Product.file_id == file.file_id)):
         if product.target_id is not None:
-            mark_suspect(session, [product.target_id])
+            users = (
+                select(Target.target_id)
+                .join(Dependency, Dependency.target_id == Target.target_id)
+                .where(
+                    Dependency.progenitor_target_id == product.target_id,
+                    Target.state == TargetState.FAILED,
+                )
+            )
+            mark_suspect(session, session.scalars(users).all())
         else:
             mark_users_of_raw(session, archive.registry, product)
 
@@ -341,7 +353,7 @@ def _made_restoring(archive: Archive, target_id: int) -> Outcome:
             if _is_hopeless(archive, error):
                 raise
             try:
-                restored = _restored(archive, target_id)
+                restored = _restored(archive, target_id, set())
             except TransientError:
                 raise
             except VOError as cause:
@@ -366,12 +378,24 @@ def _is_hopeless(archive: Archive, error: UnreadableError) -> bool:
     return product.target_id is None and bool(_damage(archive.storage, file, read=True))
 
 
-def _restored(archive: Archive, target_id: int) -> list[int]:
-    """Restore what a target, and whatever is made before it, is made from."""
+def _restored(archive: Archive, target_id: int, seen: set[tuple[str, int]]) -> list[int]:
+    """Restore what a target, and whatever is made before it, is made from.
+
+    Parameters
+    ----------
+    seen
+        Targets and products that were looked at: many paths lead to a bias.
+    """
+    if ("target", target_id) in seen:
+        return []
+    seen.add(("target", target_id))
     verdict = archive.examine(target_id)
-    restored = [one for need in verdict.needs for one in _restored(archive, need)]
+    restored = [one for need in verdict.needs for one in _restored(archive, need, seen)]
     progenitors = {p.product_id: p for products in verdict.inputs.values() for p in products}
     for number, progenitor in sorted(progenitors.items()):
+        if ("product", number) in seen:
+            continue
+        seen.add(("product", number))
         if progenitor.target_id is not None and progenitor.file_id is not None:
             restored += restore(archive, number)
     return restored

@@ -44,12 +44,13 @@ _OTHERS: Final = (
     "reduction.simulation",
 )
 #: What fills while scripts are run.
-_FILLING: Final = frozenset({"_RUN", "_RUNNING", "_NAMES"})
+_FILLING: Final = frozenset({"_RUN", "_RUNNING", "_NAMES", "_ROWS"})
 #: Set by Python itself, or made anew for each who asks.
 _OF_PYTHON: Final = frozenset(
     {"__abstractmethods__", "__annotations__", "__builtins__", "__cached__"}
     | {"__dict__", "__doc__", "__warningregistry__", "__weakref__"}
 )
+_METHODS: Final = (FunctionType, property, classmethod, staticmethod)
 _ABSENT: Final = object()
 
 
@@ -67,7 +68,7 @@ def left_alone(registry: Registry) -> Iterator[None]:
     """Put back what is otherwise afterwards in the archive's code.
 
     Looked at are all names of our modules and classes, what is in their tables (dictionaries,
-    lists, sets), code and defaults of their functions, and functions and classes of the
+    lists, sets), code and defaults of their functions, and functions, classes and methods of the
     libraries that recipes call. Settings of numpy and sep are put back without a word.
 
     Parameters
@@ -193,6 +194,14 @@ def _held(plugins: Collection[str]) -> Iterator[_Held]:
         elif top in _LIBRARIES:
             code = {n: v for n, v in list(vars(module).items()) if _is_code(v)}
             yield _Held(module, code, complete=False)
+            for value in code.values():
+                if isinstance(value, type) and value.__module__ == module_name:
+                    yield _Held(value, _methods(value), complete=False)
+
+
+def _methods(cls: type) -> dict[str, Any]:
+    """What a library's class has in Python's code."""
+    return {n: v for n, v in list(vars(cls).items()) if isinstance(v, _METHODS)}
 
 
 def _is_code(value: object) -> bool:

@@ -22,6 +22,7 @@ __all__ = [
     "in_box",
     "left_out_raws",
     "made_alike",
+    "not_passed_over",
     "place_of",
     "raw_products",
     "reference_catalogues",
@@ -35,8 +36,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import func, literal_column, not_, or_, select, text, tuple_
 
 from reduction.superseded import NOT_SUPERSEDED
+from schemas.pool_tables import Pool, PoolMember
 from schemas.sphere import Cap, ra_ranges, zone_expression, zones
-from schemas.tables import Product, Target
+from schemas.tables import Product, Target, TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -107,6 +109,10 @@ def calibrations_of_day(
     by_filter
         Whether the filter has to agree.
     """
+    return session.scalars(_of_day(target, class_name, by_filter=by_filter)).all()
+
+
+def _of_day(target: Target, class_name: str, *, by_filter: bool) -> Select[Target]:
     day = math.floor(target.moment)
     query = select(Target).where(
         Target.class_name == class_name,
@@ -117,7 +123,32 @@ def calibrations_of_day(
     )
     if by_filter:
         query = query.where(Target.filter == target.filter)
-    return session.scalars(query.order_by(Target.created.desc(), Target.target_id.desc())).all()
+    return query.order_by(Target.created.desc(), Target.target_id.desc())
+
+
+def not_passed_over(
+    session: Session, target: Target, class_name: str, *, by_filter: bool
+) -> Sequence[Target]:
+    """Those of :func:`calibrations_of_day` that are not known to be unmakeable.
+
+    Left out are those that failed and are noted to be of their day's pool: a word of the pool's
+    is one for all of them.
+    """
+    of_pool = (
+        select(PoolMember.target_id)
+        .join(Pool, Pool.pool_id == PoolMember.pool_id)
+        .where(
+            PoolMember.target_id == Target.target_id,
+            Pool.class_name == class_name,
+            Pool.instrument == target.instrument,
+            Pool.chip == target.chip,
+            Pool.filter == (target.filter if by_filter else ""),
+            Pool.day == math.floor(target.moment),
+        )
+        .exists()
+    )
+    query = _of_day(target, class_name, by_filter=by_filter)
+    return session.scalars(query.where(or_(Target.state != TargetState.FAILED, ~of_pool))).all()
 
 
 def eligible(of_day: Sequence[Target], target: Target, slot: Slot) -> list[Target]:

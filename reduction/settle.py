@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from reduction.dependencies import note_dependencies
 from reduction.moments import stamp
+from reduction.pools import hold_pools, members_of, note_pools
 from reduction.publish import Superseded, confirm, end_publications
 from schemas.tables import Confirmation, Lineage, Target, TargetState
 
@@ -49,7 +50,7 @@ def settle(session: Session, verdicts: Sequence[Verdict]) -> None:
         .values(state=TargetState.FAILED, reasons=cast(said.c.reasons, JSONB), product_id=None)
         .execution_options(synchronize_session=False)
     )
-    note_dependencies(session, {v.target.target_id: v.considered for v in failed})
+    _note(session, failed)
     if published:
         end_publications(session, published, stamp(session))
 
@@ -111,10 +112,16 @@ def settle_fresh(session: Session, verdicts: Sequence[Verdict]) -> None:
         .values(state=TargetState.FRESH, reasons=[])
         .execution_options(synchronize_session=False)
     )
-    note_dependencies(session, {v.target.target_id: v.considered for v in settled})
+    _note(session, settled)
     for verdict in _with_other_progenitors(session, settled):
         if verdict.reuse is not None:
             confirm(session, verdict.reuse, verdict)
+
+
+def _note(session: Session, verdicts: Sequence[Verdict]) -> None:
+    """Note what verdicts rest on."""
+    note_dependencies(session, {v.target.target_id: v.considered for v in verdicts})
+    note_pools(session, {v.target.target_id: v.pools for v in verdicts})
 
 
 def _hold_all(session: Session, verdicts: Sequence[Verdict]) -> dict[int, Target]:
@@ -122,7 +129,9 @@ def _hold_all(session: Session, verdicts: Sequence[Verdict]) -> dict[int, Target
 
     One order for all who lock keeps them from waiting for each other in a circle.
     """
-    expected = {n: epoch for verdict in verdicts for n, epoch in verdict.considered.items()}
+    pools = [pool for verdict in verdicts for pool in verdict.pools]
+    expected = members_of(pools)
+    expected |= {n: epoch for verdict in verdicts for n, epoch in verdict.considered.items()}
     expected |= {verdict.target.target_id: verdict.epoch for verdict in verdicts}
     providers = {n: p for verdict in verdicts for n, p in verdict.providers.items()}
     rows = session.scalars(
@@ -140,7 +149,7 @@ def _hold_all(session: Session, verdicts: Sequence[Verdict]) -> dict[int, Target
         or (number not in own and held[number].state != TargetState.FRESH)
         for number, product_id in providers.items()
     )
-    if happened or moved:
+    if happened or moved or not hold_pools(session, pools):
         raise Superseded
     return held
 

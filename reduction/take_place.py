@@ -18,6 +18,7 @@ from reduction.fields import field_spec, joined_fields
 from reduction.ingest import raw_attributes
 from reduction.keys import canonical_json, hash_of
 from reduction.moments import stamp
+from reduction.quality import unfit
 from reduction.reach import Frame
 from reduction.recorded import enter_edit
 from reduction.redeclare import see_declared
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from reduction.archive import Archive
     from reduction.instruments.base import FrameDescription
     from reduction.raw_quality import RawQuality
+    from reduction.registry import Registry
 
 #: How the reason of a rejection by measuring begins.
 JUDGED: Final = "judged: "
@@ -89,7 +91,7 @@ def take_place(
     Returns
     -------
     str
-        Why it is not used though a person vouched for it; empty for others.
+        Why it is not used though a person spoke for it; empty for others.
     """
     registry = archive.registry
     hold_fields(session, alone=False)
@@ -120,7 +122,7 @@ def take_place(
     if spoken is not None:
         _say_again(session, new, spoken)
     twin = was == VOUCHED and "duplicate_of" in new.attributes
-    withdrawn = _withdrawn(session, new, who) if twin else ""
+    withdrawn = _withdrawn(session, new, who) if twin else _unused(registry, new, spoken)
     if was != 0:
         at, subject, values = stamp(session), old.class_name, (str(was), "0")
         enter_edit(
@@ -150,6 +152,17 @@ def _say_again(session: Session, new: Product, spoken: Edit) -> None:
         who=spoken.who,
         why=spoken.why,
         product_id=new.product_id,
+    )
+
+
+def _unused(registry: Registry, new: Product, spoken: Edit | None) -> str:
+    """Say of a frame that a person called valid that its flags of today leave it out."""
+    if spoken is None or new.is_valid != 1 or new.quality_flags == 0:
+        return ""
+    flagged = unfit(registry.classes, new)
+    return (
+        f"object {new.product_id} is not used: a person said that it is valid, and it {flagged} "
+        f"by today's limits: `vo-service set-valid {new.product_id} proposed` vouches for it"
     )
 
 

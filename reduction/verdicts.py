@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reduction.pools import Pool
     from schemas.tables import Product, Target
 
 
@@ -70,6 +71,8 @@ class Verdict:
     considered
         Targets the verdict rests on, candidates that were passed over included, and each one's
         count of events at the time.
+    pools
+        Calibrations that were passed over and are not among ``considered`` one by one.
     providers
         Product that each target gave; two targets made from the same inputs share one.
     recipe_version, parameters, key, input_hash
@@ -91,6 +94,7 @@ class Verdict:
     needs: tuple[int, ...] = ()
     considered: dict[int, int] = field(default_factory=dict)
     providers: dict[int, int] = field(default_factory=dict)
+    pools: tuple[Pool, ...] = ()
     recipe_version: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
     key: str = ""

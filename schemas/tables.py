@@ -81,6 +81,11 @@ class Product(Base):
     __table_args__ = (
         Index("ix_product_night", "class_name", "instrument", "chip", "night"),
         Index("ix_product_input_hash", "input_hash"),
+        Index(
+            "ix_product_name",
+            text("(attributes ->> 'name')"),
+            postgresql_where=text("target_id IS NULL"),
+        ),
     )
 
     product_id: Mapped[int] = mapped_column(Identity(), primary_key=True)

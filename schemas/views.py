@@ -77,25 +77,40 @@ $$
 CREATE OR REPLACE FUNCTION vo.mark_suspect(seeds bigint[]) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
   marked bigint[] := '{}';
+  stirred bigint[] := '{}';
   found bigint[];
+  pools bigint[];
 BEGIN
   -- A target that is being published commits while its lock is waited for here: what has come to
   -- rest on the marked ones by then is found by looking again.
   LOOP
-    WITH RECURSIVE hit(target_id) AS (
+    -- pools are negative numbers here
+    WITH RECURSIVE hit(node) AS (
       SELECT unnest(seeds)
       UNION
-      SELECT d.target_id FROM hit JOIN vo.dependency d ON d.progenitor_target_id = hit.target_id
+      SELECT f.node FROM hit CROSS JOIN LATERAL (
+        SELECT d.target_id AS node FROM vo.dependency d WHERE d.progenitor_target_id = hit.node
+        UNION ALL
+        SELECT -m.pool_id FROM vo.pool_member m WHERE m.target_id = hit.node
+        UNION ALL
+        SELECT u.target_id FROM vo.pool_user u WHERE u.pool_id = -hit.node
+      ) AS f
     )
-    SELECT array_agg(t.target_id ORDER BY t.target_id) INTO found
-    FROM hit JOIN vo.target t USING (target_id)
-    WHERE t.target_id NOT IN (SELECT unnest(marked));
-    EXIT WHEN found IS NULL;
+    SELECT (SELECT array_agg(t.target_id ORDER BY t.target_id)
+            FROM hit JOIN vo.target t ON t.target_id = hit.node
+            WHERE t.target_id NOT IN (SELECT unnest(marked))),
+           (SELECT array_agg(-node ORDER BY -node) FROM hit
+            WHERE node < 0 AND -node NOT IN (SELECT unnest(stirred)))
+    INTO found, pools;
+    EXIT WHEN found IS NULL AND pools IS NULL;
     PERFORM 1 FROM vo.target WHERE target_id = ANY (found) ORDER BY target_id FOR NO KEY UPDATE;
     UPDATE vo.target
     SET state = CASE WHEN state = 'missing' THEN 'missing' ELSE 'suspect' END, epoch = epoch + 1
     WHERE target_id = ANY (found);
-    marked := marked || found;
+    PERFORM 1 FROM vo.pool WHERE pool_id = ANY (pools) ORDER BY pool_id FOR NO KEY UPDATE;
+    UPDATE vo.pool SET epoch = epoch + 1 WHERE pool_id = ANY (pools);
+    marked := marked || coalesce(found, '{}');
+    stirred := stirred || coalesce(pools, '{}');
   END LOOP;
   RETURN cardinality(marked);
 END

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reduction import answering
-from reduction.freshness import Fresh
+from reduction.freshness import Fresh, targets_in_scope
 from reduction.instruments.base import FrameKind
+from reduction.operate import find_target
+from reduction.published import dataset_classes
 from reduction.scope import Scope
 from schemas.errors import StaleError
+from schemas.tables import Target
+from sia.resolve import scope_of
 from tests.support.toy import write_frame
 
 if TYPE_CHECKING:
@@ -36,6 +40,19 @@ def test_all_that_is_stale_is_counted_where_nothing_may_be_made(
         archive.snapshot(scope, fresh=Fresh.REQUIRE, timeout_s=5),
     ):
         pass
+
+
+def test_an_image_that_is_asked_for_by_name_is_looked_at_though_its_class_is_published_no_more(
+    archive: Archive, night: Path
+) -> None:
+    image = find_target(archive, "ToyImage")
+    with archive.transaction() as session:
+        session.get_one(Target, image.target_id).dataset_id = "ivo://toy/image"
+    assert "ToyImage" not in dataset_classes(archive.registry)
+    scope = scope_of(archive, ["ivo://toy/image"])
+    with archive.snapshot(scope, fresh=Fresh.ANY, timeout_s=5) as answering:
+        found = dict(targets_in_scope(answering.connection, scope))
+    assert found[image.target_id] == "missing"
 
 
 def test_a_retry_asks_for_a_part_of_what_was_asked_for_before() -> None:

@@ -8,11 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -23,14 +24,14 @@ from sqlalchemy import text
 from reduction.archive import Archive
 from reduction.engine import InlineEngine
 from reduction.instruments.base import FrameKind
-from reduction.operate import edit, find_target
+from reduction.operate import edit, find_target, targets_matching
 from reduction.scope import Scope
 from schemas.errors import BusyError, NotMadeYetError, StorageError, UnreadableError
 from schemas.settings import EngineSettings, LimitSettings
 from tests.reduction.test_restore import damage
 from tests.reduction.test_single_flight import environment
 from tests.support.serving import kill_tree
-from tests.support.toy import ToyBias, work_done, write_frame
+from tests.support.toy import ToyBias, ToyImage, work_done, write_frame
 from vo_service.supervise import free_port
 
 if TYPE_CHECKING:
@@ -61,6 +62,39 @@ def test_who_asks_again_in_this_process_waits_with_the_first(
     outcomes = engine.run(archive.plan(numbers), budget_s=60.0)
     assert {outcome.target_id for outcome in outcomes} >= set(numbers)
     assert sorted(work_done(work_log)) == ["ToyBias", "ToyFlat", "ToyImage", "ToyMap"]
+
+
+def test_a_small_question_does_not_wait_for_a_large_plan_that_it_is_part_of(
+    archive: Archive, night: Path, work_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = [
+        write_frame(night, f"more{number}", FrameKind.SCIENCE, 310 + number, hour=3 + number)
+        for number in range(4)
+    ]
+    assert archive.ingest(more).ingested == len(more)
+    ToyImage.get(raw="science.fits")
+    numbers = [target.target_id for target in targets_matching(archive, "ToyImage")]
+    engine, cls = archive.engine, archive.registry.classes["ToyImage"]
+    compute, first = cls.compute, threading.Event()
+    go = threading.Event()
+
+    def held(self: Any, inputs: Any, parameters: Any) -> Any:
+        if not first.is_set():
+            first.set()
+            assert go.wait(60)
+        return compute(self, inputs, parameters)
+
+    monkeypatch.setattr(cls, "compute", held)
+    whole = archive.plan(numbers)
+    with pytest.raises(NotMadeYetError):
+        engine.run(whole, budget_s=0.01)
+    assert first.wait(30)
+    last = whole.steps[-1].target_id
+    try:
+        assert [o.target_id for o in engine.run(archive.plan([last]), budget_s=30.0)] == [last]
+    finally:
+        go.set()
+    assert {o.target_id for o in engine.run(whole, budget_s=60.0)} >= {last}
 
 
 def start_engine(env: dict[str, str], port: int) -> subprocess.Popen[bytes]:

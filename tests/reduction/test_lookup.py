@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, text, update
+from sqlalchemy.dialects import postgresql
 
+from reduction.instead import is_named
 from reduction.instruments.base import FrameKind
 from reduction.lookup import find_target, targets_matching
 from reduction.mjd import utc_of
 from schemas.errors import NotFoundError, ParameterError
-from schemas.tables import Target
+from schemas.tables import Product, Target
 from tests.support.toy import ToyBias, write_frame
 
 if TYPE_CHECKING:
@@ -114,3 +116,14 @@ def test_several_are_listed_and_none_is_chosen(nights: Archive) -> None:
         find_target(nights, "ToyBias")
     with pytest.raises(NotFoundError, match="no target class 'ToyBiass'"):
         targets_matching(nights, "ToyBiass")
+
+
+def test_a_raw_frame_is_found_by_the_index_of_names(archive: Archive, night: Path) -> None:
+    asked = select(Product.product_id).where(is_named("science"))
+    said = asked.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
+    with archive.transaction() as session:
+        assert len(session.execute(asked).all()) == 1
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+        # what the plan would be if there were many
+        plan = session.scalars(text("EXPLAIN " + str(said).replace(":", "\\:"))).all()
+    assert "ix_product_name" in "\n".join(plan)

@@ -266,6 +266,24 @@ def test_what_measuring_said_under_the_wrong_description_is_measured_again(
     assert [row.is_valid for row in raws(archive, "RawBiasFrame")[3:]] == [1, 1, 1]
 
 
+def test_a_frame_that_a_person_said_is_valid_and_has_flags_now_is_said_to_be_unused(
+    archive: Archive, night: Path, tmp_path: Path, corrected: Callable[..., Archive]
+) -> None:
+    third = raws(archive, "RawBiasFrame")[2]
+    folder = tmp_path / "more"
+    folder.mkdir()
+    archive.ingest([write_frame(folder, "bias2", FrameKind.BIAS, 106, hour=0.05)])
+    late = raws(archive, "RawBiasFrame")[3].product_id
+    for value in (0, 1):
+        edit(archive, late, "is_valid", value, why="a good one")
+    archive = corrected([FrameKind.BIAS], read=clock_of({0.05: third.moment or 0.0}))
+    ((_, said),) = redescribe(archive, why=WHY, who="eva").changed
+    new = raws(archive, "RawBiasFrame")[4]
+    assert (new.is_valid, new.quality_flags > 0) == (1, True)
+    assert f"object {new.product_id} is not used: a person said that it is valid" in said
+    assert f"set-valid {new.product_id} proposed" in said
+
+
 def test_a_frame_that_a_person_vouched_for_is_not_used_beside_the_one_that_it_turns_out_to_be(
     archive: Archive, night: Path, tmp_path: Path, corrected: Callable[..., Archive]
 ) -> None:

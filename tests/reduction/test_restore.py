@@ -241,7 +241,12 @@ def test_nothing_is_made_anew_because_a_file_came_back(
 ) -> None:
     image, bias = ToyImage.get(), ToyBias.get()
     lose(archive, bias.object_id)
+    fresh = "SELECT target_id, epoch FROM vo.target WHERE state = 'fresh' ORDER BY 1"
+    with archive.transaction() as session:
+        before = session.execute(text(fresh)).all()
     restore(archive, bias.object_id)
+    with archive.transaction() as session:
+        assert session.execute(text(fresh)).all() == before
     assert work_done(work_log).count("ToyBias") == 2
     assert ToyImage.get().object_id == image.object_id
     assert work_done(work_log) == []

@@ -546,6 +546,7 @@ def test_a_script_is_kept_with_its_reason_or_not_at_all(allowing: Archive, tmp_p
         ("import reduction._combine as c; c.combine = print", "_combine.combine"),
         ("import reduction.declared as d; d._declared = print", "declared._declared"),
         ("import numpy; numpy.median = len", "numpy.median"),
+        ("from astropy.wcs import WCS; WCS.all_pix2world = print", "WCS.all_pix2world"),
         ("import reduction.rejudge as r; r.another = 1", "rejudge.another"),
     ],
 )

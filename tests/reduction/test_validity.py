@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -260,6 +261,17 @@ def test_no_stamp_is_held_while_a_product_is_waited_for(
     query = "SELECT count(*), count(DISTINCT at), min(who) FROM vo.edit WHERE field ~ 'timestamp'"
     with archive.transaction() as session:
         assert tuple(session.execute(text(query)).one()) == (4, 1, "module of toy")
+
+
+def test_moments_go_on_where_the_clock_was_set_back(archive: Archive) -> None:
+    late = "2999-01-01T00:00:00.000000Z"
+    with archive.transaction() as session:
+        stamp(session)
+        query = "UPDATE vo.service_fact SET value = :late WHERE name = 'moment'"
+        session.execute(text(query), {"late": late})
+    for number in (1, 2):
+        with archive.transaction() as session:
+            assert f"{stamp(session).astimezone(UTC):%Y %f}" == f"2999 {number:06d}"
 
 
 def test_calibrations_follow_their_camera_some_at_a_time(
