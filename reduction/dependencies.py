@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _FORGET: Final = text(
     """
+    WITH gone AS (
+      DELETE FROM vo.pool_user u WHERE u.target_id = ANY (CAST(:targets AS bigint[]))
+        AND NOT u.pool_id = ANY (CAST(:pools AS bigint[])))
     DELETE FROM vo.dependency d
     WHERE d.target_id = ANY (CAST(:targets AS bigint[])) AND NOT EXISTS (
       SELECT FROM unnest(CAST(:users AS bigint[]), CAST(:others AS bigint[])) AS n (own, other)
@@ -33,20 +36,24 @@ _NOTE: Final = text(
 )
 
 
-def note_dependencies(session: Session, rests_on: Mapping[int, Iterable[int]]) -> None:
+def note_dependencies(
+    session: Session, rests_on: Mapping[int, Iterable[int]], pools: Iterable[int] = ()
+) -> None:
     """Note what the verdicts on some targets, which are held, rested on.
 
-    Targets of a night without standards rest on all zero points of their filter: what is as it
-    was is not written again.
+    What is as it was is not written again.
 
     Parameters
     ----------
     rests_on
         Numbers of targets by that of the one that rests on them.
+    pools
+        Numbers of the pools that any of them rests on: they rest on no others any more.
     """
     pairs = [(own, other) for own, others in rests_on.items() for other in others]
     values = {
         "targets": sorted(rests_on),
+        "pools": sorted(pools),
         "users": [own for own, _ in pairs],
         "others": [other for _, other in pairs],
     }

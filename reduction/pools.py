@@ -53,14 +53,6 @@ _ADD: Final = text(
     ON CONFLICT DO NOTHING
     """
 )
-_FORGET: Final = text(
-    """
-    DELETE FROM vo.pool_user u
-    WHERE u.target_id = ANY (CAST(:targets AS bigint[])) AND NOT EXISTS (
-      SELECT FROM unnest(CAST(:users AS bigint[]), CAST(:pools AS bigint[])) AS n (own, pool)
-      WHERE n.own = u.target_id AND n.pool = u.pool_id)
-    """
-)
 _NOTE: Final = text(
     """
     INSERT INTO vo.pool_user (target_id, pool_id)
@@ -135,11 +127,9 @@ def note_pools(session: Session, rests_on: Mapping[int, Collection[Pool]]) -> No
         (own, distinct[pool.key].pool_id) for own, pools in rests_on.items() for pool in pools
     ]
     values = {
-        "targets": sorted(rests_on),
         "users": [own for own, _ in pairs],
         "pools": [pool for _, pool in pairs],
     }
-    session.execute(_FORGET, values)
     if pairs:
         session.execute(_NOTE, values)
 

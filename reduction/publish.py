@@ -326,7 +326,8 @@ def end_publications(session: Session, target_ids: Sequence[int], moment: dt.dat
 
 def depend(session: Session, verdict: Verdict) -> None:
     """Note which targets a verdict rested on."""
-    note_dependencies(session, {verdict.target.target_id: verdict.considered})
+    pools = [pool.pool_id for pool in verdict.pools]
+    note_dependencies(session, {verdict.target.target_id: verdict.considered}, pools)
     note_pools(session, {verdict.target.target_id: verdict.pools})
 
 

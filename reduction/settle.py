@@ -120,7 +120,8 @@ def settle_fresh(session: Session, verdicts: Sequence[Verdict]) -> None:
 
 def _note(session: Session, verdicts: Sequence[Verdict]) -> None:
     """Note what verdicts rest on."""
-    note_dependencies(session, {v.target.target_id: v.considered for v in verdicts})
+    pools = {pool.pool_id for v in verdicts for pool in v.pools}
+    note_dependencies(session, {v.target.target_id: v.considered for v in verdicts}, pools)
     note_pools(session, {v.target.target_id: v.pools for v in verdicts})
 
 
