@@ -59,7 +59,7 @@ class RegriddedFrame(FrameInFieldTarget):
     Table: "STARS" (:data:`STAR_DTYPE`), bright stars and their widths.
     """
 
-    VERSION = 3
+    VERSION = 4
 
     raw = raw_frame("RawScienceFrame")
     reduced = of_frame("ReducedScienceFrame")
