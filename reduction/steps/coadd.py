@@ -112,8 +112,10 @@ class Coadd:
         Frames that have a part in the pixel, int16.
     gain
         Electrons a unit of the mean: a flux over them is its photons' part of its variance. Flats,
-        gains and weights of the frames that have a part count. float32, 0 where not known; where
-        that is everywhere, it takes no memory and is not written to.
+        gains and weights of the frames that have a part count, the flats as weights tell them:
+        where an illumination correction multiplied values by a factor and the sky is the noise, it
+        is too large by 1 / factor. float32, 0 where not known; where that is everywhere, it takes
+        no memory and is not written to.
     origin
         Which ones: a number that ``members`` explains, int32; 0 for none.
     members
