@@ -33,7 +33,8 @@ from astropy.io import fits
 
 from reduction.field_grids import grid_of
 from reduction.fields import FieldSpec
-from reduction.frames import StoredImages, StoredTables, read_images, read_tables, write_images
+from reduction.frame_writing import write_images
+from reduction.frames import StoredImages, StoredTables, read_images, read_tables
 from reduction.keys import content_hash
 from reduction.progenitor import Progenitor
 from reduction.scratch import Scratch

@@ -15,7 +15,8 @@ from reduction import coadd_widths, coadding
 from reduction.coadd_bands import combine_bands
 from reduction.coadding import CoaddedFrames, combine_frames
 from reduction.fields import FieldSpec
-from reduction.frames import StoredImages, write_images
+from reduction.frame_writing import write_images
+from reduction.frames import StoredImages
 from reduction.instruments.base import Section
 from reduction.progenitor import Progenitor
 from reduction.scratch import Scratch
