@@ -19,6 +19,7 @@ from reduction.frame_writing import write_images
 from reduction.frames import StoredImages
 from reduction.instruments.base import Section
 from reduction.progenitor import Progenitor
+from reduction.regridded_stars import STAR_DTYPE
 from reduction.scratch import Scratch
 from reduction.steps.coadd import CombineType
 from reduction.steps.coadd_sources import detect_sources, measure_sources
@@ -26,7 +27,7 @@ from reduction.steps.deep import Deep
 from reduction.strips import Strips, stripe_width
 from reduction.target import Inputs
 from reduction.targets.detection_frame import DetectionFrame
-from reduction.targets.regridded import STAR_DTYPE, RegriddedFrame
+from reduction.targets.regridded import RegriddedFrame
 from schemas.errors import FatalError, UnprocessableError
 from tests.support.sky_frames import draw
 
