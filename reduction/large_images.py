@@ -7,9 +7,10 @@ one table.
 
 from __future__ import annotations
 
-__all__ = ["append_hdu", "append_image", "read_image", "strip_rows"]
+__all__ = ["append_hdu", "append_image", "is_large", "read_image", "strip_rows"]
 
 import io
+import math
 import re
 import tempfile
 import warnings
@@ -22,7 +23,7 @@ from schemas.deferred import deferred
 from schemas.errors import ReductionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import IO
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 else:
     fits = deferred("astropy.io.fits")
 
+#: Pixels of the largest image that is compressed, or read, as a whole.
+_WHOLE: Final = 32_000_000
 #: Pixels of a strip, about.
 _STRIP: Final = 8_000_000
 #: FITS: files are in blocks.
@@ -45,6 +48,11 @@ _COPIED: Final = 1 << 22
 _LENGTH: Final = re.compile(r"\((\d+)\)$")
 #: Bytes that the table's numbers can count.
 _LARGEST: Final = (1 << 31) - 1
+
+
+def is_large(shape: Sequence[int]) -> bool:
+    """Whether an image of a shape is written and read some rows of tiles at a time."""
+    return math.prod(shape) > _WHOLE
 
 
 def strip_rows(shape: tuple[int, ...], tile: int) -> Iterator[slice]:

@@ -24,11 +24,8 @@ import numpy as np
 from sqlalchemy.exc import StatementError
 
 from reduction.fetch import fetch
-from reduction.frames import (
-    read_images,
-    read_tables,
-    write_images,
-)
+from reduction.frame_writing import write_images
+from reduction.frames import read_images, read_tables
 from reduction.keys import content_hash
 from reduction.outcomes import Outcome, OutcomeKind
 from reduction.pixel_cache import PIXELS

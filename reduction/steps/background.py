@@ -57,6 +57,9 @@ _OUTLIER = 100.0
 #: Standard deviations of chance from which on meshes differ: few of them always do a little.
 _CERTAIN = 3.0
 
+#: Steps from the mode within which whole numbers are sky: the next one is never an outlier.
+_NEXT = 1.5
+
 
 @dataclass(frozen=True, slots=True)
 class Background:
@@ -116,7 +119,8 @@ def estimate_background(
     -----
     Bertin & Arnouts 1996, A&AS 117, 393, section 3, as SEP (Barbary 2016, JOSS 1, 58) does it. The
     mode is 2.5 times the median less 1.5 times the mean: of whole numbers it would be wrong by as
-    much as one, so that they are made continuous before.
+    much as one, so that they are made continuous before. Where the noise is less than their step
+    that does not do: the mean of the pixels near the mode is taken, over nine meshes each.
     """
     bad = unusable(image, mask)
     if bad.all():
@@ -140,7 +144,40 @@ def estimate_background(
     if step:
         side = min(box, nx, ny)
         rms, noise = less_noise(rms, step, side=side), float(less_noise(noise, step, side=side))
+        if noise < step:
+            limit = max(_CLIP * float(sky.globalrms), _NEXT * step)
+            level = _by_means(pixels, level, bad, limit, side)
+            return Background(level, rms, float(np.median(level)), noise)
     return Background(level, rms, float(sky.globalback), noise)
+
+
+def _by_means(
+    pixels: NDArray[np.float32],
+    level: NDArray[np.float32],
+    bad: NDArray[np.bool_],
+    limit: float,
+    mesh: int,
+) -> NDArray[np.float32]:
+    """A level drawn to the mean of what is near it, shape (ny, nx).
+
+    Parameters
+    ----------
+    pixels, level, bad
+        The frame, its mode, and where there is no value; shape (ny, nx).
+    limit
+        Distance from the mode, the pixels' unit, from which on they are no sky.
+    mesh
+        Side, pixels.
+    """
+    rest = pixels - level
+    near = bad | ~(np.abs(rest) < np.float32(limit))
+    if near.all():
+        return level
+    rest[near] = 0
+    starts = [np.arange(0, max(size - mesh // 2, 1), mesh) for size in pixels.shape]
+    sky = _Meshes.of(rest, near, starts)
+    offset = np.where(sky.few(mesh), sky.whole[0], sky.offset)
+    return np.add(level, _between(offset, starts, pixels.shape), dtype=np.float32)
 
 
 def covered(found: NDArray[np.void], bad: NDArray[np.bool_]) -> NDArray[np.bool_]:

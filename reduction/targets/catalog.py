@@ -40,7 +40,7 @@ class Catalog(FrameTarget):
     Table: "SOURCES", as :data:`reduction.steps.sources.SOURCE_DTYPE`, brightest first.
     """
 
-    VERSION = 5
+    VERSION = 6
     COST_S = 0.2
     TABLE = "frame_catalog"
 

@@ -31,7 +31,7 @@ class NightSkyFlatFrame(FlatTarget):
     filled from around, and counted. It does not use the master flat, which is made of it.
     """
 
-    VERSION = 3
+    VERSION = 4
     ANCHOR_CLASSES = ("RawScienceFrame",)
 
     raw_science_frames = raw_frames("RawScienceFrame", at_least=3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["STAR_DTYPE", "RegriddedFrame"]
+__all__ = ["RegriddedFrame"]
 
 import math
 from dataclasses import dataclass, replace
@@ -14,19 +14,18 @@ from reduction.attributes import attribute
 from reduction.coadd_facts import regridded_cards
 from reduction.comparison import changed, differs, differs_in_part
 from reduction.depends import calibration, in_field, of_frame, raw_frame
-from reduction.detection import is_clean, signal_to_noise
 from reduction.field_grids import grid_of, own_field
 from reduction.focal_plane import factor_image, light_of
 from reduction.parameters import parameter
 from reduction.placed import GRID_X, GRID_Y
 from reduction.quality import QualityFlags
+from reduction.regridded_stars import bright_stars
 from reduction.seeing import SEEING
 from reduction.solutions import pos_err_of, wcs_of
 from reduction.steps.grid import covered, part_of
 from reduction.steps.kernels import Kernel
 from reduction.steps.resample import Resampled, resample
 from reduction.steps.sky_subtraction import BackgroundSubtractionType, SkySubtracted, subtract_sky
-from reduction.steps.star_widths import star_widths
 from reduction.target import FrameInFieldTarget, Inputs, Made
 from reduction.targets.astrometric import wcs_from_attributes
 from reduction.zero_points import zero_point_of
@@ -41,13 +40,6 @@ if TYPE_CHECKING:
     from reduction.instruments.base import Section
     from reduction.steps.wcs import TanWcs
 
-_BRIGHT = 30.0
-_STARS = 200
-
-#: Stars of a frame: place (degrees), and widths (diameters of half of their light) on the grid and
-#: on the frame (arcsec).
-STAR_DTYPE = np.dtype([("ra", "f8"), ("dec", "f8"), ("width", "f8"), ("width_before", "f8")])
-
 
 class RegriddedFrame(FrameInFieldTarget):
     """One chip of one exposure on the grid of a field, without sky: what coadds are made of.
@@ -56,8 +48,8 @@ class RegriddedFrame(FrameInFieldTarget):
     that a pixel adds to a large aperture, adu^-2; 0 is "do not use"), "MASK" (sum of
     :class:`reduction.steps.weight.MaskBit`, not 0 exactly where the weight is 0). They are the
     part of the grid that the frame covers, whose first pixel is (``grid_x``, ``grid_y``).
-    Tables: "STARS" (:data:`STAR_DTYPE`), bright stars and their widths; "ILLUMINATION"
-    (:data:`reduction.focal_plane.LIGHT_DTYPE`), what the values were multiplied by.
+    Tables: "STARS" (:data:`reduction.regridded_stars.STAR_DTYPE`), bright stars and their widths;
+    "ILLUMINATION" (:data:`reduction.focal_plane.LIGHT_DTYPE`), what the values were multiplied by.
     """
 
     VERSION = 4
@@ -196,7 +188,7 @@ class RegriddedFrame(FrameInFieldTarget):
         made = self._resampled(inputs, sky, frame, (grid, box), parameters)
         covers = made.weight > 0
         part = part_of(grid, x0=box.x0, y0=box.y0)
-        stars = self._stars(inputs, sky, made, (frame, part))
+        stars = bright_stars(inputs.catalog.tables["SOURCES"], sky, made, (frame, part))
         return Made(
             images={"IMAGE": made.image, "WEIGHT": made.weight, "MASK": made.mask},
             attributes={
@@ -327,27 +319,6 @@ class RegriddedFrame(FrameInFieldTarget):
             "flux_scale": zero.flux_scale(parameters.REFERENCE_ZERO_POINT, raw["exptime"]),
             "aperture": zero.aperture_radius * frame.pixel_scale,
         }
-
-    @staticmethod
-    def _stars(
-        inputs: Inputs, sky: SkySubtracted, made: Resampled, places: tuple[TanWcs, TanWcs]
-    ) -> NDArray[np.void]:
-        """Bright stars and their widths before and after, brightest first."""
-        frame, part = places
-        sources = inputs.catalog.tables["SOURCES"]
-        chosen = sources[is_clean(sources) & (signal_to_noise(sources) > _BRIGHT)][:_STARS]
-        found = np.zeros(len(chosen), STAR_DTYPE)
-        found["ra"], found["dec"] = frame.to_sky(chosen["x"], chosen["y"])
-        radius = chosen["half_light_radius"]
-        typical = 2.0 * float(np.median(radius)) if len(chosen) else math.nan
-        before = star_widths(sky.image, sky.weight, chosen["x"], chosen["y"], expected=typical)
-        found["width_before"] = before * frame.pixel_scale
-        x, y = part.to_pixel(found["ra"], found["dec"])
-        expected = typical * frame.pixel_scale / part.pixel_scale
-        after = star_widths(made.image, made.weight, x, y, expected=expected)
-        found["width"] = after * part.pixel_scale
-        known = np.isfinite(found["width"]) & np.isfinite(found["width_before"])
-        return np.asarray(found[known])
 
     def plot(self, figure: Figure) -> None:
         """Draw image and mask, and the stars' widths before and after."""

@@ -34,16 +34,17 @@ from astropy.io import fits
 from reduction.field_grids import grid_of
 from reduction.fields import FieldSpec
 from reduction.focal_plane import LIGHT_DTYPE
-from reduction.frames import StoredImages, StoredTables, read_images, read_tables, write_images
+from reduction.frame_writing import write_images
+from reduction.frames import StoredImages, StoredTables, read_images, read_tables
 from reduction.keys import content_hash
 from reduction.progenitor import Progenitor
+from reduction.regridded_stars import STAR_DTYPE
 from reduction.scratch import Scratch
 from reduction.steps.grid import part_of
 from reduction.target import Inputs
 from reduction.targets.coadded import CoaddedRegriddedFrame
 from reduction.targets.coadded_source_list import CoaddedSourceList
 from reduction.targets.detection_frame import DetectionFrame
-from reduction.targets.regridded import STAR_DTYPE
 from tests.support.sky_frames import draw
 
 if TYPE_CHECKING:

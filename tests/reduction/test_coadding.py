@@ -16,9 +16,11 @@ from reduction.coadd_bands import combine_bands
 from reduction.coadding import CoaddedFrames, combine_frames
 from reduction.fields import FieldSpec
 from reduction.focal_plane import LIGHT_DTYPE
-from reduction.frames import StoredImages, write_images
+from reduction.frame_writing import write_images
+from reduction.frames import StoredImages
 from reduction.instruments.base import Section
 from reduction.progenitor import Progenitor
+from reduction.regridded_stars import STAR_DTYPE
 from reduction.scratch import Scratch
 from reduction.steps.coadd import CombineType
 from reduction.steps.coadd_sources import detect_sources, measure_sources
@@ -26,7 +28,7 @@ from reduction.steps.deep import Deep
 from reduction.strips import Strips, stripe_width
 from reduction.target import Inputs
 from reduction.targets.detection_frame import DetectionFrame
-from reduction.targets.regridded import STAR_DTYPE, RegriddedFrame
+from reduction.targets.regridded import RegriddedFrame
 from schemas.errors import FatalError, UnprocessableError
 from tests.support.sky_frames import draw
 

@@ -15,7 +15,8 @@ from sqlalchemy import text
 
 from reduction import frames
 from reduction.damage import Held
-from reduction.frames import StoredImages, StoredTables, read_raw, write_images
+from reduction.frame_writing import write_images
+from reduction.frames import StoredImages, StoredTables, read_raw
 from reduction.instruments.base import FrameKind
 from reduction.operate import bump, find_target, targets_matching
 from reduction.pixel_cache import PIXELS, PixelCache

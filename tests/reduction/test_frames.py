@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reduction.frames import StoredImages, StoredTables, read_images, read_tables, write_images
+from reduction.frame_writing import write_images
+from reduction.frames import StoredImages, StoredTables, read_images, read_tables
 from reduction.pixel_cache import PixelCache
 
 

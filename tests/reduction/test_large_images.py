@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from reduction import frames, large_images
-from reduction.frames import StoredImages, read_images, read_tables, write_images
+from reduction import large_images
+from reduction.frame_writing import write_images
+from reduction.frames import StoredImages, read_images, read_tables
 from reduction.keys import content_hash
 from reduction.make import make_target
 from reduction.operate import find_target
@@ -66,7 +67,7 @@ def test_strips_make_the_bytes_that_the_whole_does(
 ) -> None:
     stored(tmp_path / "whole.fits", images)
     expected = read_images(tmp_path / "whole.fits")
-    monkeypatch.setattr(frames, "_WHOLE", 1000)
+    monkeypatch.setattr(large_images, "_WHOLE", 1000)
     monkeypatch.setattr(large_images, "_STRIP", 512 * 700)
     stored(tmp_path / "strips.fits", images)
     with (
@@ -94,7 +95,7 @@ def test_strips_make_the_bytes_that_the_whole_does(
 def test_what_is_stored_in_strips_has_right_checksums_and_its_cards(
     tmp_path: Path, images: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frames, "_WHOLE", 1000)
+    monkeypatch.setattr(large_images, "_WHOLE", 1000)
     monkeypatch.setattr(large_images, "_STRIP", 512 * 700)
     stored(tmp_path / "a.fits", images)
     with warnings.catch_warnings():
@@ -109,7 +110,7 @@ def test_what_is_stored_in_strips_has_right_checksums_and_its_cards(
 def test_what_fits_has_no_number_for_is_refused_once_and_for_all(
     archive: Archive, night: Path, work_log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frames, "_WHOLE", 10)
+    monkeypatch.setattr(large_images, "_WHOLE", 10)
     monkeypatch.setattr(large_images, "_LARGEST", 10)
     number = find_target(archive, "ToyBias").target_id
     outcome = make_target(archive, number)

@@ -14,7 +14,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from reduction.archive import Archive
-from reduction.frames import write_images
+from reduction.frame_writing import write_images
 from reduction.operate import initialise
 from schemas.dali import parse_params
 from schemas.settings import Settings, StorageSettings, WebSettings

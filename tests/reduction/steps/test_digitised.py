@@ -47,6 +47,21 @@ def test_smoothing_out_is_the_same_at_every_call_and_stays_within_the_step() -> 
     assert (made - image).std() == pytest.approx(2.0 / np.sqrt(12.0), rel=0.01)
 
 
+@pytest.mark.parametrize("noise", [0.2, 0.3, 0.5, 0.8])
+@pytest.mark.parametrize("level", [100.0, 100.3, 100.5, 100.6])
+def test_the_level_of_noise_less_than_a_step_is_the_mean_of_the_numbers(
+    level: float, noise: float
+) -> None:
+    image = counts(level, noise, side=512)
+    image[100:104, 50:54] += 500.0
+    sky = estimate_background(image)
+    # the even noise of nine meshes of 64 x 64 pixels is 0.002, the whole frame's less; the mode
+    # was wrong by 0.25
+    without = np.delete(image, slice(96, 108), axis=0)
+    assert sky.level.mean() == pytest.approx(without.mean(), abs=0.005)
+    assert sky.global_level == pytest.approx(without.mean(), abs=0.01)
+
+
 @pytest.mark.parametrize("noise", [1.0, 1.5, 4.0])
 @pytest.mark.parametrize("level", [100.0, 100.3, 100.5, 100.6])
 def test_the_level_of_whole_numbers_is_right_to_a_part_of_one(level: float, noise: float) -> None:

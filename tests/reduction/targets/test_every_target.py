@@ -13,6 +13,7 @@ from reduction.comparison import differs, differs_in_part, fell, lost
 from reduction.instruments.simulated import INSTRUMENT
 from reduction.quality import flags_of
 from reduction.registry import Registry
+from reduction.regridded_stars import STAR_DTYPE
 from reduction.source_plots import plot_combined, plot_detection, show_directions
 from reduction.steps.sources import SOURCE_DTYPE
 from reduction.steps.statistics import image_statistics
@@ -30,7 +31,7 @@ from reduction.targets.master_flat import MasterFlatFrame
 from reduction.targets.phot_ref_catalog import STANDARD_DTYPE, PhotRefCatalog
 from reduction.targets.phot_src_catalog import PhotSrcCatalog
 from reduction.targets.reduced import ReducedScienceFrame
-from reduction.targets.regridded import STAR_DTYPE, RegriddedFrame
+from reduction.targets.regridded import RegriddedFrame
 from reduction.targets.source_list import SourceList
 from reduction.targets.variability_frame import VariabilityFrame
 from schemas.errors import UnprocessableError
