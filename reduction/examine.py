@@ -4,12 +4,14 @@ from __future__ import annotations
 
 __all__ = ["examine"]
 
+import itertools
 import time
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
+from reduction.batches import batched
 from reduction.chain import Examiner
 from reduction.make import is_conflict
 from reduction.publish import Superseded
@@ -19,7 +21,9 @@ from schemas.errors import BusyError
 from schemas.tables import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
+
+    from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
     from reduction.verdicts import Plan, Verdict
@@ -62,16 +66,31 @@ def examine(archive: Archive, target_ids: Iterable[int]) -> tuple[Plan, dict[int
 
 
 def _write(archive: Archive, verdicts: Iterable[Verdict]) -> None:
-    """Write down what was looked at: what is right, what cannot be made, why the rest is stale."""
-    by_kind: dict[VerdictKind, list[Verdict]] = {kind: [] for kind in VerdictKind}
-    for verdict in verdicts:  # what others rest on before them, also from part to part
-        if verdict.looked:
-            by_kind[verdict.kind].append(verdict)
-    for kind, write in (
-        (VerdictKind.FRESH, settle_fresh),
-        (VerdictKind.UNMAKEABLE, settle),
-        (VerdictKind.STALE, note_reasons),
-    ):
-        for start in range(0, len(by_kind[kind]), _BATCH):
-            with archive.transaction() as session:
-                write(session, by_kind[kind][start : start + _BATCH])
+    """Write down what was looked at: what is right, what cannot be made, why the rest is stale.
+
+    An event of a pool marks who is known to rest on it. So, where there are pools, nothing is
+    written before what it rests on: a process that is killed in between would leave targets that
+    are taken to be right and that no event reaches.
+    """
+    looked = [verdict for verdict in verdicts if verdict.looked]  # what others rest on before them
+    parts = [looked]
+    if any(verdict.pools for verdict in looked):
+        parts = [
+            list(part) for _, part in itertools.groupby(looked, lambda v: v.target.class_name)
+        ]
+    for part in parts:
+        _write_part(archive, part, VerdictKind.FRESH, settle_fresh)
+        _write_part(archive, part, VerdictKind.UNMAKEABLE, settle)
+    _write_part(archive, looked, VerdictKind.STALE, note_reasons)
+
+
+def _write_part(
+    archive: Archive,
+    verdicts: Sequence[Verdict],
+    kind: VerdictKind,
+    write: Callable[[Session, Sequence[Verdict]], None],
+) -> None:
+    """Write down verdicts of one kind."""
+    for part in batched([verdict for verdict in verdicts if verdict.kind is kind], _BATCH):
+        with archive.transaction() as session:
+            write(session, part)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
 
+from reduction import examine as examine_module
+from reduction.events import mark_suspect
 from reduction.instruments.base import FrameKind
 from reduction.listing import listed
 from reduction.operate import edit, targets_matching
 from reduction.recipe_edits import set_parameter
 from tests.support.toy import write_frame
+from tests.support.toy_zero import ToyTold
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,3 +166,52 @@ def test_a_passed_over_zero_point_that_can_be_made_meanwhile_is_not_missed(
 
     monkeypatch.setattr(cls, "compute", interrupted)
     assert set(answers(archive).values()) == {900.0}
+
+
+def test_a_zero_point_reaches_all_though_verdicts_were_written_down_in_part(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stop in range(8):
+        night = f"2020-02-{stop + 1:02d}"
+        dark = [
+            write_frame(tmp_path, f"s{stop}.{n}", FrameKind.SCIENCE, 9 + n, night=night, hour=n)
+            for n in range(3)
+        ]
+        archive.ingest(dark)
+        told = [t.target_id for t in targets_matching(archive, "ToyTold", night=night)]
+        archive.make(told)
+        with archive.transaction() as session:
+            query = "SELECT target_id FROM vo.target WHERE class_name = :name AND night = :night"
+            chosen = {"name": "ToyNeeding", "night": night}
+            mark_suspect(session, session.scalars(text(query), chosen).all())
+        written = []
+
+        def write(
+            verdicts: Any,
+            session: Any,
+            *,
+            way: Any,
+            stop: int = stop,
+            written: list[int] = written,
+        ) -> None:
+            if len(written) == stop:
+                raise KeyboardInterrupt
+            written.append(1)
+            way(session, verdicts)
+
+        with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+            for name in ("settle", "settle_fresh"):
+                way = getattr(examine_module, name)
+                patch.setattr(examine_module, name, lambda s, v, way=way: write(v, s, way=way))
+            archive.plan(told)
+        bright = write_frame(
+            tmp_path, f"bright{stop}", FrameKind.SCIENCE, 1500, night=night, hour=1.1
+        )
+        archive.ingest([bright])
+        archive.make(told)
+        products = [ToyTold.get(raw=path.name) for path in dark]
+        assert [product.level for product in products] == [1500.0] * 3, stop
+        if len(written) < stop:
+            break
+    else:
+        pytest.fail("there are more parts than were tried")

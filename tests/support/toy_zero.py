@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["ToyMeasured", "ToyZero"]
+__all__ = ["ToyMeasured", "ToyNeeding", "ToyTold", "ToyZero"]
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from reduction.attributes import attribute
-from reduction.depends import calibration, raw_frame
+from reduction.depends import calibration, of_frame, raw_frame
 from reduction.target import FrameTarget, Inputs, Made
 from schemas.errors import UnprocessableError
 
@@ -44,3 +44,29 @@ class ToyMeasured(FrameTarget):
     def compute(self, inputs: Inputs, parameters: object) -> Made:
         """Hand on."""
         return Made(attributes={"level": 0.0 if inputs.zero is None else inputs.zero["level"]})
+
+
+class ToyNeeding(FrameTarget):
+    """The zero point that a frame takes; it cannot be made without."""
+
+    raw_science_frame = raw_frame("RawScienceFrame")
+    zero = calibration("ToyZero", prefer_own=True)
+    level = attribute(float, "that of the zero point", unit="adu", ucd="stat.median")
+
+    def compute(self, inputs: Inputs, parameters: object) -> Made:
+        """Hand on."""
+        return Made(attributes={"level": inputs.zero["level"]})
+
+
+class ToyTold(FrameTarget):
+    """What a frame's ToyNeeding has; -1 where it cannot be made."""
+
+    raw_science_frame = raw_frame("RawScienceFrame")
+    needing = of_frame("ToyNeeding", required=False)
+    level = attribute(float, "that of the zero point", unit="adu", ucd="stat.median")
+
+    def compute(self, inputs: Inputs, parameters: object) -> Made:
+        """Hand on."""
+        return Made(
+            attributes={"level": -1.0 if inputs.needing is None else inputs.needing["level"]}
+        )
