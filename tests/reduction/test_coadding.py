@@ -337,7 +337,7 @@ def test_photons_of_bright_stars_count_right_where_an_illumination_lit_them() ->
     shape = (600, 1200)
     bowl = np.linspace(1.4, 0.6, shape[1]) * np.ones((shape[0], 1))
     pulls: dict[str, list[np.ndarray]] = {"left": [], "right": []}
-    for seed in (100, 120, 140, 160):
+    for seed in (100, 120):
         made = combined([short(seed + n, np.ones(shape), bowl) for n in range(3)])
         deep = deep_of(made)
         # 15 electrons of a unit of 1/s on each frame of 10 s, and less where values were raised
@@ -351,9 +351,9 @@ def test_photons_of_bright_stars_count_right_where_an_illumination_lit_them() ->
         pulls["right"].append(pull[rows["x"] >= 800])
     for place, parts in pulls.items():
         pull = np.concatenate(parts)
-        assert len(pull) > 500
-        # the deviation of 560 pulls is known to 3 %
-        assert pull.std() == pytest.approx(1.0, abs=0.05 + 0.03), place
+        assert len(pull) > 250
+        # the deviation of 280 pulls is known to 4.2 %
+        assert pull.std() == pytest.approx(1.0, abs=0.05 + 0.042), place
 
 
 def test_coverage_is_that_of_the_fields_circle() -> None:

@@ -133,6 +133,10 @@ def working(
     try:
         with asking(archive, port, budget_s) as asker:
             yield asker, engine
+    except BaseException as error:
+        log = work_log.with_name(f"{work_log.name}.engine.log").read_text(errors="replace")
+        error.add_note(f"the engine (ended: {engine.poll()}) said: {log[-4000:]}")
+        raise
     finally:
         kill_tree(engine)
 

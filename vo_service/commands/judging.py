@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from reduction.quality import DOUBTED
 from vo_service.commands.common import CONSOLE, are_suspect, counted, opened, progress_bar
 from vo_service.commands.words import WHO, WHY, moment, narrowing, object_id, reason
 
@@ -76,6 +75,8 @@ def list_objects(
 
 def _line(item: Listed) -> str:
     """One object: number, class, what of, and what was said of it."""
+    from reduction.quality import DOUBTED
+
     row = item.product
     place = (row.instrument, row.chip, row.filter, item.field, str(row.night or ""), item.name)
     standing = "doubted" if row.is_valid == DOUBTED else _STANDINGS[row.is_valid]
