@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from reduction.edits import set_standing
+from reduction.edits import set_standings
 from reduction.keys import hash_of
 from reduction.objects import called
 from reduction.quality import DOUBTED
 from schemas.tables import Lineage, Product, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from reduction.verdicts import Verdict
 
 
-def doubt_users(archive: Archive, session: Session, raw: Product, *, who: str) -> list[int]:
-    """Doubt what was made directly of a raw frame whose bytes were found altered.
+def doubt_users(
+    archive: Archive, session: Session, raws: Sequence[Product], *, who: str
+) -> list[int]:
+    """Doubt what was made directly of raw frames whose bytes were found altered.
 
     What a person rejected is left as it is.
 
@@ -40,20 +42,20 @@ def doubt_users(archive: Archive, session: Session, raw: Product, *, who: str) -
     list of int
         The products; their targets, and what rests on them, are suspect now.
     """
+    of_raw = {raw.product_id: called(raw) for raw in raws}
+    made = select(Lineage.product_id, Lineage.progenitor_id).where(
+        Lineage.progenitor_id.in_(of_raw)
+    )
+    users = {row.product_id: of_raw[row.progenitor_id] for row in session.execute(made)}
     products = session.scalars(
         select(Product)
-        .where(
-            Product.product_id.in_(
-                select(Lineage.product_id).where(Lineage.progenitor_id == raw.product_id)
-            ),
-            Product.is_valid >= 1,
-        )
+        .where(Product.product_id.in_(users), Product.is_valid >= 1)
         .order_by(Product.product_id)
         .with_for_update(key_share=True)
     ).all()
-    why = f"it may have been made while the bytes of {called(raw)} were altered"
-    for product in products:
-        set_standing(archive, session, product, DOUBTED, who, why)
+    why = "it may have been made while the bytes of {} were altered"
+    found = [(product, why.format(users[product.product_id])) for product in products]
+    set_standings(archive, session, found, DOUBTED, who)
     return [product.product_id for product in products]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["EDITABLE", "edit", "edit_validity", "held", "set_standing"]
+__all__ = ["EDITABLE", "edit", "edit_validity", "held", "set_standing", "set_standings"]
 
 from typing import TYPE_CHECKING, Final
 
@@ -90,15 +90,28 @@ def set_standing(
     archive: Archive, session: Session, product: Product, value: int, who: str, why: str
 ) -> int:
     """Change ``is_valid`` of a product that is held; how many targets that made suspect."""
-    old = product.is_valid
-    if old == value:
-        return 0
-    product.is_valid = value
+    return set_standings(archive, session, [(product, why)], value, who)
+
+
+def set_standings(
+    archive: Archive,
+    session: Session,
+    products: Sequence[tuple[Product, str]],
+    value: int,
+    who: str,
+) -> int:
+    """The same of many that are held, each with its reason: one moment, taken after all locks."""
+    changed = [(p, str(p.is_valid), why) for p, why in products if p.is_valid != value]
+    for product, _, _ in changed:
+        product.is_valid = value
     session.flush()
-    marked = _mark_edited(archive, session, product)
-    values, at, number = (str(old), str(value)), stamp(session), product.product_id
-    subject = product.class_name
-    enter_edit(session, subject, "is_valid", values, who=who, why=why, product_id=number, at=at)
+    marked = sum(_mark_edited(archive, session, product) for product, _, _ in changed)
+    at = stamp(session) if changed else None
+    for product, old, why in changed:
+        values, number, subject = (old, str(value)), product.product_id, product.class_name
+        enter_edit(
+            session, subject, "is_valid", values, who=who, why=why, product_id=number, at=at
+        )
     return marked
 
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Degrees by which an angle may be too small for rounding.
 _ROUNDING: Final = 1e-6
+#: Days of validity beyond which it is not for the pools of so many days.
+_LONG: Final = 100.0
 #: States of targets of which no verdict is written down.
 _UNKNOWN: Final = (TargetState.MISSING, TargetState.SUSPECT)
 
@@ -162,7 +164,7 @@ def mark_users_of_new(
     """
     classes = _takers(registry, calibration.class_name)
     borrowing = [name for name in classes if _borrows(registry, name, calibration.class_name)]
-    if not borrowing or not calibration.chip:
+    if not borrowing or not calibration.chip or valid[1] - valid[0] > _LONG:
         return mark_users_of_calibration(session, registry, calibration, valid)
     stir(session, calibration, valid)  # before it is looked who rests on it
     users = _users_of(calibration, classes, valid).where(

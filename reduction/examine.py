@@ -68,17 +68,13 @@ def examine(archive: Archive, target_ids: Iterable[int]) -> tuple[Plan, dict[int
 def _write(archive: Archive, verdicts: Iterable[Verdict]) -> None:
     """Write down what was looked at: what is right, what cannot be made, why the rest is stale.
 
-    An event of a pool marks who is known to rest on it. So, where there are pools, nothing is
-    written before what it rests on: a process that is killed in between would leave targets that
-    are taken to be right and that no event reaches.
+    Nothing is written before what it rests on, class by class as verdicts were reached: events
+    reach a target by way of what others are known to rest on. Who is killed in between, or an
+    event then, would else leave targets that are taken to be right and that no event reaches.
     """
-    looked = [verdict for verdict in verdicts if verdict.looked]  # what others rest on before them
-    parts = [looked]
-    if any(verdict.pools for verdict in looked):
-        parts = [
-            list(part) for _, part in itertools.groupby(looked, lambda v: v.target.class_name)
-        ]
-    for part in parts:
+    looked = [verdict for verdict in verdicts if verdict.looked]
+    for _, of_class in itertools.groupby(looked, lambda verdict: verdict.target.class_name):
+        part = list(of_class)
         _write_part(archive, part, VerdictKind.FRESH, settle_fresh)
         _write_part(archive, part, VerdictKind.UNMAKEABLE, settle)
     _write_part(archive, looked, VerdictKind.STALE, note_reasons)

@@ -122,14 +122,15 @@ class Mender:
     def _mend(self, object_id: int, what: Held, error: UnreadableError) -> None:
         """Make a product again, and wait for it as long as a request may."""
         budget_s = self._archive.settings.limits.make_budget_s
+        future = self._begun(object_id)
         try:
-            self._begun(object_id).result(timeout=budget_s)
-        except TimeoutError as late:
-            message = f"{what.said} was damaged and is being made again: ask again"
-            raise NotMadeYetError(message, retry_after_s=budget_s) from late
+            future.result(timeout=budget_s)
         except TransientError:
             raise
         except Exception as cause:
+            if not future.done():
+                message = f"{what.said} was damaged and is being made again: ask again"
+                raise NotMadeYetError(message, retry_after_s=budget_s) from cause
             message = f"{error}; it cannot be made again now: {cause}"
             raise UnreadableError(message, object_id=object_id) from cause
 

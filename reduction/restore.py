@@ -192,9 +192,13 @@ def restore(
             if _damage(archive.storage, file, read=True):  # nobody else has done so meanwhile
                 _made(archive, product, file, why=why, who=who)
     PIXELS.forget(archive.storage.path(file.location))
-    with archive.transaction() as session:
+
+    def back(session: Session) -> None:
+        """Let those be tried again that could not be made without it."""
         _look_again(archive, session, file)
         forget_unreadable(session, object_id)
+
+    archive.transact(back)
     return [*restored, object_id]
 
 
@@ -236,11 +240,13 @@ def _copied(archive: Archive, file: File, source: Path, *, why: str, who: str) -
 
     def doubt(session: Session) -> None:
         """Doubt what was made of each raw frame of the file."""
-        for product in session.scalars(of_file.where(Product.target_id.is_(None))).all():
-            doubt_users(archive, session, product, who=who)
+        raws = session.scalars(of_file.where(Product.target_id.is_(None))).all()
+        doubt_users(archive, session, raws, who=who)
 
     def enter(session: Session) -> None:
-        """Write down of each object that its file is back."""
+        """Write down of each object that its file is back; doubt what was made meanwhile."""
+        if found is not None:
+            doubt(session)
         for product in session.scalars(of_file).all():
             _enter_file(session, product, (found, file.sha256), who=who, why=why or _COPIED)
 
@@ -309,8 +315,8 @@ def _enter(
 def _look_again(archive: Archive, session: Session, file: File) -> None:
     """Let all be examined that could not be made without the file; nothing becomes stale by it.
 
-    What cannot be read is written down of no target, so that of a product's users none is known
-    to have failed by it: those that failed by another word of it are tried again.
+    What cannot be read is noted with targets whose state stays, so that of a product's users none
+    is known to have failed by it: those that failed by another word of it are tried again.
     """
     for product in session.scalars(select(Product).where(Product.file_id == file.file_id)):
         if product.target_id is not None:
