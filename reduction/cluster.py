@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING, Final
 import dask
 from distributed import LocalCluster, Nanny, Status
 
+from schemas.errors import BusyError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 _LOOK_S: Final = 1.0
+#: Seconds after which a worker that ended may be started again.
+_AGAIN_S: Final = 5
 
 #: What a nanny is that will start no worker any more.
 _GONE: Final = frozenset({Status.closed, Status.failed})
@@ -92,15 +96,18 @@ def _complete(cluster: LocalCluster, workers: int) -> bool:
 def run_worker(address: str, *, threads: int) -> None:
     """Run one more worker process of a scheduler until told to stop.
 
-    Ends, too, when the process cannot be started again after it died: whoever watches over this
-    one then knows.
-
     Parameters
     ----------
     address
         Of the scheduler, such as ``tcp://10.0.0.1:8786``.
     threads
         Threads of the worker.
+
+    Raises
+    ------
+    BusyError
+        If nobody told it to stop, and there is no worker any more: the scheduler has ended, or the
+        process died and cannot be started again.
     """
 
     async def run() -> None:
@@ -109,6 +116,12 @@ def run_worker(address: str, *, threads: int) -> None:
             address, nthreads=threads, dashboard_address=None, preload=_PRELOAD
         ) as nanny:
             await _until_told(lambda: nanny.status not in _GONE)
+            gone = nanny.status in _GONE
+        if gone:
+            message = (
+                f"the worker of {address} ended: its engine stopped, or it cannot start again"
+            )
+            raise BusyError(message, retry_after_s=_AGAIN_S)
 
     _run(run())
 

@@ -1,24 +1,23 @@
-"""Files of the archive that were lost or damaged: found, and brought back.
+"""Files of the archive that were lost or damaged, brought back.
 
 What a target is made from and cannot be read is restored on the way, where it can be made.
 """
 
 from __future__ import annotations
 
-__all__ = ["Damage", "damaged_files", "make_restoring", "restore"]
+__all__ = ["make_restoring", "restore"]
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
-from reduction.batches import batched
+from reduction.damaged_files import damage_of
 from reduction.doubtful import doubt_users
 from reduction.events import mark_suspect, mark_users_of_raw
 from reduction.make import make_target
-from reduction.objects import brought_back, held
+from reduction.objects import held
 from reduction.pixel_cache import PIXELS
 from reduction.recorded import enter_edit
 from reduction.remake import made_again
@@ -37,103 +36,21 @@ from schemas.errors import (
 from schemas.tables import Dependency, File, Lineage, Product, Target, TargetState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from sqlalchemy.orm import Session
 
     from reduction.archive import Archive
     from reduction.outcomes import Outcome
-    from reduction.storage import Storage, StoredFile
+    from reduction.storage import StoredFile
 
 _LOG = logging.getLogger(__name__)
-_MADE: Final = "product/"
 #: Times that a maker restores what it cannot read: a disk may go on losing files.
 _ROUNDS: Final = 8
 #: Lost files that one sentence names.
 _NAMED: Final = 5
 _WHY: Final = "its file was lost or damaged, and was made again from what it was made from"
 _COPIED: Final = "its file was lost or damaged, and came back from a copy"
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """A file that is not as it was written.
-
-    Attributes
-    ----------
-    name
-        The file's own name, as a person knows it.
-    what
-        A sentence: not there, of another size, or with other bytes.
-    object_ids, class_name
-        Objects whose pixels or rows it has, and their class; none of a reference catalogue whose
-        file was read once.
-    raw
-        Whether it was brought in: only a copy restores it.
-    """
-
-    name: str
-    what: str
-    object_ids: tuple[int, ...]
-    class_name: str
-    raw: bool
-
-    @property
-    def advice(self) -> str:
-        """What brings it back, as the end of a sentence."""
-        if not self.object_ids:
-            return f"`vo-service load-reference {self.name}` of the same file brings it back"
-        return brought_back(self.object_ids[0], raw=self.raw)
-
-
-def damaged_files(archive: Archive, *, read: bool = True) -> Iterator[Damage]:
-    """Find files that are not there, or not as they were written.
-
-    Parameters
-    ----------
-    read
-        Whether to read each byte of each file; else sizes are all that is looked at.
-    """
-    with archive.transaction() as session:
-        numbers = session.scalars(select(File.file_id).order_by(File.file_id)).all()
-    for part in batched(numbers):
-        with archive.transaction() as session:
-            files = session.scalars(
-                select(File).where(File.file_id.in_(part)).order_by(File.file_id)
-            ).all()
-            session.expunge_all()
-        for file in files:
-            if what := _damage(archive.storage, file, read=read):
-                yield _of_file(archive, file, what)
-
-
-def _damage(storage: Storage, file: File, *, read: bool) -> str:
-    """What is wrong with a file; empty where nothing is."""
-    path = storage.path(file.location)
-    try:
-        size = path.stat().st_size
-        if size != file.size:
-            return f"it has {size} bytes, and was written with {file.size}"
-        if read and checksum(path) != file.sha256:
-            return "its bytes are not those that were written"
-    except FileNotFoundError:
-        return "it is not there"
-    except OSError as error:
-        return f"it cannot be read ({error.strerror})"
-    return ""
-
-
-def _of_file(archive: Archive, file: File, what: str) -> Damage:
-    with archive.transaction() as session:
-        rows = session.execute(
-            select(Product.product_id, Product.class_name)
-            .where(Product.file_id == file.file_id)
-            .order_by(Product.product_id)
-        ).all()
-    numbers = tuple(row.product_id for row in rows)
-    class_name = rows[0].class_name if rows else ""
-    return Damage(file.name, what, numbers, class_name, not file.location.startswith(_MADE))
 
 
 def restore(
@@ -177,7 +94,7 @@ def restore(
     product, file = _object(archive, object_id)
     if source is not None:
         _see_copy(file, source)
-    if not (what := _damage(archive.storage, file, read=True)):
+    if not (what := damage_of(archive.storage, file)):
         return []
     if source is not None:
         _copied(archive, file, source, why=why, who=who)
@@ -189,7 +106,7 @@ def restore(
         restored = _progenitors(archive, object_id, why=why, who=who)
         with archive.single_flight(product.target_id):
             product, file = _object(archive, object_id)
-            if _damage(archive.storage, file, read=True):  # nobody else has done so meanwhile
+            if damage_of(archive.storage, file):  # nobody else has done so meanwhile
                 _made(archive, product, file, why=why, who=who)
     PIXELS.forget(archive.storage.path(file.location))
 
@@ -381,7 +298,7 @@ def _is_hopeless(archive: Archive, error: UnreadableError) -> bool:
     if error.object_id is None:
         return False
     product, file = _object(archive, error.object_id)
-    return product.target_id is None and bool(_damage(archive.storage, file, read=True))
+    return product.target_id is None and bool(damage_of(archive.storage, file))
 
 
 def _restored(archive: Archive, target_id: int, seen: set[tuple[str, int]]) -> list[int]:

@@ -24,6 +24,9 @@ def unknown_names(scope: Scope, registry: Registry) -> tuple[Info, ...]:
     tuple of Info
         Named NOTE; each names what was asked for and what looks like it. None where all are known.
     """
+    asked = {"instrument": scope.instruments, "chip": scope.chips, "filter": scope.filters}
+    if not any(asked.values()):
+        return ()
     cameras = registry.instruments.values()
     bands = [band for camera in cameras for band in camera.bands.values()]
     known = {
@@ -32,11 +35,8 @@ def unknown_names(scope: Scope, registry: Registry) -> tuple[Info, ...]:
         # products of a field have the standard band
         "filter": {name for band in bands for name in (band.name, band.standard)},
     }
-    asked = {"instrument": scope.instruments, "chip": scope.chips, "filter": scope.filters}
     return tuple(
-        Info(
-            "NOTE", f"no {word} is called {name!r} here, expected {near_names(name, known[word])}"
-        )
+        _note(word, name, known[word])
         for word, names in asked.items()
         for name in sorted(names or ())
         if name and not known[word].issuperset(_parts(word, name))

@@ -58,7 +58,7 @@ class Tiling(NamedTuple):
     ----------
     rows, columns
         Of a tile, whose pixels are combined at a time: what is in memory at once beside the result
-        is 9 bytes for each of them and each frame that touches it.
+        is 9 bytes for each of them and each frame that touches it, 13 where one has a factor.
     stripe
         Columns that are made from the first row to the last before the next ones are; all where
         None.

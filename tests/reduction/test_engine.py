@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import distributed
 import psutil
 import pytest
 from sqlalchemy import text
@@ -293,6 +294,31 @@ def test_a_file_that_will_not_mend_is_read_once_and_its_object_is_named(
         with pytest.raises(UnreadableError, match=said):
             ask(asker)
         assert work_done(work_log) == ["ToyBias"]
+
+
+def test_one_more_worker_says_that_its_engine_stopped(
+    archive: Archive, night: Path, work_log: Path
+) -> None:
+    with working(archive, work_log) as (asker, engine):
+        address = asker.settings.engine.address
+        program = f"from reduction.cluster import run_worker; run_worker({address!r}, threads=1)"
+        script = work_log.with_suffix(".worker.py")
+        script.write_text(f"if __name__ == '__main__':\n    {program}\n", encoding="utf-8")
+        lent = subprocess.Popen(
+            [sys.executable, str(script)],
+            env=environment(archive, work_log),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            with distributed.Client(address) as client:
+                client.wait_for_workers(3, timeout=60)
+            engine.terminate()
+            _, said = lent.communicate(timeout=60)
+        finally:
+            kill_tree(lent)
+    assert lent.returncode == 1
+    assert f"the worker of {address} ended: its engine stopped" in said
 
 
 @pytest.mark.timeout(900)

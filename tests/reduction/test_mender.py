@@ -12,8 +12,8 @@ from flask import Flask
 
 from reduction import damage as damaged
 from reduction.damage import see_unaltered
+from reduction.damaged_files import damaged_files
 from reduction.objects import held, with_file
-from reduction.restore import damaged_files
 from schemas.errors import UnreadableError
 from tests.reduction.test_restore import damage, lose, path_of
 from tests.support.toy import ToyBias, work_done

@@ -13,11 +13,12 @@ from sqlalchemy import select, text
 
 from reduction import frames
 from reduction.causes import causes_of
+from reduction.damaged_files import damaged_files
 from reduction.doubtful import doubted
 from reduction.instruments.base import FrameKind
 from reduction.operate import bump, find_target
 from reduction.pixel_cache import PIXELS
-from reduction.restore import damaged_files, restore
+from reduction.restore import restore
 from reduction.verdicts import ReasonKind
 from schemas.errors import (
     IngestError,

@@ -18,7 +18,7 @@ from astropy.io import fits
 from sqlalchemy import text
 
 from reduction.archive import Archive
-from reduction.restore import damaged_files
+from reduction.damaged_files import damaged_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -184,8 +184,8 @@ def storage(context: click.Context, *, remove: bool, verify: bool) -> None:
     With `--verify` each file is read and compared with its checksum, too. Ends with status 1 if
     one is lost or damaged: `vo-service restore` brings it back.
     """
+    from reduction.damaged_files import damaged_files
     from reduction.orphans import clear_orphans
-    from reduction.restore import damaged_files
 
     damaged = 0
     with opened(context) as archive:
